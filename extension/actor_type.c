@@ -1,0 +1,310 @@
+/*
+ * Actor types as the hot paths see them: a per-session cache of dgen.actor_type and
+ * dgen.privilege, dropped when a trigger on those tables says that they changed.
+ */
+#include "dgen_ext.h"
+#include "table.h"
+
+#include "access/heapam.h"
+#include "access/stratnum.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "access/xact.h"
+#include "access/xlog.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/inval.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+
+/* A role's privileges on a type, as bits 1 << Privilege. */
+typedef struct Grant
+{
+	Oid			role;
+	int			privileges;
+} Grant;
+
+typedef struct CachedType
+{
+	ActorType	type;			/* first, so that ActorType * can be cast back */
+	int			ngrants;
+	Grant	   *grants;
+	struct CachedType *next;
+} CachedType;
+
+/*
+ * The cache is a list: databases have a handful of types, and the last one used
+ * comes first. A stale cache is kept until the transaction ends, because callers
+ * hold pointers into it.
+ */
+static MemoryContext cache_context = NULL;
+static CachedType *cache = NULL;
+static bool stale = false;
+static Oid	watched_relation = InvalidOid;	/* dgen.actor_type */
+static List *retired = NIL;		/* MemoryContexts, list in TopMemoryContext */
+static bool adopted = false;	/* this database is known to be adopted */
+
+static void
+free_retired(XactEvent event, void *arg)
+{
+	if (retired == NIL)
+		return;
+	if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT || event == XACT_EVENT_PREPARE)
+	{
+		ListCell   *cell;
+
+		foreach(cell, retired)
+			MemoryContextDelete((MemoryContext) lfirst(cell));
+		list_free(retired);
+		retired = NIL;
+	}
+}
+
+/* The trigger on both tables invalidates this one. */
+static void
+relation_changed(Datum arg, Oid relid)
+{
+	if (relid == InvalidOid || relid == watched_relation)
+		stale = true;
+}
+
+void
+dgen_actor_type_init(void)
+{
+	CacheRegisterRelcacheCallback(relation_changed, (Datum) 0);
+	RegisterXactCallback(free_retired, NULL);
+}
+
+/* Pointers into the old cache stay good until the transaction ends. */
+static void
+refresh_cache(void)
+{
+	MemoryContext old;
+
+	watched_relation = dgen_table_oid(TABLE_ACTOR_TYPE);
+	if (cache_context != NULL && !stale)
+		return;
+
+	if (cache_context != NULL)
+	{
+		old = MemoryContextSwitchTo(TopMemoryContext);
+		retired = lappend(retired, cache_context);
+		MemoryContextSwitchTo(old);
+	}
+	cache_context = AllocSetContextCreate(CacheMemoryContext, "dgen actor types", ALLOCSET_SMALL_SIZES);
+	cache = NULL;
+	stale = false;
+	adopted = false;
+}
+
+static int
+privilege_bit(const char *name)
+{
+	if (strcmp(name, "send") == 0)
+		return 1 << PRIVILEGE_SEND;
+	if (strcmp(name, "read") == 0)
+		return 1 << PRIVILEGE_READ;
+	return 1 << PRIVILEGE_WORK;
+}
+
+static void
+load_grants(CachedType *type, Snapshot snapshot)
+{
+	DgenScan	scan;
+	ScanKeyData key;
+	int			size = 8;
+
+	type->grants = palloc(size * sizeof(Grant));
+	dgen_key_int4(&key, 1, BTEqualStrategyNumber, type->type.id);
+	dgen_scan_begin(&scan, TABLE_PRIVILEGE, INDEX_PRIMARY, snapshot, 1);
+	dgen_scan_seek(&scan, &key, 1);
+	while (dgen_scan_next(&scan))
+	{
+		Grant	   *grant;
+
+		dgen_scan_row(&scan);
+		if (type->ngrants == size)
+			type->grants = repalloc(type->grants, (size *= 2) * sizeof(Grant));
+		grant = &type->grants[type->ngrants++];
+		grant->role = DatumGetObjectId(scan.values[PRIVILEGE_ROLE]);
+		grant->privileges = privilege_bit(TextDatumGetCString(scan.values[PRIVILEGE_PRIVILEGE]));
+	}
+	dgen_scan_end(&scan);
+}
+
+static int64
+interval_to_ms(const Interval *interval)
+{
+	double		days = interval->day + 30.0 * interval->month;
+	double		ms = days * 1000.0 * SECS_PER_DAY + interval->time / 1000.0;
+
+	return (int64) Min(Max(ms, 1.0), (double) INT_MAX);
+}
+
+static CachedType *
+build_type(DgenScan *scan, Snapshot snapshot)
+{
+	MemoryContext old = MemoryContextSwitchTo(cache_context);
+	CachedType *cached = palloc0(sizeof(CachedType));
+	ActorType  *type = &cached->type;
+	Datum	   *values = scan->values;
+
+	dgen_scan_row(scan);
+	type->id = DatumGetInt32(values[ACTOR_TYPE_ID]);
+	type->name = TextDatumGetCString(values[ACTOR_TYPE_NAME]);
+	type->owner = DatumGetObjectId(values[ACTOR_TYPE_OWNER]);
+	if (!scan->nulls[ACTOR_TYPE_HANDLER])
+		type->handler = TextDatumGetCString(values[ACTOR_TYPE_HANDLER]);
+	type->search_path = TextDatumGetCString(values[ACTOR_TYPE_SEARCH_PATH]);
+	type->initial_state = DatumGetJsonbPCopy(values[ACTOR_TYPE_INITIAL_STATE]);
+	type->max_attempts = DatumGetInt32(values[ACTOR_TYPE_MAX_ATTEMPTS]);
+	type->backoff = *DatumGetIntervalP(values[ACTOR_TYPE_BACKOFF]);
+	type->max_backoff = *DatumGetIntervalP(values[ACTOR_TYPE_MAX_BACKOFF]);
+	type->turn_timeout_ms = interval_to_ms(DatumGetIntervalP(values[ACTOR_TYPE_TURN_TIMEOUT]));
+	type->retention = *DatumGetIntervalP(values[ACTOR_TYPE_RETENTION]);
+	load_grants(cached, snapshot);
+	cached->next = cache;
+	cache = cached;
+	MemoryContextSwitchTo(old);
+	return cached;
+}
+
+/*
+ * A snapshot of its own: the statement's may be older than the type, and in
+ * REPEATABLE READ than its policy.
+ */
+static CachedType *
+load_type(int index, ScanKey key)
+{
+	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	CachedType *type = NULL;
+	DgenScan	scan;
+
+	dgen_scan_begin(&scan, TABLE_ACTOR_TYPE, index, snapshot, 1);
+	dgen_scan_seek(&scan, key, 1);
+	if (dgen_scan_next(&scan))
+		type = build_type(&scan, snapshot);
+	dgen_scan_end(&scan);
+	UnregisterSnapshot(snapshot);
+	return type;
+}
+
+const ActorType *
+dgen_type_by_name(text *name)
+{
+	const char *data = VARDATA_ANY(name);
+	size_t		length = VARSIZE_ANY_EXHDR(name);
+	CachedType *type;
+	ScanKeyData key;
+
+	refresh_cache();
+	for (type = cache; type != NULL; type = type->next)
+		if (strncmp(type->type.name, data, length) == 0 && type->type.name[length] == '\0')
+			return &type->type;
+
+	dgen_key_text(&key, 1, name);
+	type = load_type(INDEX_BY_NAME, &key);
+	if (type == NULL)
+		ereport(ERROR,
+				(errcode(DGEN_ERR_UNKNOWN_TYPE),
+				 errmsg("actor type \"%s\" does not exist", text_to_cstring(name)),
+				 errhint("Create it with dgen.create_actor_type.")));
+	return &type->type;
+}
+
+const ActorType *
+dgen_type_by_id(int32 id, bool missing_ok)
+{
+	CachedType *type;
+	ScanKeyData key;
+
+	refresh_cache();
+	for (type = cache; type != NULL; type = type->next)
+		if (type->type.id == id)
+			return &type->type;
+
+	dgen_key_int4(&key, 1, BTEqualStrategyNumber, id);
+	type = load_type(INDEX_PRIMARY, &key);
+	if (type == NULL && !missing_ok)
+		ereport(ERROR,
+				(errcode(DGEN_ERR_UNKNOWN_TYPE),
+				 errmsg("actor type with id %d does not exist", id),
+				 errhint("It was dropped meanwhile.")));
+	return type == NULL ? NULL : &type->type;
+}
+
+bool
+dgen_has_privilege(const ActorType *type, Oid role, Privilege privilege)
+{
+	const CachedType *cached = (const CachedType *) type;
+
+	if (role == type->owner || has_privs_of_role(role, type->owner))
+		return true;
+	for (int i = 0; i < cached->ngrants; i++)
+	{
+		const Grant *grant = &cached->grants[i];
+
+		if ((grant->privileges & (1 << privilege)) != 0 &&
+			(grant->role == ACL_ID_PUBLIC || grant->role == role || has_privs_of_role(role, grant->role)))
+			return true;
+	}
+	return false;
+}
+
+void
+dgen_check_privilege(const ActorType *type, Oid role, Privilege privilege)
+{
+	static const char *const names[] = {"send", "read", "work"};
+	static const char *const verbs[] = {"send to", "read", "work for"};
+
+	if (dgen_has_privilege(type, role, privilege))
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+			 errmsg("role \"%s\" may not %s actor type \"%s\"", GetUserNameFromId(role, false),
+					verbs[privilege], type->name),
+			 errhint("Its owner can grant that with dgen.grant_%s.", names[privilege])));
+}
+
+/*
+ * A dump carries the adoption row of the database it was taken from: a row that
+ * names another system or database tells that this is a copy. Looked up once per
+ * session and change of types; adopt_database touches them.
+ */
+void
+dgen_check_adopted(void)
+{
+	Relation	heap;
+	TableScanDesc scan;
+	HeapTuple	tuple;
+	bool		foreign = false;
+
+	refresh_cache();
+	if (adopted)
+		return;
+
+	heap = dgen_table_open(TABLE_ADOPTION, AccessShareLock);
+	scan = table_beginscan(heap, GetActiveSnapshot(), 0, NULL);
+	while ((tuple = heap_getnext(scan, ForwardScanDirection)) != NULL)
+	{
+		Datum		values[ADOPTION_COLUMNS];
+		bool		nulls[ADOPTION_COLUMNS];
+
+		heap_deform_tuple(tuple, RelationGetDescr(heap), values, nulls);
+		if (DatumGetInt64(values[ADOPTION_SYSTEM]) != (int64) GetSystemIdentifier() ||
+			DatumGetObjectId(values[ADOPTION_DATABASE]) != MyDatabaseId)
+			foreign = true;
+	}
+	table_endscan(scan);
+	table_close(heap, NoLock);
+
+	if (foreign)
+		ereport(ERROR,
+				(errcode(DGEN_ERR_NOT_ADOPTED),
+				 errmsg("the actors of this database were restored from a copy of another one"),
+				 errdetail("A copy that handles messages repeats the side effects of the original."),
+				 errhint("If this database takes the original's place, run SELECT dgen.adopt_database().")));
+	adopted = true;
+}

@@ -1,0 +1,111 @@
+/*
+ * Alarms: when something in this database is due that no commit will announce, and
+ * when to look for what nobody announced at all. And charges: turns whose session
+ * was ended because of them.
+ */
+#include "postgres.h"
+
+#include "dgen_ext.h"
+#include "shared.h"
+
+/* ---- the next thing that is due ---- */
+
+TimestampTz
+dgen_next_due(void)
+{
+	return (TimestampTz) pg_atomic_read_u64(&dgen_database->next_due);
+}
+
+bool
+dgen_alarm_due(TimestampTz now)
+{
+	return !dgen_shared_attach() || now >= dgen_next_due();
+}
+
+/* The alarm is `when` at the latest. */
+void
+dgen_alarm_merge(TimestampTz when)
+{
+	uint64		current = pg_atomic_read_u64(&dgen_database->next_due);
+
+	while (when < (TimestampTz) current)
+		if (pg_atomic_compare_exchange_u64(&dgen_database->next_due, &current, (uint64) when))
+		{
+			dgen_alert_watch(when);
+			return;
+		}
+}
+
+/* ---- the safety net ---- */
+
+TimestampTz
+dgen_next_look(void)
+{
+	return (TimestampTz) pg_atomic_read_u64(&dgen_database->last_look) +
+		dgen_safety_net_interval * INT64CONST(1000000);
+}
+
+bool
+dgen_look_overdue(TimestampTz now, int64 grace)
+{
+	return now >= dgen_next_look() + grace;
+}
+
+/* Also for what is due: a prepared transaction may have sent with a delay (H10). */
+void
+dgen_look_begins(TimestampTz now)
+{
+	pg_atomic_write_u64(&dgen_database->last_look, (uint64) now);
+	pg_atomic_write_u64(&dgen_database->next_due, (uint64) ALARM_UNKNOWN);
+}
+
+/* ---- charges ----
+ *
+ * Written in a signal handler, perhaps while this very process is in here already:
+ * no locks, and a place is either got at once or it is taken.
+ */
+
+void
+dgen_charge(const Charge *charge)
+{
+	Database   *database = dgen_database;
+
+	if (database == NULL)
+		return;
+	for (int i = 0; i < MAX_CHARGES; i++)
+	{
+		ChargeEntry *entry = &database->charges[i];
+		uint32		expected = CHARGE_FREE;
+
+		if (!pg_atomic_compare_exchange_u32(&entry->state, &expected, CHARGE_WRITING))
+			continue;
+		entry->charge = *charge;
+		pg_write_barrier();
+		pg_atomic_write_u32(&entry->state, CHARGE_READY);
+		pg_atomic_fetch_add_u32(&database->ncharges, 1);
+		return;
+	}
+}
+
+int
+dgen_take_charges(Charge *charges, int max)
+{
+	Database   *database = dgen_database;
+	int			count = 0;
+
+	if (database == NULL || pg_atomic_read_u32(&database->ncharges) == 0)
+		return 0;
+	for (int i = 0; i < MAX_CHARGES && count < max; i++)
+	{
+		ChargeEntry *entry = &database->charges[i];
+		uint32		expected = CHARGE_READY;
+
+		if (!pg_atomic_compare_exchange_u32(&entry->state, &expected, CHARGE_READING))
+			continue;
+		charges[count++] = entry->charge;
+		pg_atomic_fetch_sub_u32(&database->ncharges, 1);
+		pg_memory_barrier();
+		pg_atomic_write_u32(&entry->state, CHARGE_FREE);
+	}
+	return count;
+}

@@ -1,0 +1,357 @@
+/*
+ * A batch of an in-database worker: one transaction that claims, runs the handlers
+ * and commits.
+ *
+ * The actors' locks belong to the transaction. Everything else happens in one
+ * subtransaction. If a turn fails, that is rolled back, and the turns are run one
+ * by one, each in a subtransaction of its own: the failing ones are recorded, the
+ * others commit. Row locks are taken inside the subtransaction that updates the
+ * rows, because a lock of the parent would make each update a multixact.
+ */
+#include "dgen_ext.h"
+
+#include "access/xact.h"
+#include "miscadmin.h"
+#include "portability/instr_time.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/memutils.h"
+#include "utils/resowner.h"
+#include "utils/snapmgr.h"
+
+/*
+ * Subtransactions one by one per transaction: more than 64 that are open at a time
+ * would overflow the snapshots of the whole server.
+ */
+#define SINGLE_TURNS 32
+
+/*
+ * Batches in a row in which nothing could be handled (paused, backing off), before
+ * the worker waits. The next one goes on where the last one stopped.
+ */
+#define EMPTY_BATCHES 100
+
+/* Weight of a new measurement in the moving average of turn times. */
+#define TURN_WEIGHT 0.2
+
+typedef struct Run
+{
+	WorkerSession *session;
+	BatchLimits limits;
+	Owned		owned;
+	MemoryContext context;
+	instr_time	start;
+	int			turns;
+} Run;
+
+static double
+elapsed_us(instr_time start)
+{
+	instr_time	now;
+
+	INSTR_TIME_SET_CURRENT(now);
+	INSTR_TIME_SUBTRACT(now, start);
+	return INSTR_TIME_GET_MICROSEC(now);
+}
+
+static bool
+out_of_time(const Run *run)
+{
+	return elapsed_us(run->start) >= dgen_batch_duration * 1000.0;
+}
+
+static void
+measure(Run *run, int32 type_id, double us)
+{
+	for (int i = 0; i < run->session->ntypes; i++)
+	{
+		WorkerType *type = &run->session->types[i];
+
+		if (type->type_id == type_id)
+			type->turn_us = type->turn_us == 0 ? us : type->turn_us + TURN_WEIGHT * (us - type->turn_us);
+	}
+}
+
+static void
+run_measured(Run *run, BatchActor *actor, Outcome *outcome)
+{
+	instr_time	start;
+
+	INSTR_TIME_SET_CURRENT(start);
+	dgen_run_turn(actor, &actor->messages[actor->handled], false, outcome);
+	measure(run, actor->type->id, elapsed_us(start));
+}
+
+/* ---- all at once ---- */
+
+/* False if a turn asked to be rolled back. */
+static bool
+run_actor(Run *run, Batch *batch, BatchActor *actor)
+{
+	while (actor->handled < actor->nmessages)
+	{
+		Outcome		outcome;
+
+		CHECK_FOR_INTERRUPTS();
+		run_measured(run, actor, &outcome);
+		if (outcome.kind == OUTCOME_FAIL || outcome.kind == OUTCOME_RETRY)
+			return false;
+		dgen_apply_outcome(batch, actor, &outcome);
+		if (out_of_time(run))
+			break;
+	}
+	return true;
+}
+
+static bool
+run_all(Run *run)
+{
+	Batch	   *batch = dgen_read_batch(&run->owned, 0, run->owned.count, &run->limits);
+
+	for (int i = 0; i < batch->nactors && (i == 0 || !out_of_time(run)); i++)
+	{
+		if (!run_actor(run, batch, &batch->actors[i]))
+			return false;
+	}
+	for (int i = 0; i < batch->nactors; i++)
+		run->turns += batch->actors[i].handled;
+	dgen_commit_batch(batch);
+	return true;
+}
+
+/* ---- one by one ---- */
+
+/* What one attempt came to. */
+typedef struct Attempt
+{
+	BatchActor *actor;			/* NULL: the mailbox has nothing to handle */
+	bool		failed;
+	Failure		failure;
+	ErrorData  *error;			/* if the handler raised one */
+} Attempt;
+
+static void
+fail_with_error(Attempt *attempt, MemoryContext context)
+{
+	ErrorData  *error;
+
+	MemoryContextSwitchTo(context);
+	error = CopyErrorData();
+	FlushErrorState();
+	attempt->error = error;
+	attempt->failed = true;
+	attempt->failure.error = error->message;
+	attempt->failure.sqlstate = pstrdup(unpack_sql_state(error->sqlerrcode));
+	attempt->failure.hint = error->hint;
+}
+
+static void
+fail_with_outcome(Attempt *attempt, const Outcome *outcome)
+{
+	attempt->failed = true;
+	attempt->failure.error = outcome->error;
+	attempt->failure.sqlstate = outcome->sqlstate;
+	attempt->failure.hint = outcome->hint;
+	attempt->failure.delay = outcome->delay;
+	attempt->failure.final = outcome->kind == OUTCOME_FAIL;
+	attempt->failure.retry = outcome->kind == OUTCOME_RETRY;
+}
+
+static void
+run_one(Run *run, int mailbox, Attempt *attempt)
+{
+	BatchLimits one = {.actors = 1, .messages = 1, .bytes = MaxAllocHugeSize};
+	Batch	   *batch = dgen_read_batch(&run->owned, mailbox, 1, &one);
+	Outcome		outcome;
+
+	if (batch->nactors == 0)
+		return;
+	attempt->actor = &batch->actors[0];
+	run_measured(run, attempt->actor, &outcome);
+	if (outcome.kind == OUTCOME_FAIL || outcome.kind == OUTCOME_RETRY)
+		fail_with_outcome(attempt, &outcome);
+	else
+	{
+		dgen_apply_outcome(batch, attempt->actor, &outcome);
+		dgen_commit_batch(batch);
+	}
+}
+
+/*
+ * A full disk is not the message's fault, nor is an error before its turn began:
+ * nothing is recorded, the worker backs off and tries the batch again.
+ */
+static bool
+is_environment(const Attempt *attempt)
+{
+	return attempt->actor == NULL ||
+		(attempt->error != NULL && (attempt->error->sqlerrcode == ERRCODE_DISK_FULL ||
+									attempt->error->sqlerrcode == ERRCODE_IO_ERROR));
+}
+
+/*
+ * One message in a subtransaction. True if the mailbox may have another one to
+ * handle now.
+ */
+static bool
+attempt_one(Run *run, int mailbox)
+{
+	Attempt    *attempt = MemoryContextAllocZero(run->context, sizeof(Attempt));
+	ResourceOwner owner = CurrentResourceOwner;
+
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(run->context);
+	PG_TRY();
+	{
+		run_one(run, mailbox, attempt);
+		MemoryContextSwitchTo(run->context);
+		if (attempt->failed)
+			RollbackAndReleaseCurrentSubTransaction();
+		else
+			ReleaseCurrentSubTransaction();
+	}
+	PG_CATCH();
+	{
+		fail_with_error(attempt, run->context);
+		RollbackAndReleaseCurrentSubTransaction();
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(run->context);
+	CurrentResourceOwner = owner;
+
+	if (attempt->failed && is_environment(attempt))
+		ReThrowError(attempt->error);
+	if (attempt->actor == NULL)
+		return false;
+	run->turns++;
+	if (!attempt->failed)
+		return true;
+	return dgen_record_failure(attempt->actor, &attempt->actor->messages[0], &attempt->failure);
+}
+
+static void
+run_singly(Run *run)
+{
+	int			left = SINGLE_TURNS;
+
+	for (int i = 0; i < run->owned.count && left > 0; i++)
+	{
+		do
+		{
+			CHECK_FOR_INTERRUPTS();
+			left--;
+		} while (attempt_one(run, i) && left > 0 && !out_of_time(run));
+	}
+}
+
+/* ---- turns that took their process with them ---- */
+
+/*
+ * A worker that had to be ended because its handler did not stop could not record
+ * the attempt itself.
+ */
+static void
+record_charges(void)
+{
+	Charge		charges[8];
+	int			count = dgen_take_charges(charges, lengthof(charges));
+
+	for (int i = 0; i < count; i++)
+		dgen_record_charge(&charges[i]);
+}
+
+/* ---- the batch ---- */
+
+static bool
+try_all(Run *run)
+{
+	ResourceOwner owner = CurrentResourceOwner;
+	volatile bool done = false;
+
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(run->context);
+	PG_TRY();
+	{
+		done = run_all(run);
+		MemoryContextSwitchTo(run->context);
+		if (done)
+			ReleaseCurrentSubTransaction();
+		else
+			RollbackAndReleaseCurrentSubTransaction();
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(run->context);
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+		done = false;
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(run->context);
+	CurrentResourceOwner = owner;
+	if (!done)
+		run->turns = 0;
+	return done;
+}
+
+/* Delayed messages that are due, in a transaction of their own: claimable at once by everybody. */
+static void
+move_due(void)
+{
+	bool		more;
+
+	do
+	{
+		StartTransactionCommand();
+		more = dgen_move_due();
+		CommitTransactionCommand();
+		CHECK_FOR_INTERRUPTS();
+	} while (more);
+}
+
+/* Is it worth while to claim again at once? */
+static bool
+more_to_do(const Run *run)
+{
+	static int	empty_batches = 0;
+
+	if (run->turns > 0)
+		empty_batches = 0;
+	else if (!run->owned.left || ++empty_batches >= EMPTY_BATCHES)
+	{
+		empty_batches = 0;
+		return false;
+	}
+	return true;
+}
+
+bool
+dgen_run_batch(WorkerSession *session)
+{
+	Run			run = {.session = session};
+
+	if (dgen_alarm_due(GetCurrentTimestamp()))
+		move_due();
+
+	StartTransactionCommand();
+	XactIsoLevel = XACT_READ_COMMITTED;
+	dgen_wakeup_claiming();
+	run.context = AllocSetContextCreate(TopTransactionContext, "dgen run", ALLOCSET_DEFAULT_SIZES);
+	MemoryContextSwitchTo(run.context);
+	INSTR_TIME_SET_CURRENT(run.start);
+	dgen_batch_limits(session, &run.limits);
+	record_charges();
+	dgen_own_mailboxes(session, &run.limits, &run.owned);
+	if (run.owned.count > 0)
+	{
+		dgen_session_busy(true);
+		if (!try_all(&run))
+			run_singly(&run);
+		dgen_session_count_turns(run.turns);
+		dgen_session_busy(false);
+	}
+	MemoryContextSwitchTo(TopTransactionContext);
+	CommitTransactionCommand();
+
+	return more_to_do(&run);
+}

@@ -1,0 +1,169 @@
+/*
+ * dgen.call: a turn inside the caller's transaction, without mailbox or worker.
+ */
+#include "dgen_ext.h"
+
+#include "access/xact.h"
+#include "commands/trigger.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+
+PG_FUNCTION_INFO_V1(dgen_call);
+
+static int64
+timeout_ms(FunctionCallInfo fcinfo, int n)
+{
+	Interval   *timeout;
+	double		ms;
+
+	if (PG_ARGISNULL(n))
+		return 0;
+	timeout = PG_GETARG_INTERVAL_P(n);
+	ms = timeout->time / 1000.0 + (timeout->day + 30.0 * timeout->month) * SECS_PER_DAY * 1000.0;
+	if (ms < 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("timeout is negative"),
+				 errhint("Give a timeout of zero or more; NULL waits for ever.")));
+	return (int64) Min(Max(ms, 1.0), (double) INT_MAX);
+}
+
+static void
+check_callable(const ActorType *type, const text *key)
+{
+	dgen_refuse_in_handler("dgen.call", "Use dgen.request with reply_to => ctx; the reply comes as a message.");
+	dgen_refuse_in_batch("dgen.call", "Commit the batch first, or use dgen.request.");
+	if (type->handler == NULL)
+		ereport(ERROR,
+				(errcode(DGEN_ERR_EXTERNAL_TYPE),
+				 errmsg("actor type \"%s\" is handled by external workers", type->name),
+				 errhint("Use CALL dgen.ask, or dgen.request and dgen.await_reply.")));
+	if (IsolationUsesXactSnapshot())
+		ereport(ERROR,
+				(errcode(DGEN_ERR_ISOLATION),
+				 errmsg("dgen.call needs a READ COMMITTED transaction"),
+				 errdetail("In other isolation levels the state would be read as it was before the actor was taken."),
+				 errhint("Begin the transaction with BEGIN ISOLATION LEVEL READ COMMITTED, or use dgen.request.")));
+	dgen_check_adopted();
+}
+
+/*
+ * Waits for the actor with the caller's timeout as lock_timeout. Two callers that
+ * take actors in opposite orders end in PostgreSQL's deadlock error.
+ */
+static void
+own_in_time(const ActorType *type, text *key, int64 ms)
+{
+	int64		mailbox = dgen_mailbox_of(key);
+	int			nest_level = NewGUCNestLevel();
+	MemoryContext context = CurrentMemoryContext;
+	char		value[32];
+
+	snprintf(value, sizeof(value), INT64_FORMAT, ms);
+	(void) set_config_option("lock_timeout", value, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	PG_TRY();
+	{
+		dgen_own(type->id, mailbox);
+	}
+	PG_CATCH();
+	{
+		if (geterrcode() != ERRCODE_LOCK_NOT_AVAILABLE)
+			PG_RE_THROW();
+		MemoryContextSwitchTo(context);
+		FlushErrorState();
+		ereport(ERROR,
+				(errcode(DGEN_ERR_CALL_TIMEOUT),
+				 errmsg("actor \"%s\" of type \"%s\" was not free in time", text_to_cstring(key), type->name),
+				 errhint("Another transaction holds it: see dgen.explain_actor. Or use dgen.request and dgen.await_reply.")));
+	}
+	PG_END_TRY();
+	AtEOXact_GUC(true, nest_level);
+}
+
+static void
+raise_outcome(const Outcome *outcome)
+{
+	int			sqlstate = outcome->kind == OUTCOME_FAIL ? dgen_sqlstate_of(outcome->sqlstate) : DGEN_ERR_BACKING_OFF;
+
+	if (outcome->kind == OUTCOME_RETRY)
+		ereport(ERROR,
+				(errcode(sqlstate),
+				 errmsg("handler asked to be called again later"),
+				 errhint("Call again, or use dgen.request, which waits.")));
+	ereport(ERROR,
+			(errcode(sqlstate),
+			 errmsg("%s", outcome->error),
+			 outcome->hint != NULL ? errhint("%s", outcome->hint) : 0));
+}
+
+static void
+run(Batch *batch, BatchActor *actor, Outcome *outcome)
+{
+	const BatchMessage *message = &actor->messages[actor->handled];
+
+	dgen_run_turn(actor, message, true, outcome);
+	if (outcome->kind == OUTCOME_FAIL || outcome->kind == OUTCOME_RETRY)
+		raise_outcome(outcome);
+	dgen_apply_outcome(batch, actor, outcome);
+}
+
+/* The call as one more message of the actor, which never was in the mailbox. */
+static void
+add_call(BatchActor *actor, Datum message)
+{
+	BatchMessage *call;
+
+	actor->messages = actor->messages == NULL ? palloc(sizeof(BatchMessage)) :
+		repalloc(actor->messages, (actor->nmessages + 1) * sizeof(BatchMessage));
+	call = &actor->messages[actor->nmessages++];
+	memset(call, 0, sizeof(*call));
+	ItemPointerSetInvalid(&call->tid);
+	call->id = dgen_nextval(SEQUENCE_MESSAGE);
+	call->kind = KIND_REQUEST;
+	call->message = message;
+	call->sent_at = GetCurrentTimestamp();
+}
+
+static Datum
+call_actor(const ActorType *type, text *key, Datum message)
+{
+	Batch	   *batch = dgen_read_actor(type, key, dgen_call_backlog);
+	BatchActor *actor = &batch->actors[0];
+	Outcome		outcome;
+
+	if (actor->nmessages > dgen_call_backlog)
+		ereport(ERROR,
+				(errcode(DGEN_ERR_BACKLOG),
+				 errmsg("more than %d messages wait before the call", dgen_call_backlog),
+				 errhint("Use dgen.request, let workers catch up, or raise dgen.call_backlog.")));
+	while (actor->handled < actor->nmessages)
+		run(batch, actor, &outcome);
+
+	add_call(actor, message);
+	run(batch, actor, &outcome);
+	if (outcome.reply == (Datum) 0)
+		ereport(ERROR,
+				(errcode(DGEN_ERR_NO_REPLY),
+				 errmsg("handler %s did not reply to the call", type->handler),
+				 errhint("Use dgen.request for handlers that reply later, dgen.cast for those that do not reply.")));
+	dgen_commit_batch(batch);
+	return outcome.reply;
+}
+
+Datum
+dgen_call(PG_FUNCTION_ARGS)
+{
+	int64		ms = timeout_ms(fcinfo, 3);
+	Send		send;
+
+	dgen_get_send_arguments(fcinfo, &send);
+	check_callable(send.type, send.key);
+
+	/* What the caller has deferred runs with the caller's rights, not with the handler's. */
+	dgen_fire_deferred(true);
+	own_in_time(send.type, send.key, ms);
+	PG_RETURN_DATUM(call_actor(send.type, send.key, send.message));
+}

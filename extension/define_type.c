@@ -1,0 +1,166 @@
+/*
+ * Creating and altering actor types: what has to happen as the caller, before
+ * PL/pgSQL goes on with dgen's rights. A handler is looked up on the caller's
+ * search_path, and the handler's own search_path is taken from there.
+ */
+#include "dgen_ext.h"
+#include "operate.h"
+
+#include "access/htup_details.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_proc.h"
+#include "catalog/pg_type.h"
+#include "nodes/parsenodes.h"
+#include "parser/parse_func.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/syscache.h"
+#include "utils/varlena.h"
+
+PG_FUNCTION_INFO_V1(dgen_create_actor_type);
+PG_FUNCTION_INFO_V1(dgen_alter_actor_type);
+PG_FUNCTION_INFO_V1(dgen_check_type_handler);
+
+#define HANDLER_ARGUMENT 1 /* of both */
+#define HANDLER_SIGNATURE "(dgen.context, jsonb, jsonb)"
+
+#define MAX_ARGUMENTS 16
+
+static Oid
+type_in_dgen(const char *name)
+{
+	return GetSysCacheOid2(TYPENAMENSP, Anum_pg_type_oid, CStringGetDatum(name),
+						   ObjectIdGetDatum(get_namespace_oid("dgen", false)));
+}
+
+static List *
+parse_name(const char *handler)
+{
+	List *identifiers;
+	List *names = NIL;
+	ListCell *cell;
+
+	/* SplitIdentifierString lets parentheses pass. */
+	if (!SplitIdentifierString(pstrdup(handler), '.', &identifiers) ||
+		list_length(identifiers) > 2 ||
+		(strchr(handler, '(') != NULL && strchr(handler, '"') == NULL))
+		ereport(
+			ERROR,
+			(errcode(DGEN_ERR_INVALID_HANDLER), errmsg("\"%s\" is not a function name", handler),
+			 errhint(
+				 "Give the name alone, such as 'my_handler' or 'app.my_handler', without arguments.")));
+	foreach (cell, identifiers)
+		names = lappend(names, makeString(lfirst(cell)));
+	return names;
+}
+
+static Oid
+look_up(const char *handler)
+{
+	Oid types[] = {type_in_dgen("context"), JSONBOID, JSONBOID};
+	Oid found = LookupFuncName(parse_name(handler), lengthof(types), types, true);
+
+	if (!OidIsValid(found))
+		ereport(
+			ERROR,
+			(errcode(DGEN_ERR_INVALID_HANDLER),
+			 errmsg("handler %s" HANDLER_SIGNATURE " does not exist", handler),
+			 errhint(
+				 "Create it first: CREATE FUNCTION %s(ctx dgen.context, state jsonb, message jsonb) RETURNS dgen.outcome; or name its schema.",
+				 handler)));
+	return found;
+}
+
+/* The handler's qualified name; NULL stays NULL, and empty empty. */
+static NullableDatum
+resolve_handler(NullableDatum argument)
+{
+	char *handler;
+	HeapTuple tuple;
+	Form_pg_proc function;
+
+	if (argument.isnull)
+		return argument;
+	handler = text_to_cstring(DatumGetTextPP(argument.value));
+	if (handler[0] == '\0')
+		return argument;
+
+	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(look_up(handler)));
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for handler \"%s\"", handler);
+	function = (Form_pg_proc) GETSTRUCT(tuple);
+	if (isAnyTempNamespace(function->pronamespace))
+		ereport(ERROR, (errcode(DGEN_ERR_INVALID_HANDLER),
+						errmsg("handler %s is a temporary function", handler),
+						errhint("Create it in a schema that other sessions see.")));
+	argument.value = CStringGetTextDatum(quote_qualified_identifier(
+		get_namespace_name(function->pronamespace), NameStr(function->proname)));
+	ReleaseSysCache(tuple);
+	return argument;
+}
+
+static bool
+names_temporary_schema(const char *path)
+{
+	List *schemas;
+	ListCell *cell;
+
+	if (!SplitIdentifierString(pstrdup(path), ',', &schemas))
+		return false;
+	foreach (cell, schemas)
+		if (strcmp(lfirst(cell), "pg_temp") == 0)
+			return true;
+	return false;
+}
+
+/*
+ * Unless it is named, the temporary schema comes first: then whoever calls the actor
+ * inline could put a temporary table in the place of one that the handler means.
+ */
+static Datum
+search_path_of_caller(void)
+{
+	const char *path = namespace_search_path;
+
+	if (path[strspn(path, " \t\n")] == '\0')
+		return CStringGetTextDatum("pg_temp");
+	if (names_temporary_schema(path))
+		return CStringGetTextDatum(path);
+	return CStringGetTextDatum(psprintf("%s, pg_temp", path));
+}
+
+static Datum
+define_type(FunctionCallInfo fcinfo)
+{
+	NullableDatum args[MAX_ARGUMENTS];
+	int nargs = fcinfo->nargs;
+
+	Assert(nargs < MAX_ARGUMENTS);
+	memcpy(args, fcinfo->args, nargs * sizeof(NullableDatum));
+	args[HANDLER_ARGUMENT] = resolve_handler(args[HANDLER_ARGUMENT]);
+	args[nargs].value = search_path_of_caller();
+	args[nargs].isnull = false;
+	return dgen_call_private(fcinfo, args, nargs + 1, true);
+}
+
+Datum
+dgen_create_actor_type(PG_FUNCTION_ARGS)
+{
+	return define_type(fcinfo);
+}
+
+Datum
+dgen_alter_actor_type(PG_FUNCTION_ARGS)
+{
+	return define_type(fcinfo);
+}
+
+/* For the private functions: they know who will own the type. */
+Datum
+dgen_check_type_handler(PG_FUNCTION_ARGS)
+{
+	char *handler = text_to_cstring(PG_GETARG_TEXT_PP(0));
+
+	dgen_check_handler(handler, dgen_resolve_handler(handler), PG_GETARG_OID(1));
+	PG_RETURN_VOID();
+}

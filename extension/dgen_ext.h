@@ -1,0 +1,562 @@
+/*
+ * The one internal header of the extension: a section per file, in the order of
+ * the message path. What a function may raise and what it needs stands here; how
+ * it does it stands in its file.
+ */
+#ifndef DGEN_EXT_H
+#define DGEN_EXT_H
+
+#include "postgres.h"
+
+#include "access/htup.h"
+#include "fmgr.h"
+#include "nodes/execnodes.h"
+#include "nodes/pg_list.h"
+#include "storage/itemptr.h"
+#include "storage/lock.h"
+#include "utils/jsonb.h"
+#include "utils/timestamp.h"
+
+#include "errors.h"
+#include "version.h"
+
+#define DGEN_VERSION "0.1.0"
+
+#define DGEN_MAX_KEY_BYTES 512
+#define DGEN_MAX_TYPE_NAME_BYTES 128
+
+/* message.kind */
+#define KIND_CAST 'c'
+#define KIND_REQUEST 'q'
+#define KIND_REPLY 'r'
+#define KIND_TIMER 't'
+
+/* request.status */
+#define REQUEST_PENDING 'p'
+#define REQUEST_REPLIED 'r'
+#define REQUEST_FAILED 'f'
+#define REQUEST_CANCELLED 'c'
+
+/* ---- guc.c: settings ------------------------------------------------ */
+
+extern int	dgen_worker_count;		 /* workers per database in dgen.databases, at server start */
+extern char *dgen_databases;		 /* comma-separated list of databases */
+extern int	dgen_safety_net_interval; /* seconds between looks for work that nothing announced */
+extern int	dgen_batch_actors;		 /* most actors in a batch */
+extern int	dgen_batch_messages;	 /* most messages in a batch */
+extern int	dgen_batch_bytes;		 /* most payload in a batch, kB */
+extern int	dgen_batch_duration;	 /* time a batch may take, ms, estimated from measured turns */
+extern int	dgen_call_backlog;		 /* most waiting messages that dgen.call handles first */
+
+extern void dgen_define_gucs(void);
+
+/* ---- actor_type.c: types, their policy, who may do what -------------- */
+
+typedef enum Privilege
+{
+	PRIVILEGE_SEND,
+	PRIVILEGE_READ,
+	PRIVILEGE_WORK
+} Privilege;
+
+typedef struct ActorType
+{
+	int32		id;
+	const char *name;
+	Oid			owner;
+	const char *handler;	/* schema-qualified; NULL: external workers */
+	const char *search_path; /* what the handler runs with */
+	Jsonb	   *initial_state;
+	int32		max_attempts;
+	Interval	backoff;
+	Interval	max_backoff;
+	int64		turn_timeout_ms;
+	Interval	retention;
+} ActorType;
+
+extern void dgen_actor_type_init(void); /* _PG_init: invalidation callbacks */
+
+/*
+ * The cached type. The result lives until the end of the transaction, even if the
+ * type changes meanwhile. Call after a table was opened, so that pending
+ * invalidations have been seen. Raises DGEN_ERR_UNKNOWN_TYPE unless missing_ok.
+ */
+extern const ActorType *dgen_type_by_name(text *name);
+extern const ActorType *dgen_type_by_id(int32 id, bool missing_ok);
+
+/* Does the role have the privilege? The owner (as a role one is member of) and superusers have all. */
+extern bool dgen_has_privilege(const ActorType *type, Oid role, Privilege privilege);
+
+/* Raises 42501 with what to grant, unless it has. */
+extern void dgen_check_privilege(const ActorType *type, Oid role, Privilege privilege);
+
+/* Raises DGEN_ERR_NOT_ADOPTED in a restored database nobody adopted. */
+extern void dgen_check_adopted(void);
+
+/* ---- mailbox.c: keys, mailboxes, ownership --------------------------- */
+
+/* The fixed hash; key as stored in the database, converted to UTF-8 first. */
+extern int64 dgen_mailbox_of(const text *key);
+
+/* Raises DGEN_ERR_INVALID_KEY for an empty or too long key. */
+extern void dgen_check_key(const text *key);
+
+/*
+ * An actor is owned through a transaction-level advisory lock on its mailbox, in a
+ * lock class of dgen's own. Try never waits; a failure leaves a mark in shared
+ * memory, so that whoever holds the lock wakes a worker when it lets go (H9).
+ */
+extern bool dgen_try_own(int32 type_id, int64 mailbox);
+extern void dgen_own(int32 type_id, int64 mailbox); /* waits; deadlocks are detected */
+extern bool dgen_owns(int32 type_id, int64 mailbox);
+
+/* ---- table.c: reading and writing dgen's tables ----------------------
+ *
+ * Directly through the table and index access methods: one plan by construction
+ * (I10), no search_path, no permission checks (the callers do them).
+ */
+
+typedef enum DgenTable
+{
+	TABLE_ACTOR_TYPE,
+	TABLE_PRIVILEGE,
+	TABLE_MESSAGE,
+	TABLE_DELAYED_MESSAGE,
+	TABLE_IDEMPOTENCY_KEY,
+	TABLE_PAUSED,
+	TABLE_FAILED_ATTEMPT,
+	TABLE_ACTOR,
+	TABLE_DEAD_LETTER,
+	TABLE_REQUEST,
+	TABLE_WORKER,
+	TABLE_ADOPTION,
+	SEQUENCE_MESSAGE,
+	SEQUENCE_VERSION,
+	SEQUENCE_WORKER,
+	DGEN_TABLE_COUNT
+} DgenTable;
+
+/* Indexes of the tables; the primary key (or message_order) is 0. */
+#define INDEX_PRIMARY 0
+#define INDEX_BY_NAME 1	  /* actor_type */
+#define INDEX_BY_TIME 1	  /* delayed_message.not_before, failed_attempt.retry_at, idempotency_key.expires_at */
+
+typedef struct DgenScan
+{
+	Relation	heap;
+	Relation	index;
+	IndexScanDesc scan;
+	TupleTableSlot *slot;	/* the row dgen_scan_next found */
+	Datum	   *values;		/* its columns, 0-based, deformed by dgen_scan_row */
+	bool	   *nulls;
+} DgenScan;
+
+extern Oid	dgen_table_oid(DgenTable table); /* raises if the extension is not installed here */
+extern bool dgen_is_installed(void);
+extern Relation dgen_table_open(DgenTable table, LOCKMODE lockmode);
+extern void dgen_table_lock(DgenTable table, LOCKMODE lockmode); /* held to the end of the transaction */
+
+/* An index scan of up to nkeys equality or range keys; the snapshot must stay active. */
+extern void dgen_scan_begin(DgenScan *scan, DgenTable table, int index, Snapshot snapshot, int nkeys);
+extern void dgen_scan_seek(DgenScan *scan, ScanKey keys, int nkeys); /* may be called again */
+extern bool dgen_scan_next(DgenScan *scan);
+extern void dgen_scan_row(DgenScan *scan); /* deform the current row into values and nulls */
+extern void dgen_scan_end(DgenScan *scan);
+
+/* Scan keys on index columns, 1-based. */
+extern void dgen_key_int4(ScanKey key, int column, StrategyNumber strategy, int32 value);
+extern void dgen_key_int8(ScanKey key, int column, StrategyNumber strategy, int64 value);
+extern void dgen_key_time(ScanKey key, int column, StrategyNumber strategy, TimestampTz value);
+extern void dgen_key_text(ScanKey key, int column, const text *value);
+
+/*
+ * Writing. A writer holds a table open for several rows. Update and delete are for
+ * rows that nobody else can write (the actor is owned); dgen_delete_row says
+ * whether the row was still there instead of raising.
+ */
+typedef struct DgenWriter
+{
+	Relation	heap;
+	ResultRelInfo *indexes;
+} DgenWriter;
+
+extern void dgen_writer_open(DgenWriter *writer, DgenTable table);
+extern void dgen_writer_insert(DgenWriter *writer, Datum *values, bool *nulls);
+extern void dgen_writer_insert_many(DgenWriter *writer, TupleTableSlot **slots, int count);
+extern void dgen_writer_update(DgenWriter *writer, ItemPointer tid, Datum *values, bool *nulls);
+extern void dgen_writer_close(DgenWriter *writer);
+extern bool dgen_delete_row(Relation heap, ItemPointer tid);
+extern bool dgen_delete_row_nowait(Relation heap, ItemPointer tid);
+
+extern int64 dgen_nextval(DgenTable sequence);
+
+/* ---- send.c: into the mailbox ---------------------------------------- */
+
+typedef struct Send
+{
+	const ActorType *type;
+	text	   *key;
+	Datum		message;		/* jsonb, may be toasted */
+	char		kind;
+	int16		priority;
+	int64		seq;			/* 0: the next one */
+	int64		id;				/* 0: the same as seq */
+	TimestampTz sent_at;		/* 0: now */
+	int64		in_reply_to;	/* 0: none */
+	TimestampTz not_before;		/* 0: now */
+	Datum		headers;		/* jsonb; 0: none */
+	text	   *correlation;	/* NULL: none */
+	text	   *error;
+	text	   *sqlstate;
+} Send;
+
+/* Type, key and message as the first three arguments of a SQL function; checks them and the privilege to send. */
+extern void dgen_get_send_arguments(FunctionCallInfo fcinfo, Send *send);
+
+/* Inserts one message, marks the wakeup, returns its id. No privilege checks. */
+extern int64 dgen_send(const Send *send);
+
+/*
+ * idempotency.c: takes the key for message id `id` until the type's retention
+ * ends, and returns id; or the id that the key stands for already. Waits for a
+ * transaction that has just used the key.
+ */
+extern int64 dgen_take_idempotency_key(const ActorType *type, int64 mailbox, text *actor_key, text *key, int64 id);
+
+/* Moves messages that are due into their mailboxes; at most a bounded number. True if some are left. */
+extern bool dgen_move_due(void);
+
+/* ---- wakeup.c: shared memory; who waits for what ----------------------
+ *
+ * The marks are kept in backend-local memory and acted upon once the transaction's
+ * locks are released. They never raise.
+ */
+
+/* _PG_init: hooks and callbacks. */
+extern void dgen_wakeup_init(void);
+
+extern void dgen_wakeup_sent(int32 type_id);	 /* commit makes work of the type visible */
+extern void dgen_wakeup_due(TimestampTz when); /* commit makes something due at `when` */
+extern void dgen_wakeup_replied(int64 request_id);
+extern void dgen_wakeup_owned(int32 type_id, uint64 lock); /* this transaction holds an actor's lock */
+extern void dgen_wakeup_missed(int32 type_id, uint64 lock); /* somebody else holds it; to be told at its release */
+
+/* A claim begins: the session takes its baton, and remembers what has been announced so far. */
+extern void dgen_wakeup_claiming(void);
+/* It left work of the type behind: wake one more worker, if one waits. */
+extern void dgen_wakeup_left(int32 type_id);
+
+/* Is the alarm (something due) ringing? The caller then runs dgen_move_due. Re-arms for `next`. */
+extern bool dgen_alarm_due(TimestampTz now);
+extern void dgen_alarm_taken(void);
+
+/* A turn of this session is about to be ended with its process: the next claim in this database records the attempt. */
+typedef struct Charge
+{
+	int32		type_id;
+	int64		mailbox;
+	int64		message_id;
+	int			sqlstate;
+} Charge;
+extern void dgen_charge(const Charge *charge); /* async-signal-safe */
+extern int	dgen_take_charges(Charge *charges, int max);
+
+/* ---- session.c: attach, detach, wait, dgen.workers --------------------- */
+
+typedef struct WorkerType
+{
+	int32		type_id;
+	int64		cursor;		/* mailbox after which the next claim begins */
+	double		turn_us;	/* measured time of a turn, moving average; 0: not known */
+} WorkerType;
+
+typedef struct WorkerSession
+{
+	int64		id;			/* 0: not attached */
+	char		name[NAMEDATALEN];
+	bool		in_database;
+	int			ntypes;
+	WorkerType *types;		/* in TopMemoryContext */
+	int			rotation;	/* type the next claim begins with */
+} WorkerSession;
+
+/* This session's worker; raises DGEN_ERR_NOT_ATTACHED if there is none. */
+extern WorkerSession *dgen_worker_session(void);
+extern bool dgen_is_attached(void);
+
+/* Workers attached in this database, at least roughly. */
+extern int	dgen_live_workers(void);
+
+/* For dgen.workers; cheap. */
+extern void dgen_session_busy(bool busy);
+extern void dgen_session_count_turns(int turns);
+
+/* Waits until the reply may be there or the deadline passed; inside a transaction. False: deadline. */
+extern void dgen_reply_wait_begin(int64 request_id); /* register, then look, then wait */
+extern bool dgen_reply_wait(TimestampTz deadline);
+extern void dgen_reply_wait_end(void);
+
+/*
+ * For procedures that wait without a snapshot (dgen.wait, dgen.ask): commit the
+ * transaction that runs the CALL, wait outside of any, begin one to return in.
+ * Raises, naming the procedure, when called inside a transaction block or function.
+ */
+extern void dgen_procedure_commit(FunctionCallInfo fcinfo, const char *procedure);
+extern void dgen_procedure_commit_again(void); /* after dgen_procedure_begin, to go on waiting */
+extern void dgen_procedure_begin(void);
+extern void dgen_process_interrupts(void); /* in the wait between the two, or in a transaction */
+
+/* ---- claim.c: discover, own, read ------------------------------------ */
+
+typedef struct BatchMessage
+{
+	ItemPointerData tid;
+	int64		id;
+	int64		in_reply_to;	/* 0: none */
+	TimestampTz sent_at;
+	Datum		message;
+	Datum		headers;		/* 0: none; so below */
+	Datum		correlation;
+	Datum		error;
+	Datum		sqlstate;
+	int32		attempts;		/* failed ones before */
+	int16		priority;
+	char		kind;
+} BatchMessage;
+
+/* Why an actor cannot be handled now. */
+typedef enum Blocked
+{
+	BLOCKED_NOT,
+	BLOCKED_PAUSED,
+	BLOCKED_BACKING_OFF,
+	BLOCKED_ROW_LOCKED
+} Blocked;
+
+typedef struct BatchActor
+{
+	const ActorType *type;
+	int64		mailbox;
+	text	   *key;
+	Blocked		blocked;
+	bool		has_failed;		/* some of its mailbox's messages have failed attempts */
+	bool		exists;
+	ItemPointerData tid;	/* if it exists */
+	int64		version;	/* 0: new actor */
+	Jsonb	   *state;
+	BatchMessage *messages;
+	int			nmessages;
+
+	/* What the turns made of it; commit.c writes it. */
+	int			handled;		/* leading messages that leave the mailbox */
+	bool		state_changed;
+	bool		destroyed;
+} BatchActor;
+
+typedef struct Batch
+{
+	MemoryContext context;
+	BatchActor *actors;
+	int			nactors;
+	int			nmessages;
+	Size		bytes;
+	int64		version;		/* of the states this batch writes; 0: not drawn yet */
+	LocalTransactionId lxid;	/* the transaction that owns it */
+	SubTransactionId subid;
+} Batch;
+
+typedef struct BatchLimits
+{
+	int			actors;
+	int			messages;
+	Size		bytes;
+} BatchLimits;
+
+typedef struct OwnedMailbox
+{
+	const ActorType *type;
+	WorkerType *worker_type;
+	int64		mailbox;
+} OwnedMailbox;
+
+typedef struct Owned
+{
+	int			count;
+	bool		left;			/* stopped by the limit: there may be more work */
+	OwnedMailbox *mailboxes;
+} Owned;
+
+/* The limits in force for the session: settings, lock table, measured turn times. */
+extern void dgen_batch_limits(const WorkerSession *session, BatchLimits *limits);
+
+/*
+ * Steps 1 and 2 of a claim: finds mailboxes with messages of the session's types
+ * and takes ownership of them until the current (sub)transaction ends. READ
+ * COMMITTED only. Moves the session's cursors on.
+ */
+extern void dgen_own_mailboxes(WorkerSession *session, const BatchLimits *limits, Owned *owned);
+
+/*
+ * Step 3: in a snapshot of its own, taken after the locks, reads the actors of the
+ * owned mailboxes and their first messages, leaving out what is paused, backs off
+ * or has its row locked by somebody. `first` and `count` select mailboxes.
+ */
+extern Batch *dgen_read_batch(const Owned *owned, int first, int count, const BatchLimits *limits);
+
+/* The same for the one actor of an inline call: waits for its row, and raises why it cannot be handled now. */
+extern Batch *dgen_read_actor(const ActorType *type, text *key, int max_messages);
+
+/* ---- turn.c: running a handler ---------------------------------------- */
+
+typedef enum OutcomeKind
+{
+	OUTCOME_NOREPLY,
+	OUTCOME_REPLY,
+	OUTCOME_FAIL,
+	OUTCOME_RETRY,
+	OUTCOME_DESTROY
+} OutcomeKind;
+
+typedef struct Outcome
+{
+	OutcomeKind kind;
+	Jsonb	   *state;		/* NULL: unchanged */
+	Datum		reply;		/* jsonb; 0: none */
+	char	   *error;
+	char	   *sqlstate;
+	char	   *hint;
+	Interval   *delay;
+} Outcome;
+
+/* Is a handler running in this session? */
+extern bool dgen_in_handler(void);
+/* Raises DGEN_ERR_NESTED if one is; what: "dgen.call" */
+extern void dgen_refuse_in_handler(const char *what, const char *hint);
+/* The actor whose turn runs; NULL outside of handlers. */
+extern const BatchActor *dgen_current_actor(void);
+
+/*
+ * Runs the type's handler for the message as the type's owner. Whatever the
+ * handler raises is raised. The result lives in CurrentMemoryContext.
+ */
+extern void dgen_run_turn(const BatchActor *actor, const BatchMessage *message, bool inline_call, Outcome *outcome);
+
+/* Resolves the handler by its fixed signature; raises DGEN_ERR_INVALID_HANDLER. */
+extern Oid	dgen_resolve_handler(const char *qualified_name);
+/* Raises unless the function can be the handler of the owner's types. */
+extern void dgen_check_handler(const char *name, Oid oid, Oid owner);
+
+/* 'cast', 'call', 'reply' or 'timer' */
+extern const char *dgen_kind_name(char kind);
+
+/*
+ * Runs constraint triggers that the turn deferred, while its owner's rights are in
+ * force (H14). In a caller's transaction they stay immediate to its end.
+ */
+extern void dgen_fire_deferred(bool inline_call);
+
+/* ---- commit.c: what the turns did, into the tables --------------------- */
+
+/* An outcome of noreply, reply or destroy: takes it over into the actor, and delivers the reply. */
+extern void dgen_apply_outcome(Batch *batch, BatchActor *actor, const Outcome *outcome);
+
+/* Sets the actor's state, if it differs. */
+extern void dgen_set_state(Batch *batch, BatchActor *actor, Jsonb *state);
+
+/* The actor starts anew: what follows in the batch sees the initial state. */
+extern void dgen_destroy_actor(BatchActor *actor);
+
+/* Removes handled messages and writes states. Raises DGEN_ERR_NOT_OWNED. */
+extern void dgen_commit_batch(Batch *batch);
+
+/* ---- failure.c: failed attempts and dead letters ------------------------- */
+
+typedef struct Failure
+{
+	const char *error;
+	const char *sqlstate;
+	const char *hint;
+	bool		final;		/* dgen.fail: no more attempts */
+	bool		retry;		/* dgen.retry: no attempt is counted */
+	const Interval *delay;	/* retry only; NULL: the type's backoff */
+} Failure;
+
+/*
+ * Records a failed attempt of the first message that is not handled, or makes it a
+ * dead letter and answers its caller. True if the message is gone.
+ */
+extern bool dgen_record_failure(const BatchActor *actor, const BatchMessage *message, const Failure *failure);
+
+/* Removes what is recorded of the message's failed attempts. Needs an active snapshot. */
+extern void dgen_forget_failure(int32 type_id, int64 mailbox, int64 message_id);
+
+/* Records the attempt of a turn whose process was ended. */
+extern void dgen_record_charge(const Charge *charge);
+
+/* ---- reply.c: requests and their replies ------------------------------- */
+
+/* The actor whose mailbox a reply goes to. */
+typedef struct ReplyTo
+{
+	int32		type_id;
+	text	   *key;
+} ReplyTo;
+
+/* From the context of a turn; raises unless the turn's actor is owned by this transaction. */
+extern void dgen_get_reply_to(HeapTupleHeader context, ReplyTo *reply_to);
+
+/* Writes the request row of a message that is being sent. */
+extern void dgen_open_request(const Send *send, int64 id, const ReplyTo *reply_to, text *correlation, bool keep);
+
+typedef struct Reply
+{
+	Datum		reply;		/* jsonb; ignored if error is set */
+	const char *error;
+	const char *sqlstate;
+	const char *hint;
+} Reply;
+
+/* A row of dgen.request. */
+typedef struct Request
+{
+	ItemPointerData tid;
+	bool		own;			/* written by the current transaction */
+	char		status;
+	Datum		values[16];
+	bool		nulls[16];
+} Request;
+
+extern bool dgen_find_request(int64 id, Request *request);
+
+extern Datum dgen_json_null(void);
+
+/* The code to raise for a SQLSTATE that a handler gave as text. */
+extern int	dgen_sqlstate_of(const char *text);
+
+/* Raises unless the role that calls may work for the type of the request; false if there is no such request. */
+extern bool dgen_may_answer(int64 request_id);
+
+/* ---- protocol.c: the worker protocol ------------------------------------ */
+
+/* Raises DGEN_ERR_NESTED if a batch is claimed in this transaction. */
+extern void dgen_refuse_in_batch(const char *what, const char *hint);
+
+/* Answers an open request: true if it was open. */
+extern bool dgen_answer(int64 request_id, const Reply *reply);
+
+/* ---- worker.c, launcher.c: in-database workers -------------------------- */
+
+extern void dgen_launcher_init(void); /* _PG_init: registers the launcher when preloaded, and hooks */
+
+/*
+ * One batch of an in-database worker in transactions of its own making (batch.c).
+ * False if there is nothing to do now: wait.
+ */
+extern bool dgen_run_batch(WorkerSession *session);
+
+/* ---- operate.c: entry into functions that run with dgen's own rights ---- */
+
+/* The role that called the public function that is now running; GetUserId() outside of one. */
+extern Oid	dgen_calling_role(void);
+
+#endif							/* DGEN_EXT_H */

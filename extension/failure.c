@@ -1,0 +1,210 @@
+/*
+ * Failures: an attempt that failed is recorded and its actor waits; a message that
+ * failed for good becomes a dead letter.
+ */
+#include "dgen_ext.h"
+#include "table.h"
+
+#include <math.h>
+
+#include "access/stratnum.h"
+#include "access/table.h"
+#include "access/xact.h"
+#include "common/pg_prng.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+
+/* How far into a mailbox the message of a charge is looked for: normally it is the first. */
+#define CHARGE_DEPTH 100
+
+/* Every mark of the message: its attempts and the back-off of its actor. */
+void
+dgen_forget_failure(int32 type_id, int64 mailbox, int64 message_id)
+{
+	DgenScan	scan;
+	ScanKeyData keys[3];
+
+	dgen_table_lock(TABLE_FAILED_ATTEMPT, RowExclusiveLock);
+	dgen_key_int4(&keys[0], ORDER_TYPE_ID, BTEqualStrategyNumber, type_id);
+	dgen_key_int8(&keys[1], ORDER_MAILBOX, BTEqualStrategyNumber, mailbox);
+	dgen_key_int8(&keys[2], 3, BTEqualStrategyNumber, message_id);
+	dgen_scan_begin(&scan, TABLE_FAILED_ATTEMPT, INDEX_PRIMARY, GetActiveSnapshot(), 3);
+	dgen_scan_seek(&scan, keys, 3);
+	while (dgen_scan_next(&scan))
+		(void) dgen_delete_row(scan.heap, &scan.slot->tts_tid);
+	dgen_scan_end(&scan);
+}
+
+static double
+interval_to_us(const Interval *interval)
+{
+	return interval->time + (interval->day + 30.0 * interval->month) * (double) USECS_PER_DAY;
+}
+
+/*
+ * Doubled with each attempt, up to max_backoff, and then between half and all of
+ * that, so that actors that failed together do not come back together.
+ */
+static TimestampTz
+retry_time(const ActorType *type, int attempts, const Interval *delay)
+{
+	double		us;
+
+	if (delay != NULL)
+		us = interval_to_us(delay);
+	else
+	{
+		us = ldexp(interval_to_us(&type->backoff), Min(Max(attempts, 1) - 1, 60));
+		us = Min(us, interval_to_us(&type->max_backoff));
+		us *= 0.5 + 0.5 * pg_prng_double(&pg_global_prng_state);
+	}
+	return GetCurrentTimestamp() + (int64) Max(us, 0.0);
+}
+
+static Datum
+text_or_null(const char *value, bool *isnull)
+{
+	*isnull = value == NULL;
+	return value == NULL ? (Datum) 0 : CStringGetTextDatum(value);
+}
+
+static void
+insert_failed_attempt(const BatchActor *actor, const BatchMessage *message, int attempts, TimestampTz retry_at,
+					  const Failure *failure)
+{
+	Datum		values[FAILED_COLUMNS];
+	bool		nulls[FAILED_COLUMNS] = {false};
+	DgenWriter	writer;
+
+	values[FAILED_TYPE_ID] = Int32GetDatum(actor->type->id);
+	values[FAILED_MAILBOX] = Int64GetDatum(actor->mailbox);
+	values[FAILED_MESSAGE_ID] = Int64GetDatum(message->id);
+	values[FAILED_ACTOR_KEY] = PointerGetDatum(actor->key);
+	values[FAILED_ATTEMPTS] = Int32GetDatum(attempts);
+	values[FAILED_RETRY_AT] = TimestampTzGetDatum(retry_at);
+	values[FAILED_ERROR] = text_or_null(failure->error, &nulls[FAILED_ERROR]);
+	values[FAILED_SQLSTATE] = text_or_null(failure->sqlstate, &nulls[FAILED_SQLSTATE]);
+	dgen_writer_open(&writer, TABLE_FAILED_ATTEMPT);
+	dgen_writer_insert(&writer, values, nulls);
+	dgen_writer_close(&writer);
+	dgen_wakeup_due(retry_at);
+}
+
+static const char *
+worker_name(void)
+{
+	return dgen_is_attached() ? dgen_worker_session()->name : NULL;
+}
+
+static void
+insert_dead_letter(const BatchActor *actor, const BatchMessage *message, int attempts, const Failure *failure)
+{
+	Datum		values[DEAD_COLUMNS];
+	bool		nulls[DEAD_COLUMNS] = {false};
+	DgenWriter	writer;
+
+	values[DEAD_MESSAGE_ID] = Int64GetDatum(message->id);
+	values[DEAD_MAILBOX] = Int64GetDatum(actor->mailbox);
+	values[DEAD_SENT_AT] = TimestampTzGetDatum(message->sent_at);
+	values[DEAD_DIED_AT] = TimestampTzGetDatum(GetCurrentTimestamp());
+	values[DEAD_TYPE_ID] = Int32GetDatum(actor->type->id);
+	values[DEAD_ATTEMPTS] = Int32GetDatum(attempts);
+	values[DEAD_PRIORITY] = Int16GetDatum(message->priority);
+	values[DEAD_KIND] = CharGetDatum(message->kind);
+	values[DEAD_ACTOR_KEY] = PointerGetDatum(actor->key);
+	values[DEAD_MESSAGE] = message->message;
+	values[DEAD_IN_REPLY_TO] = Int64GetDatum(message->in_reply_to);
+	nulls[DEAD_IN_REPLY_TO] = message->in_reply_to == 0;
+	values[DEAD_HEADERS] = message->headers;
+	nulls[DEAD_HEADERS] = message->headers == (Datum) 0;
+	values[DEAD_CORRELATION] = message->correlation;
+	nulls[DEAD_CORRELATION] = message->correlation == (Datum) 0;
+	values[DEAD_ERROR] = text_or_null(failure->error, &nulls[DEAD_ERROR]);
+	values[DEAD_SQLSTATE] = text_or_null(failure->sqlstate, &nulls[DEAD_SQLSTATE]);
+	values[DEAD_HINT] = text_or_null(failure->hint, &nulls[DEAD_HINT]);
+	values[DEAD_WORKER] = text_or_null(worker_name(), &nulls[DEAD_WORKER]);
+	dgen_writer_open(&writer, TABLE_DEAD_LETTER);
+	dgen_writer_insert(&writer, values, nulls);
+	dgen_writer_close(&writer);
+}
+
+/* The mailbox loses the message, its caller learns the error, the actor goes on. */
+static void
+bury(const BatchActor *actor, const BatchMessage *message, int attempts, const Failure *failure)
+{
+	Relation	messages = dgen_table_open(TABLE_MESSAGE, RowExclusiveLock);
+	ItemPointerData tid = message->tid;
+
+	if (!dgen_delete_row(messages, &tid))
+		ereport(ERROR,
+				(errcode(DGEN_ERR_NOT_OWNED),
+				 errmsg("message " INT64_FORMAT " was removed while it was handled", message->id),
+				 errhint("Remove messages only with dgen.cancel.")));
+	table_close(messages, NoLock);
+	insert_dead_letter(actor, message, attempts, failure);
+	if (message->kind == KIND_REQUEST)
+	{
+		Reply		reply = {.error = failure->error, .sqlstate = failure->sqlstate, .hint = failure->hint};
+
+		(void) dgen_answer(message->id, &reply);
+	}
+}
+
+bool
+dgen_record_failure(const BatchActor *actor, const BatchMessage *message, const Failure *failure)
+{
+	int			attempts = message->attempts + (failure->retry ? 0 : 1);
+	bool		dead = !failure->retry && (failure->final || attempts >= actor->type->max_attempts);
+
+	PushActiveSnapshot(GetTransactionSnapshot());
+	dgen_forget_failure(actor->type->id, actor->mailbox, message->id);
+	CommandCounterIncrement();
+	if (dead)
+		bury(actor, message, attempts, failure);
+	else
+		insert_failed_attempt(actor, message, attempts, retry_time(actor->type, attempts, failure->delay), failure);
+	PopActiveSnapshot();
+	CommandCounterIncrement();
+	return dead;
+}
+
+/* ---- turns that took their process with them ---- */
+
+static BatchMessage *
+find_message(Batch *batch, int64 id, BatchActor **actor)
+{
+	for (int i = 0; i < batch->nactors; i++)
+	{
+		*actor = &batch->actors[i];
+		for (int j = 0; j < (*actor)->nmessages; j++)
+			if ((*actor)->messages[j].id == id)
+				return &(*actor)->messages[j];
+	}
+	return NULL;
+}
+
+void
+dgen_record_charge(const Charge *charge)
+{
+	OwnedMailbox mailbox = {.type = dgen_type_by_id(charge->type_id, true), .mailbox = charge->mailbox};
+	Owned		owned = {.count = 1, .mailboxes = &mailbox};
+	BatchLimits limits = {.actors = 1, .messages = CHARGE_DEPTH, .bytes = MaxAllocHugeSize};
+	Failure		failure = {
+		.error = "turn did not end when it was cancelled after turn_timeout; its process was ended",
+		.sqlstate = unpack_sql_state(charge->sqlstate),
+	};
+	Batch	   *batch;
+	BatchActor *actor;
+	BatchMessage *message;
+
+	if (mailbox.type == NULL || !dgen_try_own(charge->type_id, charge->mailbox))
+		return;					/* whoever has it runs the turn again, and it is charged then */
+	batch = dgen_read_batch(&owned, 0, 1, &limits);
+	message = find_message(batch, charge->message_id, &actor);
+	if (message != NULL)
+		(void) dgen_record_failure(actor, message, &failure);
+	MemoryContextDelete(batch->context);
+}

@@ -1,0 +1,17 @@
+/*
+ * What happens when the library is loaded.
+ */
+#include "dgen_ext.h"
+
+PG_MODULE_MAGIC;
+
+PGDLLEXPORT void _PG_init(void);
+
+void
+_PG_init(void)
+{
+	dgen_define_gucs();
+	dgen_actor_type_init();
+	dgen_wakeup_init();
+	dgen_launcher_init();
+}

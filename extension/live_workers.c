@@ -1,0 +1,135 @@
+/*
+ * What the live workers are doing: dgen.workers.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "storage/lmgr.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+
+#include "dgen_ext.h"
+#include "session.h"
+#include "shared.h"
+
+PG_FUNCTION_INFO_V1(dgen_workers);
+
+void
+dgen_session_busy(bool busy)
+{
+	if (busy)
+		dgen_wait_found_work();
+	if (dgen_slot == NULL || dgen_slot->busy == busy)
+		return;
+	dgen_slot->since = GetCurrentTimestamp();
+	dgen_slot->busy = busy;
+}
+
+void
+dgen_session_count_turns(int turns)
+{
+	if (turns > 0)
+		dgen_wait_found_work();
+	if (dgen_slot != NULL)
+		dgen_slot->turns += turns;
+}
+
+int
+dgen_live_workers(void)
+{
+	return dgen_database == NULL ? 1 : (int) pg_atomic_read_u32(&dgen_database->workers);
+}
+
+static bool
+is_worker_here(const Slot *slot)
+{
+	return slot->pid != 0 && slot->database == MyDatabaseId && slot->worker_id != 0;
+}
+
+bool
+dgen_worker_lives(int64 worker_id)
+{
+	bool		lives = false;
+
+	LWLockAcquire(&dgen_database->lock, LW_SHARED);
+	for (int i = 0; i < dgen_shared->nslots && !lives; i++)
+		lives = is_worker_here(slot_at(i)) && slot_at(i)->worker_id == worker_id;
+	LWLockRelease(&dgen_database->lock);
+	return lives;
+}
+
+/* Copies, so that nothing is looked up or raised with the lock held. */
+static Slot *
+copy_workers(int *count)
+{
+	Slot	   *workers = palloc(dgen_shared->nslots * sizeof(Slot));
+
+	*count = 0;
+	LWLockAcquire(&dgen_database->lock, LW_SHARED);
+	for (int i = 0; i < dgen_shared->nslots; i++)
+		if (is_worker_here(slot_at(i)))
+			workers[(*count)++] = *slot_at(i);
+	LWLockRelease(&dgen_database->lock);
+	return workers;
+}
+
+/* Names of the types that the role may read. */
+static ArrayType *
+readable_types(const Slot *worker, Oid role)
+{
+	Datum		names[SLOT_TYPES];
+	int			count = 0;
+
+	for (int i = 0; i < worker->ntypes; i++)
+	{
+		const ActorType *type = dgen_type_by_id(worker->types[i], true);
+
+		if (type != NULL && dgen_has_privilege(type, role, PRIVILEGE_READ))
+			names[count++] = CStringGetTextDatum(type->name);
+	}
+	return construct_array(names, count, TEXTOID, -1, false, TYPALIGN_INT);
+}
+
+static void
+put_worker(ReturnSetInfo *result, const Slot *worker, Oid role)
+{
+	ArrayType  *types = readable_types(worker, role);
+	Datum		values[9];
+	bool		nulls[9] = {false};
+
+	if (ArrayGetNItems(ARR_NDIM(types), ARR_DIMS(types)) == 0 && !superuser_arg(role))
+		return;
+	values[0] = Int64GetDatum(worker->worker_id);
+	values[1] = CStringGetTextDatum(worker->name);
+	values[2] = PointerGetDatum(types);
+	values[3] = BoolGetDatum(worker->in_database);
+	nulls[4] = worker->client[0] == '\0';
+	values[4] = nulls[4] ? (Datum) 0 : CStringGetTextDatum(worker->client);
+	values[5] = Int32GetDatum(worker->pid);
+	values[6] = BoolGetDatum(worker->busy);
+	values[7] = TimestampTzGetDatum(worker->since);
+	values[8] = Int64GetDatum(worker->turns);
+	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+}
+
+Datum
+dgen_workers(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	Slot	   *workers;
+	int			count;
+
+	InitMaterializedSRF(fcinfo, 0);
+	if (!dgen_shared_attach())
+		return (Datum) 0;
+
+	/* With the lock come the invalidations that tell of types made and dropped. */
+	LockRelationOid(dgen_table_oid(TABLE_ACTOR_TYPE), AccessShareLock);
+	workers = copy_workers(&count);
+	for (int i = 0; i < count; i++)
+		put_worker(result, &workers[i], GetUserId());
+	return (Datum) 0;
+}

@@ -1,0 +1,367 @@
+/*
+ * The way into functions that run with dgen's own rights: checks look at the role
+ * that was current in the caller, which a SECURITY DEFINER function cannot see
+ * after SET ROLE. And what those functions, which are PL/pgSQL, need from C.
+ */
+#include "dgen_ext.h"
+#include "mailbox.h"
+#include "operate.h"
+
+#include "access/htup_details.h"
+#include "access/xact.h"
+#include "catalog/pg_collation.h"
+#include "catalog/pg_proc.h"
+#include "catalog/pg_type.h"
+#include "commands/trigger.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/inval.h"
+#include "utils/memutils.h"
+#include "utils/syscache.h"
+
+PG_FUNCTION_INFO_V1(dgen_operate);
+PG_FUNCTION_INFO_V1(dgen_operate_role);
+PG_FUNCTION_INFO_V1(dgen_operate_type_id);
+PG_FUNCTION_INFO_V1(dgen_operate_mailbox);
+PG_FUNCTION_INFO_V1(dgen_operate_check);
+PG_FUNCTION_INFO_V1(dgen_operate_own);
+PG_FUNCTION_INFO_V1(dgen_operate_wake);
+PG_FUNCTION_INFO_V1(dgen_operate_wake_at);
+PG_FUNCTION_INFO_V1(dgen_operate_replied);
+PG_FUNCTION_INFO_V1(dgen_operate_in_handler);
+PG_FUNCTION_INFO_V1(dgen_operate_lock_key);
+PG_FUNCTION_INFO_V1(dgen_operate_lock_class);
+PG_FUNCTION_INFO_V1(dgen_operate_cursor);
+PG_FUNCTION_INFO_V1(dgen_operate_types_changed);
+
+/* ---- from the public function to the private one ---- */
+
+/* Of a call site, in fn_extra. */
+typedef struct Operation
+{
+	FmgrInfo function; /* the private one */
+	Oid owner;         /* whose rights it runs with */
+	bool returns_void; /* SQL functions return NULL then */
+} Operation;
+
+static Oid calling_role = InvalidOid;
+
+Oid
+dgen_calling_role(void)
+{
+	return OidIsValid(calling_role) ? calling_role : GetUserId();
+}
+
+/* By schema, name and types: no search_path is involved. */
+static Oid
+find_private(Form_pg_proc public, bool with_text)
+{
+	Oid types[FUNC_MAX_ARGS];
+	int ntypes = public->pronargs;
+	char *name = psprintf("_%s", NameStr(public->proname));
+	Oid found;
+
+	memcpy(types, public->proargtypes.values, ntypes * sizeof(Oid));
+	if (with_text)
+		types[ntypes++] = TEXTOID;
+	found = GetSysCacheOid3(PROCNAMEARGSNSP, Anum_pg_proc_oid, CStringGetDatum(name),
+							PointerGetDatum(buildoidvector(types, ntypes)),
+							ObjectIdGetDatum(public->pronamespace));
+	if (!OidIsValid(found))
+		elog(ERROR, "dgen has no function %s for %s", name, NameStr(public->proname));
+	return found;
+}
+
+static Operation *
+get_operation(FmgrInfo *call, bool with_text)
+{
+	Operation *operation = call->fn_extra;
+	HeapTuple tuple;
+	Form_pg_proc public;
+
+	if (operation != NULL)
+		return operation;
+
+	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(call->fn_oid));
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for function %u", call->fn_oid);
+	public = (Form_pg_proc) GETSTRUCT(tuple);
+	operation = MemoryContextAllocZero(call->fn_mcxt, sizeof(Operation));
+	operation->owner = public->proowner;
+	operation->returns_void = public->prorettype == VOIDOID;
+	fmgr_info_cxt(find_private(public, with_text), &operation->function, call->fn_mcxt);
+	ReleaseSysCache(tuple);
+	call->fn_extra = operation;
+	return operation;
+}
+
+/* Whatever it raises, role and rights are afterwards what they were. */
+static Datum
+invoke(const Operation *operation, FunctionCallInfo call)
+{
+	Oid outer_role = calling_role;
+	Oid user;
+	int security_context;
+	volatile Datum result = (Datum) 0;
+
+	GetUserIdAndSecContext(&user, &security_context);
+	PG_TRY();
+	{
+		calling_role = user;
+		SetUserIdAndSecContext(operation->owner, security_context | SECURITY_LOCAL_USERID_CHANGE);
+		result = FunctionCallInvoke(call);
+	}
+	PG_FINALLY();
+	{
+		SetUserIdAndSecContext(user, security_context);
+		calling_role = outer_role;
+	}
+	PG_END_TRY();
+	return result;
+}
+
+Datum
+dgen_call_private(FunctionCallInfo fcinfo, NullableDatum *args, int nargs, bool with_text)
+{
+	LOCAL_FCINFO(call, FUNC_MAX_ARGS);
+	Operation *operation = get_operation(fcinfo->flinfo, with_text);
+	Datum result;
+
+	/* The caller's collation would meet the one of the columns in comparisons. */
+	InitFunctionCallInfoData(*call, &operation->function, nargs, DEFAULT_COLLATION_OID, NULL, NULL);
+	memcpy(call->args, args, nargs * sizeof(NullableDatum));
+	result = invoke(operation, call);
+	if (operation->returns_void)
+		PG_RETURN_VOID();
+	fcinfo->isnull = call->isnull;
+	return result;
+}
+
+Datum
+dgen_operate(PG_FUNCTION_ARGS)
+{
+	return dgen_call_private(fcinfo, fcinfo->args, fcinfo->nargs, false);
+}
+
+/* ---- who asks, and for what ---- */
+
+Datum
+dgen_operate_role(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_OID(dgen_calling_role());
+}
+
+Datum
+dgen_operate_type_id(PG_FUNCTION_ARGS)
+{
+	if (PG_ARGISNULL(0))
+		ereport(ERROR, (errcode(DGEN_ERR_UNKNOWN_TYPE), errmsg("actor type is NULL"),
+						errhint("Give the name of an actor type.")));
+
+	/* With the lock come the invalidations that tell of types made and dropped. */
+	dgen_table_lock(TABLE_ACTOR_TYPE, AccessShareLock);
+	PG_RETURN_INT32(dgen_type_by_name(PG_GETARG_TEXT_PP(0))->id);
+}
+
+Datum
+dgen_operate_mailbox(PG_FUNCTION_ARGS)
+{
+	text *key;
+
+	if (PG_ARGISNULL(0))
+		ereport(ERROR, (errcode(DGEN_ERR_INVALID_KEY), errmsg("actor key is NULL"),
+						errhint("A key has 1 to %d bytes.", DGEN_MAX_KEY_BYTES)));
+	key = PG_GETARG_TEXT_PP(0);
+	dgen_check_key(key);
+	PG_RETURN_INT64(dgen_mailbox_of(key));
+}
+
+static void
+check_owner(const ActorType *type, Oid role)
+{
+	if (has_privs_of_role(role, type->owner))
+		return;
+	ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+					errmsg("role \"%s\" does not own actor type \"%s\"",
+						   GetUserNameFromId(role, false), type->name),
+					errhint("Ask a member of role \"%s\", or a superuser.",
+							GetUserNameFromId(type->owner, true))));
+}
+
+/* The owner has every privilege; "own" is for what nobody else may do. */
+Datum
+dgen_operate_check(PG_FUNCTION_ARGS)
+{
+	const ActorType *type = dgen_type_by_id(PG_GETARG_INT32(0), false);
+	char *privilege = text_to_cstring(PG_GETARG_TEXT_PP(1));
+	Oid role = dgen_calling_role();
+
+	if (strcmp(privilege, "own") == 0)
+		check_owner(type, role);
+	else if (strcmp(privilege, "send") == 0)
+		dgen_check_privilege(type, role, PRIVILEGE_SEND);
+	else if (strcmp(privilege, "read") == 0)
+		dgen_check_privilege(type, role, PRIVILEGE_READ);
+	else
+		dgen_check_privilege(type, role, PRIVILEGE_WORK);
+	PG_RETURN_VOID();
+}
+
+/* ---- taking an actor ---- */
+
+/*
+ * The actors that operations of this transaction took. An actor that is owned and
+ * not among them belongs to a batch or to a turn, which works on a copy of it.
+ */
+typedef struct Taken
+{
+	int32 type_id;
+	int64 mailbox;
+	bool in_handler; /* taken by a handler */
+} Taken;
+
+static List *taken = NIL; /* in TopTransactionContext */
+static LocalTransactionId taken_by = InvalidLocalTransactionId;
+
+static void
+forget_other_transactions(void)
+{
+	if (taken_by != DGEN_MY_LXID)
+		taken = NIL;
+	taken_by = DGEN_MY_LXID;
+}
+
+static bool
+took_before(int32 type_id, int64 mailbox)
+{
+	const BatchActor *current = dgen_current_actor();
+	ListCell *cell;
+
+	if (current != NULL && current->type->id == type_id && current->mailbox == mailbox)
+		return false;
+	foreach (cell, taken)
+	{
+		const Taken *actor = lfirst(cell);
+
+		if (actor->type_id == type_id && actor->mailbox == mailbox &&
+			actor->in_handler == dgen_in_handler())
+			return true;
+	}
+	return false;
+}
+
+static void
+note_taken(int32 type_id, int64 mailbox)
+{
+	MemoryContext old = MemoryContextSwitchTo(TopTransactionContext);
+	Taken *actor = palloc(sizeof(Taken));
+
+	actor->type_id = type_id;
+	actor->mailbox = mailbox;
+	actor->in_handler = dgen_in_handler();
+	taken = lappend(taken, actor);
+	MemoryContextSwitchTo(old);
+}
+
+/* Locks are re-entrant in a session: to have the lock does not tell that nobody else works on the actor. */
+Datum
+dgen_operate_own(PG_FUNCTION_ARGS)
+{
+	int32 type_id = PG_GETARG_INT32(0);
+	int64 mailbox = PG_GETARG_INT64(1);
+
+	if (IsolationUsesXactSnapshot())
+		ereport(ERROR,
+				(errcode(DGEN_ERR_ISOLATION),
+				 errmsg("an actor cannot be changed in a transaction that is not READ COMMITTED"),
+				 errdetail("Its snapshot may be older than the turns that the actor has had."),
+				 errhint("Run this in a transaction with ISOLATION LEVEL READ COMMITTED.")));
+	forget_other_transactions();
+	if (!dgen_owns(type_id, mailbox))
+	{
+		dgen_own(type_id, mailbox);
+		note_taken(type_id, mailbox);
+	}
+	else if (!took_before(type_id, mailbox))
+		ereport(ERROR,
+				(errcode(DGEN_ERR_NESTED), errmsg("the actor has a turn in this very transaction"),
+				 errdetail("The turn works on the state and the messages that it began with."),
+				 errhint("Do this in another transaction, or in a turn of another actor.")));
+	PG_RETURN_VOID();
+}
+
+Datum
+dgen_operate_in_handler(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(dgen_in_handler());
+}
+
+/* For dgen.explain_actor: how the lock shows in pg_locks. */
+Datum
+dgen_operate_lock_key(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_INT64((int64) dgen_lock_key(PG_GETARG_INT32(0), PG_GETARG_INT64(1)));
+}
+
+Datum
+dgen_operate_lock_class(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_INT32(DGEN_LOCK_CLASS);
+}
+
+/* ---- telling others, at commit ---- */
+
+Datum
+dgen_operate_wake(PG_FUNCTION_ARGS)
+{
+	dgen_wakeup_sent(PG_GETARG_INT32(0));
+	PG_RETURN_VOID();
+}
+
+Datum
+dgen_operate_wake_at(PG_FUNCTION_ARGS)
+{
+	dgen_wakeup_due(PG_GETARG_TIMESTAMPTZ(0));
+	PG_RETURN_VOID();
+}
+
+Datum
+dgen_operate_replied(PG_FUNCTION_ARGS)
+{
+	dgen_wakeup_replied(PG_GETARG_INT64(0));
+	PG_RETURN_VOID();
+}
+
+/*
+ * Every session caches types and privileges (actor_type.c), and drops the cache
+ * when the table of types is invalidated. This trigger does that; it watches the
+ * other tables that the cache depends on, too.
+ */
+Datum
+dgen_operate_types_changed(PG_FUNCTION_ARGS)
+{
+	if (!CALLED_AS_TRIGGER(fcinfo))
+		ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+						errmsg("dgen._types_changed_trigger is not called as a trigger"),
+						errhint("dgen's own tables call it.")));
+	CacheInvalidateRelcacheByRelid(dgen_table_oid(TABLE_ACTOR_TYPE));
+	return PointerGetDatum(NULL);
+}
+
+/* ---- maintenance ---- */
+
+/*
+ * Where this session's walk over the requests goes on, which dgen._maintain reads
+ * and moves: a walk that always began at the first one would be stuck behind a
+ * thousand that are pending.
+ */
+Datum
+dgen_operate_cursor(PG_FUNCTION_ARGS)
+{
+	static int64 cursor = 0;
+
+	if (!PG_ARGISNULL(0))
+		cursor = PG_GETARG_INT64(0);
+	PG_RETURN_INT64(cursor);
+}

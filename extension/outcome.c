@@ -1,0 +1,178 @@
+/*
+ * What a handler returns: dgen.noreply, reply, fail, retry and destroy make values
+ * of the type dgen.outcome, and turn.c reads them.
+ */
+#include "dgen_ext.h"
+
+#include "access/htup_details.h"
+#include "funcapi.h"
+#include "utils/builtins.h"
+
+PG_FUNCTION_INFO_V1(dgen_noreply);
+PG_FUNCTION_INFO_V1(dgen_noreply_state);
+PG_FUNCTION_INFO_V1(dgen_reply);
+PG_FUNCTION_INFO_V1(dgen_reply_state);
+PG_FUNCTION_INFO_V1(dgen_fail);
+PG_FUNCTION_INFO_V1(dgen_retry);
+PG_FUNCTION_INFO_V1(dgen_destroy);
+
+enum OutcomeColumn
+{
+	KIND,
+	STATE,
+	REPLY,
+	ERROR_TEXT,
+	SQLSTATE,
+	HINT,
+	DELAY,
+	COLUMNS
+};
+
+typedef struct Row
+{
+	Datum		values[COLUMNS];
+	bool		nulls[COLUMNS];
+} Row;
+
+static void
+init(Row *row, const char *kind)
+{
+	memset(row->nulls, true, sizeof(row->nulls));
+	row->values[KIND] = CStringGetTextDatum(kind);
+	row->nulls[KIND] = false;
+}
+
+static void
+put(Row *row, int column, Datum value)
+{
+	row->values[column] = value;
+	row->nulls[column] = false;
+}
+
+static void
+put_argument(Row *row, int column, FunctionCallInfo fcinfo, int n)
+{
+	if (!PG_ARGISNULL(n))
+		put(row, column, PG_GETARG_DATUM(n));
+}
+
+/* A state that is NULL by mistake must not empty the actor. */
+static void
+put_state(Row *row, FunctionCallInfo fcinfo, int n)
+{
+	if (PG_ARGISNULL(n))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("state is NULL"),
+				 errhint("Leave the argument out to keep the state; an empty state is '{}'.")));
+	if (!JB_ROOT_IS_OBJECT(PG_GETARG_JSONB_P(n)))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("state is not a JSON object"),
+				 errhint("Put the value into a member, such as '{\"value\": 1}'.")));
+	put(row, STATE, PG_GETARG_DATUM(n));
+}
+
+static void
+put_reply(Row *row, FunctionCallInfo fcinfo, int n)
+{
+	put(row, REPLY, PG_ARGISNULL(n) ? dgen_json_null() : PG_GETARG_DATUM(n));
+}
+
+/* The row type is looked up once per expression. */
+static Datum
+result(FunctionCallInfo fcinfo, Row *row)
+{
+	TupleDesc	desc = fcinfo->flinfo->fn_extra;
+
+	if (desc == NULL)
+	{
+		MemoryContext old = MemoryContextSwitchTo(fcinfo->flinfo->fn_mcxt);
+
+		if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
+			elog(ERROR, "dgen.outcome is not a row type");
+		desc = BlessTupleDesc(CreateTupleDescCopy(desc));
+		fcinfo->flinfo->fn_extra = desc;
+		MemoryContextSwitchTo(old);
+	}
+	return HeapTupleGetDatum(heap_form_tuple(desc, row->values, row->nulls));
+}
+
+Datum
+dgen_noreply(PG_FUNCTION_ARGS)
+{
+	Row			row;
+
+	init(&row, "noreply");
+	PG_RETURN_DATUM(result(fcinfo, &row));
+}
+
+Datum
+dgen_noreply_state(PG_FUNCTION_ARGS)
+{
+	Row			row;
+
+	init(&row, "noreply");
+	put_state(&row, fcinfo, 0);
+	PG_RETURN_DATUM(result(fcinfo, &row));
+}
+
+Datum
+dgen_reply(PG_FUNCTION_ARGS)
+{
+	Row			row;
+
+	init(&row, "reply");
+	put_reply(&row, fcinfo, 0);
+	PG_RETURN_DATUM(result(fcinfo, &row));
+}
+
+Datum
+dgen_reply_state(PG_FUNCTION_ARGS)
+{
+	Row			row;
+
+	init(&row, "reply");
+	put_reply(&row, fcinfo, 0);
+	put_state(&row, fcinfo, 1);
+	PG_RETURN_DATUM(result(fcinfo, &row));
+}
+
+Datum
+dgen_fail(PG_FUNCTION_ARGS)
+{
+	Row			row;
+
+	init(&row, "fail");
+	put(&row, ERROR_TEXT, PG_ARGISNULL(0) ? CStringGetTextDatum("unspecified error") : PG_GETARG_DATUM(0));
+	put(&row, SQLSTATE, PG_ARGISNULL(1) ? CStringGetTextDatum(DGEN_FAIL_SQLSTATE) : PG_GETARG_DATUM(1));
+	put_argument(&row, HINT, fcinfo, 2);
+	PG_RETURN_DATUM(result(fcinfo, &row));
+}
+
+Datum
+dgen_retry(PG_FUNCTION_ARGS)
+{
+	static const Interval zero;
+	Row			row;
+
+	if (!PG_ARGISNULL(0) &&
+		DatumGetInt32(DirectFunctionCall2(interval_cmp, PG_GETARG_DATUM(0), IntervalPGetDatum(&zero))) < 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("delay is negative"),
+				 errhint("Give a delay of zero or more, or none for the type's backoff.")));
+	init(&row, "retry");
+	put_argument(&row, DELAY, fcinfo, 0);
+	PG_RETURN_DATUM(result(fcinfo, &row));
+}
+
+Datum
+dgen_destroy(PG_FUNCTION_ARGS)
+{
+	Row			row;
+
+	init(&row, "destroy");
+	put_argument(&row, REPLY, fcinfo, 0);
+	PG_RETURN_DATUM(result(fcinfo, &row));
+}

@@ -1,0 +1,169 @@
+/*
+ * Sessions that wait for replies. A counter per bucket of request ids tells whoever
+ * replies that nobody waits, which is the usual case when it comes to the lock.
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+#include "storage/proc.h"
+
+#include "dgen_ext.h"
+#include "shared.h"
+
+#define POLL_MIN 10				/* ms between looks without shared memory */
+#define POLL_MAX 1000
+
+static int	poll_interval = POLL_MIN;
+
+static pg_atomic_uint32 *
+waiters_of(int64 request_id)
+{
+	return &dgen_database->reply_waiters[(uint64) request_id % REPLY_BUCKETS];
+}
+
+static void
+add_to_list(void)
+{
+	Database   *database = dgen_database;
+
+	dgen_slot->reply_link.prev = NOBODY;
+	dgen_slot->reply_link.next = database->replies;
+	if (database->replies != NOBODY)
+		slot_at(database->replies)->reply_link.prev = DGEN_MY_PROCNO;
+	database->replies = DGEN_MY_PROCNO;
+	dgen_slot->awaits_reply = true;
+	dgen_slot->any_request = false;
+	dgen_slot->nrequests = 0;
+	dgen_slot->replied = false;
+}
+
+static void
+remove_from_list(void)
+{
+	Link	   *link = &dgen_slot->reply_link;
+
+	if (link->prev != NOBODY)
+		slot_at(link->prev)->reply_link.next = link->next;
+	else
+		dgen_database->replies = link->next;
+	if (link->next != NOBODY)
+		slot_at(link->next)->reply_link.prev = link->prev;
+	link->prev = link->next = NOBODY;
+	dgen_slot->awaits_reply = false;
+}
+
+/* May be called several times, to wait for any of several replies. */
+void
+dgen_reply_wait_begin(int64 request_id)
+{
+	poll_interval = POLL_MIN;
+	if (!dgen_slot_take())
+		return;
+
+	LWLockAcquire(&dgen_database->lock, LW_EXCLUSIVE);
+	if (!dgen_slot->awaits_reply)
+		add_to_list();
+	if (dgen_slot->nrequests < SLOT_REQUESTS)
+	{
+		dgen_slot->requests[dgen_slot->nrequests++] = request_id;
+		pg_atomic_fetch_add_u32(waiters_of(request_id), 1);
+	}
+	else if (!dgen_slot->any_request)
+	{
+		dgen_slot->any_request = true;
+		for (int i = 0; i < REPLY_BUCKETS; i++)
+			pg_atomic_fetch_add_u32(&dgen_database->reply_waiters[i], 1);
+	}
+	LWLockRelease(&dgen_database->lock);
+
+	/* Registered before the caller looks at the table. */
+	pg_memory_barrier();
+}
+
+void
+dgen_reply_wait_end(void)
+{
+	if (dgen_slot == NULL || !dgen_slot->awaits_reply)
+		return;
+	LWLockAcquire(&dgen_database->lock, LW_EXCLUSIVE);
+	for (int i = 0; i < dgen_slot->nrequests; i++)
+		pg_atomic_fetch_sub_u32(waiters_of(dgen_slot->requests[i]), 1);
+	if (dgen_slot->any_request)
+		for (int i = 0; i < REPLY_BUCKETS; i++)
+			pg_atomic_fetch_sub_u32(&dgen_database->reply_waiters[i], 1);
+	remove_from_list();
+	LWLockRelease(&dgen_database->lock);
+}
+
+/* True when the caller should look, false at the deadline (0: none). */
+bool
+dgen_reply_wait(TimestampTz deadline)
+{
+	bool		registered = dgen_slot != NULL && dgen_slot->awaits_reply;
+	TimestampTz now = GetCurrentTimestamp();
+	TimestampTz look_at = now + dgen_safety_net_interval * INT64CONST(1000000);
+
+	if (!registered)
+	{
+		look_at = now + poll_interval * INT64CONST(1000);
+		poll_interval = Min(poll_interval * 2, POLL_MAX);
+	}
+	for (;; now = GetCurrentTimestamp())
+	{
+		dgen_process_interrupts();
+		if (registered && dgen_slot->replied)
+		{
+			dgen_slot->replied = false;
+			pg_memory_barrier();
+			return true;
+		}
+		if (deadline != 0 && now >= deadline)
+			return false;
+		if (now >= look_at)
+			return true;
+		dgen_sleep(deadline != 0 ? Min(deadline, look_at) : look_at);
+	}
+}
+
+/* ---- replying ---- */
+
+static bool
+awaits(const Slot *slot, int64 request_id)
+{
+	if (slot->any_request)
+		return true;
+	for (int i = 0; i < slot->nrequests; i++)
+		if (slot->requests[i] == request_id)
+			return true;
+	return false;
+}
+
+static void
+call_slot(int index)
+{
+	slot_at(index)->replied = true;
+	SetLatch(&GetPGProcByNumber(index)->procLatch);
+}
+
+void
+dgen_call_reply(int64 request_id)
+{
+	/* The reply is visible before the counter is read. */
+	pg_memory_barrier();
+	if (pg_atomic_read_u32(waiters_of(request_id)) == 0)
+		return;
+	LWLockAcquire(&dgen_database->lock, LW_SHARED);
+	for (int i = dgen_database->replies; i != NOBODY; i = slot_at(i)->reply_link.next)
+		if (awaits(slot_at(i), request_id))
+			call_slot(i);
+	LWLockRelease(&dgen_database->lock);
+}
+
+void
+dgen_call_all_replies(void)
+{
+	LWLockAcquire(&dgen_database->lock, LW_SHARED);
+	for (int i = dgen_database->replies; i != NOBODY; i = slot_at(i)->reply_link.next)
+		call_slot(i);
+	LWLockRelease(&dgen_database->lock);
+}

@@ -1,0 +1,479 @@
+/*
+ * Sending: a message into its mailbox, or among the delayed ones until it is due.
+ * A sender inserts, and takes no lock that another sender could wait for (I5).
+ */
+#include "dgen_ext.h"
+#include "table.h"
+
+#include "access/stratnum.h"
+#include "access/tableam.h"
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "executor/tuptable.h"
+#include "miscadmin.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+
+/* How many due messages one transaction moves. */
+#define MOVE_LIMIT 1000
+
+PG_FUNCTION_INFO_V1(dgen_cast);
+PG_FUNCTION_INFO_V1(dgen_cast_many);
+PG_FUNCTION_INFO_V1(dgen_request);
+
+static void
+set_text(Datum *values, bool *nulls, int column, const text *value)
+{
+	nulls[column] = value == NULL;
+	values[column] = PointerGetDatum(value);
+}
+
+static void
+set_datum(Datum *values, bool *nulls, int column, Datum value)
+{
+	nulls[column] = value == (Datum) 0;
+	values[column] = value;
+}
+
+static void
+fill_row(const Send *send, int64 mailbox, int64 seq, Datum *values, bool *nulls)
+{
+	memset(nulls, 0, MESSAGE_COLUMNS * sizeof(bool));
+	values[MESSAGE_MAILBOX] = Int64GetDatum(mailbox);
+	values[MESSAGE_SEQ] = Int64GetDatum(seq);
+	values[MESSAGE_SENT_AT] = TimestampTzGetDatum(send->sent_at ? send->sent_at : GetCurrentTimestamp());
+	values[MESSAGE_TYPE_ID] = Int32GetDatum(send->type->id);
+	values[MESSAGE_PRIORITY] = Int16GetDatum(send->priority);
+	values[MESSAGE_KIND] = CharGetDatum(send->kind);
+	values[MESSAGE_ACTOR_KEY] = PointerGetDatum(send->key);
+	values[MESSAGE_MESSAGE] = send->message;
+	values[MESSAGE_MESSAGE_ID] = Int64GetDatum(send->id);
+	nulls[MESSAGE_MESSAGE_ID] = send->id == 0 || send->id == seq;
+	values[MESSAGE_IN_REPLY_TO] = Int64GetDatum(send->in_reply_to);
+	nulls[MESSAGE_IN_REPLY_TO] = send->in_reply_to == 0;
+	set_datum(values, nulls, MESSAGE_HEADERS, send->headers);
+	set_text(values, nulls, MESSAGE_CORRELATION, send->correlation);
+	set_text(values, nulls, MESSAGE_ERROR, send->error);
+	set_text(values, nulls, MESSAGE_SQLSTATE, send->sqlstate);
+}
+
+int64
+dgen_send(const Send *send)
+{
+	bool		delayed = send->not_before > GetCurrentTimestamp();
+	int64		mailbox = dgen_mailbox_of(send->key);
+	int64		seq = send->seq ? send->seq : dgen_nextval(SEQUENCE_MESSAGE);
+	Datum		values[DELAYED_COLUMNS];
+	bool		nulls[DELAYED_COLUMNS];
+	DgenWriter	writer;
+
+	fill_row(send, mailbox, seq, values, nulls);
+	values[DELAYED_NOT_BEFORE] = TimestampTzGetDatum(send->not_before);
+	nulls[DELAYED_NOT_BEFORE] = false;
+
+	dgen_writer_open(&writer, delayed ? TABLE_DELAYED_MESSAGE : TABLE_MESSAGE);
+	dgen_writer_insert(&writer, values, nulls);
+	dgen_writer_close(&writer);
+
+	if (delayed)
+		dgen_wakeup_due(send->not_before);
+	else
+		dgen_wakeup_sent(send->type->id);
+	return send->id ? send->id : seq;
+}
+
+/* ---- arguments ---- */
+
+static text *
+key_argument(FunctionCallInfo fcinfo, int n)
+{
+	text	   *key;
+
+	if (PG_ARGISNULL(n))
+		ereport(ERROR,
+				(errcode(DGEN_ERR_INVALID_KEY),
+				 errmsg("actor key is NULL"),
+				 errhint("A key has 1 to %d bytes.", DGEN_MAX_KEY_BYTES)));
+	key = PG_GETARG_TEXT_PP(n);
+	dgen_check_key(key);
+	return key;
+}
+
+static const ActorType *
+type_argument(FunctionCallInfo fcinfo, int n)
+{
+	if (PG_ARGISNULL(n))
+		ereport(ERROR,
+				(errcode(DGEN_ERR_UNKNOWN_TYPE),
+				 errmsg("actor type is NULL"),
+				 errhint("Name an actor type made with dgen.create_actor_type.")));
+	return dgen_type_by_name(PG_GETARG_TEXT_PP(n));
+}
+
+static Datum
+message_argument(FunctionCallInfo fcinfo, int n)
+{
+	if (PG_ARGISNULL(n))
+		ereport(ERROR,
+				(errcode(DGEN_ERR_INVALID_MESSAGE),
+				 errmsg("message is NULL"),
+				 errhint("An empty message is JSON null: 'null'.")));
+	return PG_GETARG_DATUM(n);
+}
+
+static void
+check_object(Datum jsonb, const char *what)
+{
+	if (!JB_ROOT_IS_OBJECT(DatumGetJsonbP(jsonb)))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("%s is not a JSON object", what),
+				 errhint("Give an object such as '{\"trace\": \"a1\"}', or NULL.")));
+}
+
+static TimestampTz
+due_argument(FunctionCallInfo fcinfo, int delay, int not_before)
+{
+	static const Interval zero;
+
+	if (!PG_ARGISNULL(delay) && !PG_ARGISNULL(not_before))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("both delay and not_before are given"),
+				 errhint("Give one of them.")));
+	if (!PG_ARGISNULL(not_before))
+		return PG_GETARG_TIMESTAMPTZ(not_before);
+	if (PG_ARGISNULL(delay))
+		return 0;
+
+	if (DatumGetInt32(DirectFunctionCall2(interval_cmp, PG_GETARG_DATUM(delay), IntervalPGetDatum(&zero))) < 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("delay is negative"),
+				 errhint("Give a delay of zero or more.")));
+	return DatumGetTimestampTz(DirectFunctionCall2(timestamptz_pl_interval,
+												   TimestampTzGetDatum(GetCurrentTimestamp()),
+												   PG_GETARG_DATUM(delay)));
+}
+
+static int16
+priority_argument(FunctionCallInfo fcinfo, int n)
+{
+	int32		priority = PG_ARGISNULL(n) ? 0 : PG_GETARG_INT32(n);
+
+	if (priority < PG_INT16_MIN || priority > PG_INT16_MAX)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("priority %d is out of range", priority),
+				 errhint("Priorities are %d to %d; higher is handled first.", PG_INT16_MIN, PG_INT16_MAX)));
+	return (int16) priority;
+}
+
+static text *
+idempotency_argument(FunctionCallInfo fcinfo, int n)
+{
+	text	   *key = PG_ARGISNULL(n) ? NULL : PG_GETARG_TEXT_PP(n);
+
+	if (key == NULL)
+		return NULL;
+	if (VARSIZE_ANY_EXHDR(key) == 0 || VARSIZE_ANY_EXHDR(key) > DGEN_MAX_KEY_BYTES)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("idempotency key has %d bytes", (int) VARSIZE_ANY_EXHDR(key)),
+				 errhint("An idempotency key has 1 to %d bytes; NULL is none.", DGEN_MAX_KEY_BYTES)));
+	return key;
+}
+
+/*
+ * Opening the table comes first: with its lock come the invalidations that tell of
+ * a dropped type.
+ */
+void
+dgen_get_send_arguments(FunctionCallInfo fcinfo, Send *send)
+{
+	memset(send, 0, sizeof(*send));
+	dgen_table_lock(TABLE_MESSAGE, RowExclusiveLock);
+	send->type = type_argument(fcinfo, 0);
+	dgen_check_privilege(send->type, dgen_calling_role(), PRIVILEGE_SEND);
+	send->key = key_argument(fcinfo, 1);
+	send->message = message_argument(fcinfo, 2);
+}
+
+/* The arguments that cast and request share, in the order of their declaration. */
+static text *
+get_arguments(FunctionCallInfo fcinfo, Send *send)
+{
+	dgen_get_send_arguments(fcinfo, send);
+	send->not_before = due_argument(fcinfo, 3, 4);
+	send->priority = priority_argument(fcinfo, 5);
+	if (!PG_ARGISNULL(7))
+	{
+		send->headers = PG_GETARG_DATUM(7);
+		check_object(send->headers, "headers");
+	}
+	return idempotency_argument(fcinfo, 6);
+}
+
+/* Sends, unless the idempotency key was used before. True if it was sent. */
+static bool
+send_once(Send *send, text *idempotency_key, int64 *id)
+{
+	send->seq = dgen_nextval(SEQUENCE_MESSAGE);
+	*id = send->seq;
+	if (idempotency_key != NULL)
+	{
+		*id = dgen_take_idempotency_key(send->type, dgen_mailbox_of(send->key), send->key, idempotency_key, send->seq);
+		if (*id != send->seq)
+			return false;
+	}
+	(void) dgen_send(send);
+	return true;
+}
+
+Datum
+dgen_cast(PG_FUNCTION_ARGS)
+{
+	Send		send;
+	int64		id;
+	text	   *idempotency_key = get_arguments(fcinfo, &send);
+
+	send.kind = KIND_CAST;
+	(void) send_once(&send, idempotency_key, &id);
+	PG_RETURN_INT64(id);
+}
+
+Datum
+dgen_request(PG_FUNCTION_ARGS)
+{
+	Send		send;
+	int64		id;
+	text	   *idempotency_key = get_arguments(fcinfo, &send);
+	text	   *correlation = PG_ARGISNULL(9) ? NULL : PG_GETARG_TEXT_PP(9);
+	ReplyTo		reply_to;
+	bool		to_actor = !PG_ARGISNULL(8);
+
+	if (to_actor)
+		dgen_get_reply_to(PG_GETARG_HEAPTUPLEHEADER(8), &reply_to);
+	send.kind = KIND_REQUEST;
+	if (send_once(&send, idempotency_key, &id))
+		dgen_open_request(&send, id, to_actor ? &reply_to : NULL, correlation, idempotency_key != NULL);
+	PG_RETURN_INT64(id);
+}
+
+/* ---- many at once ---- */
+
+static void
+get_elements(FunctionCallInfo fcinfo, int n, Oid type, const char *name, Datum **elements, bool **nulls, int *count)
+{
+	ArrayType  *array;
+	int16		length;
+	bool		by_value;
+	char		align;
+
+	if (PG_ARGISNULL(n))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("%s is NULL", name),
+				 errhint("An empty array sends nothing.")));
+	array = PG_GETARG_ARRAYTYPE_P(n);
+	get_typlenbyvalalign(type, &length, &by_value, &align);
+	deconstruct_array(array, type, length, by_value, align, elements, nulls, count);
+}
+
+static void
+check_pair(Datum key, bool key_is_null, bool message_is_null, int position)
+{
+	if (key_is_null || message_is_null)
+		ereport(ERROR,
+				(errcode(key_is_null ? DGEN_ERR_INVALID_KEY : DGEN_ERR_INVALID_MESSAGE),
+				 errmsg("element %d of %s is NULL", position, key_is_null ? "actor_keys" : "messages"),
+				 errhint("Nothing was sent.")));
+	dgen_check_key((text *) DatumGetPointer(key));
+}
+
+/* Rows that go to the table at once, which saves WAL and page locks. */
+#define MANY_ROWS 100
+
+static void
+send_rows(DgenWriter *writer, const ActorType *type, Datum *keys, Datum *messages, TupleTableSlot **slots, int count)
+{
+	Send		send = {.type = type, .kind = KIND_CAST, .sent_at = GetCurrentTimestamp()};
+
+	for (int i = 0; i < count; i++)
+	{
+		ExecClearTuple(slots[i]);
+		send.key = DatumGetTextPP(keys[i]);
+		send.message = messages[i];
+		fill_row(&send, dgen_mailbox_of(send.key), dgen_nextval(SEQUENCE_MESSAGE), slots[i]->tts_values,
+				 slots[i]->tts_isnull);
+		ExecStoreVirtualTuple(slots[i]);
+	}
+	dgen_writer_insert_many(writer, slots, count);
+}
+
+static void
+send_all(const ActorType *type, Datum *keys, Datum *messages, int count)
+{
+	MemoryContext chunk = AllocSetContextCreate(CurrentMemoryContext, "dgen.cast_many", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = CurrentMemoryContext;
+	TupleTableSlot *slots[MANY_ROWS];
+	int			nslots = Min(count, MANY_ROWS);
+	DgenWriter	writer;
+
+	dgen_writer_open(&writer, TABLE_MESSAGE);
+	for (int i = 0; i < nslots; i++)
+		slots[i] = MakeSingleTupleTableSlot(RelationGetDescr(writer.heap), &TTSOpsHeapTuple);
+	for (int sent = 0; sent < count; sent += nslots)
+	{
+		MemoryContextSwitchTo(chunk);
+		send_rows(&writer, type, keys + sent, messages + sent, slots, Min(nslots, count - sent));
+		MemoryContextSwitchTo(old);
+		MemoryContextReset(chunk);
+	}
+	for (int i = 0; i < nslots; i++)
+		ExecDropSingleTupleTableSlot(slots[i]);
+	dgen_writer_close(&writer);
+	MemoryContextDelete(chunk);
+}
+
+Datum
+dgen_cast_many(PG_FUNCTION_ARGS)
+{
+	const ActorType *type;
+	Datum	   *keys,
+			   *messages;
+	bool	   *key_nulls,
+			   *message_nulls;
+	int			count,
+				message_count;
+
+	dgen_table_lock(TABLE_MESSAGE, RowExclusiveLock);
+	type = type_argument(fcinfo, 0);
+	dgen_check_privilege(type, dgen_calling_role(), PRIVILEGE_SEND);
+	get_elements(fcinfo, 1, TEXTOID, "actor_keys", &keys, &key_nulls, &count);
+	get_elements(fcinfo, 2, JSONBOID, "messages", &messages, &message_nulls, &message_count);
+	if (count != message_count)
+		ereport(ERROR,
+				(errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),
+				 errmsg("%d actor keys for %d messages", count, message_count),
+				 errhint("Give arrays of the same length: messages[i] goes to actor_keys[i].")));
+	for (int i = 0; i < count; i++)
+		check_pair(keys[i], key_nulls[i], message_nulls[i], i + 1);
+	if (count == 0)
+		PG_RETURN_INT64(0);
+
+	send_all(type, keys, messages, count);
+	dgen_wakeup_sent(type->id);
+	PG_RETURN_INT64(count);
+}
+
+/* ---- delayed messages that are due ---- */
+
+/*
+ * The new seq puts the message at the end of its mailbox, behind what was sent
+ * while it waited; its id stays.
+ */
+static void
+join_mailbox(DgenWriter *writer, DgenScan *scan)
+{
+	Datum		values[DELAYED_COLUMNS];
+	bool		nulls[DELAYED_COLUMNS];
+
+	memcpy(values, scan->values, sizeof(values));
+	memcpy(nulls, scan->nulls, sizeof(nulls));
+	if (nulls[MESSAGE_MESSAGE_ID])
+	{
+		values[MESSAGE_MESSAGE_ID] = values[MESSAGE_SEQ];
+		nulls[MESSAGE_MESSAGE_ID] = false;
+	}
+	values[MESSAGE_SEQ] = Int64GetDatum(dgen_nextval(SEQUENCE_MESSAGE));
+	dgen_writer_insert(writer, values, nulls);
+	dgen_wakeup_sent(DatumGetInt32(values[MESSAGE_TYPE_ID]));
+}
+
+static bool
+move_messages(TimestampTz now)
+{
+	DgenWriter	writer;
+	DgenScan	scan;
+	ScanKeyData key;
+	int			moved = 0;
+	bool		more = false;
+
+	dgen_table_lock(TABLE_DELAYED_MESSAGE, RowExclusiveLock);
+	dgen_writer_open(&writer, TABLE_MESSAGE);
+	dgen_key_time(&key, 1, BTGreaterEqualStrategyNumber, DT_NOBEGIN);
+	dgen_scan_begin(&scan, TABLE_DELAYED_MESSAGE, INDEX_BY_TIME, GetActiveSnapshot(), 1);
+	dgen_scan_seek(&scan, &key, 1);
+	while (!more && dgen_scan_next(&scan))
+	{
+		TimestampTz due;
+
+		dgen_scan_row(&scan);
+		due = DatumGetTimestampTz(scan.values[DELAYED_NOT_BEFORE]);
+		if (due > now)
+		{
+			dgen_wakeup_due(due);
+			break;
+		}
+
+		/* Whoever deletes it at this moment moves or cancels it: leave it to them. */
+		if (dgen_delete_row_nowait(scan.heap, &scan.slot->tts_tid))
+		{
+			join_mailbox(&writer, &scan);
+			more = ++moved == MOVE_LIMIT;
+		}
+	}
+	dgen_scan_end(&scan);
+	dgen_writer_close(&writer);
+	if (more)
+		dgen_wakeup_due(now);
+	return more;
+}
+
+/* An actor whose back-off is over has work again, which no sender announces. */
+static void
+wake_after_backoff(TimestampTz now)
+{
+	DgenScan	scan;
+	ScanKeyData key;
+	int			woken = 0;
+
+	dgen_key_time(&key, 1, BTGreaterEqualStrategyNumber, DT_NOBEGIN);
+	dgen_scan_begin(&scan, TABLE_FAILED_ATTEMPT, INDEX_BY_TIME, GetActiveSnapshot(), 1);
+	dgen_scan_seek(&scan, &key, 1);
+	while (dgen_scan_next(&scan))
+	{
+		TimestampTz due;
+
+		dgen_scan_row(&scan);
+		due = DatumGetTimestampTz(scan.values[FAILED_RETRY_AT]);
+		if (due > now)
+		{
+			dgen_wakeup_due(due);
+			break;
+		}
+		if (++woken <= MOVE_LIMIT)
+			dgen_wakeup_sent(DatumGetInt32(scan.values[FAILED_TYPE_ID]));
+	}
+	dgen_scan_end(&scan);
+}
+
+bool
+dgen_move_due(void)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	bool		more;
+
+	dgen_alarm_taken();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	more = move_messages(now);
+	wake_after_backoff(now);
+	PopActiveSnapshot();
+	CommandCounterIncrement();
+	return more;
+}

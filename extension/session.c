@@ -1,0 +1,411 @@
+/*
+ * A session as a worker: dgen.attach, dgen.detach and dgen.workers.
+ *
+ * Attaching is part of the transaction, so each attach or detach of a transaction is
+ * put on top of what held before, until its end decides.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "storage/lmgr.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/inet.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+
+#include "dgen_ext.h"
+#include "extension.h"
+#include "session.h"
+#include "shared.h"
+#include "table.h"
+
+typedef struct Attachment
+{
+	WorkerSession session;		/* id 0: detached */
+	char		client[NAMEDATALEN];
+	SubTransactionId subid;		/* InvalidSubTransactionId: committed */
+	MemoryContext context;		/* of it all */
+	struct Attachment *previous;
+} Attachment;
+
+PG_FUNCTION_INFO_V1(dgen_attach);
+PG_FUNCTION_INFO_V1(dgen_detach);
+
+static Attachment *current = NULL;
+
+/* ---- what holds ---- */
+
+bool
+dgen_is_attached(void)
+{
+	return current != NULL && current->session.id != 0;
+}
+
+WorkerSession *
+dgen_worker_session(void)
+{
+	if (!dgen_is_attached())
+		ereport(ERROR,
+				(errcode(DGEN_ERR_NOT_ATTACHED),
+				 errmsg("session is not attached as a worker"),
+				 errhint("Call dgen.attach first; after a reconnect, again.")));
+	return &current->session;
+}
+
+/* Makes the slot say what holds now. */
+static void
+publish(void)
+{
+	WorkerSession *session = current == NULL ? NULL : &current->session;
+
+	dgen_generations_forget();
+	if (!dgen_slot_take())
+		return;
+	if (dgen_slot->state != SLOT_NONE)
+		dgen_wait_leave();
+
+	LWLockAcquire(&dgen_database->lock, LW_EXCLUSIVE);
+	dgen_slot->worker_id = session == NULL ? 0 : session->id;
+	dgen_slot->ntypes = 0;
+	dgen_slot->buckets = 0;
+	if (dgen_slot->worker_id != 0)
+	{
+		strlcpy(dgen_slot->name, session->name, NAMEDATALEN);
+		strlcpy(dgen_slot->client, current->client, NAMEDATALEN);
+		dgen_slot->in_database = session->in_database;
+		dgen_slot->all_types = session->ntypes > SLOT_TYPES;
+		for (int i = 0; i < session->ntypes; i++)
+			dgen_slot->buckets |= UINT64CONST(1) << bucket_of(session->types[i].type_id);
+		dgen_slot->ntypes = Min(session->ntypes, SLOT_TYPES);
+		for (int i = 0; i < dgen_slot->ntypes; i++)
+			dgen_slot->types[i] = session->types[i].type_id;
+	}
+	LWLockRelease(&dgen_database->lock);
+	if (dgen_slot->worker_id != 0)
+		dgen_wait_enter();
+}
+
+static void
+free_attachment(Attachment *attachment)
+{
+	MemoryContextDelete(attachment->context);
+}
+
+/* A new attachment without an id; it does not hold yet. */
+static Attachment *
+make_attachment(int ntypes)
+{
+	MemoryContext context = AllocSetContextCreate(TopMemoryContext, "dgen worker", ALLOCSET_SMALL_SIZES);
+	Attachment *attachment = MemoryContextAllocZero(context, sizeof(Attachment));
+
+	attachment->context = context;
+	attachment->session.ntypes = ntypes;
+	attachment->session.types = MemoryContextAllocZero(context, Max(ntypes, 1) * sizeof(WorkerType));
+	return attachment;
+}
+
+static void
+put_on_top(Attachment *attachment, SubTransactionId subid)
+{
+	attachment->subid = subid;
+	attachment->previous = current;
+	current = attachment;
+	publish();
+}
+
+static void
+forget_previous(void)
+{
+	while (current != NULL && current->previous != NULL)
+	{
+		Attachment *previous = current->previous;
+
+		current->previous = previous->previous;
+		free_attachment(previous);
+	}
+}
+
+/* Takes off what this transaction, or its subtransactions from subid on, put on top. */
+static void
+undo(SubTransactionId subid)
+{
+	bool		changed = false;
+
+	while (current != NULL && current->subid != InvalidSubTransactionId && current->subid >= subid)
+	{
+		Attachment *undone = current;
+
+		current = undone->previous;
+		free_attachment(undone);
+		changed = true;
+	}
+	if (changed)
+		publish();
+}
+
+static void
+at_transaction_end(XactEvent event, void *arg)
+{
+	if (current == NULL || current->subid == InvalidSubTransactionId)
+		return;
+	if (event == XACT_EVENT_ABORT)
+		undo(TopSubTransactionId);
+	else if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_PREPARE)
+	{
+		current->subid = InvalidSubTransactionId;
+		forget_previous();
+	}
+}
+
+static void
+at_subtransaction_end(SubXactEvent event, SubTransactionId subid, SubTransactionId parent, void *arg)
+{
+	if (event == SUBXACT_EVENT_ABORT_SUB)
+		undo(subid);
+}
+
+void
+dgen_session_init(void)
+{
+	RegisterXactCallback(at_transaction_end, NULL);
+	RegisterSubXactCallback(at_subtransaction_end, NULL);
+}
+
+/* ---- the row in dgen.worker ---- */
+
+/* Rows of sessions that ended without dgen.detach; whoever comes first clears them away. */
+static void
+delete_dead_rows(void)
+{
+	Snapshot	snapshot;
+	DgenScan	scan;
+	ScanKeyData key;
+
+	if (!dgen_shared_attach() ||
+		!ConditionalLockRelationOid(dgen_table_oid(TABLE_WORKER), ShareUpdateExclusiveLock))
+		return;
+	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	dgen_key_int8(&key, 1, BTGreaterStrategyNumber, 0);
+	dgen_scan_begin(&scan, TABLE_WORKER, INDEX_PRIMARY, snapshot, 1);
+	dgen_scan_seek(&scan, &key, 1);
+	while (dgen_scan_next(&scan))
+	{
+		ItemPointerData tid = scan.slot->tts_tid;
+
+		dgen_scan_row(&scan);
+		if (!dgen_worker_lives(DatumGetInt64(scan.values[WORKER_ID])))
+			(void) dgen_delete_row(scan.heap, &tid);
+	}
+	dgen_scan_end(&scan);
+	UnregisterSnapshot(snapshot);
+}
+
+static void
+delete_row(int64 worker_id)
+{
+	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	DgenScan	scan;
+	ScanKeyData key;
+
+	dgen_key_int8(&key, 1, BTEqualStrategyNumber, worker_id);
+	dgen_scan_begin(&scan, TABLE_WORKER, INDEX_PRIMARY, snapshot, 1);
+	dgen_scan_seek(&scan, &key, 1);
+	if (dgen_scan_next(&scan))
+		(void) dgen_delete_row(scan.heap, &scan.slot->tts_tid);
+	dgen_scan_end(&scan);
+	UnregisterSnapshot(snapshot);
+}
+
+static Datum
+client_address(bool *isnull)
+{
+	LOCAL_FCINFO(fcinfo, 1);
+	Datum		address;
+
+	InitFunctionCallInfoData(*fcinfo, NULL, 0, InvalidOid, NULL, NULL);
+	address = inet_client_addr(fcinfo);
+	*isnull = fcinfo->isnull;
+	return address;
+}
+
+static void
+insert_row(Attachment *attachment, Datum type_ids, FunctionCallInfo fcinfo)
+{
+	WorkerSession *session = &attachment->session;
+	Datum		values[WORKER_COLUMNS];
+	bool		nulls[WORKER_COLUMNS] = {false};
+	DgenWriter	writer;
+
+	values[WORKER_ID] = Int64GetDatum(session->id);
+	values[WORKER_NAME] = CStringGetTextDatum(session->name);
+	values[WORKER_PID] = Int32GetDatum(MyProcPid);
+	values[WORKER_BACKEND_START] = TimestampTzGetDatum(MyStartTimestamp);
+	values[WORKER_IN_DATABASE] = BoolGetDatum(false);
+	values[WORKER_TYPE_IDS] = type_ids;
+	values[WORKER_ROLE] = ObjectIdGetDatum(GetUserId());
+	values[WORKER_CLIENT_ADDR] = client_address(&nulls[WORKER_CLIENT_ADDR]);
+	nulls[WORKER_LIBRARY_VERSION] = PG_ARGISNULL(2);
+	values[WORKER_LIBRARY_VERSION] = PG_ARGISNULL(2) ? (Datum) 0 : PG_GETARG_DATUM(2);
+	values[WORKER_ATTACHED_AT] = TimestampTzGetDatum(GetCurrentTimestamp());
+
+	if (!nulls[WORKER_CLIENT_ADDR])
+		strlcpy(attachment->client,
+				DatumGetCString(DirectFunctionCall1(inet_out, values[WORKER_CLIENT_ADDR])), NAMEDATALEN);
+
+	dgen_writer_open(&writer, TABLE_WORKER);
+	dgen_writer_insert(&writer, values, nulls);
+	dgen_writer_close(&writer);
+}
+
+/* ---- dgen.attach ---- */
+
+static void
+refuse_argument(const char *problem, const char *hint)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("cannot attach: %s", problem),
+			 errhint("%s", hint)));
+}
+
+static void
+set_name(WorkerSession *session, FunctionCallInfo fcinfo)
+{
+	text	   *name;
+
+	if (PG_ARGISNULL(0))
+		refuse_argument("name is NULL", "Give a name by which dgen.workers shows this worker.");
+	name = PG_GETARG_TEXT_PP(0);
+	if (VARSIZE_ANY_EXHDR(name) == 0 || VARSIZE_ANY_EXHDR(name) >= NAMEDATALEN)
+		refuse_argument("name is empty or longer than 63 bytes", "Give a name of 1 to 63 bytes.");
+	text_to_cstring_buffer(name, session->name, NAMEDATALEN);
+}
+
+/* The distinct types named, each checked for the privilege to work for it. */
+static Attachment *
+resolve_types(FunctionCallInfo fcinfo)
+{
+	const char *hint = "Give the names of the actor types that this worker handles, such as ARRAY['cart'].";
+	Attachment *attachment;
+	Datum	   *names;
+	bool	   *nulls;
+	int			count;
+	int			ntypes = 0;
+	int32	   *ids;
+
+	if (PG_ARGISNULL(1))
+		refuse_argument("actor_types is NULL", hint);
+	deconstruct_array(PG_GETARG_ARRAYTYPE_P(1), TEXTOID, -1, false, TYPALIGN_INT, &names, &nulls, &count);
+	if (count == 0)
+		refuse_argument("actor_types is empty", hint);
+
+	ids = palloc(count * sizeof(int32));
+	for (int i = 0; i < count; i++)
+	{
+		const ActorType *type;
+		bool		known = false;
+
+		if (nulls[i])
+			refuse_argument("actor_types has a NULL", hint);
+		type = dgen_type_by_name(DatumGetTextPP(names[i]));
+		dgen_check_privilege(type, GetUserId(), PRIVILEGE_WORK);
+		for (int j = 0; j < ntypes; j++)
+			known |= ids[j] == type->id;
+		if (!known)
+			ids[ntypes++] = type->id;
+	}
+	attachment = make_attachment(ntypes);
+	for (int i = 0; i < ntypes; i++)
+		attachment->session.types[i].type_id = ids[i];
+	return attachment;
+}
+
+/* Workers begin at different points of the ring of mailboxes. */
+static void
+spread_cursors(WorkerSession *session)
+{
+	for (int i = 0; i < session->ntypes; i++)
+		session->types[i].cursor = (int64) ((uint64) session->id * UINT64CONST(0x9e3779b97f4a7c15));
+}
+
+static Datum
+type_id_array(const WorkerSession *session)
+{
+	Datum	   *ids = palloc(session->ntypes * sizeof(Datum));
+
+	for (int i = 0; i < session->ntypes; i++)
+		ids[i] = Int32GetDatum(session->types[i].type_id);
+	return PointerGetDatum(construct_array(ids, session->ntypes, INT4OID, sizeof(int32), true, TYPALIGN_INT));
+}
+
+Datum
+dgen_attach(PG_FUNCTION_ARGS)
+{
+	Attachment *attachment;
+	TupleDesc	desc;
+	Datum		values[3];
+	bool		nulls[3] = {false};
+
+	dgen_refuse_in_handler("dgen.attach", "Workers attach outside of turns.");
+	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "dgen.attach was not called for a row");
+	dgen_check_extension_version();
+	if (!PG_ARGISNULL(2))
+		dgen_check_library_version(text_to_cstring(PG_GETARG_TEXT_PP(2)));
+
+	/* With the lock come the invalidations that tell of types made and dropped. */
+	LockRelationOid(dgen_table_oid(TABLE_ACTOR_TYPE), AccessShareLock);
+	delete_dead_rows();
+	if (dgen_is_attached())
+		delete_row(current->session.id);
+
+	attachment = resolve_types(fcinfo);
+	set_name(&attachment->session, fcinfo);
+	attachment->session.id = dgen_nextval(SEQUENCE_WORKER);
+	spread_cursors(&attachment->session);
+	values[2] = type_id_array(&attachment->session);
+	insert_row(attachment, values[2], fcinfo);
+	put_on_top(attachment, GetCurrentSubTransactionId());
+
+	values[0] = Int64GetDatum(attachment->session.id);
+	values[1] = CStringGetTextDatum(DGEN_VERSION);
+	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls)));
+}
+
+Datum
+dgen_detach(PG_FUNCTION_ARGS)
+{
+	dgen_refuse_in_handler("dgen.detach", "Workers detach outside of turns.");
+	if (!dgen_is_attached())
+		PG_RETURN_VOID();
+	delete_row(current->session.id);
+	put_on_top(make_attachment(0), GetCurrentSubTransactionId());
+	PG_RETURN_VOID();
+}
+
+/* ---- an in-database worker ---- */
+
+/* The types it serves from now on; it keeps what it has learnt about those it served before. */
+void
+dgen_session_serve(int64 id, const char *name, int ntypes, const int32 *type_ids)
+{
+	Attachment *attachment = make_attachment(ntypes);
+	WorkerSession *session = &attachment->session;
+
+	session->id = id;
+	session->in_database = true;
+	strlcpy(session->name, name, NAMEDATALEN);
+	for (int i = 0; i < ntypes; i++)
+		session->types[i].type_id = type_ids[i];
+	spread_cursors(session);
+	for (int i = 0; i < ntypes && current != NULL; i++)
+		for (int j = 0; j < current->session.ntypes; j++)
+			if (current->session.types[j].type_id == type_ids[i])
+				session->types[i] = current->session.types[j];
+	put_on_top(attachment, InvalidSubTransactionId);
+	forget_previous();
+}

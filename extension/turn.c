@@ -1,0 +1,503 @@
+/*
+ * A turn of an in-database handler: the function runs with the rights and the
+ * environment of its type's owner, for at most turn_timeout, and nothing of that
+ * environment stays behind.
+ */
+#include "dgen_ext.h"
+
+#include "access/htup_details.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_authid.h"
+#include "catalog/pg_language.h"
+#include "catalog/pg_proc.h"
+#include "catalog/pg_type.h"
+#include "commands/trigger.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "parser/parse_func.h"
+#include "pgstat.h"
+#include "storage/latch.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/regproc.h"
+#include "utils/snapmgr.h"
+#include "utils/syscache.h"
+#include "utils/timeout.h"
+#include "utils/typcache.h"
+
+/* A handler that swallowed the cancel is cancelled again after this, ms ... */
+#define CANCEL_AGAIN_MS 1000
+/* ... and its process ended after so many times. */
+#define CANCELS_BEFORE_EXIT 3
+
+enum ContextColumn
+{
+	CONTEXT_ACTOR_TYPE,
+	CONTEXT_ACTOR_KEY,
+	CONTEXT_KIND,
+	CONTEXT_MESSAGE_ID,
+	CONTEXT_ATTEMPT,
+	CONTEXT_VERSION,
+	CONTEXT_SENT_AT,
+	CONTEXT_HEADERS,
+	CONTEXT_IN_REPLY_TO,
+	CONTEXT_CORRELATION,
+	CONTEXT_ERROR,
+	CONTEXT_SQLSTATE,
+	CONTEXT_COLUMNS
+};
+
+enum OutcomeColumn
+{
+	OUTCOME_COLUMN_KIND,
+	OUTCOME_COLUMN_STATE,
+	OUTCOME_COLUMN_REPLY,
+	OUTCOME_COLUMN_ERROR,
+	OUTCOME_COLUMN_SQLSTATE,
+	OUTCOME_COLUMN_HINT,
+	OUTCOME_COLUMN_DELAY,
+	OUTCOME_COLUMNS
+};
+
+/* ---- the handlers found so far ---- */
+
+typedef struct Handler
+{
+	int32		type_id;
+	char	   *name;			/* as in the type, to notice a change of it */
+	Oid			owner;
+	FmgrInfo	function;
+	struct Handler *next;
+} Handler;
+
+static MemoryContext handler_context = NULL;
+static Handler *handlers = NULL;
+static bool handlers_stale = false;
+static TupleDesc context_desc = NULL;
+static TupleDesc outcome_desc = NULL;
+
+static void
+catalog_changed(Datum arg, int cache, uint32 hash)
+{
+	handlers_stale = true;
+}
+
+static Oid
+composite_type(const char *name)
+{
+	return GetSysCacheOid2(TYPENAMENSP, Anum_pg_type_oid, CStringGetDatum(name),
+						   ObjectIdGetDatum(get_namespace_oid("dgen", false)));
+}
+
+static TupleDesc
+composite_desc(const char *name)
+{
+	TupleDesc	shared = lookup_rowtype_tupdesc(composite_type(name), -1);
+	TupleDesc	desc = CreateTupleDescCopy(shared);
+
+	ReleaseTupleDesc(shared);
+	return desc;
+}
+
+/* Kept until a function, a language, a role or a type changes, and no handler runs. */
+static void
+refresh_handlers(void)
+{
+	static bool registered = false;
+	MemoryContext old;
+
+	if (!registered)
+	{
+		CacheRegisterSyscacheCallback(PROCOID, catalog_changed, (Datum) 0);
+		CacheRegisterSyscacheCallback(LANGOID, catalog_changed, (Datum) 0);
+		CacheRegisterSyscacheCallback(AUTHOID, catalog_changed, (Datum) 0);
+		CacheRegisterSyscacheCallback(AUTHMEMROLEMEM, catalog_changed, (Datum) 0);
+		CacheRegisterSyscacheCallback(TYPEOID, catalog_changed, (Datum) 0);
+		CacheRegisterSyscacheCallback(NAMESPACEOID, catalog_changed, (Datum) 0);
+		registered = true;
+	}
+	if (handler_context != NULL && !handlers_stale)
+		return;
+	if (handler_context != NULL)
+		MemoryContextDelete(handler_context);
+	handler_context = AllocSetContextCreate(TopMemoryContext, "dgen handlers", ALLOCSET_SMALL_SIZES);
+	handlers = NULL;
+	handlers_stale = false;
+	old = MemoryContextSwitchTo(handler_context);
+	context_desc = composite_desc("context");
+	outcome_desc = composite_desc("outcome");
+	MemoryContextSwitchTo(old);
+}
+
+Oid
+dgen_resolve_handler(const char *name)
+{
+	Oid			arguments[] = {composite_type("context"), JSONBOID, JSONBOID};
+	Oid			oid = LookupFuncName(DGEN_NAME_LIST(name), lengthof(arguments), arguments, true);
+
+	if (!OidIsValid(oid))
+		ereport(ERROR,
+				(errcode(DGEN_ERR_INVALID_HANDLER),
+				 errmsg("function %s(dgen.context, jsonb, jsonb) does not exist", name),
+				 errhint("Create the handler first: CREATE FUNCTION %s(ctx dgen.context, state jsonb, message jsonb) RETURNS dgen.outcome ...", name)));
+	return oid;
+}
+
+static bool
+is_trusted(Oid language)
+{
+	HeapTuple	tuple = SearchSysCache1(LANGOID, ObjectIdGetDatum(language));
+	bool		trusted;
+
+	if (!HeapTupleIsValid(tuple))
+		return false;
+	trusted = ((Form_pg_language) GETSTRUCT(tuple))->lanpltrusted;
+	ReleaseSysCache(tuple);
+	return trusted;
+}
+
+void
+dgen_check_handler(const char *name, Oid oid, Oid owner)
+{
+	HeapTuple	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(oid));
+	Form_pg_proc proc;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for function %u", oid);
+	proc = (Form_pg_proc) GETSTRUCT(tuple);
+
+	if (proc->prokind != PROKIND_FUNCTION || proc->proretset || proc->prorettype != composite_type("outcome"))
+		ereport(ERROR,
+				(errcode(DGEN_ERR_INVALID_HANDLER),
+				 errmsg("function %s is not a handler", name),
+				 errdetail("It has to be a plain function that returns one dgen.outcome."),
+				 errhint("Declare it with RETURNS dgen.outcome.")));
+	if (!superuser_arg(owner) && !is_trusted(proc->prolang))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("handler %s is written in an untrusted language", name),
+				 errhint("Write it in a trusted language such as plpgsql; only a superuser's types may use others.")));
+	if (DGEN_FUNCTION_ACLCHECK(oid, owner) != ACLCHECK_OK)
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("role \"%s\" may not execute handler %s", GetUserNameFromId(owner, false), name),
+				 errhint("Grant EXECUTE on the function to the owner of the actor type.")));
+	ReleaseSysCache(tuple);
+}
+
+static Handler *
+find_handler(const ActorType *type)
+{
+	Handler    *handler;
+	Oid			oid;
+
+	for (handler = handlers; handler != NULL; handler = handler->next)
+		if (handler->type_id == type->id && handler->owner == type->owner && strcmp(handler->name, type->handler) == 0)
+			return handler;
+
+	oid = dgen_resolve_handler(type->handler);
+	dgen_check_handler(type->handler, oid, type->owner);
+	handler = MemoryContextAllocZero(handler_context, sizeof(Handler));
+	handler->type_id = type->id;
+	handler->name = MemoryContextStrdup(handler_context, type->handler);
+	handler->owner = type->owner;
+	fmgr_info_cxt(oid, &handler->function, handler_context);
+	handler->next = handlers;
+	handlers = handler;
+	return handler;
+}
+
+/* ---- time ---- */
+
+static TimeoutId turn_timeout_id = MAX_TIMEOUTS;
+static volatile sig_atomic_t cancels = 0;
+static Charge running_turn;	/* what to charge if it has to be ended */
+
+/*
+ * In signal context. The first time and each second after it the turn is
+ * cancelled. A background worker whose handler goes on regardless ends: its
+ * transaction rolls back, and the next claim records the attempt.
+ */
+static void
+turn_timed_out(void)
+{
+	cancels++;
+	if (IsBackgroundWorker && cancels > CANCELS_BEFORE_EXIT)
+	{
+		dgen_charge(&running_turn);
+		ProcDiePending = true;
+	}
+	QueryCancelPending = true;
+	InterruptPending = true;
+	SetLatch(MyLatch);
+}
+
+static void
+start_timer(const BatchActor *actor, const BatchMessage *message)
+{
+	if (turn_timeout_id == MAX_TIMEOUTS)
+		turn_timeout_id = RegisterTimeout(USER_TIMEOUT, turn_timed_out);
+	cancels = 0;
+	running_turn.type_id = actor->type->id;
+	running_turn.mailbox = actor->mailbox;
+	running_turn.message_id = message->id;
+	running_turn.sqlstate = DGEN_ERR_TURN_TIMEOUT;
+	enable_timeout_every(turn_timeout_id,
+						 TimestampTzPlusMilliseconds(GetCurrentTimestamp(), actor->type->turn_timeout_ms),
+						 CANCEL_AGAIN_MS);
+}
+
+static void
+stop_timer(void)
+{
+	if (turn_timeout_id != MAX_TIMEOUTS)
+		disable_timeout(turn_timeout_id, false);
+}
+
+static void
+raise_timeout(const ActorType *type)
+{
+	ereport(ERROR,
+			(errcode(DGEN_ERR_TURN_TIMEOUT),
+			 errmsg("turn of actor type \"%s\" took longer than its turn_timeout of " INT64_FORMAT " ms",
+					type->name, type->turn_timeout_ms),
+			 errhint("Make the handler faster, or raise turn_timeout with dgen.alter_actor_type.")));
+}
+
+/* ---- the handler's environment ---- */
+
+static const BatchActor *current_actor = NULL;
+
+bool
+dgen_in_handler(void)
+{
+	return current_actor != NULL;
+}
+
+const BatchActor *
+dgen_current_actor(void)
+{
+	return current_actor;
+}
+
+void
+dgen_refuse_in_handler(const char *what, const char *hint)
+{
+	if (current_actor != NULL)
+		ereport(ERROR,
+				(errcode(DGEN_ERR_NESTED),
+				 errmsg("%s cannot be used inside a handler", what),
+				 errhint("%s", hint)));
+}
+
+const char *
+dgen_kind_name(char kind)
+{
+	switch (kind)
+	{
+		case KIND_REQUEST:
+			return "call";
+		case KIND_REPLY:
+			return "reply";
+		case KIND_TIMER:
+			return "timer";
+		default:
+			return "cast";
+	}
+}
+
+static void
+put(Datum *values, bool *nulls, int column, Datum value)
+{
+	values[column] = value;
+	nulls[column] = value == (Datum) 0;
+}
+
+static Datum
+make_context(const BatchActor *actor, const BatchMessage *message)
+{
+	Datum		values[CONTEXT_COLUMNS];
+	bool		nulls[CONTEXT_COLUMNS] = {false};
+
+	values[CONTEXT_ACTOR_TYPE] = CStringGetTextDatum(actor->type->name);
+	values[CONTEXT_ACTOR_KEY] = PointerGetDatum(actor->key);
+	values[CONTEXT_KIND] = CStringGetTextDatum(dgen_kind_name(message->kind));
+	values[CONTEXT_MESSAGE_ID] = Int64GetDatum(message->id);
+	values[CONTEXT_ATTEMPT] = Int32GetDatum(message->attempts + 1);
+	values[CONTEXT_VERSION] = Int64GetDatum(actor->version);
+	values[CONTEXT_SENT_AT] = TimestampTzGetDatum(message->sent_at);
+	values[CONTEXT_IN_REPLY_TO] = Int64GetDatum(message->in_reply_to);
+	nulls[CONTEXT_IN_REPLY_TO] = message->in_reply_to == 0;
+	put(values, nulls, CONTEXT_HEADERS, message->headers);
+	put(values, nulls, CONTEXT_CORRELATION, message->correlation);
+	put(values, nulls, CONTEXT_ERROR, message->error);
+	put(values, nulls, CONTEXT_SQLSTATE, message->sqlstate);
+	return HeapTupleGetDatum(heap_form_tuple(context_desc, values, nulls));
+}
+
+/* Undone with the GUC nest level of the turn. */
+static void
+set_search_path(const char *search_path)
+{
+	if (strcmp(namespace_search_path, search_path) != 0)
+		(void) set_config_option("search_path", search_path, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0,
+								 false);
+}
+
+void
+dgen_fire_deferred(bool inline_call)
+{
+	if (inline_call)
+	{
+		ConstraintsSetStmt all = {.type = T_ConstraintsSetStmt, .constraints = NIL, .deferred = false};
+
+		AfterTriggerSetState(&all);
+	}
+	else
+	{
+		/*
+		 * A worker is outside of any query here. Unlike SET CONSTRAINTS this leaves
+		 * the constraints of the next turn deferred.
+		 */
+		AfterTriggerFireDeferred();
+	}
+}
+
+/* ---- the outcome ---- */
+
+static void
+refuse_outcome(const ActorType *type, const char *detail)
+{
+	ereport(ERROR,
+			(errcode(DGEN_ERR_INVALID_OUTCOME),
+			 errmsg("handler %s returned no valid outcome", type->handler),
+			 errdetail("%s", detail),
+			 errhint("Return what dgen.noreply, reply, fail, retry or destroy makes.")));
+}
+
+static OutcomeKind
+outcome_kind(const ActorType *type, const char *name)
+{
+	if (strcmp(name, "noreply") == 0)
+		return OUTCOME_NOREPLY;
+	if (strcmp(name, "reply") == 0)
+		return OUTCOME_REPLY;
+	if (strcmp(name, "fail") == 0)
+		return OUTCOME_FAIL;
+	if (strcmp(name, "retry") == 0)
+		return OUTCOME_RETRY;
+	if (strcmp(name, "destroy") == 0)
+		return OUTCOME_DESTROY;
+	refuse_outcome(type, psprintf("\"%s\" is not a kind of outcome.", name));
+	return OUTCOME_NOREPLY;
+}
+
+static char *
+text_column(Datum *values, bool *nulls, int column)
+{
+	return nulls[column] ? NULL : TextDatumGetCString(values[column]);
+}
+
+static void
+read_outcome(const ActorType *type, Datum result, Outcome *outcome)
+{
+	HeapTupleHeader header = DatumGetHeapTupleHeader(result);
+	HeapTupleData tuple = {.t_len = HeapTupleHeaderGetDatumLength(header), .t_data = header};
+	Datum		values[OUTCOME_COLUMNS];
+	bool		nulls[OUTCOME_COLUMNS];
+	char	   *kind;
+
+	heap_deform_tuple(&tuple, outcome_desc, values, nulls);
+	if (nulls[OUTCOME_COLUMN_KIND])
+		refuse_outcome(type, "It returned NULL.");
+	kind = text_column(values, nulls, OUTCOME_COLUMN_KIND);
+	memset(outcome, 0, sizeof(*outcome));
+	outcome->kind = outcome_kind(type, kind);
+	if (!nulls[OUTCOME_COLUMN_STATE])
+	{
+		outcome->state = DatumGetJsonbPCopy(values[OUTCOME_COLUMN_STATE]);
+		if (!JB_ROOT_IS_OBJECT(outcome->state))
+			refuse_outcome(type, "The state is not a JSON object.");
+	}
+	outcome->reply = nulls[OUTCOME_COLUMN_REPLY] ? 0 : values[OUTCOME_COLUMN_REPLY];
+	outcome->error = text_column(values, nulls, OUTCOME_COLUMN_ERROR);
+	outcome->sqlstate = text_column(values, nulls, OUTCOME_COLUMN_SQLSTATE);
+	outcome->hint = text_column(values, nulls, OUTCOME_COLUMN_HINT);
+	outcome->delay = nulls[OUTCOME_COLUMN_DELAY] ? NULL : DatumGetIntervalP(values[OUTCOME_COLUMN_DELAY]);
+}
+
+/* ---- the turn ---- */
+
+static Datum
+invoke(Handler *handler, const BatchActor *actor, const BatchMessage *message)
+{
+	LOCAL_FCINFO(fcinfo, 3);
+	PgStat_FunctionCallUsage usage;
+	Datum		result;
+
+	InitFunctionCallInfoData(*fcinfo, &handler->function, 3, InvalidOid, NULL, NULL);
+	fcinfo->args[0].value = make_context(actor, message);
+	fcinfo->args[0].isnull = false;
+	fcinfo->args[1].value = JsonbPGetDatum(actor->state);
+	fcinfo->args[1].isnull = false;
+	fcinfo->args[2].value = message->message;
+	fcinfo->args[2].isnull = false;
+
+	pgstat_init_function_usage(fcinfo, &usage);
+	result = FunctionCallInvoke(fcinfo);
+	pgstat_end_function_usage(&usage, true);
+	if (fcinfo->isnull)
+		refuse_outcome(actor->type, "It returned NULL.");
+	return result;
+}
+
+void
+dgen_run_turn(const BatchActor *actor, const BatchMessage *message, bool inline_call, Outcome *outcome)
+{
+	const ActorType *type = actor->type;
+	Oid			user;
+	int			security_context;
+	int			nest_level = NewGUCNestLevel();
+	MemoryContext context = CurrentMemoryContext;
+
+	refresh_handlers();
+	GetUserIdAndSecContext(&user, &security_context);
+	SetUserIdAndSecContext(type->owner, security_context | SECURITY_LOCAL_USERID_CHANGE);
+	current_actor = actor;
+	start_timer(actor, message);
+
+	PG_TRY();
+	{
+		set_search_path(type->search_path);
+		PushActiveSnapshot(GetTransactionSnapshot());
+		read_outcome(type, invoke(find_handler(type), actor, message), outcome);
+		if (outcome->kind != OUTCOME_FAIL && outcome->kind != OUTCOME_RETRY)
+			dgen_fire_deferred(inline_call);
+		PopActiveSnapshot();
+	}
+	PG_CATCH();
+	{
+		current_actor = NULL;
+		stop_timer();
+		if (cancels > 0 && geterrcode() == ERRCODE_QUERY_CANCELED)
+		{
+			MemoryContextSwitchTo(context);
+			FlushErrorState();
+			raise_timeout(type);
+		}
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+
+	current_actor = NULL;
+	stop_timer();
+	if (cancels > 0)
+		raise_timeout(type);
+	AtEOXact_GUC(true, nest_level);
+	SetUserIdAndSecContext(user, security_context);
+	CommandCounterIncrement();
+}

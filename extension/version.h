@@ -1,0 +1,65 @@
+/*
+ * Differences between the supported major versions of PostgreSQL, all of them.
+ */
+#ifndef DGEN_VERSION_H
+#define DGEN_VERSION_H
+
+#include "access/genam.h"
+#include "access/relscan.h"
+#include "storage/proc.h"
+
+#if PG_VERSION_NUM < 150000
+#error "dgen needs PostgreSQL 15 or newer"
+#endif
+
+/* The position of a backend in the array of PGPROCs: identifies a session among the live ones. */
+#if PG_VERSION_NUM >= 170000
+#define DGEN_MY_PROCNO ((int) MyProcNumber)
+#define DGEN_MY_LXID (MyProc->vxid.lxid)
+#else
+#define DGEN_MY_PROCNO (MyProc->pgprocno)
+#define DGEN_MY_LXID (MyProc->lxid)
+#endif
+
+/* 18 added a place for instrumentation. */
+static inline IndexScanDesc
+dgen_index_beginscan(Relation heap, Relation index, Snapshot snapshot, int nkeys)
+{
+#if PG_VERSION_NUM >= 180000
+	return index_beginscan(heap, index, snapshot, NULL, nkeys, 0);
+#else
+	return index_beginscan(heap, index, snapshot, nkeys, 0);
+#endif
+}
+
+/* 18 can log lock failures. */
+#if PG_VERSION_NUM >= 180000
+#define DGEN_LOCK_ACQUIRE_EXTRA , false
+#else
+#define DGEN_LOCK_ACQUIRE_EXTRA
+#endif
+
+/* 17 put LockOrStrongerHeldByMe into a third parameter. */
+#if PG_VERSION_NUM >= 170000
+#define DGEN_LOCK_HELD_BY_ME(tag, mode) LockHeldByMe(tag, mode, false)
+#else
+#define DGEN_LOCK_HELD_BY_ME(tag, mode) LockHeldByMe(tag, mode)
+#endif
+
+/* 16 made errors of name parsing soft, and put the ACL checks into one function. */
+#if PG_VERSION_NUM >= 160000
+#define DGEN_NAME_LIST(name) stringToQualifiedNameList(name, NULL)
+#define DGEN_FUNCTION_ACLCHECK(function, role) object_aclcheck(ProcedureRelationId, function, role, ACL_EXECUTE)
+#else
+#define DGEN_NAME_LIST(name) stringToQualifiedNameList(name)
+#define DGEN_FUNCTION_ACLCHECK(function, role) pg_proc_aclcheck(function, role, ACL_EXECUTE)
+#endif
+
+/* 17 lets extensions name their wait events. */
+#if PG_VERSION_NUM >= 170000
+#define DGEN_WAIT_EVENT(name) WaitEventExtensionNew(name)
+#else
+#define DGEN_WAIT_EVENT(name) PG_WAIT_EXTENSION
+#endif
+
+#endif							/* DGEN_VERSION_H */

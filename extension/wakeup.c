@@ -1,0 +1,379 @@
+/*
+ * Marks: what a transaction did that others may wait for, kept in this backend until
+ * the transaction has ended and its locks are gone, then acted upon (H9).
+ *
+ * The marks never raise. Where shared memory cannot be had they do nothing, and the
+ * safety-net look of the workers finds what was not announced.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "storage/ipc.h"
+#include "utils/memutils.h"
+#include "utils/resowner.h"
+
+#include "dgen_ext.h"
+#include "shared.h"
+
+#define MAX_MARKED_TYPES 16		/* more: every type */
+#define MAX_MARKED_REPLIES 32	/* more: every waiter for a reply looks */
+#define FIRST_OWNED 64
+
+typedef struct HeldLock
+{
+	int32		type_id;
+	uint64		lock;
+	SubTransactionId subid;
+} HeldLock;
+
+typedef struct Marks
+{
+	int			nsent;
+	int32		sent[MAX_MARKED_TYPES];
+	bool		sent_any;
+	int			nleft;
+	int32		left[MAX_MARKED_TYPES];
+	int			nreplied;
+	int64		replied[MAX_MARKED_REPLIES];
+	bool		replied_any;
+	TimestampTz due;			/* earliest; ALARM_NONE: none */
+	SubTransactionId alarm_subid; /* took the alarm */
+} Marks;
+
+static Marks marks = {.due = ALARM_NONE};
+static bool marked = false;		/* anything in marks or owned */
+
+static HeldLock *owned = NULL;		/* in TopMemoryContext */
+static int	nowned = 0;
+static int	owned_size = 0;
+static bool owned_any = false;	/* there was no memory to note a lock */
+
+static SubTransactionId aborting = InvalidSubTransactionId;
+
+/* What had been announced when the last claim began, by bucket. */
+static uint64 seen[BUCKETS];
+static bool seen_valid = false;
+
+/* ---- marks ---- */
+
+static void
+add_type(int32 *types, int *count, bool *overflow, int32 type_id)
+{
+	for (int i = *count - 1; i >= 0; i--)
+		if (types[i] == type_id)
+			return;
+	if (*count < MAX_MARKED_TYPES)
+		types[(*count)++] = type_id;
+	else if (overflow != NULL)
+		*overflow = true;
+}
+
+void
+dgen_wakeup_sent(int32 type_id)
+{
+	if (!dgen_shared_attach())
+		return;
+	add_type(marks.sent, &marks.nsent, &marks.sent_any, type_id);
+	marked = true;
+}
+
+void
+dgen_wakeup_left(int32 type_id)
+{
+	if (!dgen_shared_attach())
+		return;
+	add_type(marks.left, &marks.nleft, NULL, type_id);
+	marked = true;
+}
+
+void
+dgen_wakeup_due(TimestampTz when)
+{
+	if (!dgen_shared_attach())
+		return;
+	marks.due = Min(marks.due, when);
+	marked = true;
+}
+
+void
+dgen_wakeup_replied(int64 request_id)
+{
+	if (!dgen_shared_attach())
+		return;
+	if (marks.nreplied < MAX_MARKED_REPLIES)
+		marks.replied[marks.nreplied++] = request_id;
+	else
+		marks.replied_any = true;
+	marked = true;
+}
+
+/* Room for one more; false if there is no memory. */
+static bool
+grow_owned(void)
+{
+	int			size = owned_size == 0 ? FIRST_OWNED : owned_size * 2;
+	HeldLock	   *larger;
+
+	if (nowned < owned_size)
+		return true;
+	larger = MemoryContextAllocExtended(TopMemoryContext, size * sizeof(HeldLock), MCXT_ALLOC_NO_OOM);
+	if (larger == NULL)
+		return false;
+	if (owned != NULL)
+	{
+		memcpy(larger, owned, nowned * sizeof(HeldLock));
+		pfree(owned);
+	}
+	owned = larger;
+	owned_size = size;
+	return true;
+}
+
+void
+dgen_wakeup_owned(int32 type_id, uint64 lock)
+{
+	if (!dgen_shared_attach())
+		return;
+	if (grow_owned())
+		owned[nowned++] = (HeldLock) {type_id, lock, GetCurrentSubTransactionId()};
+	else
+		owned_any = true;
+	marked = true;
+}
+
+void
+dgen_alarm_taken(void)
+{
+	if (!dgen_shared_attach())
+		return;
+	pg_atomic_exchange_u64(&dgen_database->next_due, (uint64) ALARM_NONE);
+	if (marks.alarm_subid == InvalidSubTransactionId)
+		marks.alarm_subid = GetCurrentSubTransactionId();
+	marked = true;
+}
+
+/* ---- locks that others tried in vain ---- */
+
+static uint32
+miss_bit(int32 type_id, uint64 lock)
+{
+	return bucket_of(type_id) * MISS_BITS + (uint32) ((lock ^ (lock >> 32)) % MISS_BITS);
+}
+
+void
+dgen_wakeup_missed(int32 type_id, uint64 lock)
+{
+	uint32		bit = miss_bit(type_id, lock);
+
+	/* A full barrier: the mark is there before the lock is tried again. */
+	if (dgen_shared_attach())
+		pg_atomic_fetch_or_u32(&dgen_database->missed[bit / 32], ((uint32) 1) << (bit % 32));
+}
+
+static bool
+take_miss(int32 type_id, uint64 lock)
+{
+	uint32		bit = miss_bit(type_id, lock);
+	uint32		mask = ((uint32) 1) << (bit % 32);
+	pg_atomic_uint32 *word = &dgen_database->missed[bit / 32];
+
+	if ((pg_atomic_read_u32(word) & mask) == 0)
+		return false;
+	return (pg_atomic_fetch_and_u32(word, ~mask) & mask) != 0;
+}
+
+static void
+announce(int bucket)
+{
+	pg_atomic_fetch_add_u64(&dgen_database->generation[bucket], 1);
+}
+
+/*
+ * The locks from `first` on are free. A mark may stand for another lock with the
+ * same bit, of any type in the bucket. So one worker of every such type is called:
+ * whoever still fails to get its lock makes the mark again.
+ */
+static void
+release_owned(int first, bool dying)
+{
+	/* The locks were released before the marks are read. */
+	pg_memory_barrier();
+	for (int i = first; i < nowned; i++)
+	{
+		if (take_miss(owned[i].type_id, owned[i].lock))
+		{
+			announce(bucket_of(owned[i].type_id));
+			dgen_call_all(bucket_of(owned[i].type_id));
+		}
+		else if (dying && (i == first || owned[i].type_id != owned[i - 1].type_id))
+		{
+			/* Its session was at work on it and will not come back (I7). */
+			announce(bucket_of(owned[i].type_id));
+			dgen_call_for(owned[i].type_id);
+		}
+	}
+	nowned = first;
+}
+
+/* ---- the end of a transaction ---- */
+
+static void
+announce_all(void)
+{
+	for (int bucket = 0; bucket < BUCKETS; bucket++)
+		announce(bucket);
+	dgen_call_all(-1);
+}
+
+static void
+act_on_commit(void)
+{
+	if (marks.sent_any)
+		announce_all();
+	else
+		for (int i = 0; i < marks.nsent; i++)
+		{
+			announce(bucket_of(marks.sent[i]));
+			dgen_call_for(marks.sent[i]);
+		}
+	for (int i = 0; i < marks.nleft; i++)
+		dgen_call_for(marks.left[i]);
+
+	if (marks.replied_any)
+		dgen_call_all_replies();
+	else
+		for (int i = 0; i < marks.nreplied; i++)
+			dgen_call_reply(marks.replied[i]);
+
+	if (marks.due != ALARM_NONE)
+		dgen_alarm_merge(marks.due);
+}
+
+static void
+forget_marks(void)
+{
+	marks.nsent = marks.nleft = marks.nreplied = 0;
+	marks.sent_any = marks.replied_any = false;
+	marks.due = ALARM_NONE;
+	marks.alarm_subid = InvalidSubTransactionId;
+	nowned = 0;
+	owned_any = false;
+	marked = false;
+}
+
+static void
+end_transaction(bool commit)
+{
+	/* What was to be moved was not: the alarm rings again. */
+	if (!commit && marks.alarm_subid != InvalidSubTransactionId)
+		dgen_alarm_merge(ALARM_UNKNOWN);
+	if (commit)
+		act_on_commit();
+	release_owned(0, !commit && proc_exit_inprogress);
+	if (owned_any)
+		announce_all();
+	forget_marks();
+}
+
+/* Marks of the subtransaction stay: they cost a look that finds nothing. */
+static void
+abort_subtransaction(SubTransactionId subid)
+{
+	int			first = nowned;
+
+	while (first > 0 && owned[first - 1].subid >= subid)
+		first--;
+	release_owned(first, false);
+
+	if (marks.alarm_subid >= subid)
+	{
+		marks.alarm_subid = InvalidSubTransactionId;
+		dgen_alarm_merge(ALARM_UNKNOWN);
+	}
+}
+
+/*
+ * Called for every resource owner of the transaction, inner ones first, once the
+ * locks of all of them are gone; also for portals that end in between.
+ */
+static void
+after_locks(ResourceReleasePhase phase, bool isCommit, bool isTopLevel, void *arg)
+{
+	if (!marked || phase != RESOURCE_RELEASE_AFTER_LOCKS || dgen_database == NULL)
+		return;
+	if (isTopLevel)
+		end_transaction(isCommit);
+	else if (aborting != InvalidSubTransactionId)
+		abort_subtransaction(aborting);
+	aborting = InvalidSubTransactionId;
+}
+
+/* The locks of a subtransaction go right after this; ids of its own subtransactions are higher. */
+static void
+at_subtransaction_end(SubXactEvent event, SubTransactionId subid, SubTransactionId parent, void *arg)
+{
+	if (marked && event == SUBXACT_EVENT_ABORT_SUB)
+		aborting = subid;
+}
+
+/* A prepared transaction keeps its locks; nothing runs here when it commits (H10). */
+static void
+at_transaction_end(XactEvent event, void *arg)
+{
+	if (marked && event == XACT_EVENT_PREPARE)
+		forget_marks();
+}
+
+void
+dgen_wakeup_init(void)
+{
+	dgen_shared_init();
+	RegisterResourceReleaseCallback(after_locks, NULL);
+	RegisterSubXactCallback(at_subtransaction_end, NULL);
+	RegisterXactCallback(at_transaction_end, NULL);
+}
+
+/* ---- claims ---- */
+
+void
+dgen_wakeup_claiming(void)
+{
+	TimestampTz now;
+
+	if (!dgen_shared_attach() || dgen_slot == NULL)
+		return;
+	dgen_wait_taken();
+	for (int bucket = 0; bucket < BUCKETS; bucket++)
+		if (dgen_slot->buckets & (UINT64CONST(1) << bucket))
+			seen[bucket] = pg_atomic_read_u64(&dgen_database->generation[bucket]);
+	seen_valid = true;
+
+	/* Whoever announced before this has committed before the claim takes its snapshot. */
+	pg_memory_barrier();
+
+	/* The watch begins the looks; but where everybody is busy nobody is the watch. */
+	now = GetCurrentTimestamp();
+	if (dgen_look_overdue(now, BACKUP_TIME))
+	{
+		dgen_look_begins(now);
+		dgen_call_all(-1);
+	}
+}
+
+void
+dgen_generations_forget(void)
+{
+	seen_valid = false;
+}
+
+bool
+dgen_generations_changed(void)
+{
+	if (!seen_valid)
+		return true;
+	for (int bucket = 0; bucket < BUCKETS; bucket++)
+		if ((dgen_slot->buckets & (UINT64CONST(1) << bucket)) &&
+			seen[bucket] != pg_atomic_read_u64(&dgen_database->generation[bucket]))
+			return true;
+	return false;
+}

@@ -1,0 +1,68 @@
+/*
+ * In-database workers: roster.c, worker.c, launcher.c, start_workers.c.
+ */
+#ifndef DGEN_WORKERS_H
+#define DGEN_WORKERS_H
+
+#include "postgres.h"
+
+#include "nodes/pg_list.h"
+
+#include "shared.h"
+
+#define NO_ORDERS (-1)			/* Database.desired: nobody said how many */
+
+/* What a worker process is told, in bgw_extra. */
+typedef struct WorkerOrders
+{
+	uint64		stamp;			/* life of the shared memory in which it was registered */
+	uint64		ticket;
+	Oid			database;
+	Oid			owner;
+	int			number;
+	int			entry;
+} WorkerOrders;
+
+/* What a starter is told. */
+typedef struct StarterOrders
+{
+	Oid			database;
+	int			count;			/* 0: as many as are desired already */
+} StarterOrders;
+
+/* ---- roster.c: which workers are to be, and which are ---- */
+
+/* Owners of types with handlers, as a list of OIDs; needs a transaction. */
+extern List *dgen_handler_owners(void);
+extern bool dgen_has_workers(Oid owner);
+
+/* Registers what is missing for `desired` workers of each owner. The number that could not be. */
+extern int	dgen_register_workers(List *owners);
+extern bool dgen_register_starter(Oid database, int count);
+
+/* Ends workers above the desired number, by force after the grace; returns how many ran. */
+extern int	dgen_end_surplus(Database *database, int grace_ms);
+extern int	dgen_count_ready(Database *database, int *starting);
+
+/* In the worker itself. */
+extern bool dgen_report_for_duty(WorkerOrders *orders, int *failures);
+extern void dgen_report_ready(void);
+extern void dgen_go_off_duty(void) pg_attribute_noreturn(); /* for good: it is not restarted */
+extern bool dgen_still_wanted(const WorkerOrders *orders);
+
+/* ---- start_workers.c ---- */
+
+extern void dgen_start_workers_init(void); /* hooks */
+
+/* ---- wakeup.c ---- */
+
+/* At commit: workers look at their types and their extension again; start: and new ones are started. */
+extern void dgen_wakeup_orders(bool start);
+
+/* ---- background worker entry points ---- */
+
+extern PGDLLEXPORT void dgen_worker_main(Datum argument);
+extern PGDLLEXPORT void dgen_starter_main(Datum argument);
+extern PGDLLEXPORT void dgen_launcher_main(Datum argument);
+
+#endif							/* DGEN_WORKERS_H */

@@ -1,0 +1,230 @@
+-- The tables, in the order of the message path.
+--
+-- Every hot table has `mailbox` in its primary key: a 64-bit hash of the actor's
+-- key (see dgen.mailbox_of). Rows carry type and key as well, because two keys may
+-- share a hash. There are no foreign keys: a sender takes no lock on anything but
+-- the row it inserts.
+--
+-- The C code reads and writes these tables directly, by column position
+-- (extension/table.h), so columns are only ever added at the end.
+
+-- One value for messages sent and for actor versions each, CACHE 1: a value drawn
+-- later in one session, or after another session's commit, is always higher.
+CREATE SEQUENCE dgen.message_seq AS bigint MINVALUE 1 MAXVALUE 9007199254740991 CACHE 1;
+COMMENT ON SEQUENCE dgen.message_seq IS 'order of messages and their ids; below 2^53, so that JSON numbers hold them';
+
+CREATE SEQUENCE dgen.version_seq AS bigint CACHE 1;
+COMMENT ON SEQUENCE dgen.version_seq IS 'versions of actors; never restarts, so that a deleted and recreated actor continues above the old ones';
+
+CREATE SEQUENCE dgen.actor_type_id_seq AS integer CACHE 1;
+COMMENT ON SEQUENCE dgen.actor_type_id_seq IS 'ids of actor types; never reused';
+
+CREATE SEQUENCE dgen.worker_id_seq AS bigint CACHE 1;
+COMMENT ON SEQUENCE dgen.worker_id_seq IS 'ids of workers';
+
+CREATE TABLE dgen.actor_type (
+	id              integer     NOT NULL PRIMARY KEY,
+	name            text        COLLATE "C" NOT NULL UNIQUE,
+	owner           regrole     NOT NULL,
+	handler         text,
+	search_path     text        NOT NULL,
+	initial_state   jsonb       NOT NULL,
+	max_attempts    integer     NOT NULL,
+	backoff         interval    NOT NULL,
+	max_backoff     interval    NOT NULL,
+	turn_timeout    interval    NOT NULL,
+	retention       interval    NOT NULL,
+	created_at      timestamptz NOT NULL
+);
+COMMENT ON TABLE dgen.actor_type IS 'one row per actor type: its handler and its policy';
+COMMENT ON COLUMN dgen.actor_type.handler IS 'schema-qualified function name, as text; NULL: handled by external workers';
+COMMENT ON COLUMN dgen.actor_type.search_path IS 'search_path that the handler runs with, taken when the type was created';
+
+CREATE TABLE dgen.privilege (
+	type_id         integer     NOT NULL,
+	role            regrole     NOT NULL,
+	privilege       text        NOT NULL CHECK (privilege IN ('send', 'read', 'work')),
+	PRIMARY KEY (type_id, role, privilege)
+);
+COMMENT ON TABLE dgen.privilege IS 'who may send to, read and work for which actor type; the owner of a type may do all three';
+
+-- The mailboxes. Rows are inserted and deleted, never updated. seq gives the
+-- order; message_id is NULL while it equals seq (a message that was delayed or
+-- redriven joined the end of its mailbox with a new seq and kept its id).
+CREATE TABLE dgen.message (
+	mailbox         bigint      NOT NULL,
+	seq             bigint      NOT NULL,
+	sent_at         timestamptz NOT NULL,
+	type_id         integer     NOT NULL,
+	priority        smallint    NOT NULL,
+	kind            "char"      NOT NULL,
+	actor_key       text        COLLATE "C" NOT NULL,
+	message         jsonb       NOT NULL,
+	message_id      bigint,
+	in_reply_to     bigint,
+	headers         jsonb,
+	correlation     text,
+	error           text,
+	sqlstate        text
+);
+CREATE UNIQUE INDEX message_order ON dgen.message (type_id, mailbox, priority DESC, seq);
+COMMENT ON TABLE dgen.message IS 'the mailboxes: messages that can be handled now';
+COMMENT ON COLUMN dgen.message.kind IS 'c: cast, q: request (shown as call), r: reply, t: timer';
+
+-- Messages that are not due yet. Kept apart, so that a million of them do not slow a claim.
+CREATE TABLE dgen.delayed_message (
+	mailbox         bigint      NOT NULL,
+	seq             bigint      NOT NULL,
+	sent_at         timestamptz NOT NULL,
+	type_id         integer     NOT NULL,
+	priority        smallint    NOT NULL,
+	kind            "char"      NOT NULL,
+	actor_key       text        COLLATE "C" NOT NULL,
+	message         jsonb       NOT NULL,
+	message_id      bigint,
+	in_reply_to     bigint,
+	headers         jsonb,
+	correlation     text,
+	error           text,
+	sqlstate        text,
+	not_before      timestamptz NOT NULL,
+	PRIMARY KEY (type_id, mailbox, seq)
+);
+CREATE INDEX delayed_message_due ON dgen.delayed_message (not_before);
+COMMENT ON TABLE dgen.delayed_message IS 'messages with a delay, until they are due and join their mailbox';
+
+CREATE TABLE dgen.idempotency_key (
+	type_id         integer     NOT NULL,
+	mailbox         bigint      NOT NULL,
+	actor_key       text        COLLATE "C" NOT NULL,
+	idempotency_key text        COLLATE "C" NOT NULL,
+	message_id      bigint      NOT NULL,
+	expires_at      timestamptz NOT NULL,
+	PRIMARY KEY (type_id, mailbox, actor_key, idempotency_key)
+);
+CREATE INDEX idempotency_key_expiry ON dgen.idempotency_key (expires_at);
+COMMENT ON TABLE dgen.idempotency_key IS 'idempotency keys in use and the message each one stands for, for the retention of the type';
+
+CREATE TABLE dgen.paused (
+	type_id         integer     NOT NULL,
+	mailbox         bigint      NOT NULL,
+	actor_key       text        COLLATE "C" NOT NULL,
+	paused_at       timestamptz NOT NULL,
+	PRIMARY KEY (type_id, mailbox, actor_key)
+);
+COMMENT ON TABLE dgen.paused IS 'paused actors; mailbox 0 with an empty key is the whole type';
+
+CREATE TABLE dgen.failed_attempt (
+	type_id         integer     NOT NULL,
+	mailbox         bigint      NOT NULL,
+	message_id      bigint      NOT NULL,
+	actor_key       text        COLLATE "C" NOT NULL,
+	attempts        integer     NOT NULL,
+	retry_at        timestamptz NOT NULL,
+	error           text,
+	sqlstate        text,
+	PRIMARY KEY (type_id, mailbox, message_id)
+);
+CREATE INDEX failed_attempt_retry ON dgen.failed_attempt (retry_at);
+COMMENT ON TABLE dgen.failed_attempt IS 'messages whose last attempt failed: how often, why, and when the next attempt is due';
+
+-- One row per actor. Written only under the actor's lock; fillfactor leaves room
+-- for HOT updates.
+CREATE TABLE dgen.actor (
+	mailbox         bigint      NOT NULL,
+	version         bigint      NOT NULL,
+	updated_at      timestamptz NOT NULL,
+	type_id         integer     NOT NULL,
+	actor_key       text        COLLATE "C" NOT NULL,
+	status          text        COLLATE "C" NOT NULL,
+	state           jsonb       NOT NULL,
+	PRIMARY KEY (type_id, mailbox, actor_key)
+) WITH (fillfactor = 70);
+COMMENT ON TABLE dgen.actor IS 'one row per actor: its state and the version of it';
+COMMENT ON COLUMN dgen.actor.version IS 'rises with every change; never repeats for the same key, also after delete_actor';
+
+CREATE TABLE dgen.dead_letter (
+	message_id      bigint      NOT NULL,
+	mailbox         bigint      NOT NULL,
+	sent_at         timestamptz NOT NULL,
+	died_at         timestamptz NOT NULL,
+	type_id         integer     NOT NULL,
+	attempts        integer     NOT NULL,
+	priority        smallint    NOT NULL,
+	kind            "char"      NOT NULL,
+	actor_key       text        COLLATE "C" NOT NULL,
+	message         jsonb       NOT NULL,
+	in_reply_to     bigint,
+	headers         jsonb,
+	correlation     text,
+	error           text,
+	sqlstate        text,
+	hint            text,
+	worker          text,
+	PRIMARY KEY (message_id, mailbox)
+);
+COMMENT ON TABLE dgen.dead_letter IS 'messages that failed for good, with the error; see dgen.redrive and dgen.discard';
+
+-- One row per open request, from the send on, so that "unknown", "pending",
+-- "replied", "failed", "cancelled" and "not yours" are told apart at once.
+CREATE TABLE dgen.request (
+	id              bigint      NOT NULL,
+	mailbox         bigint      NOT NULL,
+	sent_at         timestamptz NOT NULL,
+	replied_at      timestamptz,
+	type_id         integer     NOT NULL,
+	requester       regrole     NOT NULL,
+	status          "char"      NOT NULL,
+	keep            boolean     NOT NULL,
+	actor_key       text        COLLATE "C" NOT NULL,
+	reply_type_id   integer,
+	reply_key       text        COLLATE "C",
+	correlation     text,
+	reply           jsonb,
+	error           text,
+	sqlstate        text,
+	hint            text,
+	PRIMARY KEY (id, mailbox)
+) WITH (fillfactor = 80);
+COMMENT ON TABLE dgen.request IS 'requests whose reply has not been collected yet';
+COMMENT ON COLUMN dgen.request.status IS 'p: pending, r: replied, f: failed, c: cancelled';
+COMMENT ON COLUMN dgen.request.keep IS 'sent with an idempotency key: the reply stays for the retention of the type';
+
+CREATE TABLE dgen.worker (
+	id              bigint      NOT NULL PRIMARY KEY,
+	name            text        NOT NULL,
+	pid             integer     NOT NULL,
+	backend_start   timestamptz NOT NULL,
+	in_database     boolean     NOT NULL,
+	type_ids        integer[]   NOT NULL,
+	role            regrole     NOT NULL,
+	client_addr     inet,
+	library_version text,
+	attached_at     timestamptz NOT NULL
+);
+COMMENT ON TABLE dgen.worker IS 'attached workers; dgen.workers shows the ones that live';
+
+-- A dump carries the rows of this table. In the database it is restored into, they
+-- name another system or another database, and nothing is handled until
+-- dgen.adopt_database() says that this is meant.
+CREATE TABLE dgen.adoption (
+	system_identifier bigint    NOT NULL,
+	database_oid      oid       NOT NULL,
+	adopted_at        timestamptz NOT NULL
+);
+COMMENT ON TABLE dgen.adoption IS 'the database that the actors belong to; see dgen.adopt_database';
+
+-- All of it goes into dumps, but for worker, whose rows mean sessions. (A loop,
+-- because each call updates the same catalog row.)
+DO $$
+DECLARE
+	relation text;
+BEGIN
+	FOREACH relation IN ARRAY ARRAY['message_seq', 'version_seq', 'actor_type_id_seq', 'worker_id_seq',
+		'actor_type', 'privilege', 'message', 'delayed_message', 'idempotency_key', 'paused',
+		'failed_attempt', 'actor', 'dead_letter', 'request', 'adoption']
+	LOOP
+		PERFORM pg_catalog.pg_extension_config_dump(format('dgen.%I', relation)::regclass, '');
+	END LOOP;
+END
+$$;

@@ -1,0 +1,34 @@
+-- What a handler gets and what it returns. The C code fills and reads them by
+-- position (extension/turn.c).
+
+CREATE TYPE dgen.context AS (
+	actor_type   text,
+	actor_key    text,
+	kind         text,
+	message_id   bigint,
+	attempt      integer,
+	version      bigint,
+	sent_at      timestamptz,
+	headers      jsonb,
+	in_reply_to  bigint,
+	correlation  text,
+	error        text,
+	sqlstate     text
+);
+COMMENT ON TYPE dgen.context IS 'what a handler knows about its turn';
+COMMENT ON COLUMN dgen.context.kind IS 'cast, call, reply or timer';
+COMMENT ON COLUMN dgen.context.attempt IS '1 for the first attempt';
+COMMENT ON COLUMN dgen.context.version IS 'version of the state; 0: new actor';
+COMMENT ON COLUMN dgen.context.in_reply_to IS 'kind reply: the request that this is the reply to';
+COMMENT ON COLUMN dgen.context.error IS 'kind reply: the error of a request that failed, then message is JSON null';
+
+CREATE TYPE dgen.outcome AS (
+	kind         text,
+	state        jsonb,
+	reply        jsonb,
+	error        text,
+	sqlstate     text,
+	hint         text,
+	delay        interval
+);
+COMMENT ON TYPE dgen.outcome IS 'what a turn decided; made with dgen.noreply, reply, fail, retry and destroy only';

@@ -1,0 +1,194 @@
+-- Who asks, for what, and what the private functions need from C.
+--
+-- A public function is SECURITY INVOKER and written in C. Those that are not on the
+-- message path go through one entry point, dgen_operate (extension/operate.c): it
+-- notes the role that calls, and runs the private function with the same name
+-- behind an underscore, with the rights of the extension's owner. Private functions
+-- check what dgen._calling_role() may do, and nobody can call them directly.
+
+CREATE FUNCTION dgen.mailbox_of(actor_key text) RETURNS bigint
+	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE LEAKPROOF
+	AS 'MODULE_PATHNAME', 'dgen_mailbox_of_key';
+COMMENT ON FUNCTION dgen.mailbox_of(text) IS 'the mailbox of a key: a fixed 64-bit hash of its UTF-8 bytes, the same on every platform';
+
+-- The views call this with the rights of their reader, so everybody may; it tells
+-- about nobody else. Like every name of dgen, it cannot be reached by roles without
+-- USAGE on the schema.
+CREATE FUNCTION dgen._can_read(type_id integer) RETURNS boolean
+	LANGUAGE c STABLE STRICT
+	AS 'MODULE_PATHNAME', 'dgen_can_read';
+COMMENT ON FUNCTION dgen._can_read(integer) IS 'may the calling role read actors of this type?';
+
+CREATE FUNCTION dgen._calling_role() RETURNS regrole
+	LANGUAGE c STABLE
+	AS 'MODULE_PATHNAME', 'dgen_operate_role';
+COMMENT ON FUNCTION dgen._calling_role() IS 'the role that called the public function that is now running';
+
+CREATE FUNCTION dgen._type_id(name text) RETURNS integer
+	LANGUAGE c STABLE
+	AS 'MODULE_PATHNAME', 'dgen_operate_type_id';
+COMMENT ON FUNCTION dgen._type_id(text) IS 'the id of an actor type; ZD001 if there is none of that name';
+
+CREATE FUNCTION dgen._mailbox(actor_key text) RETURNS bigint
+	LANGUAGE c STABLE
+	AS 'MODULE_PATHNAME', 'dgen_operate_mailbox';
+COMMENT ON FUNCTION dgen._mailbox(text) IS 'like mailbox_of; ZD002 if the key is NULL, empty or too long';
+
+CREATE FUNCTION dgen._check(type_id integer, privilege text) RETURNS void
+	LANGUAGE c STABLE STRICT
+	AS 'MODULE_PATHNAME', 'dgen_operate_check';
+COMMENT ON FUNCTION dgen._check(integer, text) IS 'raises 42501 unless the calling role may send, read or work; own: unless it owns the type';
+
+CREATE FUNCTION dgen._own(type_id integer, mailbox bigint) RETURNS void
+	LANGUAGE c STRICT
+	AS 'MODULE_PATHNAME', 'dgen_operate_own';
+COMMENT ON FUNCTION dgen._own(integer, bigint) IS 'takes the actor until the transaction ends, after its running turn; the next statement sees what that did';
+
+CREATE FUNCTION dgen._in_handler() RETURNS boolean
+	LANGUAGE c STABLE
+	AS 'MODULE_PATHNAME', 'dgen_operate_in_handler';
+COMMENT ON FUNCTION dgen._in_handler() IS 'does a handler run in this session?';
+
+CREATE FUNCTION dgen._lock_key(type_id integer, mailbox bigint) RETURNS bigint
+	LANGUAGE c IMMUTABLE STRICT
+	AS 'MODULE_PATHNAME', 'dgen_operate_lock_key';
+COMMENT ON FUNCTION dgen._lock_key(integer, bigint) IS 'the key of an actor''s advisory lock: pg_locks shows its halves as classid and objid';
+
+CREATE FUNCTION dgen._lock_class() RETURNS integer
+	LANGUAGE c IMMUTABLE
+	AS 'MODULE_PATHNAME', 'dgen_operate_lock_class';
+COMMENT ON FUNCTION dgen._lock_class() IS 'what pg_locks shows as objsubid of an actor''s advisory lock';
+
+CREATE FUNCTION dgen._wake(type_id integer) RETURNS void
+	LANGUAGE c STRICT
+	AS 'MODULE_PATHNAME', 'dgen_operate_wake';
+COMMENT ON FUNCTION dgen._wake(integer) IS 'wakes workers of the type when this transaction has committed';
+
+CREATE FUNCTION dgen._wake_at(due timestamptz) RETURNS void
+	LANGUAGE c STRICT
+	AS 'MODULE_PATHNAME', 'dgen_operate_wake_at';
+COMMENT ON FUNCTION dgen._wake_at(timestamptz) IS 'has a worker look at that time, once this transaction has committed';
+
+CREATE FUNCTION dgen._replied(request bigint) RETURNS void
+	LANGUAGE c STRICT
+	AS 'MODULE_PATHNAME', 'dgen_operate_replied';
+COMMENT ON FUNCTION dgen._replied(bigint) IS 'wakes who waits for the reply to this request when this transaction has committed';
+
+CREATE FUNCTION dgen._maintenance_cursor(next bigint DEFAULT NULL) RETURNS bigint
+	LANGUAGE c
+	AS 'MODULE_PATHNAME', 'dgen_operate_cursor';
+COMMENT ON FUNCTION dgen._maintenance_cursor(bigint) IS 'where dgen._maintain of this session goes on; sets it, unless NULL';
+
+REVOKE ALL ON FUNCTION dgen._calling_role(), dgen._type_id(text), dgen._mailbox(text),
+	dgen._check(integer, text), dgen._own(integer, bigint), dgen._in_handler(),
+	dgen._lock_key(integer, bigint), dgen._lock_class(), dgen._wake(integer),
+	dgen._wake_at(timestamptz), dgen._replied(bigint), dgen._maintenance_cursor(bigint)
+	FROM PUBLIC;
+
+-- Sessions cache types, privileges and the adoption; a change drops the caches.
+CREATE FUNCTION dgen._types_changed_trigger() RETURNS trigger
+	LANGUAGE c
+	AS 'MODULE_PATHNAME', 'dgen_operate_types_changed';
+COMMENT ON FUNCTION dgen._types_changed_trigger() IS 'tells every session that actor types or privileges changed';
+REVOKE ALL ON FUNCTION dgen._types_changed_trigger() FROM PUBLIC;
+
+CREATE TRIGGER types_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON dgen.actor_type
+	FOR EACH STATEMENT EXECUTE FUNCTION dgen._types_changed_trigger();
+CREATE TRIGGER types_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON dgen.privilege
+	FOR EACH STATEMENT EXECUTE FUNCTION dgen._types_changed_trigger();
+CREATE TRIGGER types_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON dgen.adoption
+	FOR EACH STATEMENT EXECUTE FUNCTION dgen._types_changed_trigger();
+COMMENT ON TRIGGER types_changed ON dgen.actor_type IS 'see dgen._types_changed_trigger';
+COMMENT ON TRIGGER types_changed ON dgen.privilege IS 'see dgen._types_changed_trigger';
+COMMENT ON TRIGGER types_changed ON dgen.adoption IS 'see dgen._types_changed_trigger';
+
+-- What a role needs besides its rows in dgen.privilege, as grants of PostgreSQL:
+-- USAGE on the schema if it has any privilege, owns a type or may create one; SELECT
+-- on the views if it may read one. The views show each reader its own types.
+--
+-- The caller holds a lock on dgen.privilege: two GRANTs on one object at a time fail.
+CREATE FUNCTION dgen._grant_objects(grantee regrole) RETURNS void
+	LANGUAGE plpgsql
+	SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	uses  boolean;
+	reads boolean;
+	name  text := CASE WHEN grantee = 0::oid THEN 'PUBLIC' ELSE grantee::text END;
+BEGIN
+	-- A role that is gone has nothing, and a superuser needs nothing.
+	IF grantee <> 0::oid AND NOT EXISTS (SELECT FROM pg_roles r WHERE r.oid = grantee AND NOT r.rolsuper) THEN
+		RETURN;
+	END IF;
+
+	reads := EXISTS (SELECT FROM dgen.privilege p WHERE p.role = grantee AND p.privilege = 'read')
+		OR EXISTS (SELECT FROM dgen.actor_type t WHERE t.owner = grantee);
+	uses := reads OR EXISTS (SELECT FROM dgen.privilege p WHERE p.role = grantee)
+		OR has_function_privilege(grantee, 'dgen.create_actor_type(text, text, jsonb, integer, interval, interval, interval, interval, boolean)', 'EXECUTE');
+	IF uses THEN
+		EXECUTE format('GRANT USAGE ON SCHEMA dgen TO %s', name);
+	ELSE
+		EXECUTE format('REVOKE USAGE ON SCHEMA dgen FROM %s', name);
+	END IF;
+	IF reads THEN
+		EXECUTE format('GRANT SELECT ON dgen.actor_types, dgen.actors, dgen.messages, dgen.dead_letters TO %s', name);
+	ELSE
+		EXECUTE format('REVOKE SELECT ON dgen.actor_types, dgen.actors, dgen.messages, dgen.dead_letters FROM %s', name);
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION dgen._grant_objects(regrole) IS 'gives a role the rights on schema and views that fit its privileges, and takes the others';
+
+CREATE FUNCTION dgen._check_role(role regrole) RETURNS void
+	LANGUAGE plpgsql
+	SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF role IS NULL THEN
+		RAISE EXCEPTION USING ERRCODE = 'null_value_not_allowed',
+			MESSAGE = 'role is NULL',
+			HINT = 'Name a role; ''-'' is everybody (PUBLIC).';
+	END IF;
+	IF role <> 0::oid AND NOT EXISTS (SELECT FROM pg_roles r WHERE r.oid = role) THEN
+		RAISE EXCEPTION USING ERRCODE = 'undefined_object',
+			MESSAGE = format('role with OID %s does not exist', role::oid),
+			HINT = 'Name a role; ''-'' is everybody (PUBLIC).';
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION dgen._check_role(regrole) IS 'raises 22004 or 42704 unless there is such a role, or it is PUBLIC';
+
+CREATE FUNCTION dgen._grant(type_name text, role regrole, privilege text) RETURNS void
+	LANGUAGE plpgsql
+	SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	type integer := dgen._type_id(type_name);
+BEGIN
+	PERFORM dgen._check(type, 'own');
+	PERFORM dgen._check_role(role);
+	LOCK TABLE dgen.privilege IN SHARE ROW EXCLUSIVE MODE;
+	INSERT INTO dgen.privilege VALUES (type, role, privilege) ON CONFLICT DO NOTHING;
+	PERFORM dgen._grant_objects(role);
+END
+$$;
+COMMENT ON FUNCTION dgen._grant(text, regrole, text) IS 'grants send, read or work';
+
+CREATE FUNCTION dgen._revoke(type_name text, from_role regrole, what text) RETURNS void
+	LANGUAGE plpgsql
+	SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	type integer := dgen._type_id(type_name);
+BEGIN
+	PERFORM dgen._check(type, 'own');
+	PERFORM dgen._check_role(from_role);
+	LOCK TABLE dgen.privilege IN SHARE ROW EXCLUSIVE MODE;
+	DELETE FROM dgen.privilege p WHERE p.type_id = type AND p.role = from_role AND p.privilege = what;
+	PERFORM dgen._grant_objects(from_role);
+END
+$$;
+COMMENT ON FUNCTION dgen._revoke(text, regrole, text) IS 'revokes send, read or work';
+
+REVOKE ALL ON FUNCTION dgen._grant_objects(regrole), dgen._check_role(regrole),
+	dgen._grant(text, regrole, text), dgen._revoke(text, regrole, text) FROM PUBLIC;

@@ -1,0 +1,372 @@
+-- Actor types: creating, altering, dropping them, and saying who may do what.
+
+-- ---- what a policy must look like ----
+
+CREATE FUNCTION dgen._check_not_null(parameter text, is_null boolean) RETURNS void
+	LANGUAGE plpgsql
+	SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF is_null THEN
+		RAISE EXCEPTION USING ERRCODE = 'null_value_not_allowed',
+			MESSAGE = format('%s is NULL', parameter),
+			HINT = 'Leave the parameter out to get its default.';
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION dgen._check_not_null(text, boolean) IS 'raises 22004 for a parameter that is NULL';
+
+-- Above this a timeout no longer fits statement_timeout, which is in ms and 32 bits.
+CREATE FUNCTION dgen._check_interval(parameter text, value interval, shortest interval, longest interval) RETURNS void
+	LANGUAGE plpgsql
+	SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	PERFORM dgen._check_not_null(parameter, value IS NULL);
+	IF value < shortest OR value > longest THEN
+		RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
+			MESSAGE = format('%s is %s', parameter, value),
+			HINT = format('Give an interval between %s and %s.', shortest, longest);
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION dgen._check_interval(text, interval, interval, interval) IS 'raises 22023 for an interval out of bounds';
+
+CREATE FUNCTION dgen._check_policy(type dgen.actor_type) RETURNS void
+	LANGUAGE plpgsql
+	SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	PERFORM dgen._check_not_null('initial_state', type.initial_state IS NULL);
+	PERFORM dgen._check_not_null('max_attempts', type.max_attempts IS NULL);
+	IF jsonb_typeof(type.initial_state) <> 'object' THEN
+		RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
+			MESSAGE = format('initial_state is a JSON %s', jsonb_typeof(type.initial_state)),
+			HINT = 'A state is a JSON object; put the value into a member of one.';
+	END IF;
+	IF type.max_attempts < 1 THEN
+		RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
+			MESSAGE = format('max_attempts is %s', type.max_attempts),
+			HINT = 'Give 1 or more; 1 makes a dead letter of a message that fails once.';
+	END IF;
+	PERFORM dgen._check_interval('backoff', type.backoff, '0', '1 year');
+	PERFORM dgen._check_interval('max_backoff', type.max_backoff, '0', '1 year');
+	PERFORM dgen._check_interval('turn_timeout', type.turn_timeout, '1 ms', '24 days');
+	PERFORM dgen._check_interval('retention', type.retention, '1 ms', '1000 years');
+	IF type.max_backoff < type.backoff THEN
+		RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
+			MESSAGE = format('max_backoff %s is less than backoff %s', type.max_backoff, type.backoff),
+			HINT = 'Give both: the backoff doubles from the one up to the other.';
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION dgen._check_policy(dgen.actor_type) IS 'raises 22004 or 22023 for a policy that cannot be';
+
+-- The handler runs as the owner of the type: the owner's rights count.
+CREATE FUNCTION dgen._check_handler(handler text, owner regrole) RETURNS void
+	LANGUAGE c STRICT
+	AS 'MODULE_PATHNAME', 'dgen_check_type_handler';
+COMMENT ON FUNCTION dgen._check_handler(text, regrole) IS 'raises ZD004 or 42501 if the function is no handler, or none for types of that owner';
+
+CREATE FUNCTION dgen._warn_superuser(type dgen.actor_type) RETURNS void
+	LANGUAGE plpgsql
+	SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF type.handler IS NOT NULL AND EXISTS (SELECT FROM pg_roles r WHERE r.oid = type.owner AND r.rolsuper) THEN
+		RAISE WARNING USING
+			MESSAGE = format('actor type "%s" is owned by superuser %s: its handler runs with a superuser''s rights', type.name, type.owner),
+			HINT = 'Create actor types as a role that has no more rights than the handler needs.';
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION dgen._warn_superuser(dgen.actor_type) IS 'warns of a handler with a superuser''s rights';
+
+-- ---- create, alter ----
+
+CREATE FUNCTION dgen._create_actor_type(new_name text, handler text, initial_state jsonb, max_attempts integer,
+	backoff interval, max_backoff interval, turn_timeout interval, retention interval, replace boolean,
+	search_path text) RETURNS void
+	LANGUAGE plpgsql
+	SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	new dgen.actor_type;
+	old dgen.actor_type;
+BEGIN
+	PERFORM dgen._check_not_null('name', new_name IS NULL);
+	IF octet_length(new_name) NOT BETWEEN 1 AND 128 THEN
+		RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
+			MESSAGE = format('the name of an actor type cannot have %s bytes', octet_length(new_name)),
+			HINT = 'Give a name of 1 to 128 bytes.';
+	END IF;
+	LOCK TABLE dgen.actor_type, dgen.privilege IN SHARE ROW EXCLUSIVE MODE;
+	SELECT * INTO old FROM dgen.actor_type t WHERE t.name = new_name;
+	IF old.id IS NOT NULL AND replace IS NOT TRUE THEN
+		RAISE EXCEPTION USING ERRCODE = 'duplicate_object',
+			MESSAGE = format('actor type "%s" already exists', new_name),
+			HINT = 'Change it with dgen.alter_actor_type, or pass replace => true.';
+	END IF;
+	IF old.id IS NOT NULL THEN
+		PERFORM dgen._check(old.id, 'own');
+	END IF;
+
+	new := ROW(COALESCE(old.id, nextval('dgen.actor_type_id_seq')), new_name,
+		COALESCE(old.owner, dgen._calling_role()), NULLIF(handler, ''), search_path, initial_state, max_attempts,
+		backoff, max_backoff, turn_timeout, retention, COALESCE(old.created_at, clock_timestamp()));
+	PERFORM dgen._check_policy(new);
+	PERFORM dgen._check_handler(new.handler, new.owner);
+	PERFORM dgen._warn_superuser(new);
+	DELETE FROM dgen.actor_type t WHERE t.id = new.id;
+	INSERT INTO dgen.actor_type SELECT new.*;
+	PERFORM dgen._grant_objects(new.owner);
+	PERFORM dgen._types_changed();
+END
+$$;
+COMMENT ON FUNCTION dgen._create_actor_type(text, text, jsonb, integer, interval, interval, interval, interval, boolean, text) IS 'dgen.create_actor_type with dgen''s rights; handler qualified, search_path of the caller';
+
+CREATE FUNCTION dgen.create_actor_type(name text, handler text DEFAULT NULL, initial_state jsonb DEFAULT '{}',
+	max_attempts integer DEFAULT 10, backoff interval DEFAULT '100 ms', max_backoff interval DEFAULT '1 min',
+	turn_timeout interval DEFAULT '30 s', retention interval DEFAULT '1 day', replace boolean DEFAULT false)
+	RETURNS void
+	LANGUAGE c
+	AS 'MODULE_PATHNAME', 'dgen_create_actor_type';
+COMMENT ON FUNCTION dgen.create_actor_type(text, text, jsonb, integer, interval, interval, interval, interval, boolean) IS
+'creates an actor type, owned by the calling role. handler: a function (ctx dgen.context, state jsonb, message jsonb) RETURNS dgen.outcome, found on the search_path, which is kept for its turns; NULL: external workers handle the type. replace: an existing type of the name, if the caller owns it, gets all that is given here. Not granted to PUBLIC: GRANT USAGE ON SCHEMA dgen and EXECUTE on this function to roles that may create types.';
+
+CREATE FUNCTION dgen._alter_actor_type(old_name text, handler text, initial_state jsonb, max_attempts integer,
+	backoff interval, max_backoff interval, turn_timeout interval, retention interval, search_path text)
+	RETURNS void
+	LANGUAGE plpgsql
+	SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	type dgen.actor_type;
+BEGIN
+	LOCK TABLE dgen.actor_type, dgen.privilege IN SHARE ROW EXCLUSIVE MODE;
+	SELECT * INTO type FROM dgen.actor_type t WHERE t.id = dgen._type_id(old_name);
+	PERFORM dgen._check(type.id, 'own');
+	IF handler IS NOT NULL THEN
+		type.handler := NULLIF(handler, '');
+		type.search_path := search_path;
+		PERFORM dgen._check_handler(type.handler, type.owner);
+		PERFORM dgen._warn_superuser(type);
+	END IF;
+	type.initial_state := COALESCE(initial_state, type.initial_state);
+	type.max_attempts := COALESCE(max_attempts, type.max_attempts);
+	type.backoff := COALESCE(backoff, type.backoff);
+	type.max_backoff := COALESCE(max_backoff, type.max_backoff);
+	type.turn_timeout := COALESCE(turn_timeout, type.turn_timeout);
+	type.retention := COALESCE(retention, type.retention);
+	PERFORM dgen._check_policy(type);
+	DELETE FROM dgen.actor_type t WHERE t.id = type.id;
+	INSERT INTO dgen.actor_type SELECT type.*;
+	PERFORM dgen._types_changed();
+END
+$$;
+COMMENT ON FUNCTION dgen._alter_actor_type(text, text, jsonb, integer, interval, interval, interval, interval, text) IS 'dgen.alter_actor_type with dgen''s rights; handler qualified, search_path of the caller';
+
+CREATE FUNCTION dgen.alter_actor_type(name text, handler text DEFAULT NULL, initial_state jsonb DEFAULT NULL,
+	max_attempts integer DEFAULT NULL, backoff interval DEFAULT NULL, max_backoff interval DEFAULT NULL,
+	turn_timeout interval DEFAULT NULL, retention interval DEFAULT NULL)
+	RETURNS void
+	LANGUAGE c
+	AS 'MODULE_PATHNAME', 'dgen_alter_actor_type';
+COMMENT ON FUNCTION dgen.alter_actor_type(text, text, jsonb, integer, interval, interval, interval, interval) IS
+'changes what is given and keeps the rest; handler '''': external workers handle the type from now on. A new initial_state is for actors made after it. For the owner of the type.';
+
+-- ---- drop ----
+
+CREATE FUNCTION dgen._count(number bigint, thing text) RETURNS text
+	LANGUAGE sql IMMUTABLE
+	SET search_path = pg_catalog, pg_temp
+AS $$ SELECT CASE number WHEN 0 THEN NULL WHEN 1 THEN '1 ' || thing ELSE number || ' ' || thing || 's' END $$;
+COMMENT ON FUNCTION dgen._count(bigint, text) IS 'a number with its noun, for messages; NULL for none';
+
+CREATE FUNCTION dgen._refuse_type_in_use(type integer, name text) RETURNS void
+	LANGUAGE plpgsql
+	SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	found text;
+BEGIN
+	SELECT concat_ws(', ',
+		dgen._count((SELECT count(*) FROM dgen.message m WHERE m.type_id = type), 'message'),
+		dgen._count((SELECT count(*) FROM dgen.delayed_message d WHERE d.type_id = type), 'delayed message'),
+		dgen._count((SELECT count(*) FROM dgen.dead_letter l WHERE l.type_id = type), 'dead letter'),
+		dgen._count((SELECT count(*) FROM dgen.actor a WHERE a.type_id = type), 'actor'),
+		dgen._count((SELECT count(*) FROM dgen.request r WHERE r.type_id = type AND r.status = 'p'), 'open request'))
+		INTO found;
+	IF found <> '' THEN
+		RAISE EXCEPTION USING ERRCODE = 'ZD005',
+			MESSAGE = format('actor type "%s" is in use', name),
+			DETAIL = format('It has %s.', found),
+			HINT = 'Pass discard => true to delete all of that with the type.';
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION dgen._refuse_type_in_use(integer, text) IS 'raises ZD005 with what there is of a type';
+
+-- Replies that were given stay for who asked; dgen._maintain removes them in the end.
+CREATE FUNCTION dgen._delete_type(type integer, discard boolean) RETURNS void
+	LANGUAGE plpgsql
+	SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF discard THEN
+		DELETE FROM dgen.message m WHERE m.type_id = type;
+		DELETE FROM dgen.delayed_message d WHERE d.type_id = type;
+		DELETE FROM dgen.dead_letter l WHERE l.type_id = type;
+		DELETE FROM dgen.actor a WHERE a.type_id = type;
+		PERFORM dgen._replied(r.id) FROM dgen.request r WHERE r.type_id = type AND r.status = 'p';
+		DELETE FROM dgen.request r WHERE r.type_id = type OR r.reply_type_id = type;
+	END IF;
+	DELETE FROM dgen.failed_attempt f WHERE f.type_id = type;
+	DELETE FROM dgen.idempotency_key i WHERE i.type_id = type;
+	DELETE FROM dgen.paused p WHERE p.type_id = type;
+	DELETE FROM dgen.actor_type t WHERE t.id = type;
+END
+$$;
+COMMENT ON FUNCTION dgen._delete_type(integer, boolean) IS 'deletes a type, and with discard whatever there is of it';
+
+-- The lock keeps senders away until this transaction ends: they then find that the
+-- type is gone. It is asked for in short tries, because whoever sends queues behind
+-- it, and everything is done in the same try, because a worker that has claimed
+-- already may hold rows and wait for the tables.
+CREATE FUNCTION dgen._drop_actor_type(type_name text, discard boolean) RETURNS void
+	LANGUAGE plpgsql
+	SET search_path = pg_catalog, pg_temp
+	SET lock_timeout = '100ms'
+AS $$
+DECLARE
+	type  integer;
+	owner regrole;
+BEGIN
+	IF current_setting('transaction_isolation') <> 'read committed' THEN
+		RAISE EXCEPTION USING ERRCODE = 'ZD031',
+			MESSAGE = 'an actor type cannot be dropped in a transaction that is not READ COMMITTED',
+			HINT = 'Run this in a transaction with ISOLATION LEVEL READ COMMITTED.';
+	END IF;
+	type := dgen._type_id(type_name);
+	PERFORM dgen._check(type, 'own');
+	FOR try IN 1 .. 30 LOOP
+		BEGIN
+			LOCK TABLE dgen.actor_type, dgen.privilege IN SHARE ROW EXCLUSIVE MODE;
+			LOCK TABLE dgen.message, dgen.delayed_message IN SHARE ROW EXCLUSIVE MODE;
+			type := dgen._type_id(type_name);
+			PERFORM dgen._check(type, 'own');
+			IF discard IS NOT TRUE THEN
+				PERFORM dgen._refuse_type_in_use(type, type_name);
+			END IF;
+			SELECT t.owner INTO owner FROM dgen.actor_type t WHERE t.id = type;
+			PERFORM dgen._delete_type(type, COALESCE(discard, false));
+			PERFORM dgen._revoke_all(type, owner);
+			PERFORM dgen._types_changed();
+			RETURN;
+		EXCEPTION WHEN lock_not_available OR deadlock_detected THEN
+			PERFORM pg_sleep(0.05 + 0.1 * random());
+		END;
+	END LOOP;
+	RAISE EXCEPTION USING ERRCODE = 'lock_not_available',
+		MESSAGE = format('actor type "%s" cannot be dropped while transactions that sent messages are open', type_name),
+		DETAIL = dgen._holders_of_mailboxes(),
+		HINT = 'Try again when they have ended.';
+END
+$$;
+COMMENT ON FUNCTION dgen._drop_actor_type(text, boolean) IS 'dgen.drop_actor_type with dgen''s rights';
+
+CREATE FUNCTION dgen._revoke_all(type integer, type_owner regrole) RETURNS void
+	LANGUAGE plpgsql
+	SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	roles oid[];
+BEGIN
+	roles := ARRAY(SELECT p.role FROM dgen.privilege p WHERE p.type_id = type UNION SELECT type_owner ORDER BY 1);
+	DELETE FROM dgen.privilege p WHERE p.type_id = type;
+	PERFORM dgen._grant_objects(r::regrole) FROM unnest(roles) AS r;
+END
+$$;
+COMMENT ON FUNCTION dgen._revoke_all(integer, regrole) IS 'revokes what roles have for a type that was dropped';
+
+CREATE FUNCTION dgen._holders_of_mailboxes() RETURNS text
+	LANGUAGE sql STABLE
+	SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT 'Their process IDs: ' || string_agg(DISTINCT l.pid::text, ', ') || '.'
+	FROM pg_locks l
+	WHERE l.locktype = 'relation' AND l.granted AND l.mode = 'RowExclusiveLock' AND l.pid <> pg_backend_pid()
+		AND l.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
+		AND l.relation IN ('dgen.message'::regclass, 'dgen.delayed_message'::regclass)
+$$;
+COMMENT ON FUNCTION dgen._holders_of_mailboxes() IS 'which sessions keep dgen.drop_actor_type waiting, in words';
+
+CREATE FUNCTION dgen.drop_actor_type(name text, discard boolean DEFAULT false) RETURNS void
+	LANGUAGE c
+	AS 'MODULE_PATHNAME', 'dgen_operate';
+COMMENT ON FUNCTION dgen.drop_actor_type(text, boolean) IS
+'drops an actor type. Refuses (ZD005) while it has messages, dead letters, actors or open requests, unless discard is true: then they are deleted, and who waits for a reply is told that the request is unknown. Senders of all types wait until this transaction ends. For the owner of the type.';
+
+-- ---- grant, revoke ----
+
+CREATE FUNCTION dgen._grant_send(actor_type text, role regrole) RETURNS void
+	LANGUAGE sql SET search_path = pg_catalog, pg_temp
+	AS $$ SELECT dgen._grant($1, $2, 'send') $$;
+CREATE FUNCTION dgen._grant_read(actor_type text, role regrole) RETURNS void
+	LANGUAGE sql SET search_path = pg_catalog, pg_temp
+	AS $$ SELECT dgen._grant($1, $2, 'read') $$;
+CREATE FUNCTION dgen._grant_work(actor_type text, role regrole) RETURNS void
+	LANGUAGE sql SET search_path = pg_catalog, pg_temp
+	AS $$ SELECT dgen._grant($1, $2, 'work') $$;
+CREATE FUNCTION dgen._revoke_send(actor_type text, role regrole) RETURNS void
+	LANGUAGE sql SET search_path = pg_catalog, pg_temp
+	AS $$ SELECT dgen._revoke($1, $2, 'send') $$;
+CREATE FUNCTION dgen._revoke_read(actor_type text, role regrole) RETURNS void
+	LANGUAGE sql SET search_path = pg_catalog, pg_temp
+	AS $$ SELECT dgen._revoke($1, $2, 'read') $$;
+CREATE FUNCTION dgen._revoke_work(actor_type text, role regrole) RETURNS void
+	LANGUAGE sql SET search_path = pg_catalog, pg_temp
+	AS $$ SELECT dgen._revoke($1, $2, 'work') $$;
+COMMENT ON FUNCTION dgen._grant_send(text, regrole) IS 'dgen.grant_send with dgen''s rights';
+COMMENT ON FUNCTION dgen._grant_read(text, regrole) IS 'dgen.grant_read with dgen''s rights';
+COMMENT ON FUNCTION dgen._grant_work(text, regrole) IS 'dgen.grant_work with dgen''s rights';
+COMMENT ON FUNCTION dgen._revoke_send(text, regrole) IS 'dgen.revoke_send with dgen''s rights';
+COMMENT ON FUNCTION dgen._revoke_read(text, regrole) IS 'dgen.revoke_read with dgen''s rights';
+COMMENT ON FUNCTION dgen._revoke_work(text, regrole) IS 'dgen.revoke_work with dgen''s rights';
+
+CREATE FUNCTION dgen.grant_send(actor_type text, role regrole) RETURNS void
+	LANGUAGE c AS 'MODULE_PATHNAME', 'dgen_operate';
+COMMENT ON FUNCTION dgen.grant_send(text, regrole) IS
+'lets a role send to the type (cast, request, call, cancel), and use schema dgen. role ''-'' is PUBLIC. For the owner of the type.';
+CREATE FUNCTION dgen.grant_read(actor_type text, role regrole) RETURNS void
+	LANGUAGE c AS 'MODULE_PATHNAME', 'dgen_operate';
+COMMENT ON FUNCTION dgen.grant_read(text, regrole) IS
+'lets a role read the states, mailboxes and dead letters of the type, and use schema dgen and its views. role ''-'' is PUBLIC. For the owner of the type.';
+CREATE FUNCTION dgen.grant_work(actor_type text, role regrole) RETURNS void
+	LANGUAGE c AS 'MODULE_PATHNAME', 'dgen_operate';
+COMMENT ON FUNCTION dgen.grant_work(text, regrole) IS
+'lets a role handle the type''s messages and operate its actors (pause, reset, redrive ...), and use schema dgen. role ''-'' is PUBLIC. For the owner of the type.';
+CREATE FUNCTION dgen.revoke_send(actor_type text, role regrole) RETURNS void
+	LANGUAGE c AS 'MODULE_PATHNAME', 'dgen_operate';
+COMMENT ON FUNCTION dgen.revoke_send(text, regrole) IS
+'takes back what dgen.grant_send granted; the last privilege takes USAGE on schema dgen with it. For the owner of the type.';
+CREATE FUNCTION dgen.revoke_read(actor_type text, role regrole) RETURNS void
+	LANGUAGE c AS 'MODULE_PATHNAME', 'dgen_operate';
+COMMENT ON FUNCTION dgen.revoke_read(text, regrole) IS
+'takes back what dgen.grant_read granted; the last privilege takes USAGE on schema dgen with it. For the owner of the type.';
+CREATE FUNCTION dgen.revoke_work(actor_type text, role regrole) RETURNS void
+	LANGUAGE c AS 'MODULE_PATHNAME', 'dgen_operate';
+COMMENT ON FUNCTION dgen.revoke_work(text, regrole) IS
+'takes back what dgen.grant_work granted; the last privilege takes USAGE on schema dgen with it. For the owner of the type.';
+
+REVOKE ALL ON FUNCTION
+	dgen.create_actor_type(text, text, jsonb, integer, interval, interval, interval, interval, boolean),
+	dgen._create_actor_type(text, text, jsonb, integer, interval, interval, interval, interval, boolean, text),
+	dgen._alter_actor_type(text, text, jsonb, integer, interval, interval, interval, interval, text),
+	dgen._check_not_null(text, boolean), dgen._check_interval(text, interval, interval, interval),
+	dgen._check_policy(dgen.actor_type), dgen._check_handler(text, regrole),
+	dgen._warn_superuser(dgen.actor_type),	dgen._count(bigint, text), dgen._refuse_type_in_use(integer, text), dgen._delete_type(integer, boolean),
+	dgen._drop_actor_type(text, boolean), dgen._revoke_all(integer, regrole), dgen._holders_of_mailboxes(),
+	dgen._grant_send(text, regrole), dgen._grant_read(text, regrole), dgen._grant_work(text, regrole),
+	dgen._revoke_send(text, regrole), dgen._revoke_read(text, regrole), dgen._revoke_work(text, regrole)
+	FROM PUBLIC;

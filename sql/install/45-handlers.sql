@@ -1,0 +1,29 @@
+-- What a handler returns; extension/turn.c reads it.
+
+CREATE FUNCTION dgen.noreply() RETURNS dgen.outcome
+AS 'MODULE_PATHNAME', 'dgen_noreply' LANGUAGE C IMMUTABLE;
+COMMENT ON FUNCTION dgen.noreply() IS 'the turn commits; the state stays; a request stays open for dgen.send_reply';
+
+CREATE FUNCTION dgen.noreply(state jsonb) RETURNS dgen.outcome
+AS 'MODULE_PATHNAME', 'dgen_noreply_state' LANGUAGE C IMMUTABLE;
+COMMENT ON FUNCTION dgen.noreply(jsonb) IS 'the turn commits with a new state; a request stays open for dgen.send_reply';
+
+CREATE FUNCTION dgen.reply(reply jsonb) RETURNS dgen.outcome
+AS 'MODULE_PATHNAME', 'dgen_reply' LANGUAGE C IMMUTABLE;
+COMMENT ON FUNCTION dgen.reply(jsonb) IS 'the turn commits and answers the caller; the state stays; a cast gets no reply';
+
+CREATE FUNCTION dgen.reply(reply jsonb, state jsonb) RETURNS dgen.outcome
+AS 'MODULE_PATHNAME', 'dgen_reply_state' LANGUAGE C IMMUTABLE;
+COMMENT ON FUNCTION dgen.reply(jsonb, jsonb) IS 'the turn commits with a new state and answers the caller; a cast gets no reply';
+
+CREATE FUNCTION dgen.fail(error text, sqlstate text DEFAULT 'ZD400', hint text DEFAULT NULL) RETURNS dgen.outcome
+AS 'MODULE_PATHNAME', 'dgen_fail' LANGUAGE C IMMUTABLE;
+COMMENT ON FUNCTION dgen.fail(text, text, text) IS 'final: the turn is rolled back and not retried; the caller gets the error, a cast becomes a dead letter';
+
+CREATE FUNCTION dgen.retry(delay interval DEFAULT NULL) RETURNS dgen.outcome
+AS 'MODULE_PATHNAME', 'dgen_retry' LANGUAGE C IMMUTABLE;
+COMMENT ON FUNCTION dgen.retry(interval) IS 'the turn is rolled back and tried again after the delay (NULL: the type''s backoff); no attempt is counted';
+
+CREATE FUNCTION dgen.destroy(reply jsonb DEFAULT NULL) RETURNS dgen.outcome
+AS 'MODULE_PATHNAME', 'dgen_destroy' LANGUAGE C IMMUTABLE;
+COMMENT ON FUNCTION dgen.destroy(jsonb) IS 'the turn commits and removes the actor''s state; messages that wait start a new actor; a reply answers the caller';

@@ -1,0 +1,46 @@
+-- The worker protocol: claim and commit_turns (attach, wait and detach are with the
+-- workers). docs/protocol.md describes it.
+
+CREATE FUNCTION dgen.claim(
+	max_actors       integer  DEFAULT NULL,
+	max_messages     integer  DEFAULT NULL)
+RETURNS TABLE (
+	actor            integer,
+	actor_type       text,
+	actor_key        text,
+	version          bigint,
+	state            jsonb,
+	message_id       bigint,
+	kind             text,
+	attempt          integer,
+	sent_at          timestamptz,
+	message          jsonb,
+	headers          jsonb,
+	in_reply_to      bigint,
+	correlation      text,
+	error            text,
+	sqlstate         text)
+AS 'MODULE_PATHNAME', 'dgen_claim' LANGUAGE C VOLATILE ROWS 1000;
+COMMENT ON FUNCTION dgen.claim(integer, integer) IS
+'takes a batch of actors with their first messages for the attached worker, until the transaction ends; one row per message in order, the state in the first row of each actor';
+
+CREATE FUNCTION dgen.commit_turns(
+	handled          integer[],
+	states           jsonb[]    DEFAULT NULL,
+	set_entries      jsonb[]    DEFAULT NULL,
+	delete_entries   jsonb[]    DEFAULT NULL,
+	destroyed        boolean[]  DEFAULT NULL,
+	errors           text[]     DEFAULT NULL,
+	sqlstates        text[]     DEFAULT NULL,
+	hints            text[]     DEFAULT NULL,
+	outcomes         text[]     DEFAULT NULL,
+	delays           interval[] DEFAULT NULL,
+	reply_requests   bigint[]   DEFAULT NULL,
+	replies          jsonb[]    DEFAULT NULL,
+	send_types       text[]     DEFAULT NULL,
+	send_keys        text[]     DEFAULT NULL,
+	send_messages    jsonb[]    DEFAULT NULL)
+RETURNS integer
+AS 'MODULE_PATHNAME', 'dgen_commit_turns' LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION dgen.commit_turns(integer[], jsonb[], jsonb[], jsonb[], boolean[], text[], text[], text[], text[], interval[], bigint[], jsonb[], text[], text[], jsonb[]) IS
+'writes what the turns of the claimed batch did: element n of the arrays up to delays is about actor n; returns the number of messages handled';

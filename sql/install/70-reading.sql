@@ -1,0 +1,186 @@
+-- Reading: views that show each role the types it may read, and functions that find
+-- one actor's rows by index.
+--
+-- The views are security barriers: a condition of the reader's own that could tell
+-- what it sees is evaluated after the check of the privilege. Comparisons are not
+-- held back, nor is dgen.mailbox_of, which is LEAKPROOF, so the functions below find
+-- their rows through the primary keys.
+
+CREATE FUNCTION dgen.state(actor_type text, actor_key text) RETURNS jsonb
+	LANGUAGE c STABLE
+	AS 'MODULE_PATHNAME', 'dgen_state';
+COMMENT ON FUNCTION dgen.state(text, text) IS 'the committed state of an actor; NULL if there is no such actor. Needs the privilege to read.';
+
+CREATE VIEW dgen.actor_types WITH (security_barrier) AS
+	SELECT
+		t.name AS actor_type,
+		t.owner,
+		t.handler,
+		p.paused_at,
+		t.initial_state,
+		t.max_attempts,
+		t.backoff,
+		t.max_backoff,
+		t.turn_timeout,
+		t.retention,
+		t.search_path,
+		t.created_at
+	FROM dgen.actor_type t
+	LEFT JOIN dgen.paused p ON p.type_id = t.id AND p.mailbox = 0 AND p.actor_key = ''
+	WHERE dgen._can_read(t.id);
+COMMENT ON VIEW dgen.actor_types IS 'the actor types that the reader may read';
+COMMENT ON COLUMN dgen.actor_types.handler IS 'NULL: handled by external workers';
+COMMENT ON COLUMN dgen.actor_types.paused_at IS 'since when the whole type is paused; NULL: it is not';
+
+CREATE VIEW dgen.actors WITH (security_barrier) AS
+	SELECT
+		t.name AS actor_type,
+		a.actor_key,
+		CASE
+			WHEN EXISTS (SELECT FROM dgen.paused p WHERE p.type_id = a.type_id
+				AND (p.mailbox = a.mailbox AND p.actor_key = a.actor_key OR p.mailbox = 0 AND p.actor_key = ''))
+				THEN 'paused'
+			WHEN EXISTS (SELECT FROM dgen.failed_attempt f WHERE f.type_id = a.type_id AND f.mailbox = a.mailbox
+				AND f.actor_key = a.actor_key AND f.retry_at > statement_timestamp())
+				THEN 'backing off'
+			WHEN EXISTS (SELECT FROM dgen.message m WHERE m.type_id = a.type_id AND m.mailbox = a.mailbox
+				AND m.actor_key = a.actor_key)
+				THEN 'waiting'
+			ELSE 'idle'
+		END AS status,
+		a.version,
+		a.state,
+		a.updated_at,
+		a.mailbox
+	FROM dgen.actor a
+	JOIN dgen.actor_type t ON t.id = a.type_id
+	WHERE dgen._can_read(t.id);
+COMMENT ON VIEW dgen.actors IS 'the actors that have a state, of the types that the reader may read';
+COMMENT ON COLUMN dgen.actors.status IS 'idle, waiting (it has messages), backing off (after a failed attempt) or paused; computed only if asked for';
+COMMENT ON COLUMN dgen.actors.version IS 'rises with every change';
+COMMENT ON COLUMN dgen.actors.mailbox IS 'dgen.mailbox_of(actor_key); together with actor_type it finds rows by index';
+
+CREATE FUNCTION dgen._kind(kind "char") RETURNS text
+	LANGUAGE sql IMMUTABLE
+	RETURN CASE kind WHEN 'c' THEN 'cast' WHEN 'q' THEN 'call' WHEN 'r' THEN 'reply' WHEN 't' THEN 'timer' END;
+COMMENT ON FUNCTION dgen._kind("char") IS 'the kind of a message as handlers see it';
+
+CREATE VIEW dgen.messages WITH (security_barrier) AS
+	SELECT
+		COALESCE(m.message_id, m.seq) AS message_id,
+		t.name AS actor_type,
+		m.actor_key,
+		dgen._kind(m.kind) AS kind,
+		CASE
+			WHEN EXISTS (SELECT FROM dgen.paused p WHERE p.type_id = m.type_id
+				AND (p.mailbox = m.mailbox AND p.actor_key = m.actor_key OR p.mailbox = 0 AND p.actor_key = ''))
+				THEN 'paused'
+			WHEN f.retry_at > statement_timestamp() THEN 'backing off'
+			ELSE 'waiting'
+		END AS status,
+		m.message,
+		m.priority::integer AS priority,
+		COALESCE(f.attempts, 0) AS attempts,
+		m.sent_at,
+		f.retry_at AS not_before,
+		f.error AS last_error,
+		f.sqlstate AS last_sqlstate,
+		m.headers,
+		m.correlation,
+		m.in_reply_to,
+		m.error,
+		m.sqlstate,
+		m.seq,
+		m.mailbox
+	FROM dgen.message m
+	JOIN dgen.actor_type t ON t.id = m.type_id
+	LEFT JOIN dgen.failed_attempt f ON f.type_id = m.type_id AND f.mailbox = m.mailbox
+		AND f.message_id = COALESCE(m.message_id, m.seq)
+	WHERE dgen._can_read(t.id)
+	UNION ALL
+	SELECT
+		COALESCE(d.message_id, d.seq),
+		t.name,
+		d.actor_key,
+		dgen._kind(d.kind),
+		'delayed',
+		d.message,
+		d.priority::integer,
+		0,
+		d.sent_at,
+		d.not_before,
+		NULL,
+		NULL,
+		d.headers,
+		d.correlation,
+		d.in_reply_to,
+		d.error,
+		d.sqlstate,
+		d.seq,
+		d.mailbox
+	FROM dgen.delayed_message d
+	JOIN dgen.actor_type t ON t.id = d.type_id
+	WHERE dgen._can_read(t.id);
+COMMENT ON VIEW dgen.messages IS 'the messages that wait or are handled right now, of the types that the reader may read';
+COMMENT ON COLUMN dgen.messages.kind IS 'cast, call, reply or timer';
+COMMENT ON COLUMN dgen.messages.status IS 'waiting, delayed (until not_before), backing off (after a failed attempt, until not_before) or paused';
+COMMENT ON COLUMN dgen.messages.attempts IS 'failed ones so far';
+COMMENT ON COLUMN dgen.messages.last_error IS 'why the last attempt to handle it failed';
+COMMENT ON COLUMN dgen.messages.error IS 'kind reply: the error of the request that failed';
+COMMENT ON COLUMN dgen.messages.seq IS 'order within the mailbox, among messages of the same priority';
+COMMENT ON COLUMN dgen.messages.mailbox IS 'dgen.mailbox_of(actor_key); together with actor_type it finds rows by index';
+
+-- For readers and dgen.delete_actor: the primary key begins with the message id.
+CREATE INDEX dead_letter_actor ON dgen.dead_letter (type_id, mailbox);
+
+CREATE VIEW dgen.dead_letters WITH (security_barrier) AS
+	SELECT
+		l.message_id,
+		t.name AS actor_type,
+		l.actor_key,
+		dgen._kind(l.kind) AS kind,
+		l.message,
+		l.attempts,
+		l.error,
+		l.sqlstate,
+		l.hint,
+		l.worker,
+		l.sent_at,
+		l.died_at,
+		l.priority::integer AS priority,
+		l.headers,
+		l.correlation,
+		l.in_reply_to,
+		l.mailbox
+	FROM dgen.dead_letter l
+	JOIN dgen.actor_type t ON t.id = l.type_id
+	WHERE dgen._can_read(t.id);
+COMMENT ON VIEW dgen.dead_letters IS 'messages that failed for good, of the types that the reader may read; see dgen.redrive and dgen.discard';
+COMMENT ON COLUMN dgen.dead_letters.attempts IS 'how often it was tried';
+COMMENT ON COLUMN dgen.dead_letters.mailbox IS 'dgen.mailbox_of(actor_key); together with actor_type it finds rows by index';
+
+-- Both are inlined. OFFSET and ORDER BY keep the planner from turning the conditions
+-- into a join with the whole view in a LATERAL subquery: a security barrier is never
+-- joined row by row.
+CREATE FUNCTION dgen.actor(actor_type text, actor_key text) RETURNS SETOF dgen.actors
+	LANGUAGE sql STABLE ROWS 1
+BEGIN ATOMIC
+	SELECT a.*
+	FROM dgen.actors a
+	WHERE a.actor_type = $1 COLLATE "C" AND a.mailbox = dgen.mailbox_of($2) AND a.actor_key = $2 COLLATE "C"
+	OFFSET 0;
+END;
+COMMENT ON FUNCTION dgen.actor(text, text) IS 'the row of dgen.actors of one actor, or none; by index, also in LATERAL';
+
+CREATE FUNCTION dgen.mailbox(actor_type text, actor_key text) RETURNS SETOF dgen.messages
+	LANGUAGE sql STABLE ROWS 10
+BEGIN ATOMIC
+	SELECT m.*
+	FROM dgen.messages m
+	WHERE m.actor_type = $1 COLLATE "C" AND m.mailbox = dgen.mailbox_of($2) AND m.actor_key = $2 COLLATE "C"
+	ORDER BY m.status = 'delayed', m.priority DESC, m.seq;
+END;
+COMMENT ON FUNCTION dgen.mailbox(text, text) IS 'the rows of dgen.messages of one actor, in the order in which they will be handled, delayed ones last; by index, also in LATERAL';
+
+REVOKE ALL ON FUNCTION dgen._kind("char") FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION dgen._kind("char") TO PUBLIC; -- the views call it with the rights of their reader

@@ -1,0 +1,169 @@
+-- dgen.explain_actor: why an actor is or is not making progress, in a sentence.
+--
+-- The reasons are looked at in the order in which a worker meets them. Each
+-- function gives the rest of a sentence that begins with the actor, or NULL if its
+-- reason is none.
+
+-- What a process has to do with an actor, and whom it waits for itself.
+CREATE FUNCTION dgen._describe_process(process integer) RETURNS text
+	LANGUAGE sql STABLE
+	SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT CASE
+			WHEN process IS NULL THEN 'a prepared transaction, which COMMIT PREPARED or ROLLBACK PREPARED ends'
+			WHEN process = pg_backend_pid() THEN 'this very transaction'
+			ELSE format('process %s%s%s', process,
+				(SELECT format(' (worker %s)', quote_ident(w.name)) FROM dgen.workers w WHERE w.pid = process LIMIT 1),
+				(SELECT format(', in a transaction that began at %s', date_trunc('seconds', a.xact_start))
+					FROM pg_stat_activity a WHERE a.pid = process))
+		END
+		|| COALESCE((
+			SELECT format(', which itself waits for process %s', string_agg(DISTINCT b::text, ', '))
+			FROM unnest(pg_blocking_pids(process)) AS b
+			HAVING count(*) > 0), '')
+$$;
+COMMENT ON FUNCTION dgen._describe_process(integer) IS 'a session in words; NULL: a prepared transaction';
+
+CREATE FUNCTION dgen._explain_lock(type integer, box bigint) RETURNS text
+	LANGUAGE sql STABLE
+	SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT 'is taken by ' || dgen._describe_process(l.pid)
+	FROM pg_locks l
+	CROSS JOIN dgen._lock_key(type, box) AS k
+	WHERE l.locktype = 'advisory' AND l.granted AND l.mode = 'ExclusiveLock'
+		AND l.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
+		AND l.classid::bigint = (k >> 32) & 4294967295 AND l.objid::bigint = k & 4294967295
+		AND l.objsubid = dgen._lock_class()
+	LIMIT 1
+$$;
+COMMENT ON FUNCTION dgen._explain_lock(integer, bigint) IS 'who has the actor now: a worker with its turn, a dgen.call, an operator';
+
+-- The row's xmax is the transaction that locked, updated or deleted it last.
+CREATE FUNCTION dgen._explain_row(type integer, box bigint, key text) RETURNS text
+	LANGUAGE sql STABLE
+	SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT 'has its row in dgen.actor locked by ' || dgen._describe_process(l.pid)
+	FROM dgen.actor a
+	JOIN pg_locks l ON l.locktype = 'transactionid' AND l.granted AND l.transactionid = a.xmax
+	WHERE a.type_id = type AND a.mailbox = box AND a.actor_key = key
+	LIMIT 1
+$$;
+COMMENT ON FUNCTION dgen._explain_row(integer, bigint, text) IS 'who has locked the actor''s row without dgen''s functions';
+
+CREATE FUNCTION dgen._explain_pause(type integer, box bigint, key text) RETURNS text
+	LANGUAGE sql STABLE
+	SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT format('is paused%s since %s: dgen.resume ends that', CASE p.actor_key WHEN '' THEN ', with its whole type,' END,
+		date_trunc('seconds', p.paused_at))
+	FROM dgen.paused p
+	WHERE p.type_id = type AND (p.mailbox = box AND p.actor_key = key OR p.mailbox = 0 AND p.actor_key = '')
+	ORDER BY p.actor_key = ''
+	LIMIT 1
+$$;
+COMMENT ON FUNCTION dgen._explain_pause(integer, bigint, text) IS 'is the actor or its type paused?';
+
+CREATE FUNCTION dgen._explain_backoff(type integer, box bigint, key text) RETURNS text
+	LANGUAGE sql STABLE
+	SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT format('waits until %s, after %s of message %s, because of %s',
+		date_trunc('seconds', f.retry_at), dgen._count(GREATEST(f.attempts, 1), 'failed attempt'), f.message_id,
+		COALESCE(format('error %s: %s', f.sqlstate, f.error), 'dgen.retry'))
+	FROM dgen.failed_attempt f
+	WHERE f.type_id = type AND f.mailbox = box AND f.actor_key = key AND f.retry_at > clock_timestamp()
+	ORDER BY f.retry_at DESC
+	LIMIT 1
+$$;
+COMMENT ON FUNCTION dgen._explain_backoff(integer, bigint, text) IS 'does the actor wait after a failed attempt?';
+
+CREATE FUNCTION dgen._explain_adoption() RETURNS text
+	LANGUAGE sql STABLE
+	SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT 'is not handled, because this database was restored from a copy: dgen.adopt_database says that this is meant'
+	FROM dgen.adoption a, pg_control_system() AS c, pg_database AS d
+	WHERE d.datname = current_database() AND (a.system_identifier, a.database_oid) <> (c.system_identifier, d.oid)
+	LIMIT 1
+$$;
+COMMENT ON FUNCTION dgen._explain_adoption() IS 'does this database handle anything?';
+
+CREATE FUNCTION dgen._explain_workers(type integer) RETURNS text
+	LANGUAGE sql STABLE
+	SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT CASE
+			WHEN count(w.pid) = 0 AND t.handler IS NULL THEN 'waits, because no external worker is attached for its type'
+			WHEN count(w.pid) = 0 THEN 'waits, because no worker runs for its type: dgen.start_workers starts some'
+			WHEN bool_and(w.busy) THEN format('waits, because its type''s workers (%s) are all busy', count(w.pid))
+			ELSE 'is about to be handled'
+		END
+	FROM dgen.actor_type t
+	LEFT JOIN dgen.workers w ON t.name = ANY (w.types)
+	WHERE t.id = type
+	GROUP BY t.id
+$$;
+COMMENT ON FUNCTION dgen._explain_workers(integer) IS 'is there a worker for the actor?';
+
+-- With nothing in the mailbox: what else there is of the actor.
+CREATE FUNCTION dgen._explain_idle(type integer, box bigint, key text) RETURNS text
+	LANGUAGE sql STABLE
+	SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT COALESCE(
+		dgen._explain_lock(type, box) || '; no other message waits for it',
+		(SELECT format('has nothing to do before %s, when the first of its delayed messages is due',
+				date_trunc('seconds', min(d.not_before)))
+			FROM dgen.delayed_message d
+			WHERE d.type_id = type AND d.mailbox = box AND d.actor_key = key
+			HAVING count(*) > 0),
+		(SELECT 'is idle: no message waits for it' FROM dgen.actor a
+			WHERE a.type_id = type AND a.mailbox = box AND a.actor_key = key),
+		'does not exist, and no message waits for it')
+$$;
+COMMENT ON FUNCTION dgen._explain_idle(integer, bigint, text) IS 'an actor without messages, in words';
+
+CREATE FUNCTION dgen._explain_actor(actor_type text, key text) RETURNS text
+	LANGUAGE plpgsql STABLE
+	SET search_path = pg_catalog, pg_temp
+	SET enable_seqscan = off
+AS $$
+DECLARE
+	type    integer := dgen._type_id(actor_type);
+	box     bigint;
+	waiting bigint;
+	reason  text;
+BEGIN
+	PERFORM dgen._check(type, 'read');
+	box := dgen._mailbox(key);
+	SELECT count(*) INTO waiting
+	FROM (
+		SELECT FROM dgen.message m
+		WHERE m.type_id = type AND m.mailbox = box AND m.actor_key = key
+		LIMIT 10000) AS some;
+	IF waiting = 0 THEN
+		reason := dgen._explain_idle(type, box, key);
+	ELSE
+		reason := COALESCE(dgen._explain_adoption(), dgen._explain_pause(type, box, key),
+				dgen._explain_backoff(type, box, key), dgen._explain_lock(type, box),
+				dgen._explain_row(type, box, key), dgen._explain_workers(type))
+			|| format(' (%s%s)', CASE waiting WHEN 10000 THEN 'more than ' END, dgen._count(waiting, 'message'));
+	END IF;
+	RETURN format('Actor "%s" of type "%s" %s.', key, actor_type, reason);
+END
+$$;
+COMMENT ON FUNCTION dgen._explain_actor(text, text) IS 'dgen.explain_actor with dgen''s rights';
+
+CREATE FUNCTION dgen.explain_actor(actor_type text, actor_key text) RETURNS text
+	LANGUAGE c STABLE
+	AS 'MODULE_PATHNAME', 'dgen_operate';
+COMMENT ON FUNCTION dgen.explain_actor(text, text) IS
+'why an actor is or is not making progress right now, in a sentence, with the process that blocks it and the number of its waiting messages. Needs the privilege to read.';
+
+REVOKE ALL ON FUNCTION dgen._describe_process(integer), dgen._explain_lock(integer, bigint),
+	dgen._explain_row(integer, bigint, text), dgen._explain_pause(integer, bigint, text),
+	dgen._explain_backoff(integer, bigint, text), dgen._explain_adoption(), dgen._explain_workers(integer),
+	dgen._explain_idle(integer, bigint, text), dgen._explain_actor(text, text)
+	FROM PUBLIC;

@@ -1,0 +1,335 @@
+-- Operating: what moves or removes messages, or changes an actor from outside.
+--
+-- Whatever touches an actor's mailbox or state takes the actor first, as a worker
+-- does, so it waits for the running turn and then tells the truth. Statements after
+-- dgen._own see what that turn committed.
+
+-- ---- cancel ----
+
+-- The waiter of an open request is told that it was cancelled. An actor that asked
+-- is sent nothing: its request is forgotten.
+CREATE FUNCTION dgen._cancel_request(request_id bigint, request_mailbox bigint) RETURNS void
+	LANGUAGE plpgsql
+	SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	DELETE FROM dgen.request r
+	WHERE r.id = request_id AND r.mailbox = request_mailbox AND r.status = 'p' AND r.reply_type_id IS NOT NULL;
+	UPDATE dgen.request r SET status = 'c', replied_at = clock_timestamp()
+	WHERE r.id = request_id AND r.mailbox = request_mailbox AND r.status = 'p';
+	IF FOUND THEN
+		PERFORM dgen._replied(request_id);
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION dgen._cancel_request(bigint, bigint) IS 'cancels a request if it is open';
+
+-- Delayed messages first: one that is moved meanwhile is then found in its mailbox.
+CREATE FUNCTION dgen._cancel(actor_type text, key text, id bigint) RETURNS boolean
+	LANGUAGE plpgsql
+	SET search_path = pg_catalog, pg_temp
+	SET enable_seqscan = off
+AS $$
+DECLARE
+	type    integer := dgen._type_id(actor_type);
+	box     bigint;
+	removed boolean;
+BEGIN
+	PERFORM dgen._check(type, 'send');
+	box := dgen._mailbox(key);
+	IF id IS NULL THEN
+		RAISE EXCEPTION USING ERRCODE = 'null_value_not_allowed',
+			MESSAGE = 'message_id is NULL',
+			HINT = 'Give the id that dgen.cast or dgen.request returned.';
+	END IF;
+	PERFORM dgen._own(type, box);
+	DELETE FROM dgen.delayed_message d
+	WHERE d.type_id = type AND d.mailbox = box AND d.actor_key = key AND COALESCE(d.message_id, d.seq) = id;
+	removed := FOUND;
+	DELETE FROM dgen.message m
+	WHERE m.type_id = type AND m.mailbox = box AND m.actor_key = key AND COALESCE(m.message_id, m.seq) = id;
+	removed := removed OR FOUND;
+	IF removed THEN
+		PERFORM dgen._cancel_request(id, box);
+		DELETE FROM dgen.failed_attempt f WHERE f.type_id = type AND f.mailbox = box AND f.message_id = id;
+		IF FOUND THEN
+			PERFORM dgen._wake(type); -- nothing backs off any more
+		END IF;
+	END IF;
+	RETURN removed;
+END
+$$;
+COMMENT ON FUNCTION dgen._cancel(text, text, bigint) IS 'dgen.cancel with dgen''s rights';
+
+CREATE FUNCTION dgen.cancel(actor_type text, actor_key text, message_id bigint) RETURNS boolean
+	LANGUAGE c
+	AS 'MODULE_PATHNAME', 'dgen_operate';
+COMMENT ON FUNCTION dgen.cancel(text, text, bigint) IS
+'removes a message that waits: true; false if it was handled, is a dead letter or is gone. Waits for a running turn of the actor. Who waits for the reply of a cancelled request is told; its idempotency key stays used. Needs the privilege to send.';
+
+-- ---- dead letters ----
+
+CREATE FUNCTION dgen._check_message_id(id bigint) RETURNS void
+	LANGUAGE plpgsql
+	SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF id IS NULL THEN
+		RAISE EXCEPTION USING ERRCODE = 'null_value_not_allowed',
+			MESSAGE = 'message_id is NULL',
+			HINT = 'Give the message_id of a row in dgen.dead_letters.';
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION dgen._check_message_id(bigint) IS 'raises 22004 for NULL';
+
+-- The new seq puts it at the end of its mailbox. A failure that its requester has
+-- not collected is taken back: there may be a reply after all.
+CREATE FUNCTION dgen._redrive(id bigint) RETURNS boolean
+	LANGUAGE plpgsql
+	SET search_path = pg_catalog, pg_temp
+	SET enable_seqscan = off
+AS $$
+DECLARE
+	letter dgen.dead_letter;
+BEGIN
+	PERFORM dgen._check_message_id(id);
+	SELECT * INTO letter FROM dgen.dead_letter l WHERE l.message_id = id;
+	IF NOT FOUND THEN
+		RETURN false;
+	END IF;
+	PERFORM dgen._check(letter.type_id, 'work');
+	PERFORM dgen._own(letter.type_id, letter.mailbox);
+	DELETE FROM dgen.dead_letter l WHERE l.message_id = id AND l.mailbox = letter.mailbox;
+	IF NOT FOUND THEN
+		RETURN false; -- somebody else was faster
+	END IF;
+	INSERT INTO dgen.message (mailbox, seq, sent_at, type_id, priority, kind, actor_key, message, message_id,
+		in_reply_to, headers, correlation, error, sqlstate)
+	SELECT letter.mailbox, nextval('dgen.message_seq'), letter.sent_at, letter.type_id, letter.priority, letter.kind,
+		letter.actor_key, letter.message, letter.message_id, letter.in_reply_to, letter.headers, letter.correlation,
+		NULL, NULL;
+	UPDATE dgen.request r
+	SET status = 'p', replied_at = NULL, reply = NULL, error = NULL, sqlstate = NULL, hint = NULL
+	WHERE r.id = letter.message_id AND r.mailbox = letter.mailbox AND r.status = 'f';
+	PERFORM dgen._wake(letter.type_id);
+	RETURN true;
+END
+$$;
+COMMENT ON FUNCTION dgen._redrive(bigint) IS 'dgen.redrive with dgen''s rights';
+
+CREATE FUNCTION dgen.redrive(message_id bigint) RETURNS boolean
+	LANGUAGE c
+	AS 'MODULE_PATHNAME', 'dgen_operate';
+COMMENT ON FUNCTION dgen.redrive(bigint) IS
+'sends a dead letter to the end of its mailbox again, with its id and no attempts counted: true; false if there is no such dead letter. A request that failed and whose error was not collected is open again. Needs the privilege to work.';
+
+CREATE FUNCTION dgen._discard(id bigint) RETURNS boolean
+	LANGUAGE plpgsql
+	SET search_path = pg_catalog, pg_temp
+	SET enable_seqscan = off
+AS $$
+DECLARE
+	type integer;
+BEGIN
+	PERFORM dgen._check_message_id(id);
+	SELECT l.type_id INTO type FROM dgen.dead_letter l WHERE l.message_id = id;
+	IF NOT FOUND THEN
+		RETURN false;
+	END IF;
+	PERFORM dgen._check(type, 'work');
+	DELETE FROM dgen.dead_letter l WHERE l.message_id = id;
+	RETURN FOUND;
+END
+$$;
+COMMENT ON FUNCTION dgen._discard(bigint) IS 'dgen.discard with dgen''s rights';
+
+CREATE FUNCTION dgen.discard(message_id bigint) RETURNS boolean
+	LANGUAGE c
+	AS 'MODULE_PATHNAME', 'dgen_operate';
+COMMENT ON FUNCTION dgen.discard(bigint) IS
+'drops a dead letter: true; false if there is no such dead letter. Needs the privilege to work.';
+
+-- ---- actors ----
+
+CREATE FUNCTION dgen._reset(actor_type text, key text) RETURNS boolean
+	LANGUAGE plpgsql
+	SET search_path = pg_catalog, pg_temp
+	SET enable_seqscan = off
+AS $$
+DECLARE
+	type integer := dgen._type_id(actor_type);
+	box  bigint;
+BEGIN
+	PERFORM dgen._check(type, 'work');
+	box := dgen._mailbox(key);
+	PERFORM dgen._own(type, box);
+	UPDATE dgen.actor a
+	SET state = t.initial_state, version = nextval('dgen.version_seq'), updated_at = clock_timestamp()
+	FROM dgen.actor_type t
+	WHERE a.type_id = type AND a.mailbox = box AND a.actor_key = key AND t.id = type;
+	RETURN FOUND;
+END
+$$;
+COMMENT ON FUNCTION dgen._reset(text, text) IS 'dgen.reset with dgen''s rights';
+
+CREATE FUNCTION dgen.reset(actor_type text, actor_key text) RETURNS boolean
+	LANGUAGE c
+	AS 'MODULE_PATHNAME', 'dgen_operate';
+COMMENT ON FUNCTION dgen.reset(text, text) IS
+'gives an actor the initial state of its type and keeps its mailbox: true; false if there is no such actor. Waits for a running turn of the actor. Needs the privilege to work.';
+
+-- Who waits for a reply is told that the request was cancelled; that row keeps
+-- neither key nor payload. Requests come first: a reply to this actor that commits
+-- meanwhile is then found in its mailbox.
+CREATE FUNCTION dgen._delete_requests(type integer, box bigint, key text) RETURNS boolean
+	LANGUAGE plpgsql
+	SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	removed boolean;
+BEGIN
+	DELETE FROM dgen.request r
+	WHERE r.type_id = type AND r.mailbox = box AND r.actor_key = key
+		AND (r.status <> 'p' OR r.reply_type_id IS NOT NULL);
+	removed := FOUND;
+	DELETE FROM dgen.request r WHERE r.reply_type_id = type AND r.reply_key = key;
+	removed := removed OR FOUND;
+	WITH cancelled AS (
+		UPDATE dgen.request r
+		SET status = 'c', replied_at = clock_timestamp(), actor_key = '', correlation = NULL
+		WHERE r.type_id = type AND r.mailbox = box AND r.actor_key = key AND r.status = 'p'
+		RETURNING r.id)
+	SELECT count(dgen._replied(c.id)) > 0 OR removed INTO removed FROM cancelled c;
+	RETURN removed;
+END
+$$;
+COMMENT ON FUNCTION dgen._delete_requests(integer, bigint, text) IS 'removes the requests to and from an actor; true if there were any';
+
+CREATE FUNCTION dgen._delete_actor(actor_type text, key text) RETURNS boolean
+	LANGUAGE plpgsql
+	SET search_path = pg_catalog, pg_temp
+	SET enable_seqscan = off
+AS $$
+DECLARE
+	type    integer := dgen._type_id(actor_type);
+	box     bigint;
+	removed boolean;
+BEGIN
+	PERFORM dgen._check(type, 'work');
+	box := dgen._mailbox(key);
+	PERFORM dgen._own(type, box);
+	removed := dgen._delete_requests(type, box, key);
+	DELETE FROM dgen.delayed_message d WHERE d.type_id = type AND d.mailbox = box AND d.actor_key = key;
+	removed := removed OR FOUND;
+	DELETE FROM dgen.message m WHERE m.type_id = type AND m.mailbox = box AND m.actor_key = key;
+	removed := removed OR FOUND;
+	DELETE FROM dgen.failed_attempt f WHERE f.type_id = type AND f.mailbox = box AND f.actor_key = key;
+	DELETE FROM dgen.dead_letter l WHERE l.type_id = type AND l.mailbox = box AND l.actor_key = key;
+	removed := removed OR FOUND;
+	DELETE FROM dgen.idempotency_key i WHERE i.type_id = type AND i.mailbox = box AND i.actor_key = key;
+	removed := removed OR FOUND;
+	DELETE FROM dgen.paused p WHERE p.type_id = type AND p.mailbox = box AND p.actor_key = key;
+	removed := removed OR FOUND;
+	DELETE FROM dgen.actor a WHERE a.type_id = type AND a.mailbox = box AND a.actor_key = key;
+	RETURN removed OR FOUND;
+END
+$$;
+COMMENT ON FUNCTION dgen._delete_actor(text, text) IS 'dgen.delete_actor with dgen''s rights';
+
+CREATE FUNCTION dgen.delete_actor(actor_type text, actor_key text) RETURNS boolean
+	LANGUAGE c
+	AS 'MODULE_PATHNAME', 'dgen_operate';
+COMMENT ON FUNCTION dgen.delete_actor(text, text) IS
+'deletes all there is of an actor: state, mailbox, delayed messages, dead letters, requests, replies, idempotency keys and a pause; true if there was anything. Who waits for a reply is told that the request was cancelled. Waits for a running turn of the actor. A message sent later makes a new actor. Needs the privilege to work.';
+
+-- ---- pause, resume ----
+
+-- Never waits for a running turn: nothing but dgen.paused is written.
+CREATE FUNCTION dgen._pause(actor_type text, key text) RETURNS void
+	LANGUAGE plpgsql
+	SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	type integer := dgen._type_id(actor_type);
+BEGIN
+	PERFORM dgen._check(type, 'work');
+	INSERT INTO dgen.paused (type_id, mailbox, actor_key, paused_at)
+	VALUES (type, CASE WHEN key IS NULL THEN 0 ELSE dgen._mailbox(key) END, COALESCE(key, ''), clock_timestamp())
+	ON CONFLICT DO NOTHING;
+END
+$$;
+COMMENT ON FUNCTION dgen._pause(text, text) IS 'dgen.pause with dgen''s rights';
+
+CREATE FUNCTION dgen.pause(actor_type text, actor_key text DEFAULT NULL) RETURNS void
+	LANGUAGE c
+	AS 'MODULE_PATHNAME', 'dgen_operate';
+COMMENT ON FUNCTION dgen.pause(text, text) IS
+'pauses an actor, existing or not; without a key the whole type. Messages are kept and turns that run finish. To pause twice is to pause once. Needs the privilege to work.';
+
+CREATE FUNCTION dgen._resume(actor_type text, key text) RETURNS void
+	LANGUAGE plpgsql
+	SET search_path = pg_catalog, pg_temp
+	SET enable_seqscan = off
+AS $$
+DECLARE
+	type integer := dgen._type_id(actor_type);
+	box  bigint  := 0;
+BEGIN
+	PERFORM dgen._check(type, 'work');
+	IF key IS NOT NULL THEN
+		box := dgen._mailbox(key);
+	END IF;
+	DELETE FROM dgen.paused p WHERE p.type_id = type AND p.mailbox = box AND p.actor_key = COALESCE(key, '');
+	IF FOUND THEN
+		PERFORM dgen._wake(type);
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION dgen._resume(text, text) IS 'dgen.resume with dgen''s rights';
+
+CREATE FUNCTION dgen.resume(actor_type text, actor_key text DEFAULT NULL) RETURNS void
+	LANGUAGE c
+	AS 'MODULE_PATHNAME', 'dgen_operate';
+COMMENT ON FUNCTION dgen.resume(text, text) IS
+'ends the pause of an actor, or without a key that of the type; actors that are paused themselves stay so. Nothing happens if there is no pause. Needs the privilege to work.';
+
+-- ---- adoption ----
+
+INSERT INTO dgen.adoption
+SELECT c.system_identifier, d.oid, clock_timestamp()
+FROM pg_catalog.pg_control_system() AS c, pg_catalog.pg_database AS d
+WHERE d.datname = pg_catalog.current_database();
+
+CREATE FUNCTION dgen._adopt_database() RETURNS void
+	LANGUAGE plpgsql
+	SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF NOT pg_has_role(dgen._calling_role(), current_user, 'USAGE') THEN
+		RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege',
+			MESSAGE = format('role %s may not adopt the actors of this database', dgen._calling_role()),
+			HINT = format('Ask a superuser or a member of role %s, which owns the extension.', quote_ident(current_user));
+	END IF;
+	DELETE FROM dgen.adoption;
+	INSERT INTO dgen.adoption
+	SELECT c.system_identifier, d.oid, clock_timestamp()
+	FROM pg_control_system() AS c, pg_database AS d
+	WHERE d.datname = current_database();
+	PERFORM dgen._types_changed();
+	PERFORM dgen._wake(t.id) FROM dgen.actor_type t;
+END
+$$;
+COMMENT ON FUNCTION dgen._adopt_database() IS 'dgen.adopt_database with dgen''s rights';
+
+CREATE FUNCTION dgen.adopt_database() RETURNS void
+	LANGUAGE c
+	AS 'MODULE_PATHNAME', 'dgen_operate';
+COMMENT ON FUNCTION dgen.adopt_database() IS
+'says that the actors of this database belong here: after a restore, CREATE DATABASE ... TEMPLATE or pg_upgrade nothing is handled before that, because a copy would repeat what the original does. For superusers and the owner of the extension.';
+
+REVOKE ALL ON FUNCTION dgen._cancel_request(bigint, bigint), dgen._cancel(text, text, bigint),
+	dgen._check_message_id(bigint), dgen._redrive(bigint), dgen._discard(bigint), dgen._reset(text, text),
+	dgen._delete_requests(integer, bigint, text), dgen._delete_actor(text, text), dgen._pause(text, text),
+	dgen._resume(text, text), dgen._adopt_database(), dgen.adopt_database()
+	FROM PUBLIC;

@@ -1,0 +1,108 @@
+-- What time makes superfluous. Workers call dgen._maintain when they look for work
+-- that nothing announced; each part is bounded, and goes by an index.
+
+CREATE FUNCTION dgen._expire_idempotency_keys(max_rows integer) RETURNS bigint
+	LANGUAGE sql
+	SET search_path = pg_catalog, pg_temp
+	SET enable_seqscan = off
+AS $$
+	WITH removed AS (
+		DELETE FROM dgen.idempotency_key k
+		WHERE k.ctid = ANY (ARRAY(
+			SELECT i.ctid
+			FROM dgen.idempotency_key i
+			WHERE i.expires_at <= clock_timestamp()
+			ORDER BY i.expires_at
+			LIMIT max_rows
+			FOR UPDATE SKIP LOCKED))
+		RETURNING 1)
+	SELECT count(*) FROM removed
+$$;
+COMMENT ON FUNCTION dgen._expire_idempotency_keys(integer) IS 'removes idempotency keys whose time is over';
+
+-- Looks at the next max_rows requests, and removes those that were answered or
+-- cancelled longer ago than their type keeps them. Open ones stay for ever. A type
+-- that was dropped says nothing about its replies any more: they stay for a day.
+CREATE FUNCTION dgen._expire_requests(max_rows integer) RETURNS bigint
+	LANGUAGE plpgsql
+	SET search_path = pg_catalog, pg_temp
+	SET enable_seqscan = off
+AS $$
+DECLARE
+	seen    bigint;
+	last    bigint;
+	removed bigint;
+BEGIN
+	SELECT count(*), max(s.id) INTO seen, last
+	FROM (
+		SELECT r.id
+		FROM dgen.request r
+		WHERE r.id > dgen._maintenance_cursor()
+		ORDER BY r.id
+		LIMIT max_rows) AS s;
+	DELETE FROM dgen.request d
+	WHERE d.ctid = ANY (ARRAY(
+		SELECT r.ctid
+		FROM dgen.request r
+		LEFT JOIN dgen.actor_type t ON t.id = r.type_id
+		WHERE r.id > dgen._maintenance_cursor() AND r.id <= last AND r.status <> 'p'
+			AND r.replied_at + COALESCE(t.retention, '1 day') <= clock_timestamp()
+		FOR UPDATE OF r SKIP LOCKED));
+	GET DIAGNOSTICS removed = ROW_COUNT;
+	PERFORM dgen._maintenance_cursor(CASE WHEN seen < max_rows THEN 0 ELSE last END);
+	RETURN removed;
+END
+$$;
+COMMENT ON FUNCTION dgen._expire_requests(integer) IS 'removes replies that nobody collected in time';
+
+-- A worker that lost its batch may leave a mark for a message that is gone. Marks
+-- of messages that wait are due soon after, or wait for a worker: an hour tells.
+CREATE FUNCTION dgen._remove_stale_rows(max_rows integer) RETURNS bigint
+	LANGUAGE plpgsql
+	SET search_path = pg_catalog, pg_temp
+	SET enable_seqscan = off
+AS $$
+DECLARE
+	removed bigint := 0;
+	part    bigint;
+BEGIN
+	DELETE FROM dgen.failed_attempt d
+	WHERE d.ctid = ANY (ARRAY(
+		SELECT f.ctid
+		FROM (
+			SELECT a.ctid, a.*
+			FROM dgen.failed_attempt a
+			WHERE a.retry_at < clock_timestamp() - interval '1 hour'
+			ORDER BY a.retry_at
+			LIMIT max_rows) AS f
+		WHERE NOT EXISTS (
+			SELECT FROM dgen.message m
+			WHERE m.type_id = f.type_id AND m.mailbox = f.mailbox AND COALESCE(m.message_id, m.seq) = f.message_id)));
+	GET DIAGNOSTICS part = ROW_COUNT;
+	removed := removed + part;
+
+	DELETE FROM dgen.worker w
+	WHERE NOT EXISTS (
+		SELECT FROM pg_stat_get_activity(NULL) a
+		WHERE a.pid = w.pid AND a.backend_start = w.backend_start);
+	GET DIAGNOSTICS part = ROW_COUNT;
+	removed := removed + part;
+
+	DELETE FROM dgen.privilege p
+	WHERE p.role <> 0::oid AND NOT EXISTS (SELECT FROM pg_authid r WHERE r.oid = p.role);
+	GET DIAGNOSTICS part = ROW_COUNT;
+	RETURN removed + part;
+END
+$$;
+COMMENT ON FUNCTION dgen._remove_stale_rows(integer) IS 'removes failed attempts without a message, workers without a session, privileges without a role';
+
+CREATE FUNCTION dgen._maintain(max_rows integer) RETURNS bigint
+	LANGUAGE sql
+	SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT dgen._expire_idempotency_keys(max_rows) + dgen._expire_requests(max_rows) + dgen._remove_stale_rows(max_rows)
+$$;
+COMMENT ON FUNCTION dgen._maintain(integer) IS 'removes what is over, at most max_rows of each kind; returns how many rows';
+
+REVOKE ALL ON FUNCTION dgen._expire_idempotency_keys(integer), dgen._expire_requests(integer),
+	dgen._remove_stale_rows(integer), dgen._maintain(integer) FROM PUBLIC;
