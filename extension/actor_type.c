@@ -278,6 +278,7 @@ dgen_check_adopted(void)
 {
 	Relation	heap;
 	TableScanDesc scan;
+	Snapshot	snapshot;
 	HeapTuple	tuple;
 	bool		foreign = false;
 
@@ -286,7 +287,8 @@ dgen_check_adopted(void)
 		return;
 
 	heap = dgen_table_open(TABLE_ADOPTION, AccessShareLock);
-	scan = table_beginscan(heap, GetActiveSnapshot(), 0, NULL);
+	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	scan = table_beginscan(heap, snapshot, 0, NULL);
 	while ((tuple = heap_getnext(scan, ForwardScanDirection)) != NULL)
 	{
 		Datum		values[ADOPTION_COLUMNS];
@@ -298,6 +300,7 @@ dgen_check_adopted(void)
 			foreign = true;
 	}
 	table_endscan(scan);
+	UnregisterSnapshot(snapshot);
 	table_close(heap, NoLock);
 
 	if (foreign)

@@ -335,6 +335,7 @@ dgen_run_batch(WorkerSession *session)
 
 	StartTransactionCommand();
 	XactIsoLevel = XACT_READ_COMMITTED;
+	PushActiveSnapshot(GetTransactionSnapshot());
 	dgen_wakeup_claiming();
 	run.context = AllocSetContextCreate(TopTransactionContext, "dgen run", ALLOCSET_DEFAULT_SIZES);
 	MemoryContextSwitchTo(run.context);
@@ -351,6 +352,7 @@ dgen_run_batch(WorkerSession *session)
 		dgen_session_busy(false);
 	}
 	MemoryContextSwitchTo(TopTransactionContext);
+	PopActiveSnapshot();
 	CommitTransactionCommand();
 
 	return more_to_do(&run);

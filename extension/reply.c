@@ -154,10 +154,14 @@ lock_request(int64 id, Request *request)
 	if (found)
 	{
 		TM_FailureData failure;
-		TM_Result	result = table_tuple_lock(heap, &request->tid, GetActiveSnapshot(), slot, GetCurrentCommandId(true),
-											  LockTupleNoKeyExclusive, LockWaitBlock,
-											  TUPLE_LOCK_FLAG_FIND_LAST_VERSION, &failure);
+		TM_Result	result;
 
+		/* In a worker no snapshot is active between the turns. */
+		PushActiveSnapshot(GetLatestSnapshot());
+		result = table_tuple_lock(heap, &request->tid, GetActiveSnapshot(), slot, GetCurrentCommandId(true),
+								  LockTupleNoKeyExclusive, LockWaitBlock,
+								  TUPLE_LOCK_FLAG_FIND_LAST_VERSION, &failure);
+		PopActiveSnapshot();
 		found = result == TM_Ok;
 		if (found)
 		{

@@ -303,17 +303,21 @@ off_duty(int code, Datum argument)
 static WorkerEntry *
 return_to_roster(const WorkerOrders *orders)
 {
+	WorkerEntry *entry = find_entry(orders->database, orders->owner, orders->number);
 	Database   *database;
 	int			index;
 
-	if (find_entry(orders->database, orders->owner, orders->number) != NULL)
-		return NULL;
+	if (entry != NULL)
+		return entry->returned && entry->pid == 0 ? entry : NULL;
 	database = dgen_database_entry(orders->database, true);
 	index = database == NULL ? -1 : make_entry(orders->database, orders->owner, orders->number);
 	if (index < 0)
 		return NULL;
-	database->desired = Max(database->desired, orders->number);
-	return worker_entry_at(index);
+	if (database->desired == NO_ORDERS || database->desired == database->returned)
+		database->desired = database->returned = Max(database->desired, orders->number);
+	entry = worker_entry_at(index);
+	entry->returned = true;
+	return entry;
 }
 
 /* False: this process is not wanted. failures: how often it could not connect. */
@@ -345,10 +349,6 @@ dgen_report_for_duty(WorkerOrders *orders, int *failures)
 	return entry != NULL && dgen_still_wanted(orders);
 }
 
-/*
- * A worker of an earlier life of the shared memory has other orders, and finds its
- * entry there again should it die now: see the stamp.
- */
 void
 dgen_report_ready(void)
 {

@@ -50,7 +50,10 @@ clear_database(Database *database, Oid oid)
 {
 	database->oid = oid;
 	database->sessions = 0;
-	database->desired = 0;
+	database->desired = -1;
+	database->launched = 0;
+	database->returned = 0;
+	database->told = false;
 	database->leaving = false;
 	database->waiting = database->waiting_tail = NOBODY;
 	database->called = database->replies = database->watch = NOBODY;
@@ -246,7 +249,7 @@ dgen_database_entry(Oid oid, bool create)
 			if (usable == NULL || usable->oid != InvalidOid)
 				usable = database;
 		}
-		else if (usable == NULL && database->sessions == 0 && database->desired == 0)
+		else if (usable == NULL && database->sessions == 0 && database->desired <= 0)
 			usable = database;
 	}
 	if (!create || usable == NULL)

@@ -110,7 +110,10 @@ typedef struct Database
 {
 	Oid			oid;			/* under Shared.lock; InvalidOid: free */
 	int			sessions;		/* under Shared.lock; the entry can go when there are none */
-	volatile int desired;		/* in-database workers per owner of types with handlers */
+	volatile int desired;		/* in-database workers per owner of types with handlers; -1: no orders */
+	volatile int launched;		/* desired as dgen.worker_count told; 0: it did not */
+	volatile int returned;		/* desired as workers told that came back after a crash; 0: they did not */
+	volatile bool told;			/* the log says why none can be started */
 	volatile bool leaving;		/* workers go away for now: DROP DATABASE and the like */
 	pg_atomic_uint32 orders;	/* rises when the workers should look at types and extension again */
 
@@ -149,6 +152,7 @@ typedef struct WorkerEntry
 	int			pid;			/* 0: not running now */
 	int			procno;			/* while pid is not 0 */
 	bool		ready;			/* has connected */
+	bool		returned;		/* registered before the server crashed */
 	int			failures;		/* vain attempts to connect in a row */
 } WorkerEntry;
 

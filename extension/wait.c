@@ -519,6 +519,22 @@ flush_statistics(TimestampTz now, TimestampTz *flush_at)
 	return *flush_at;
 }
 
+/* Without types there is nothing to be called for. */
+static WaitResult
+wait_for_orders(TimestampTz deadline)
+{
+	for (;;)
+	{
+		if (dgen_slot->poked)
+			return WAIT_POKED;
+		if (InterruptPending || (IsBackgroundWorker && ConfigReloadPending))
+			return WAIT_INTERRUPTED;
+		if (deadline != 0 && GetCurrentTimestamp() >= deadline)
+			return WAIT_TIMED_OUT;
+		dgen_sleep(deadline);
+	}
+}
+
 WaitResult
 dgen_wait_for_work(TimestampTz deadline)
 {
@@ -528,6 +544,8 @@ dgen_wait_for_work(TimestampTz deadline)
 	dgen_session_busy(false);
 	if (!dgen_slot_take() || dgen_slot->state == SLOT_NONE)
 		return poll_for_work(deadline);
+	if (dgen_slot->buckets == 0)
+		return wait_for_orders(deadline);
 	if (!begin_wait())
 		return WAIT_READY;
 

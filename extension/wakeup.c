@@ -8,12 +8,14 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "miscadmin.h"
 #include "storage/ipc.h"
 #include "utils/memutils.h"
 #include "utils/resowner.h"
 
 #include "dgen_ext.h"
 #include "shared.h"
+#include "workers.h"
 
 #define MAX_MARKED_TYPES 16		/* more: every type */
 #define MAX_MARKED_REPLIES 32	/* more: every waiter for a reply looks */
@@ -38,6 +40,8 @@ typedef struct Marks
 	bool		replied_any;
 	TimestampTz due;			/* earliest; ALARM_NONE: none */
 	SubTransactionId alarm_subid; /* took the alarm */
+	bool		orders;			/* for in-database workers */
+	bool		start;			/* and new ones are to be started */
 } Marks;
 
 static Marks marks = {.due = ALARM_NONE};
@@ -104,6 +108,16 @@ dgen_wakeup_replied(int64 request_id)
 		marks.replied[marks.nreplied++] = request_id;
 	else
 		marks.replied_any = true;
+	marked = true;
+}
+
+void
+dgen_wakeup_orders(bool start)
+{
+	if (!dgen_shared_attach())
+		return;
+	marks.orders = true;
+	marks.start |= start;
 	marked = true;
 }
 
@@ -247,6 +261,10 @@ act_on_commit(void)
 
 	if (marks.due != ALARM_NONE)
 		dgen_alarm_merge(marks.due);
+	if (marks.orders)
+		dgen_order_workers(dgen_database);
+	if (marks.start)
+		(void) dgen_register_starter(MyDatabaseId, 0);
 }
 
 static void
@@ -256,6 +274,7 @@ forget_marks(void)
 	marks.sent_any = marks.replied_any = false;
 	marks.due = ALARM_NONE;
 	marks.alarm_subid = InvalidSubTransactionId;
+	marks.orders = marks.start = false;
 	nowned = 0;
 	owned_any = false;
 	marked = false;

@@ -131,9 +131,9 @@ BEGIN
 		EXECUTE format('REVOKE USAGE ON SCHEMA dgen FROM %s', name);
 	END IF;
 	IF reads THEN
-		EXECUTE format('GRANT SELECT ON dgen.actor_types, dgen.actors, dgen.messages, dgen.dead_letters TO %s', name);
+		EXECUTE format('GRANT SELECT ON dgen.actor_types, dgen.actors, dgen.messages, dgen.dead_letters, dgen.workers TO %s', name);
 	ELSE
-		EXECUTE format('REVOKE SELECT ON dgen.actor_types, dgen.actors, dgen.messages, dgen.dead_letters FROM %s', name);
+		EXECUTE format('REVOKE SELECT ON dgen.actor_types, dgen.actors, dgen.messages, dgen.dead_letters, dgen.workers FROM %s', name);
 	END IF;
 END
 $$;

@@ -94,10 +94,11 @@ DECLARE
 	new dgen.actor_type;
 	old dgen.actor_type;
 BEGIN
-	PERFORM dgen._check_not_null('name', new_name IS NULL);
-	IF octet_length(new_name) NOT BETWEEN 1 AND 128 THEN
-		RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
-			MESSAGE = format('the name of an actor type cannot have %s bytes', octet_length(new_name)),
+	IF COALESCE(octet_length(new_name), 0) NOT BETWEEN 1 AND 128 THEN
+		RAISE EXCEPTION USING
+			ERRCODE = CASE WHEN new_name IS NULL THEN 'null_value_not_allowed' ELSE 'invalid_parameter_value' END,
+			MESSAGE = CASE WHEN new_name IS NULL THEN 'the name of the actor type is NULL'
+				ELSE format('the name of an actor type cannot have %s bytes', octet_length(new_name)) END,
 			HINT = 'Give a name of 1 to 128 bytes.';
 	END IF;
 	LOCK TABLE dgen.actor_type, dgen.privilege IN SHARE ROW EXCLUSIVE MODE;

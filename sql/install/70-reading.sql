@@ -60,12 +60,15 @@ COMMENT ON COLUMN dgen.actors.status IS 'idle, waiting (it has messages), backin
 COMMENT ON COLUMN dgen.actors.version IS 'rises with every change';
 COMMENT ON COLUMN dgen.actors.mailbox IS 'dgen.mailbox_of(actor_key); together with actor_type it finds rows by index';
 
+-- The views call it with the rights of their reader.
 CREATE FUNCTION dgen._kind(kind "char") RETURNS text
 	LANGUAGE sql IMMUTABLE
 	RETURN CASE kind WHEN 'c' THEN 'cast' WHEN 'q' THEN 'call' WHEN 'r' THEN 'reply' WHEN 't' THEN 'timer' END;
 COMMENT ON FUNCTION dgen._kind("char") IS 'the kind of a message as handlers see it';
 
-CREATE VIEW dgen.messages WITH (security_barrier) AS
+-- Each half of dgen.messages is a barrier of its own: PostgreSQL flattens a UNION
+-- ALL even in a view that is one, and then lets the reader's conditions see all rows.
+CREATE VIEW dgen._ready_messages WITH (security_barrier) AS
 	SELECT
 		COALESCE(m.message_id, m.seq) AS message_id,
 		t.name AS actor_type,
@@ -96,21 +99,23 @@ CREATE VIEW dgen.messages WITH (security_barrier) AS
 	JOIN dgen.actor_type t ON t.id = m.type_id
 	LEFT JOIN dgen.failed_attempt f ON f.type_id = m.type_id AND f.mailbox = m.mailbox
 		AND f.message_id = COALESCE(m.message_id, m.seq)
-	WHERE dgen._can_read(t.id)
-	UNION ALL
+	WHERE dgen._can_read(t.id);
+COMMENT ON VIEW dgen._ready_messages IS 'the first half of dgen.messages';
+
+CREATE VIEW dgen._delayed_messages WITH (security_barrier) AS
 	SELECT
-		COALESCE(d.message_id, d.seq),
-		t.name,
+		COALESCE(d.message_id, d.seq) AS message_id,
+		t.name AS actor_type,
 		d.actor_key,
-		dgen._kind(d.kind),
-		'delayed',
+		dgen._kind(d.kind) AS kind,
+		'delayed'::text AS status,
 		d.message,
-		d.priority::integer,
-		0,
+		d.priority::integer AS priority,
+		0 AS attempts,
 		d.sent_at,
 		d.not_before,
-		NULL,
-		NULL,
+		NULL::text AS last_error,
+		NULL::text AS last_sqlstate,
 		d.headers,
 		d.correlation,
 		d.in_reply_to,
@@ -121,6 +126,12 @@ CREATE VIEW dgen.messages WITH (security_barrier) AS
 	FROM dgen.delayed_message d
 	JOIN dgen.actor_type t ON t.id = d.type_id
 	WHERE dgen._can_read(t.id);
+COMMENT ON VIEW dgen._delayed_messages IS 'the second half of dgen.messages';
+
+CREATE VIEW dgen.messages WITH (security_barrier) AS
+	SELECT * FROM dgen._ready_messages
+	UNION ALL
+	SELECT * FROM dgen._delayed_messages;
 COMMENT ON VIEW dgen.messages IS 'the messages that wait or are handled right now, of the types that the reader may read';
 COMMENT ON COLUMN dgen.messages.kind IS 'cast, call, reply or timer';
 COMMENT ON COLUMN dgen.messages.status IS 'waiting, delayed (until not_before), backing off (after a failed attempt, until not_before) or paused';
@@ -182,5 +193,3 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION dgen.mailbox(text, text) IS 'the rows of dgen.messages of one actor, in the order in which they will be handled, delayed ones last; by index, also in LATERAL';
 
-REVOKE ALL ON FUNCTION dgen._kind("char") FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION dgen._kind("char") TO PUBLIC; -- the views call it with the rights of their reader

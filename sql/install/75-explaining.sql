@@ -69,9 +69,12 @@ CREATE FUNCTION dgen._explain_backoff(type integer, box bigint, key text) RETURN
 	LANGUAGE sql STABLE
 	SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT format('waits until %s, after %s of message %s, because of %s',
-		date_trunc('seconds', f.retry_at), dgen._count(GREATEST(f.attempts, 1), 'failed attempt'), f.message_id,
-		COALESCE(format('error %s: %s', f.sqlstate, f.error), 'dgen.retry'))
+	SELECT format('waits until %s, because ', date_trunc('seconds', f.retry_at))
+		|| CASE
+			WHEN f.error IS NULL THEN format('its handler returned dgen.retry for message %s', f.message_id)
+			ELSE format('%s of message %s failed, the last with error %s: %s', dgen._count(f.attempts, 'attempt'),
+				f.message_id, f.sqlstate, f.error)
+		END
 	FROM dgen.failed_attempt f
 	WHERE f.type_id = type AND f.mailbox = box AND f.actor_key = key AND f.retry_at > clock_timestamp()
 	ORDER BY f.retry_at DESC
@@ -142,7 +145,7 @@ BEGIN
 	FROM (
 		SELECT FROM dgen.message m
 		WHERE m.type_id = type AND m.mailbox = box AND m.actor_key = key
-		LIMIT 10000) AS some;
+		LIMIT 10000) AS counted;
 	IF waiting = 0 THEN
 		reason := dgen._explain_idle(type, box, key);
 	ELSE

@@ -1,0 +1,258 @@
+/*
+ * Starting in-database workers by themselves: the launcher, which runs when the
+ * library is preloaded and dgen.databases names some, and the starter, a process that
+ * connects to one database, registers the workers that are missing there, and ends.
+ */
+#include "postgres.h"
+
+#include <signal.h>
+
+#include "access/xact.h"
+#include "commands/dbcommands.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "postmaster/bgworker.h"
+#include "postmaster/interrupt.h"
+#include "storage/ipc.h"
+#include "storage/latch.h"
+#include "tcop/tcopprot.h"
+#include "utils/guc.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+#include "utils/varlena.h"
+
+#include "dgen_ext.h"
+#include "extension.h"
+#include "session.h"
+#include "workers.h"
+
+#define LAUNCH_INTERVAL INT64CONST(10000000) /* us between looks whether a database has come into being */
+
+/* ---- the starter ---- */
+
+/* With Shared.lock: a count from the settings does not overrule one from dgen.start_workers. */
+static void
+take_count(int count)
+{
+	Database   *database = dgen_database;
+
+	LWLockAcquire(&dgen_shared->lock, LW_EXCLUSIVE);
+	if (database->desired == NO_ORDERS || database->desired == database->launched ||
+		database->desired == database->returned)
+		database->desired = count;
+	database->launched = count;
+	database->returned = 0;
+	LWLockRelease(&dgen_shared->lock);
+}
+
+static void
+start_missing(int count)
+{
+	bool		fits;
+
+	SetCurrentStatementStartTimestamp();
+	StartTransactionCommand();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	fits = dgen_is_installed() && dgen_fits_installed();
+	if (fits)
+	{
+		int			missing;
+
+		if (count > 0)
+			take_count(count);
+		missing = dgen_register_workers(dgen_handler_owners());
+		if (missing > 0)
+			ereport(WARNING,
+					(errcode(ERRCODE_INSUFFICIENT_RESOURCES),
+					 errmsg("%d workers could not be started in database \"%s\"", missing, get_database_name(MyDatabaseId)),
+					 errhint("Raise max_worker_processes (%d now) and restart the server.", max_worker_processes)));
+	}
+	else if (count > 0 && !dgen_database->told)
+	{
+		dgen_database->told = true;
+		ereport(LOG,
+				(errmsg("no workers in database \"%s\" yet: extension dgen is not installed there in version %s",
+						get_database_name(MyDatabaseId), DGEN_VERSION)));
+	}
+	PopActiveSnapshot();
+	CommitTransactionCommand();
+	if (count > 0 && fits)
+		dgen_end_surplus(dgen_database, 5000);
+}
+
+void
+dgen_starter_main(Datum argument)
+{
+	StarterOrders orders;
+
+	memcpy(&orders, MyBgworkerEntry->bgw_extra, sizeof(orders));
+	pqsignal(SIGTERM, die);
+	BackgroundWorkerUnblockSignals();
+
+	/* No role is named: it has to see the types of all owners. */
+	BackgroundWorkerInitializeConnectionByOid(orders.database, InvalidOid, 0);
+	pgstat_report_activity(STATE_RUNNING, "dgen: starting workers");
+	if (dgen_shared_attach())
+		start_missing(orders.count);
+	proc_exit(0);
+}
+
+/* ---- the launcher ---- */
+
+typedef struct Launcher
+{
+	MemoryContext context;		/* of one round */
+	List	   *unknown;		/* names of databases that the log says are not there; in TopMemoryContext */
+} Launcher;
+
+static void
+tell_once(Launcher *launcher, const char *name)
+{
+	MemoryContext old;
+	ListCell   *cell;
+
+	foreach(cell, launcher->unknown)
+		if (strcmp(lfirst(cell), name) == 0)
+			return;
+	ereport(LOG,
+			(errmsg("database \"%s\" of dgen.databases does not exist", name),
+			 errhint("Its workers are started once it does.")));
+	old = MemoryContextSwitchTo(TopMemoryContext);
+	launcher->unknown = lappend(launcher->unknown, pstrdup(name));
+	MemoryContextSwitchTo(old);
+}
+
+/* Has this database the workers that the settings ask for, or other orders? */
+static bool
+needs_starter(Oid oid)
+{
+	Database   *database;
+	bool		needs;
+
+	LWLockAcquire(&dgen_shared->lock, LW_EXCLUSIVE);
+	database = dgen_database_entry(oid, true);
+	needs = database != NULL && !database->leaving && database->launched != dgen_worker_count;
+	LWLockRelease(&dgen_shared->lock);
+	return needs;
+}
+
+static List *
+listed_databases(Launcher *launcher)
+{
+	List	   *names;
+	List	   *oids = NIL;
+	ListCell   *cell;
+
+	if (!SplitGUCList(pstrdup(dgen_databases), ',', &names))
+		ereport(LOG,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("invalid list syntax in dgen.databases: \"%s\"", dgen_databases)));
+	else
+		foreach(cell, names)
+		{
+			Oid			oid = get_database_oid(lfirst(cell), true);
+
+			if (OidIsValid(oid))
+				oids = list_append_unique_oid(oids, oid);
+			else
+				tell_once(launcher, lfirst(cell));
+		}
+	return oids;
+}
+
+/* What the settings started and no longer name goes away. */
+static void
+end_unlisted(List *listed)
+{
+	for (int i = 0; i < MAX_DATABASES; i++)
+	{
+		Database   *database = &dgen_shared->databases[i];
+		bool		ends = false;
+
+		LWLockAcquire(&dgen_shared->lock, LW_EXCLUSIVE);
+		if (OidIsValid(database->oid) && database->launched > 0 &&
+			(dgen_worker_count == 0 || !list_member_oid(listed, database->oid)))
+		{
+			ends = database->desired == database->launched;
+			if (ends)
+				database->desired = NO_ORDERS;
+			database->launched = 0;
+		}
+		LWLockRelease(&dgen_shared->lock);
+		if (ends)
+			dgen_order_workers(database);
+	}
+}
+
+static void
+launch(Launcher *launcher)
+{
+	List	   *oids;
+	ListCell   *cell;
+
+	StartTransactionCommand();
+	MemoryContextSwitchTo(launcher->context);
+	oids = listed_databases(launcher);
+	CommitTransactionCommand();
+	MemoryContextSwitchTo(launcher->context);
+
+	foreach(cell, oids)
+		if (dgen_worker_count > 0 && needs_starter(lfirst_oid(cell)) &&
+			!dgen_register_starter(lfirst_oid(cell), dgen_worker_count))
+			ereport(LOG,
+					(errcode(ERRCODE_INSUFFICIENT_RESOURCES),
+					 errmsg("no background worker is free to start workers of dgen"),
+					 errhint("Raise max_worker_processes (%d now) and restart the server.", max_worker_processes)));
+	end_unlisted(oids);
+	MemoryContextReset(launcher->context);
+}
+
+void
+dgen_launcher_main(Datum argument)
+{
+	Launcher	launcher = {0};
+
+	pqsignal(SIGHUP, SignalHandlerForConfigReload);
+	pqsignal(SIGTERM, die);
+	BackgroundWorkerUnblockSignals();
+	BackgroundWorkerInitializeConnection(NULL, NULL, 0);
+	if (!dgen_shared_map())
+		proc_exit(0);
+	launcher.context = AllocSetContextCreate(TopMemoryContext, "dgen launcher", ALLOCSET_DEFAULT_SIZES);
+
+	for (;;)
+	{
+		TimestampTz until = GetCurrentTimestamp() + LAUNCH_INTERVAL;
+
+		launch(&launcher);
+		while (GetCurrentTimestamp() < until && !ConfigReloadPending)
+		{
+			dgen_sleep(until);
+			CHECK_FOR_INTERRUPTS();
+		}
+		if (ConfigReloadPending)
+		{
+			ConfigReloadPending = false;
+			ProcessConfigFile(PGC_SIGHUP);
+		}
+	}
+}
+
+/* ---- _PG_init ---- */
+
+void
+dgen_launcher_init(void)
+{
+	BackgroundWorker worker = {.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION,
+		.bgw_start_time = BgWorkerStart_RecoveryFinished, .bgw_restart_time = 10};
+
+	dgen_session_init();
+	dgen_start_workers_init();
+	if (!process_shared_preload_libraries_in_progress || dgen_databases[0] == '\0' || dgen_worker_count == 0)
+		return;
+	strlcpy(worker.bgw_name, "dgen launcher", BGW_MAXLEN);
+	strlcpy(worker.bgw_type, "dgen launcher", BGW_MAXLEN);
+	strlcpy(worker.bgw_library_name, "dgen", BGW_MAXLEN);
+	strlcpy(worker.bgw_function_name, "dgen_launcher_main", BGW_MAXLEN);
+	RegisterBackgroundWorker(&worker);
+}

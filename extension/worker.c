@@ -1,0 +1,371 @@
+/*
+ * An in-database worker: a background worker that handles the messages of all actor
+ * types of one owner, connected as that owner.
+ */
+#include "postgres.h"
+
+#include <signal.h>
+#include <sys/stat.h>
+
+#include "access/xact.h"
+#include "common/relpath.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "postmaster/bgworker.h"
+#include "postmaster/interrupt.h"
+#include "storage/fd.h"
+#include "storage/ipc.h"
+#include "storage/lmgr.h"
+#include "tcop/tcopprot.h"
+#include "utils/guc.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+#include "utils/timeout.h"
+
+#include "dgen_ext.h"
+#include "extension.h"
+#include "session.h"
+#include "table.h"
+#include "workers.h"
+
+#define MAX_FAILURES 8			/* attempts to connect; the waits between them sum up to two minutes */
+#define BACKOFF_MIN 100			/* ms after an error outside of turns */
+#define BACKOFF_MAX 10000
+
+typedef struct Worker
+{
+	WorkerOrders orders;
+	int64		id;
+	char		name[NAMEDATALEN];
+	uint32		orders_seen;	/* Database.orders when they were last read */
+	TimestampTz read_at;		/* then; 0: never */
+	TimestampTz idle_since;		/* without types; 0: it has some */
+	int			backoff;		/* ms; 0: the last batch went well */
+	bool		told_not_adopted;
+	MemoryContext context;
+} Worker;
+
+/* ---- before it connects ---- */
+
+static bool
+directory_exists(const char *parent, Oid database)
+{
+	char		path[MAXPGPATH];
+	struct stat status;
+
+	snprintf(path, sizeof(path), "%s/%u", parent, database);
+	return stat(path, &status) == 0;
+}
+
+/*
+ * Connecting to a database that was dropped is FATAL, and after that the postmaster
+ * would start this process again, for ever. There is no catalog to look into yet, but
+ * a database has a directory in one of the tablespaces.
+ */
+static bool
+database_exists(Oid database)
+{
+	bool		exists = directory_exists("base", database);
+	DIR		   *dir = AllocateDir("pg_tblspc");
+	struct dirent *entry;
+
+	while (!exists && (entry = ReadDirExtended(dir, "pg_tblspc", LOG)) != NULL)
+	{
+		char		path[MAXPGPATH];
+
+		snprintf(path, sizeof(path), "pg_tblspc/%s/%s", entry->d_name, TABLESPACE_VERSION_DIRECTORY);
+		exists = entry->d_name[0] != '.' && directory_exists(path, database);
+	}
+	if (dir != NULL)
+		FreeDir(dir);
+	return exists;
+}
+
+/* Attempts to connect that failed are repeated less and less often, and then no more. */
+static void
+wait_after_failures(const WorkerOrders *orders, int failures)
+{
+	TimestampTz until = GetCurrentTimestamp() + (INT64CONST(1000000) << failures);
+
+	if (failures == 0)
+		return;
+	if (failures >= MAX_FAILURES)
+	{
+		ereport(LOG,
+				(errmsg("%s gives up: it could not connect %d times", MyBgworkerEntry->bgw_name, failures),
+				 errhint("When the reason given in the log is gone, run SELECT dgen.start_workers(...) again.")));
+		dgen_go_off_duty();
+	}
+	while (GetCurrentTimestamp() < until)
+	{
+		dgen_sleep(until);
+		CHECK_FOR_INTERRUPTS();
+		if (!dgen_still_wanted(orders))
+			dgen_go_off_duty();
+	}
+}
+
+static void
+connect_as_owner(const WorkerOrders *orders)
+{
+	uint32		flags = 0;
+
+#ifdef BGWORKER_BYPASS_ROLELOGINCHECK
+	flags |= BGWORKER_BYPASS_ROLELOGINCHECK;
+#endif
+	BackgroundWorkerInitializeConnectionByOid(orders->database, orders->owner, flags);
+}
+
+/* Settings of the role or the database must not break or end batches. */
+static void
+pin_settings(const char *name)
+{
+	static const char *const settings[][2] = {
+		{"default_transaction_isolation", "read committed"},
+		{"default_transaction_read_only", "off"},
+		{"default_transaction_deferrable", "off"},
+		{"statement_timeout", "0"},
+		{"lock_timeout", "0"},
+		{"idle_in_transaction_session_timeout", "0"},
+		{"transaction_timeout", "0"},
+	};
+
+	for (int i = 0; i < lengthof(settings); i++)
+		if (GetConfigOption(settings[i][0], true, false) != NULL)
+			SetConfigOption(settings[i][0], settings[i][1], PGC_USERSET, PGC_S_OVERRIDE);
+	SetConfigOption("application_name", name, PGC_USERSET, PGC_S_OVERRIDE);
+}
+
+/* ---- orders ---- */
+
+/* The types of its owner that have a handler. */
+static List *
+own_types(Oid owner)
+{
+	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	List	   *ids = NIL;
+	DgenScan	scan;
+	ScanKeyData key;
+
+	dgen_key_int4(&key, 1, BTGreaterStrategyNumber, 0);
+	dgen_scan_begin(&scan, TABLE_ACTOR_TYPE, INDEX_PRIMARY, snapshot, 1);
+	dgen_scan_seek(&scan, &key, 1);
+	while (dgen_scan_next(&scan))
+	{
+		dgen_scan_row(&scan);
+		if (!scan.nulls[ACTOR_TYPE_HANDLER] && DatumGetObjectId(scan.values[ACTOR_TYPE_OWNER]) == owner)
+			ids = lappend_int(ids, DatumGetInt32(scan.values[ACTOR_TYPE_ID]));
+	}
+	dgen_scan_end(&scan);
+	UnregisterSnapshot(snapshot);
+	return ids;
+}
+
+static void
+serve(Worker *worker, List *types)
+{
+	int32	   *ids = palloc(sizeof(int32) * Max(list_length(types), 1));
+	ListCell   *cell;
+
+	foreach(cell, types)
+		ids[foreach_current_index(cell)] = lfirst_int(cell);
+	if (worker->id == 0)
+		worker->id = dgen_nextval(SEQUENCE_WORKER);
+	dgen_session_serve(worker->id, worker->name, list_length(types), ids);
+
+	if (types != NIL)
+		worker->idle_since = 0;
+	else if (worker->idle_since == 0)
+		worker->idle_since = worker->read_at;
+}
+
+static bool
+same_types(List *types)
+{
+	WorkerSession *session;
+	ListCell   *cell;
+
+	if (!dgen_is_attached())
+		return false;
+	session = dgen_worker_session();
+	if (session->ntypes != list_length(types))
+		return false;
+	foreach(cell, types)
+		if (session->types[foreach_current_index(cell)].type_id != lfirst_int(cell))
+			return false;
+	return true;
+}
+
+/* Is there anything to do here for this worker? Learns its types. */
+static bool
+learn_types(Worker *worker)
+{
+	bool		fits;
+
+	SetCurrentStatementStartTimestamp();
+	StartTransactionCommand();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	fits = dgen_is_installed() && dgen_fits_installed();
+	if (fits)
+	{
+		List	   *types;
+
+		LockRelationOid(dgen_table_oid(TABLE_ACTOR_TYPE), AccessShareLock);
+		types = own_types(worker->orders.owner);
+		if (!same_types(types) || types == NIL)
+			serve(worker, types);
+	}
+	PopActiveSnapshot();
+	CommitTransactionCommand();
+	return fits;
+}
+
+/*
+ * Read when somebody says so, and at the safety-net interval: nobody does when the
+ * extension is dropped by a session that has not loaded this library.
+ */
+static void
+read_orders(Worker *worker)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	TimestampTz patience = dgen_safety_net_interval * INT64CONST(1000000);
+	uint32		orders = pg_atomic_read_u32(&dgen_database->orders);
+
+	if (!dgen_still_wanted(&worker->orders))
+		dgen_go_off_duty();
+	if (worker->read_at != 0 && orders == worker->orders_seen && now - worker->read_at < patience)
+		return;
+
+	worker->orders_seen = orders;
+	worker->read_at = now;
+	if (!learn_types(worker))
+	{
+		ereport(LOG,
+				(errmsg("%s ends: extension dgen is not installed in this database, or not in version %s",
+						worker->name, DGEN_VERSION)));
+		/* The others may be asleep for long. */
+		dgen_order_workers(dgen_database);
+		dgen_go_off_duty();
+	}
+	if (worker->idle_since != 0 && now - worker->idle_since >= patience)
+		dgen_go_off_duty();
+}
+
+/* ---- the loop ---- */
+
+static void
+recover(Worker *worker)
+{
+	ErrorData  *error;
+
+	HOLD_INTERRUPTS();
+	disable_all_timeouts(false);
+	QueryCancelPending = false;
+
+	MemoryContextSwitchTo(worker->context);
+	error = CopyErrorData();
+	if (error->sqlerrcode != DGEN_ERR_NOT_ADOPTED || !worker->told_not_adopted)
+		EmitErrorReport();
+	worker->told_not_adopted = error->sqlerrcode == DGEN_ERR_NOT_ADOPTED;
+	worker->backoff = Min(Max(worker->backoff * 2, BACKOFF_MIN), BACKOFF_MAX);
+	if (worker->told_not_adopted)
+		worker->backoff = BACKOFF_MAX;
+	FreeErrorData(error);
+
+	AbortOutOfAnyTransaction();
+	LWLockReleaseAll();
+	FlushErrorState();
+	MemoryContextSwitchTo(worker->context);
+	RESUME_INTERRUPTS();
+}
+
+/* One batch; returns whether there was work. An error outside of turns ends here. */
+static bool
+try_batch(Worker *worker)
+{
+	volatile bool worked = false;
+
+	SetCurrentStatementStartTimestamp();
+	pgstat_report_activity(STATE_RUNNING, "dgen: handling messages");
+	PG_TRY();
+	{
+		read_orders(worker);
+		if (dgen_worker_session()->ntypes > 0)
+			worked = dgen_run_batch(dgen_worker_session()) > 0;
+		worker->backoff = 0;
+	}
+	PG_CATCH();
+	{
+		recover(worker);
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(worker->context);
+	MemoryContextReset(worker->context);
+	return worked;
+}
+
+static void
+rest(Worker *worker)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	TimestampTz deadline;
+
+	pgstat_report_activity(STATE_IDLE, NULL);
+	if (worker->backoff > 0)
+	{
+		deadline = now + worker->backoff * INT64CONST(1000);
+		while (GetCurrentTimestamp() < deadline && !InterruptPending && !ConfigReloadPending && !dgen_slot->poked)
+			dgen_sleep(deadline);
+		return;
+	}
+	/* Without types nothing wakes it but an order, so it has to look itself whether to go. */
+	deadline = worker->idle_since == 0 ? 0 : now + dgen_safety_net_interval * INT64CONST(1000000);
+	(void) dgen_wait_for_work(deadline);
+}
+
+static void
+work(Worker *worker)
+{
+	for (;;)
+	{
+		ResetLatch(MyLatch);
+		CHECK_FOR_INTERRUPTS();
+		if (ConfigReloadPending)
+		{
+			ConfigReloadPending = false;
+			ProcessConfigFile(PGC_SIGHUP);
+		}
+		if (dgen_slot != NULL)
+			dgen_slot->poked = false;
+		if (!try_batch(worker))
+			rest(worker);
+	}
+}
+
+void
+dgen_worker_main(Datum argument)
+{
+	Worker		worker = {0};
+	int			failures;
+
+	memcpy(&worker.orders, MyBgworkerEntry->bgw_extra, sizeof(worker.orders));
+	pqsignal(SIGHUP, SignalHandlerForConfigReload);
+	pqsignal(SIGTERM, die);		/* so that a running handler is interrupted */
+	BackgroundWorkerUnblockSignals();
+
+	if (!dgen_shared_map())
+		proc_exit(0);
+	if (!dgen_report_for_duty(&worker.orders, &failures) || !database_exists(worker.orders.database))
+		dgen_go_off_duty();
+	wait_after_failures(&worker.orders, failures);
+	connect_as_owner(&worker.orders);
+
+	strlcpy(worker.name, MyBgworkerEntry->bgw_name, NAMEDATALEN);
+	pin_settings(worker.name);
+	if (!dgen_slot_take())
+		dgen_go_off_duty();
+	dgen_report_ready();
+	worker.context = AllocSetContextCreate(TopMemoryContext, "dgen worker loop", ALLOCSET_DEFAULT_SIZES);
+	MemoryContextSwitchTo(worker.context);
+	work(&worker);
+}

@@ -1,0 +1,66 @@
+-- Workers: attaching a session, waiting for work, and workers inside the database.
+
+CREATE FUNCTION dgen.attach(name text, actor_types text[], library_version text DEFAULT NULL,
+		OUT worker_id bigint, OUT extension_version text, OUT type_ids integer[])
+	RETURNS record LANGUAGE C VOLATILE
+	AS 'MODULE_PATHNAME', 'dgen_attach';
+COMMENT ON FUNCTION dgen.attach(text, text[], text) IS
+	'makes this session a worker for the actor types; again: replaces what it was';
+
+CREATE FUNCTION dgen.detach() RETURNS void LANGUAGE C VOLATILE
+	AS 'MODULE_PATHNAME', 'dgen_detach';
+COMMENT ON FUNCTION dgen.detach() IS 'this session is no longer a worker';
+
+-- A procedure, so that a waiting worker is in no transaction and holds no snapshot.
+CREATE PROCEDURE dgen.wait(timeout interval DEFAULT '1 min', INOUT ready boolean DEFAULT NULL) LANGUAGE C
+	AS 'MODULE_PATHNAME', 'dgen_wait';
+COMMENT ON PROCEDURE dgen.wait(interval, boolean) IS
+	'waits until there may be something to claim (ready) or the timeout has passed; NULL: no timeout';
+
+-- The rows are restricted to workers for types that the caller may read.
+CREATE FUNCTION dgen._workers(OUT id bigint, OUT name text, OUT types text[], OUT in_database boolean,
+		OUT client_addr text, OUT pid integer, OUT busy boolean, OUT since timestamptz, OUT turns bigint)
+	RETURNS SETOF record LANGUAGE C VOLATILE
+	AS 'MODULE_PATHNAME', 'dgen_workers';
+COMMENT ON FUNCTION dgen._workers() IS 'rows of dgen.workers, from shared memory';
+
+CREATE VIEW dgen.workers AS
+SELECT live.id,
+	live.name,
+	live.types,
+	CASE WHEN live.in_database THEN 'in-database' ELSE 'external' END AS kind,
+	live.client_addr::inet AS client_addr,
+	live.pid,
+	live.busy,
+	live.since,
+	live.turns,
+	attached.attached_at,
+	attached.library_version
+FROM dgen._workers() AS live
+	LEFT JOIN dgen.worker AS attached USING (id);
+COMMENT ON VIEW dgen.workers IS 'live workers, for actor types that the caller may read';
+COMMENT ON COLUMN dgen.workers.types IS 'actor types that it handles and the caller may read';
+COMMENT ON COLUMN dgen.workers.kind IS 'in-database or external';
+COMMENT ON COLUMN dgen.workers.client_addr IS 'NULL: in-database, or connected by a socket of the same host';
+COMMENT ON COLUMN dgen.workers.busy IS 'runs a batch now';
+COMMENT ON COLUMN dgen.workers.since IS 'when it became busy, or stopped being busy';
+COMMENT ON COLUMN dgen.workers.turns IS 'turns that it has run';
+
+-- In-database workers. Each runs as the owner of the actor types that it handles, so
+-- the count is per owner of types with a handler.
+CREATE FUNCTION dgen.start_workers(count integer DEFAULT 1) RETURNS integer LANGUAGE C VOLATILE
+	AS 'MODULE_PATHNAME', 'dgen_start_workers';
+COMMENT ON FUNCTION dgen.start_workers(integer) IS
+	'makes it count in-database workers per owner of actor types, now; returns the number that run';
+
+CREATE FUNCTION dgen.stop_workers() RETURNS integer LANGUAGE C VOLATILE
+	AS 'MODULE_PATHNAME', 'dgen_stop_workers';
+COMMENT ON FUNCTION dgen.stop_workers() IS
+	'stops the in-database workers of this database and waits until they are gone; returns how many ran';
+
+CREATE FUNCTION dgen._types_changed() RETURNS void LANGUAGE C VOLATILE
+	AS 'MODULE_PATHNAME', 'dgen_types_changed';
+COMMENT ON FUNCTION dgen._types_changed() IS
+	'after this transaction in-database workers look at the actor types again, and are started for new owners';
+
+REVOKE ALL ON FUNCTION dgen.start_workers(integer), dgen.stop_workers(), dgen._types_changed() FROM PUBLIC;
