@@ -80,10 +80,10 @@ test: setup
 
 # `make demo DATA=FILE` shows it with other data.
 demo: setup
-	@scripts/with-cluster --preload examples/commits/demo $(if $(filter command,$(origin DATA)),$(DATA))
+	@scripts/demo
 
 bench: setup
-	@scripts/with-cluster --preload bench/run
+	@scripts/with-cluster --preload --conf max_worker_processes=16 bench/run
 
 test-versions:
 	@scripts/test-versions

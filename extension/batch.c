@@ -31,6 +31,9 @@
  */
 #define EMPTY_BATCHES 100
 
+/* Memory that a batch may take, as a multiple of dgen.batch_bytes, which limits what it reads. */
+#define BATCH_MEMORY 4
+
 /* Weight of a new measurement in the moving average of turn times. */
 #define TURN_WEIGHT 0.2
 
@@ -54,10 +57,15 @@ elapsed_us(instr_time start)
 	return INSTR_TIME_GET_MICROSEC(now);
 }
 
+/*
+ * Has the batch run long enough, or have its turns made states and replies that
+ * fill the memory? It commits what it has.
+ */
 static bool
-out_of_time(const Run *run)
+is_enough(const Run *run)
 {
-	return elapsed_us(run->start) >= dgen_batch_duration * 1000.0;
+	return elapsed_us(run->start) >= dgen_batch_duration * 1000.0 ||
+		MemoryContextMemAllocated(run->context, true) >= BATCH_MEMORY * run->limits.bytes;
 }
 
 static void
@@ -97,7 +105,7 @@ run_actor(Run *run, Batch *batch, BatchActor *actor)
 		if (outcome.kind == OUTCOME_FAIL || outcome.kind == OUTCOME_RETRY)
 			return false;
 		dgen_apply_outcome(batch, actor, &outcome);
-		if (out_of_time(run))
+		if (is_enough(run))
 			break;
 	}
 	return true;
@@ -108,7 +116,7 @@ run_all(Run *run)
 {
 	Batch	   *batch = dgen_read_batch(&run->owned, 0, run->owned.count, &run->limits);
 
-	for (int i = 0; i < batch->nactors && (i == 0 || !out_of_time(run)); i++)
+	for (int i = 0; i < batch->nactors && (i == 0 || !is_enough(run)); i++)
 	{
 		if (!run_actor(run, batch, &batch->actors[i]))
 			return false;
@@ -240,7 +248,7 @@ run_singly(Run *run)
 		{
 			CHECK_FOR_INTERRUPTS();
 			left--;
-		} while (attempt_one(run, i) && left > 0 && !out_of_time(run));
+		} while (attempt_one(run, i) && left > 0 && !is_enough(run));
 	}
 }
 
@@ -309,6 +317,21 @@ move_due(void)
 	} while (more);
 }
 
+static void
+maintain(void)
+{
+	bool		more;
+
+	do
+	{
+		StartTransactionCommand();
+		XactIsoLevel = XACT_READ_COMMITTED;
+		more = dgen_maintain();
+		CommitTransactionCommand();
+		CHECK_FOR_INTERRUPTS();
+	} while (more);
+}
+
 /* Is it worth while to claim again at once? */
 static bool
 more_to_do(const Run *run)
@@ -329,6 +352,7 @@ bool
 dgen_run_batch(WorkerSession *session)
 {
 	Run			run = {.session = session};
+	bool		more;
 
 	if (dgen_alarm_due(GetCurrentTimestamp()))
 		move_due();
@@ -355,5 +379,8 @@ dgen_run_batch(WorkerSession *session)
 	PopActiveSnapshot();
 	CommitTransactionCommand();
 
-	return more_to_do(&run);
+	more = more_to_do(&run);
+	if (dgen_maintenance_due(!more))
+		maintain();
+	return more;
 }

@@ -261,6 +261,13 @@ typedef struct Charge
 extern void dgen_charge(const Charge *charge); /* async-signal-safe */
 extern int	dgen_take_charges(Charge *charges, int max);
 
+/* ---- maintain.c: what time makes superfluous --------------------------- */
+
+/* Is it this session's turn? Asks once per interval and database. */
+extern bool dgen_maintenance_due(bool idle);
+/* Removes a bounded number of rows; in a transaction. True if there may be more. */
+extern bool dgen_maintain(void);
+
 /* ---- session.c: attach, detach, wait, dgen.workers --------------------- */
 
 typedef struct WorkerType

@@ -198,6 +198,8 @@ dgen_claim(PG_FUNCTION_ARGS)
 		current_batch = batch;
 		current_lxid = DGEN_MY_LXID;
 	}
+	else if (dgen_maintenance_due(true))
+		(void) dgen_maintain();
 	put_batch((ReturnSetInfo *) fcinfo->resultinfo, batch);
 	INSTR_TIME_SET_CURRENT(claimed_at);
 	return (Datum) 0;

@@ -62,6 +62,7 @@ clear_database(Database *database, Oid oid)
 	pg_atomic_write_u64(&database->waiting_mask, 0);
 	pg_atomic_write_u64(&database->next_due, (uint64) ALARM_UNKNOWN);
 	pg_atomic_write_u64(&database->last_look, 0);
+	pg_atomic_write_u64(&database->last_maintenance, 0);
 	for (int i = 0; i < lengthof(database->missed); i++)
 		pg_atomic_write_u32(&database->missed[i], 0);
 	for (int i = 0; i < REPLY_BUCKETS; i++)
@@ -80,6 +81,7 @@ init_database(Database *database, int tranche)
 	pg_atomic_init_u64(&database->waiting_mask, 0);
 	pg_atomic_init_u64(&database->next_due, 0);
 	pg_atomic_init_u64(&database->last_look, 0);
+	pg_atomic_init_u64(&database->last_maintenance, 0);
 	for (int i = 0; i < BUCKETS; i++)
 		pg_atomic_init_u64(&database->generation[i], 1);
 	for (int i = 0; i < lengthof(database->missed); i++)

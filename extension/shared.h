@@ -132,6 +132,7 @@ typedef struct Database
 
 	pg_atomic_uint64 next_due;	/* TimestampTz */
 	pg_atomic_uint64 last_look; /* TimestampTz of the last safety-net look */
+	pg_atomic_uint64 last_maintenance; /* TimestampTz */
 
 	/* Locks that somebody tried in vain, hashed; whoever lets one go wakes a worker. */
 	pg_atomic_uint32 missed[BUCKETS * MISS_BITS / 32];

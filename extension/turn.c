@@ -226,7 +226,7 @@ static void
 turn_timed_out(void)
 {
 	cancels++;
-	if (IsBackgroundWorker && cancels > CANCELS_BEFORE_EXIT)
+	if (DGEN_IS_BACKGROUND_WORKER && cancels > CANCELS_BEFORE_EXIT)
 	{
 		dgen_charge(&running_turn);
 		ProcDiePending = true;

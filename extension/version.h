@@ -21,6 +21,20 @@
 #define DGEN_MY_LXID (MyProc->lxid)
 #endif
 
+/* 17 made it a property of the backend type. */
+#if PG_VERSION_NUM >= 170000
+#define DGEN_IS_BACKGROUND_WORKER AmBackgroundWorkerProcess()
+#else
+#define DGEN_IS_BACKGROUND_WORKER IsBackgroundWorker
+#endif
+
+/* 18 put the word in front of the declaration. */
+#if PG_VERSION_NUM >= 180000
+#define DGEN_NORETURN pg_noreturn
+#else
+#define DGEN_NORETURN pg_attribute_noreturn()
+#endif
+
 /* 18 added a place for instrumentation. */
 static inline IndexScanDesc
 dgen_index_beginscan(Relation heap, Relation index, Snapshot snapshot, int nkeys)

@@ -493,7 +493,7 @@ poll_for_work(TimestampTz deadline)
 	poll_interval = Min(poll_interval * 2, POLL_MAX);
 	for (; now < until; now = GetCurrentTimestamp())
 	{
-		if (InterruptPending || (IsBackgroundWorker && ConfigReloadPending))
+		if (InterruptPending || (DGEN_IS_BACKGROUND_WORKER && ConfigReloadPending))
 			return WAIT_INTERRUPTED;
 		dgen_sleep(until);
 	}
@@ -527,7 +527,7 @@ wait_for_orders(TimestampTz deadline)
 	{
 		if (dgen_slot->poked)
 			return WAIT_POKED;
-		if (InterruptPending || (IsBackgroundWorker && ConfigReloadPending))
+		if (InterruptPending || (DGEN_IS_BACKGROUND_WORKER && ConfigReloadPending))
 			return WAIT_INTERRUPTED;
 		if (deadline != 0 && GetCurrentTimestamp() >= deadline)
 			return WAIT_TIMED_OUT;
@@ -558,7 +558,7 @@ dgen_wait_for_work(TimestampTz deadline)
 			return WAIT_READY;
 		if (dgen_slot->poked)
 			return end_wait(WAIT_POKED);
-		if (InterruptPending || (IsBackgroundWorker && ConfigReloadPending))
+		if (InterruptPending || (DGEN_IS_BACKGROUND_WORKER && ConfigReloadPending))
 			return end_wait(WAIT_INTERRUPTED);
 		if (deadline != 0 && now >= deadline)
 			return end_wait(WAIT_TIMED_OUT);

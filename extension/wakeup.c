@@ -208,23 +208,23 @@ announce(int bucket)
  * whoever still fails to get its lock makes the mark again.
  */
 static void
-release_owned(int first, bool dying)
+release_owned(int first, bool undone)
 {
 	/* The locks were released before the marks are read. */
 	pg_memory_barrier();
 	for (int i = first; i < nowned; i++)
 	{
-		if (take_miss(owned[i].type_id, owned[i].lock))
-		{
-			announce(bucket_of(owned[i].type_id));
-			dgen_call_all(bucket_of(owned[i].type_id));
-		}
-		else if (dying && (i == first || owned[i].type_id != owned[i - 1].type_id))
-		{
-			/* Its session was at work on it and will not come back (I7). */
-			announce(bucket_of(owned[i].type_id));
+		int			bucket = bucket_of(owned[i].type_id);
+		bool		missed = take_miss(owned[i].type_id, owned[i].lock);
+
+		/* What was claimed and rolled back is work again, for this session too. */
+		if (missed || (undone && (i == first || owned[i].type_id != owned[i - 1].type_id)))
+			announce(bucket);
+		if (missed)
+			dgen_call_all(bucket);
+		/* A session at its end will not come back to it (I7). */
+		else if (undone && proc_exit_inprogress)
 			dgen_call_for(owned[i].type_id);
-		}
 	}
 	nowned = first;
 }
@@ -288,7 +288,7 @@ end_transaction(bool commit)
 		dgen_alarm_merge(ALARM_UNKNOWN);
 	if (commit)
 		act_on_commit();
-	release_owned(0, !commit && proc_exit_inprogress);
+	release_owned(0, !commit);
 	if (owned_any)
 		announce_all();
 	forget_marks();

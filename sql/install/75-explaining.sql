@@ -24,11 +24,12 @@ AS $$
 $$;
 COMMENT ON FUNCTION dgen._describe_process(integer) IS 'a session in words; NULL: a prepared transaction';
 
-CREATE FUNCTION dgen._explain_lock(type integer, box bigint) RETURNS text
+-- NULL: a prepared transaction; no row: nobody.
+CREATE FUNCTION dgen._lock_holder(type integer, box bigint) RETURNS TABLE (process integer)
 	LANGUAGE sql STABLE
 	SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT 'is taken by ' || dgen._describe_process(l.pid)
+	SELECT l.pid
 	FROM pg_locks l
 	CROSS JOIN dgen._lock_key(type, box) AS k
 	WHERE l.locktype = 'advisory' AND l.granted AND l.mode = 'ExclusiveLock'
@@ -37,9 +38,16 @@ AS $$
 		AND l.objsubid = dgen._lock_class()
 	LIMIT 1
 $$;
+COMMENT ON FUNCTION dgen._lock_holder(integer, bigint) IS 'which process has the actor''s lock';
+
+CREATE FUNCTION dgen._explain_lock(type integer, box bigint) RETURNS text
+	LANGUAGE sql STABLE
+	SET search_path = pg_catalog, pg_temp
+AS $$ SELECT 'is taken by ' || dgen._describe_process(h.process) FROM dgen._lock_holder(type, box) h $$;
 COMMENT ON FUNCTION dgen._explain_lock(integer, bigint) IS 'who has the actor now: a worker with its turn, a dgen.call, an operator';
 
--- The row's xmax is the transaction that locked, updated or deleted it last.
+-- The row's xmax is the transaction that locked, updated or deleted it last. Who has
+-- the actor locks the row, too; workers pass by an actor whose row another one locked.
 CREATE FUNCTION dgen._explain_row(type integer, box bigint, key text) RETURNS text
 	LANGUAGE sql STABLE
 	SET search_path = pg_catalog, pg_temp
@@ -48,6 +56,7 @@ AS $$
 	FROM dgen.actor a
 	JOIN pg_locks l ON l.locktype = 'transactionid' AND l.granted AND l.transactionid = a.xmax
 	WHERE a.type_id = type AND a.mailbox = box AND a.actor_key = key
+		AND NOT EXISTS (SELECT FROM dgen._lock_holder(type, box) h WHERE h.process IS NOT DISTINCT FROM l.pid)
 	LIMIT 1
 $$;
 COMMENT ON FUNCTION dgen._explain_row(integer, bigint, text) IS 'who has locked the actor''s row without dgen''s functions';
@@ -132,6 +141,7 @@ CREATE FUNCTION dgen._explain_actor(actor_type text, key text) RETURNS text
 	LANGUAGE plpgsql STABLE
 	SET search_path = pg_catalog, pg_temp
 	SET enable_seqscan = off
+	SET jit = off
 AS $$
 DECLARE
 	type    integer := dgen._type_id(actor_type);
@@ -150,9 +160,9 @@ BEGIN
 		reason := dgen._explain_idle(type, box, key);
 	ELSE
 		reason := COALESCE(dgen._explain_adoption(), dgen._explain_pause(type, box, key),
-				dgen._explain_backoff(type, box, key), dgen._explain_lock(type, box),
-				dgen._explain_row(type, box, key), dgen._explain_workers(type))
-			|| format(' (%s%s)', CASE waiting WHEN 10000 THEN 'more than ' END, dgen._count(waiting, 'message'));
+				dgen._explain_backoff(type, box, key), dgen._explain_row(type, box, key),
+				dgen._explain_lock(type, box), dgen._explain_workers(type))
+			|| format(' (%s%s in its mailbox)', CASE waiting WHEN 10000 THEN 'at least ' END, dgen._count(waiting, 'message'));
 	END IF;
 	RETURN format('Actor "%s" of type "%s" %s.', key, actor_type, reason);
 END
@@ -165,7 +175,8 @@ CREATE FUNCTION dgen.explain_actor(actor_type text, actor_key text) RETURNS text
 COMMENT ON FUNCTION dgen.explain_actor(text, text) IS
 'why an actor is or is not making progress right now, in a sentence, with the process that blocks it and the number of its waiting messages. Needs the privilege to read.';
 
-REVOKE ALL ON FUNCTION dgen._describe_process(integer), dgen._explain_lock(integer, bigint),
+REVOKE ALL ON FUNCTION dgen._describe_process(integer), dgen._lock_holder(integer, bigint),
+	dgen._explain_lock(integer, bigint),
 	dgen._explain_row(integer, bigint, text), dgen._explain_pause(integer, bigint, text),
 	dgen._explain_backoff(integer, bigint, text), dgen._explain_adoption(), dgen._explain_workers(integer),
 	dgen._explain_idle(integer, bigint, text), dgen._explain_actor(text, text)

@@ -29,6 +29,7 @@ CREATE FUNCTION dgen._cancel(actor_type text, key text, id bigint) RETURNS boole
 	LANGUAGE plpgsql
 	SET search_path = pg_catalog, pg_temp
 	SET enable_seqscan = off
+	SET jit = off
 AS $$
 DECLARE
 	type    integer := dgen._type_id(actor_type);
@@ -89,6 +90,7 @@ CREATE FUNCTION dgen._redrive(id bigint) RETURNS boolean
 	LANGUAGE plpgsql
 	SET search_path = pg_catalog, pg_temp
 	SET enable_seqscan = off
+	SET jit = off
 AS $$
 DECLARE
 	letter dgen.dead_letter;
@@ -128,6 +130,7 @@ CREATE FUNCTION dgen._discard(id bigint) RETURNS boolean
 	LANGUAGE plpgsql
 	SET search_path = pg_catalog, pg_temp
 	SET enable_seqscan = off
+	SET jit = off
 AS $$
 DECLARE
 	type integer;
@@ -156,6 +159,7 @@ CREATE FUNCTION dgen._reset(actor_type text, key text) RETURNS boolean
 	LANGUAGE plpgsql
 	SET search_path = pg_catalog, pg_temp
 	SET enable_seqscan = off
+	SET jit = off
 AS $$
 DECLARE
 	type integer := dgen._type_id(actor_type);
@@ -210,6 +214,7 @@ CREATE FUNCTION dgen._delete_actor(actor_type text, key text) RETURNS boolean
 	LANGUAGE plpgsql
 	SET search_path = pg_catalog, pg_temp
 	SET enable_seqscan = off
+	SET jit = off
 AS $$
 DECLARE
 	type    integer := dgen._type_id(actor_type);
@@ -271,6 +276,7 @@ CREATE FUNCTION dgen._resume(actor_type text, key text) RETURNS void
 	LANGUAGE plpgsql
 	SET search_path = pg_catalog, pg_temp
 	SET enable_seqscan = off
+	SET jit = off
 AS $$
 DECLARE
 	type integer := dgen._type_id(actor_type);

@@ -1,0 +1,234 @@
+# Workers that wait: what it costs, and that no message waits with them.
+#
+# The safety-net look is put off for a day, so a wakeup that got lost is a test that hangs.
+use strict;
+use warnings;
+use IPC::Run ();
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $node;
+
+sub start_node {
+	my ($name, @settings) = @_;
+	$node = PostgreSQL::Test::Cluster->new($name);
+	$node->init;
+	$node->append_conf('postgresql.conf', join "\n", 'max_worker_processes = 20',
+		'max_prepared_transactions = 5', 'dgen.safety_net_interval = 86400', @settings, '');
+	$node->start;
+	$node->safe_psql('postgres', q{
+		CREATE EXTENSION dgen;
+		CREATE FUNCTION count_up(ctx dgen.context, state jsonb, message jsonb) RETURNS dgen.outcome
+			LANGUAGE sql AS $$ SELECT dgen.reply(message, jsonb_build_object('n', coalesce((state->>'n')::int, 0) + 1)) $$;
+		SELECT dgen.create_actor_type('counter', 'count_up');
+		SELECT dgen.create_actor_type('external');
+	});
+}
+
+sub sql { return $node->safe_psql('postgres', $_[0]) }
+
+sub handled {
+	my ($key, $count, $name) = @_;
+	ok($node->poll_query_until('postgres',
+			"SELECT coalesce(dgen.state('counter', '$key')->>'n', '0') = '$count'"), $name);
+}
+
+# All workers asleep, nothing left to do.
+sub all_idle {
+	$node->poll_query_until('postgres', q{
+		SELECT count(*) = 0 FROM pg_stat_activity
+		WHERE backend_type = 'dgen worker' AND (state <> 'idle' OR wait_event_type IS NULL)})
+		or die 'workers are not idle';
+}
+
+# A psql in the background.
+sub session {
+	my ($commands) = @_;
+	my $session = { in => defined $commands ? "$commands\n" : q{}, out => '', err => '', told => 0 };
+	$session->{run} = IPC::Run::start(
+		[ 'psql', '-XAtq', '-d', $node->connstr('postgres') ],
+		'<', \$session->{in}, '>', \$session->{out}, '2>', \$session->{err},
+		IPC::Run::timeout($PostgreSQL::Test::Utils::timeout_default));
+	$session->{run}->pump if length $session->{in};
+	return $session;
+}
+
+# Has it run the commands, and waits until they are done.
+sub run_in {
+	my ($session, $commands) = @_;
+	my $n = ++$session->{told};
+	$session->{in} .= "$commands\n\\echo done $n\n";
+	$session->{run}->pump until $session->{out} =~ /done $n$/m;
+}
+
+# Kills the client; the server is left to find out.
+sub end_session {
+	my ($session) = @_;
+	kill 'KILL', map { $_->{PID} } @{ $session->{run}{KIDS} };
+	$session->{run}->finish;
+}
+
+sub waiting_workers {
+	my ($name, $count) = @_;
+	$node->poll_query_until('postgres', qq{
+		SELECT count(*) = $count FROM pg_stat_activity JOIN dgen.workers USING (pid)
+		WHERE name = '$name' AND wait_event_type = 'Extension'}) or die "no $count workers named $name wait";
+}
+
+my $claim_nothing = "DO 'BEGIN PERFORM dgen.claim(); END'";
+
+sub test_idle {
+	is(sql('SELECT dgen.start_workers(8)'), 8, 'eight workers run');
+	sql("SELECT dgen.cast('counter', 'first')");
+	handled('first', 1, 'a message is handled');
+	all_idle();
+	is(sql(q{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'dgen worker'
+		AND (backend_xmin IS NOT NULL OR backend_xid IS NOT NULL OR xact_start IS NOT NULL)}),
+		0, 'idle workers are in no transaction and hold no snapshot');
+	is(sql(q{SELECT count(*) FROM pg_locks JOIN dgen.workers USING (pid)}), 0, 'nor any lock');
+}
+
+sub test_stopped_worker {
+	my @pids = split /\n/, sql(q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'dgen worker'});
+	for my $pid (@pids[ 0, 1 ]) {
+		kill 'STOP', $pid or die "kill: $!";
+	}
+	for (1 .. 10) {
+		sql("CALL dgen.ask('counter', 'stopped', '1', '20 s')");
+	}
+	pass('messages are handled while two workers are stopped');
+	kill 'CONT', @pids[ 0, 1 ];
+	sql("CALL dgen.ask('counter', 'stopped', '1', '20 s')");
+	all_idle();
+}
+
+# H9: whoever holds an actor lets somebody know when it lets go.
+sub test_held_actor {
+	sql(q{BEGIN; SELECT dgen.call('counter', 'held'); SELECT dgen.cast('counter', 'held'); COMMIT});
+	handled('held', 2, 'sent to an actor that the sender still holds');
+
+	my $count = 2;
+	for my $end ([ 'COMMIT', 2 ], [ 'ROLLBACK', 1 ], [ 'ROLLBACK TO s', 1 ]) {
+		my ($ending, $turns) = @$end;
+		my $holder = session();
+		run_in($holder, "BEGIN; SAVEPOINT s; SELECT dgen.call('counter', 'held');");
+		sql("SELECT dgen.cast('counter', 'held')");
+		all_idle();
+		run_in($holder, "$ending;");
+		handled('held', $count += $turns, "an actor that is free after $ending");
+		end_session($holder);
+	}
+	my $holder = session();
+	run_in($holder, "BEGIN; SELECT dgen.call('counter', 'held');");
+	sql("SELECT dgen.cast('counter', 'held')");
+	all_idle();
+	end_session($holder);
+	handled('held', $count + 1, 'an actor whose owner was killed');
+}
+
+# A baton that is not taken goes to the next one.
+sub test_batons {
+	my @sessions = map { session(qq{
+		SELECT dgen.attach('baton', '{external}');
+		$claim_nothing;
+		CALL dgen.wait('3 min');
+		SELECT pg_sleep(180);}) } 1 .. 3;
+	waiting_workers('baton', 3);
+	sql("SELECT dgen.cast('external', 'k')");
+	ok($node->poll_query_until('postgres', q{
+			SELECT count(*) = 3 FROM pg_stat_activity JOIN dgen.workers USING (pid)
+			WHERE name = 'baton' AND query LIKE '%pg_sleep%'}), 'sessions that do not claim lose their baton');
+	end_session($_) for @sessions;
+}
+
+sub test_wait_ends {
+	my $session = session(qq{
+		SELECT dgen.attach('waiter', '{external}');
+		$claim_nothing;
+		CALL dgen.wait(NULL);
+		SELECT 'alive', name FROM dgen.workers WHERE name = 'waiter';
+		$claim_nothing;
+		CALL dgen.wait('3 min');});
+	waiting_workers('waiter', 1);
+	is(sql(q{SELECT count(*) FROM pg_stat_activity JOIN dgen.workers USING (pid) WHERE name = 'waiter'
+		AND (backend_xmin IS NOT NULL OR backend_xid IS NOT NULL OR xact_start IS NOT NULL)}),
+		0, 'a session in dgen.wait is in no transaction');
+	sql(q{SELECT pg_cancel_backend(pid) FROM dgen.workers WHERE name = 'waiter'});
+	$session->{run}->pump until $session->{out} =~ /alive\|waiter/;
+	like($session->{err}, qr/canceling statement due to user request/, 'a wait can be cancelled, and the session goes on');
+	waiting_workers('waiter', 1);
+	end_session($session);
+	ok($node->poll_query_until('postgres', q{SELECT count(*) = 0 FROM dgen.workers WHERE name = 'waiter'}),
+		'the backend of a killed client ends');
+
+	$session = session(qq{
+		SELECT dgen.attach('waiter', '{external}');
+		$claim_nothing;
+		CALL dgen.wait(NULL);});
+	waiting_workers('waiter', 1);
+	is(sql(q{SELECT pg_terminate_backend(pid, 60000) FROM dgen.workers WHERE name = 'waiter'}), 't', 'a wait can be terminated');
+	$session->{run}->finish;
+}
+
+# A worker that is busy when it dies leaves its messages to the next one.
+sub test_dying_holder {
+	sql(q{
+		CREATE FUNCTION slow(ctx dgen.context, state jsonb, message jsonb) RETURNS dgen.outcome LANGUAGE plpgsql AS $$
+		BEGIN
+			IF ctx.attempt = 1 AND pg_try_advisory_lock_shared(42) THEN
+				PERFORM pg_advisory_unlock_shared(42);
+			ELSE
+				PERFORM pg_sleep(180);
+			END IF;
+			RETURN dgen.noreply('{"n": 1}');
+		END $$;
+		SELECT dgen.alter_actor_type('counter', handler => 'slow');});
+	my $gate = session();
+	run_in($gate, 'SELECT pg_advisory_lock(42);');
+	sql(q{SELECT dgen.cast('counter', 'orphan')});
+	ok($node->poll_query_until('postgres', q{SELECT count(*) = 1 FROM dgen.workers WHERE busy}), 'a worker is at it');
+	my $pid = sql('SELECT pid FROM dgen.workers WHERE busy');
+	run_in($gate, 'SELECT pg_advisory_unlock(42);');
+	end_session($gate);
+	sql("SELECT pg_terminate_backend($pid)");
+	handled('orphan', 1, 'another worker takes over from one that was terminated');
+	sql(q{SELECT dgen.alter_actor_type('counter', handler => 'count_up')});
+}
+
+sub test_due {
+	sql(q{SELECT dgen.cast('counter', 'due', delay => '100 ms')});
+	handled('due', 1, 'a delayed message is moved when it is due');
+	sql(q{BEGIN; SELECT dgen.cast('counter', 'due2', delay => '200 ms'); SAVEPOINT s; SELECT dgen.cast('counter', 'due2');
+		ROLLBACK TO s; COMMIT; SELECT dgen.cast('counter', 'due2', delay => '50 ms');});
+	handled('due2', 2, 'and an earlier one before it');
+}
+
+# H10: what no wakeup announces is found by the look.
+sub test_safety_net {
+	all_idle();
+	sql(q{BEGIN; SELECT dgen.cast('counter', 'prepared'); SELECT dgen.cast('counter', 'prepared', delay => '1 ms');
+		PREPARE TRANSACTION 'p'});
+	all_idle();
+	sql(q{COMMIT PREPARED 'p'});
+	$node->append_conf('postgresql.conf', 'dgen.safety_net_interval = 1');
+	$node->reload;
+	handled('prepared', 2, 'messages of a prepared transaction are found');
+}
+
+for my $preload (0, 1) {
+	note $preload ? 'preloaded' : 'not preloaded';
+	start_node("wakeup$preload", $preload ? "shared_preload_libraries = 'dgen'" : ());
+	test_idle();
+	test_stopped_worker();
+	test_held_actor();
+	test_dying_holder();
+	test_due();
+	test_batons();
+	test_wait_ends();
+	test_safety_net();
+	$node->stop('fast');
+	unlike(slurp_file($node->logfile), qr/PANIC|TRAP|terminated by signal/, 'nothing crashed');
+}
+
+done_testing();
