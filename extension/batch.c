@@ -34,9 +34,6 @@
 /* Memory that a batch may take, as a multiple of dgen.batch_bytes, which limits what it reads. */
 #define BATCH_MEMORY 4
 
-/* Weight of a new measurement in the moving average of turn times. */
-#define TURN_WEIGHT 0.2
-
 typedef struct Run
 {
 	WorkerSession *session;
@@ -69,25 +66,13 @@ is_enough(const Run *run)
 }
 
 static void
-measure(Run *run, int32 type_id, double us)
-{
-	for (int i = 0; i < run->session->ntypes; i++)
-	{
-		WorkerType *type = &run->session->types[i];
-
-		if (type->type_id == type_id)
-			type->turn_us = type->turn_us == 0 ? us : type->turn_us + TURN_WEIGHT * (us - type->turn_us);
-	}
-}
-
-static void
 run_measured(Run *run, BatchActor *actor, Outcome *outcome)
 {
 	instr_time	start;
 
 	INSTR_TIME_SET_CURRENT(start);
 	dgen_run_turn(actor, &actor->messages[actor->handled], false, outcome);
-	measure(run, actor->type->id, elapsed_us(start));
+	dgen_measure_turns(run->session, actor->type->id, elapsed_us(start));
 }
 
 /* ---- all at once ---- */

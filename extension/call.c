@@ -41,12 +41,7 @@ check_callable(const ActorType *type, const text *key)
 				(errcode(DGEN_ERR_EXTERNAL_TYPE),
 				 errmsg("actor type \"%s\" is handled by external workers", type->name),
 				 errhint("Use CALL dgen.ask, or dgen.request and dgen.await_reply.")));
-	if (IsolationUsesXactSnapshot())
-		ereport(ERROR,
-				(errcode(DGEN_ERR_ISOLATION),
-				 errmsg("dgen.call needs a READ COMMITTED transaction"),
-				 errdetail("In other isolation levels the state would be read as it was before the actor was taken."),
-				 errhint("Begin the transaction with BEGIN ISOLATION LEVEL READ COMMITTED, or use dgen.request.")));
+	dgen_refuse_isolation("dgen.call");
 	dgen_check_adopted();
 }
 

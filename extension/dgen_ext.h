@@ -213,6 +213,13 @@ typedef struct Send
 /* Type, key and message as the first three arguments of a SQL function; checks them and the privilege to send. */
 extern void dgen_get_send_arguments(FunctionCallInfo fcinfo, Send *send);
 
+/* Raise unless the value can be sent. */
+extern int16 dgen_check_priority(int32 priority);
+extern void dgen_check_headers(Datum headers);
+
+/* Sends, unless the idempotency key (NULL: none) was used before; true if it was sent. *id: the first message's. */
+extern bool dgen_send_once(Send *send, text *idempotency_key, int64 *id);
+
 /* Inserts one message, marks the wakeup, returns its id. No privilege checks. */
 extern int64 dgen_send(const Send *send);
 
@@ -396,12 +403,21 @@ typedef struct Owned
 /* The limits in force for the session: settings, lock table, measured turn times. */
 extern void dgen_batch_limits(const WorkerSession *session, BatchLimits *limits);
 
+/* A turn of the type took so long: enters into the moving average. */
+extern void dgen_measure_turns(WorkerSession *session, int32 type_id, double us);
+
 /*
  * Steps 1 and 2 of a claim: finds mailboxes with messages of the session's types
  * and takes ownership of them until the current (sub)transaction ends. READ
  * COMMITTED only. Moves the session's cursors on.
  */
 extern void dgen_own_mailboxes(WorkerSession *session, const BatchLimits *limits, Owned *owned);
+
+/* ---- read_batch.c: what the owned actors have ------------------------------ */
+
+extern bool dgen_type_is_paused(int32 type_id); /* needs an active snapshot */
+/* Raises DGEN_ERR_ISOLATION unless READ COMMITTED; what: "dgen.call" */
+extern void dgen_refuse_isolation(const char *what);
 
 /*
  * Step 3: in a snapshot of its own, taken after the locks, reads the actors of the
@@ -543,7 +559,19 @@ extern int	dgen_sqlstate_of(const char *text);
 /* Raises unless the role that calls may work for the type of the request; false if there is no such request. */
 extern bool dgen_may_answer(int64 request_id);
 
+/* ---- client_state.c: states that a worker's client holds ------------------- */
+
+extern bool dgen_client_holds(const BatchActor *actor);
+extern void dgen_client_given(const BatchActor *actor);
+
 /* ---- protocol.c: the worker protocol ------------------------------------ */
+
+/* The batch that is claimed and not committed in this transaction; NULL: none. */
+extern Batch *dgen_claimed_batch(void);
+/* It is committed; returns the time since its claim, us. */
+extern double dgen_claimed_batch_done(void);
+/* Does the client that claimed it keep states? */
+extern bool dgen_client_caches(void);
 
 /* Raises DGEN_ERR_NESTED if a batch is claimed in this transaction. */
 extern void dgen_refuse_in_batch(const char *what, const char *hint);

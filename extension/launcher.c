@@ -26,6 +26,7 @@
 #include "session.h"
 #include "workers.h"
 
+/* Databases are created by sessions that do not tell; extensions by some that do. */
 #define LAUNCH_INTERVAL INT64CONST(10000000) /* us between looks whether a database has come into being */
 
 /* ---- the starter ---- */
@@ -185,6 +186,12 @@ end_unlisted(List *listed)
 }
 
 static void
+leave(int code, Datum argument)
+{
+	dgen_shared->launcher = NOBODY;
+}
+
+static void
 launch(Launcher *launcher)
 {
 	List	   *oids;
@@ -218,14 +225,18 @@ dgen_launcher_main(Datum argument)
 	BackgroundWorkerInitializeConnection(NULL, NULL, 0);
 	if (!dgen_shared_map())
 		proc_exit(0);
+	before_shmem_exit(leave, (Datum) 0);
+	dgen_shared->launcher = DGEN_MY_PROCNO;
 	launcher.context = AllocSetContextCreate(TopMemoryContext, "dgen launcher", ALLOCSET_DEFAULT_SIZES);
 
 	for (;;)
 	{
 		TimestampTz until = GetCurrentTimestamp() + LAUNCH_INTERVAL;
 
+		dgen_shared->launcher_poked = false;
+		pg_memory_barrier();
 		launch(&launcher);
-		while (GetCurrentTimestamp() < until && !ConfigReloadPending)
+		while (GetCurrentTimestamp() < until && !ConfigReloadPending && !dgen_shared->launcher_poked)
 		{
 			dgen_sleep(until);
 			CHECK_FOR_INTERRUPTS();

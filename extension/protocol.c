@@ -1,5 +1,5 @@
 /*
- * The worker protocol in SQL: dgen.claim and dgen.commit_turns, for workers in any
+ * The worker protocol, first half: dgen.claim and dgen.batch_state, for workers in any
  * language. docs/protocol.md describes it from the worker's side.
  */
 #include "dgen_ext.h"
@@ -9,21 +9,16 @@
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "portability/instr_time.h"
-#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
-#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/tuplestore.h"
 
 PG_FUNCTION_INFO_V1(dgen_claim);
-PG_FUNCTION_INFO_V1(dgen_commit_turns);
+PG_FUNCTION_INFO_V1(dgen_batch_state);
 
 /* What a worker may take beyond turn_timeout before its session is ended, ms. */
 #define IDLE_GRACE_MS 5000
-
-/* Weight of a new measurement in the moving average of turn times. */
-#define TURN_WEIGHT 0.2
 
 enum ClaimColumn
 {
@@ -48,18 +43,37 @@ enum ClaimColumn
 /* The batch claimed and not committed; valid in the transaction that claimed it. */
 static Batch *current_batch = NULL;
 static LocalTransactionId current_lxid = InvalidLocalTransactionId;
+static bool client_caches = false;	/* the client of that batch keeps states */
 static instr_time claimed_at;
 
-static Batch *
-get_batch(void)
+Batch *
+dgen_claimed_batch(void)
 {
 	return current_lxid == DGEN_MY_LXID ? current_batch : NULL;
+}
+
+double
+dgen_claimed_batch_done(void)
+{
+	instr_time	now;
+
+	current_batch = NULL;
+	dgen_session_busy(false);
+	INSTR_TIME_SET_CURRENT(now);
+	INSTR_TIME_SUBTRACT(now, claimed_at);
+	return INSTR_TIME_GET_MICROSEC(now);
+}
+
+bool
+dgen_client_caches(void)
+{
+	return client_caches;
 }
 
 void
 dgen_refuse_in_batch(const char *what, const char *hint)
 {
-	if (get_batch() != NULL)
+	if (dgen_claimed_batch() != NULL)
 		ereport(ERROR,
 				(errcode(DGEN_ERR_NESTED),
 				 errmsg("%s cannot be used while a batch is claimed in the transaction", what),
@@ -108,6 +122,21 @@ put(Datum *values, bool *nulls, int column, Datum value)
 	nulls[column] = value == (Datum) 0;
 }
 
+/* Each actor's state goes with its first message, unless the client holds it. */
+static Datum
+state_to_send(const BatchActor *actor, int n)
+{
+	if (n > 0)
+		return (Datum) 0;
+	if (client_caches)
+	{
+		if (dgen_client_holds(actor))
+			return (Datum) 0;
+		dgen_client_given(actor);
+	}
+	return JsonbPGetDatum(actor->state);
+}
+
 static void
 put_row(ReturnSetInfo *result, int ordinal, const BatchActor *actor, int n)
 {
@@ -119,7 +148,7 @@ put_row(ReturnSetInfo *result, int ordinal, const BatchActor *actor, int n)
 	values[CLAIM_ACTOR_TYPE] = CStringGetTextDatum(actor->type->name);
 	values[CLAIM_ACTOR_KEY] = PointerGetDatum(actor->key);
 	values[CLAIM_VERSION] = Int64GetDatum(actor->version);
-	put(values, nulls, CLAIM_STATE, n == 0 ? JsonbPGetDatum(actor->state) : (Datum) 0);
+	put(values, nulls, CLAIM_STATE, state_to_send(actor, n));
 	values[CLAIM_MESSAGE_ID] = Int64GetDatum(message->id);
 	values[CLAIM_KIND] = CStringGetTextDatum(dgen_kind_name(message->kind));
 	values[CLAIM_ATTEMPT] = Int32GetDatum(message->attempts + 1);
@@ -192,6 +221,7 @@ dgen_claim(PG_FUNCTION_ARGS)
 	MemoryContextSwitchTo(old);
 
 	dgen_session_busy(batch->nactors > 0);
+	client_caches = !PG_ARGISNULL(2) && PG_GETARG_BOOL(2);
 	if (batch->nactors > 0)
 	{
 		limit_silence(batch);
@@ -205,308 +235,22 @@ dgen_claim(PG_FUNCTION_ARGS)
 	return (Datum) 0;
 }
 
-/* ---- commit ---- */
-
-/* One array parameter of commit_turns. */
-typedef struct Elements
-{
-	int			count;
-	Datum	   *values;
-	bool	   *nulls;
-} Elements;
-
-static void
-get_elements(FunctionCallInfo fcinfo, int n, Oid type, Elements *elements)
-{
-	int16		length;
-	bool		by_value;
-	char		align;
-
-	memset(elements, 0, sizeof(*elements));
-	if (PG_ARGISNULL(n))
-		return;
-	get_typlenbyvalalign(type, &length, &by_value, &align);
-	deconstruct_array(PG_GETARG_ARRAYTYPE_P(n), type, length, by_value, align, &elements->values, &elements->nulls,
-					  &elements->count);
-}
-
-static bool
-has(const Elements *elements, int i)
-{
-	return i < elements->count && !elements->nulls[i];
-}
-
-static char *
-text_at(const Elements *elements, int i)
-{
-	return has(elements, i) ? TextDatumGetCString(elements->values[i]) : NULL;
-}
-
-static void
-refuse_commit(const char *message, const char *hint)
-{
-	ereport(ERROR,
-			(errcode(DGEN_ERR_INVALID_COMMIT),
-			 errmsg("%s", message),
-			 errhint("%s", hint)));
-}
-
-/* An array that speaks about actors has one element for each, or is NULL. */
-static void
-get_actor_elements(FunctionCallInfo fcinfo, int n, Oid type, const char *name, const Batch *batch, Elements *elements)
-{
-	get_elements(fcinfo, n, type, elements);
-	if (elements->count != 0 && elements->count != batch->nactors)
-		refuse_commit(psprintf("%s has %d elements for a batch of %d actors", name, elements->count, batch->nactors),
-					  "Element n is about the actor with number n; use NULL for actors it says nothing about.");
-}
-
-/* commit_turns' parameters, in order */
-enum CommitParameter
-{
-	COMMIT_HANDLED,
-	COMMIT_STATES,
-	COMMIT_SET_ENTRIES,
-	COMMIT_DELETE_ENTRIES,
-	COMMIT_DESTROYED,
-	COMMIT_ERRORS,
-	COMMIT_SQLSTATES,
-	COMMIT_HINTS,
-	COMMIT_OUTCOMES,
-	COMMIT_DELAYS,
-	COMMIT_REPLY_REQUESTS,
-	COMMIT_REPLIES,
-	COMMIT_SEND_TYPES,
-	COMMIT_SEND_KEYS,
-	COMMIT_SEND_MESSAGES
-};
-
-typedef struct ActorParameters
-{
-	Elements	handled;
-	Elements	states;
-	Elements	set_entries;
-	Elements	delete_entries;
-	Elements	destroyed;
-	Elements	errors;
-	Elements	sqlstates;
-	Elements	hints;
-	Elements	outcomes;
-	Elements	delays;
-} ActorParameters;
-
-static void
-get_actor_parameters(FunctionCallInfo fcinfo, const Batch *batch, ActorParameters *p)
-{
-	get_actor_elements(fcinfo, COMMIT_HANDLED, INT4OID, "handled", batch, &p->handled);
-	get_actor_elements(fcinfo, COMMIT_STATES, JSONBOID, "states", batch, &p->states);
-	get_actor_elements(fcinfo, COMMIT_SET_ENTRIES, JSONBOID, "set_entries", batch, &p->set_entries);
-	get_actor_elements(fcinfo, COMMIT_DELETE_ENTRIES, JSONBOID, "delete_entries", batch, &p->delete_entries);
-	get_actor_elements(fcinfo, COMMIT_DESTROYED, BOOLOID, "destroyed", batch, &p->destroyed);
-	get_actor_elements(fcinfo, COMMIT_ERRORS, TEXTOID, "errors", batch, &p->errors);
-	get_actor_elements(fcinfo, COMMIT_SQLSTATES, TEXTOID, "sqlstates", batch, &p->sqlstates);
-	get_actor_elements(fcinfo, COMMIT_HINTS, TEXTOID, "hints", batch, &p->hints);
-	get_actor_elements(fcinfo, COMMIT_OUTCOMES, TEXTOID, "outcomes", batch, &p->outcomes);
-	get_actor_elements(fcinfo, COMMIT_DELAYS, INTERVALOID, "delays", batch, &p->delays);
-}
-
-static void
-set_handled(BatchActor *actor, int ordinal, const ActorParameters *p)
-{
-	int			handled = has(&p->handled, ordinal) ? DatumGetInt32(p->handled.values[ordinal]) : 0;
-
-	if (handled < 0 || handled > actor->nmessages)
-		refuse_commit(psprintf("handled[%d] is %d, and the batch has %d messages of that actor", ordinal + 1, handled,
-							   actor->nmessages),
-					  "Give the number of messages handled, counted from the first.");
-	actor->handled = handled;
-}
-
-static Jsonb *
-object_at(const Elements *elements, int i, const char *name)
-{
-	Jsonb	   *object = DatumGetJsonbPCopy(elements->values[i]);
-
-	if (!JB_ROOT_IS_OBJECT(object))
-		refuse_commit(psprintf("%s[%d] is not a JSON object", name, i + 1), "A state is a JSON object.");
-	return object;
-}
-
-static Jsonb *
-delete_entries(Jsonb *state, Jsonb *names)
-{
-	JsonbIterator *iterator = JsonbIteratorInit(&names->root);
-	JsonbValue	value;
-	JsonbIteratorToken token;
-
-	while ((token = JsonbIteratorNext(&iterator, &value, true)) != WJB_DONE)
-	{
-		if (token != WJB_ELEM)
-			continue;
-		if (value.type != jbvString)
-			refuse_commit("delete_entries has an element that is not a string", "Give an array of entry names, such as [\"a\", \"b\"].");
-		state = DatumGetJsonbP(DirectFunctionCall2(jsonb_delete, JsonbPGetDatum(state),
-												   PointerGetDatum(cstring_to_text_with_len(value.val.string.val,
-																							value.val.string.len))));
-	}
-	return state;
-}
-
-static void
-set_changes(Batch *batch, BatchActor *actor, int i, const ActorParameters *p)
-{
-	Jsonb	   *state;
-
-	if (has(&p->destroyed, i) && DatumGetBool(p->destroyed.values[i]))
-		dgen_destroy_actor(actor);
-	state = has(&p->states, i) ? object_at(&p->states, i, "states") : actor->state;
-	if (has(&p->delete_entries, i))
-		state = delete_entries(state, DatumGetJsonbP(p->delete_entries.values[i]));
-	if (has(&p->set_entries, i))
-		state = DatumGetJsonbP(DirectFunctionCall2(jsonb_concat, JsonbPGetDatum(state),
-												   JsonbPGetDatum(object_at(&p->set_entries, i, "set_entries"))));
-	if (state == actor->state)
-		return;
-	if (actor->handled == 0)
-		refuse_commit(psprintf("the state of actor %d changes, and none of its messages is handled", i + 1),
-					  "A state changes with the message that changes it.");
-	dgen_set_state(batch, actor, state);
-}
-
-static void
-set_failure(Failure *failure, const BatchActor *actor, int i, const ActorParameters *p)
-{
-	char	   *outcome = text_at(&p->outcomes, i);
-
-	memset(failure, 0, sizeof(*failure));
-	if (actor->handled == actor->nmessages)
-		refuse_commit(psprintf("errors[%d] is given, and all messages of that actor are handled", i + 1),
-					  "The error belongs to the message after the handled ones.");
-	failure->error = text_at(&p->errors, i);
-	failure->sqlstate = text_at(&p->sqlstates, i);
-	failure->hint = text_at(&p->hints, i);
-	failure->delay = has(&p->delays, i) ? DatumGetIntervalP(p->delays.values[i]) : NULL;
-	if (outcome == NULL || strcmp(outcome, "error") == 0)
-		return;
-	failure->final = strcmp(outcome, "fail") == 0;
-	failure->retry = strcmp(outcome, "retry") == 0;
-	if (!failure->final && !failure->retry)
-		refuse_commit(psprintf("outcomes[%d] is \"%s\"", i + 1, outcome), "Give error, fail, retry or NULL.");
-}
-
-static void
-record_failures(Batch *batch, const ActorParameters *p)
-{
-	for (int i = 0; i < batch->nactors; i++)
-	{
-		BatchActor *actor = &batch->actors[i];
-		Failure		failure;
-
-		if (!has(&p->errors, i) && !has(&p->outcomes, i))
-			continue;
-		set_failure(&failure, actor, i, p);
-		(void) dgen_record_failure(actor, &actor->messages[actor->handled], &failure);
-	}
-}
-
-static void
-send_replies(FunctionCallInfo fcinfo)
-{
-	Elements	requests,
-				replies;
-
-	get_elements(fcinfo, COMMIT_REPLY_REQUESTS, INT8OID, &requests);
-	get_elements(fcinfo, COMMIT_REPLIES, JSONBOID, &replies);
-	if (requests.count != replies.count)
-		refuse_commit(psprintf("%d reply_requests for %d replies", requests.count, replies.count),
-					  "Give arrays of the same length: replies[i] answers reply_requests[i].");
-	for (int i = 0; i < requests.count; i++)
-	{
-		Reply		reply = {.reply = has(&replies, i) ? replies.values[i] : dgen_json_null()};
-
-		if (has(&requests, i) && dgen_may_answer(DatumGetInt64(requests.values[i])))
-			(void) dgen_answer(DatumGetInt64(requests.values[i]), &reply);
-	}
-}
-
-static void
-send_messages(FunctionCallInfo fcinfo)
-{
-	Elements	types,
-				keys,
-				messages;
-
-	get_elements(fcinfo, COMMIT_SEND_TYPES, TEXTOID, &types);
-	get_elements(fcinfo, COMMIT_SEND_KEYS, TEXTOID, &keys);
-	get_elements(fcinfo, COMMIT_SEND_MESSAGES, JSONBOID, &messages);
-	if (types.count != keys.count || types.count != messages.count)
-		refuse_commit(psprintf("%d send_types for %d send_keys and %d send_messages", types.count, keys.count,
-							   messages.count),
-					  "Give arrays of the same length: send_messages[i] goes to send_types[i], send_keys[i].");
-	for (int i = 0; i < types.count; i++)
-	{
-		Send		send = {.kind = KIND_CAST};
-
-		if (!has(&types, i) || !has(&keys, i) || !has(&messages, i))
-			refuse_commit(psprintf("element %d of send_types, send_keys or send_messages is NULL", i + 1),
-						  "An empty message is JSON null: 'null'.");
-		send.type = dgen_type_by_name(DatumGetTextPP(types.values[i]));
-		dgen_check_privilege(send.type, dgen_calling_role(), PRIVILEGE_SEND);
-		send.key = DatumGetTextPP(keys.values[i]);
-		dgen_check_key(send.key);
-		send.message = messages.values[i];
-		(void) dgen_send(&send);
-	}
-}
-
-/* The time from claim to commit, shared by the turns, is what a turn of this type takes. */
-static void
-measure(const Batch *batch, int handled)
-{
-	WorkerSession *session = dgen_worker_session();
-	instr_time	now;
-	double		us;
-
-	if (handled == 0)
-		return;
-	INSTR_TIME_SET_CURRENT(now);
-	INSTR_TIME_SUBTRACT(now, claimed_at);
-	us = INSTR_TIME_GET_MICROSEC(now) / (double) handled;
-	for (int i = 0; i < session->ntypes; i++)
-	{
-		WorkerType *type = &session->types[i];
-
-		if (batch->actors[0].type->id == type->type_id)
-			type->turn_us = type->turn_us == 0 ? us : type->turn_us + TURN_WEIGHT * (us - type->turn_us);
-	}
-}
-
+/* For a client that keeps states, and had to drop this one. */
 Datum
-dgen_commit_turns(PG_FUNCTION_ARGS)
+dgen_batch_state(PG_FUNCTION_ARGS)
 {
-	Batch	   *batch = get_batch();
-	ActorParameters parameters;
-	int			handled = 0;
+	Batch	   *batch = dgen_claimed_batch();
+	int			ordinal = PG_ARGISNULL(0) ? 0 : PG_GETARG_INT32(0);
 
 	if (batch == NULL)
 		ereport(ERROR,
 				(errcode(DGEN_ERR_NOT_OWNED),
 				 errmsg("no batch is claimed in this transaction"),
-				 errhint("Run dgen.claim and dgen.commit_turns in one transaction, begun with BEGIN.")));
-	get_actor_parameters(fcinfo, batch, &parameters);
-	for (int i = 0; i < batch->nactors; i++)
-	{
-		set_handled(&batch->actors[i], i, &parameters);
-		set_changes(batch, &batch->actors[i], i, &parameters);
-		handled += batch->actors[i].handled;
-	}
-	measure(batch, handled);
-	dgen_commit_batch(batch);
-	record_failures(batch, &parameters);
-	send_replies(fcinfo);
-	send_messages(fcinfo);
-	dgen_session_count_turns(handled);
-	dgen_session_busy(false);
-	current_batch = NULL;
-	PG_RETURN_INT32(handled);
+				 errhint("Ask between dgen.claim and dgen.commit_turns.")));
+	if (ordinal < 1 || ordinal > batch->nactors)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("actor %d is not one of the batch's %d", ordinal, batch->nactors),
+				 errhint("Give the number in column actor of dgen.claim.")));
+	PG_RETURN_POINTER(batch->actors[ordinal - 1].state);
 }

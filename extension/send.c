@@ -125,13 +125,13 @@ message_argument(FunctionCallInfo fcinfo, int n)
 	return PG_GETARG_DATUM(n);
 }
 
-static void
-check_object(Datum jsonb, const char *what)
+void
+dgen_check_headers(Datum headers)
 {
-	if (!JB_ROOT_IS_OBJECT(DatumGetJsonbP(jsonb)))
+	if (!JB_ROOT_IS_OBJECT(DatumGetJsonbP(headers)))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("%s is not a JSON object", what),
+				 errmsg("headers is not a JSON object"),
 				 errhint("Give an object such as '{\"trace\": \"a1\"}', or NULL.")));
 }
 
@@ -160,11 +160,9 @@ due_argument(FunctionCallInfo fcinfo, int delay, int not_before)
 												   PG_GETARG_DATUM(delay)));
 }
 
-static int16
-priority_argument(FunctionCallInfo fcinfo, int n)
+int16
+dgen_check_priority(int32 priority)
 {
-	int32		priority = PG_ARGISNULL(n) ? 0 : PG_GETARG_INT32(n);
-
 	if (priority < PG_INT16_MIN || priority > PG_INT16_MAX)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -173,19 +171,14 @@ priority_argument(FunctionCallInfo fcinfo, int n)
 	return (int16) priority;
 }
 
-static text *
-idempotency_argument(FunctionCallInfo fcinfo, int n)
+static void
+check_idempotency_key(const text *key)
 {
-	text	   *key = PG_ARGISNULL(n) ? NULL : PG_GETARG_TEXT_PP(n);
-
-	if (key == NULL)
-		return NULL;
 	if (VARSIZE_ANY_EXHDR(key) == 0 || VARSIZE_ANY_EXHDR(key) > DGEN_MAX_KEY_BYTES)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("idempotency key has %d bytes", (int) VARSIZE_ANY_EXHDR(key)),
 				 errhint("An idempotency key has 1 to %d bytes; NULL is none.", DGEN_MAX_KEY_BYTES)));
-	return key;
 }
 
 /*
@@ -209,23 +202,23 @@ get_arguments(FunctionCallInfo fcinfo, Send *send)
 {
 	dgen_get_send_arguments(fcinfo, send);
 	send->not_before = due_argument(fcinfo, 3, 4);
-	send->priority = priority_argument(fcinfo, 5);
+	send->priority = dgen_check_priority(PG_ARGISNULL(5) ? 0 : PG_GETARG_INT32(5));
 	if (!PG_ARGISNULL(7))
 	{
 		send->headers = PG_GETARG_DATUM(7);
-		check_object(send->headers, "headers");
+		dgen_check_headers(send->headers);
 	}
-	return idempotency_argument(fcinfo, 6);
+	return PG_ARGISNULL(6) ? NULL : PG_GETARG_TEXT_PP(6);
 }
 
-/* Sends, unless the idempotency key was used before. True if it was sent. */
-static bool
-send_once(Send *send, text *idempotency_key, int64 *id)
+bool
+dgen_send_once(Send *send, text *idempotency_key, int64 *id)
 {
 	send->seq = dgen_nextval(SEQUENCE_MESSAGE);
 	*id = send->seq;
 	if (idempotency_key != NULL)
 	{
+		check_idempotency_key(idempotency_key);
 		*id = dgen_take_idempotency_key(send->type, dgen_mailbox_of(send->key), send->key, idempotency_key, send->seq);
 		if (*id != send->seq)
 			return false;
@@ -242,7 +235,7 @@ dgen_cast(PG_FUNCTION_ARGS)
 	text	   *idempotency_key = get_arguments(fcinfo, &send);
 
 	send.kind = KIND_CAST;
-	(void) send_once(&send, idempotency_key, &id);
+	(void) dgen_send_once(&send, idempotency_key, &id);
 	PG_RETURN_INT64(id);
 }
 
@@ -259,7 +252,7 @@ dgen_request(PG_FUNCTION_ARGS)
 	if (to_actor)
 		dgen_get_reply_to(PG_GETARG_HEAPTUPLEHEADER(8), &reply_to);
 	send.kind = KIND_REQUEST;
-	if (send_once(&send, idempotency_key, &id))
+	if (dgen_send_once(&send, idempotency_key, &id))
 		dgen_open_request(&send, id, to_actor ? &reply_to : NULL, correlation, idempotency_key != NULL);
 	PG_RETURN_INT64(id);
 }

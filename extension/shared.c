@@ -100,6 +100,7 @@ init_shared(Shared *shared, int tranche)
 	memset(shared, 0, shared_size());
 	shared->stamp = (uint64) GetCurrentTimestamp();
 	LWLockInitialize(&shared->lock, tranche);
+	shared->launcher = NOBODY;
 	shared->nslots = MaxBackends;
 	shared->nentries = max_worker_processes;
 	shared->slots_offset = MAXALIGN(sizeof(Shared));
@@ -367,4 +368,16 @@ dgen_order_workers(Database *database)
 			dgen_poke_slot(entry->procno);
 	}
 	LWLockRelease(&dgen_shared->lock);
+}
+
+void
+dgen_poke_launcher(void)
+{
+	int			launcher = dgen_shared->launcher;
+
+	if (launcher == NOBODY)
+		return;
+	dgen_shared->launcher_poked = true;
+	pg_write_barrier();
+	SetLatch(&GetPGProcByNumber(launcher)->procLatch);
 }

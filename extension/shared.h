@@ -161,6 +161,8 @@ typedef struct Shared
 {
 	uint64		stamp;			/* differs between lives of the shared memory */
 	uint64		last_ticket;
+	volatile int launcher;		/* its slot; NOBODY: none runs */
+	volatile bool launcher_poked;
 	LWLock		lock;			/* databases[].oid and .sessions, entries[] */
 	int			nslots;
 	int			nentries;
@@ -202,6 +204,7 @@ extern Database *dgen_database_entry(Oid oid, bool create); /* Shared.lock is he
 extern uint32 dgen_wait_event(void); /* what pg_stat_activity shows of a sleeper */
 extern void dgen_poke_slot(int index);
 extern void dgen_order_workers(Database *database); /* they look at their orders again */
+extern void dgen_poke_launcher(void);
 
 /* ---- wait.c: who sleeps, and who is woken ---- */
 

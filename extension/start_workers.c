@@ -137,15 +137,18 @@ dgen_types_changed(PG_FUNCTION_ARGS)
 
 /* ---- hooks ---- */
 
-/* When dgen is dropped or updated, idle workers have to notice. */
+/* When dgen is dropped or updated, idle workers have to notice; when it is created, the launcher. */
 static void
 on_object_access(ObjectAccessType access, Oid class, Oid object, int sub, void *argument)
 {
 	if (previous_object_access_hook)
 		previous_object_access_hook(access, class, object, sub, argument);
 
-	if (class == ExtensionRelationId && (access == OAT_DROP || access == OAT_POST_ALTER) &&
-		object == get_extension_oid("dgen", true) && dgen_shared_attach())
+	if (class != ExtensionRelationId || !OidIsValid(MyDatabaseId))
+		return;
+	/* One that is being created has no name yet that could be looked up. */
+	if (access == OAT_POST_CREATE ||
+		((access == OAT_DROP || access == OAT_POST_ALTER) && object == get_extension_oid("dgen", true)))
 		dgen_wakeup_orders(false);
 }
 
@@ -222,20 +225,21 @@ static void
 on_utility(PlannedStmt *planned, const char *query, bool read_only_tree, ProcessUtilityContext context,
 		   ParamListInfo parameters, QueryEnvironment *environment, DestReceiver *receiver, QueryCompletion *completion)
 {
-	ProcessUtility_hook_type next = previous_utility_hook ? previous_utility_hook : standard_ProcessUtility;
 	char	   *name = vacated_database(planned->utilityStmt);
 	Database   *database = name != NULL && dgen_shared != NULL ? vacate(name) : NULL;
 	volatile bool done = false;
 
 	if (database == NULL)
 	{
-		next(planned, query, read_only_tree, context, parameters, environment, receiver, completion);
+		previous_utility_hook(planned, query, read_only_tree, context, parameters, environment, receiver,
+							  completion);
 		return;
 	}
 	PG_TRY();
 	{
 		(void) dgen_end_surplus(database, GRACE_DATABASE);
-		next(planned, query, read_only_tree, context, parameters, environment, receiver, completion);
+		previous_utility_hook(planned, query, read_only_tree, context, parameters, environment, receiver,
+							  completion);
 		done = true;
 	}
 	PG_FINALLY();
@@ -252,6 +256,6 @@ dgen_start_workers_init(void)
 	object_access_hook = on_object_access;
 	if (!process_shared_preload_libraries_in_progress)
 		return;
-	previous_utility_hook = ProcessUtility_hook;
+	previous_utility_hook = ProcessUtility_hook != NULL ? ProcessUtility_hook : standard_ProcessUtility;
 	ProcessUtility_hook = on_utility;
 }

@@ -262,7 +262,10 @@ act_on_commit(void)
 	if (marks.due != ALARM_NONE)
 		dgen_alarm_merge(marks.due);
 	if (marks.orders)
+	{
 		dgen_order_workers(dgen_database);
+		dgen_poke_launcher();
+	}
 	if (marks.start)
 		(void) dgen_register_starter(MyDatabaseId, 0);
 }

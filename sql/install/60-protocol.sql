@@ -3,7 +3,8 @@
 
 CREATE FUNCTION dgen.claim(
 	max_actors       integer  DEFAULT NULL,
-	max_messages     integer  DEFAULT NULL)
+	max_messages     integer  DEFAULT NULL,
+	cached           boolean  DEFAULT false)
 RETURNS TABLE (
 	actor            integer,
 	actor_type       text,
@@ -21,8 +22,14 @@ RETURNS TABLE (
 	error            text,
 	sqlstate         text)
 AS 'MODULE_PATHNAME', 'dgen_claim' LANGUAGE C VOLATILE ROWS 1000;
-COMMENT ON FUNCTION dgen.claim(integer, integer) IS
-'takes a batch of actors with their first messages for the attached worker, until the transaction ends; one row per message in order, the state in the first row of each actor';
+COMMENT ON FUNCTION dgen.claim(integer, integer, boolean) IS
+'takes a batch of actors with their first messages for the attached worker, until the transaction ends; one row per message in order, the state in the first row of each actor; cached: unless this session''s client holds it already';
+
+CREATE FUNCTION dgen.batch_state(actor integer)
+RETURNS jsonb
+AS 'MODULE_PATHNAME', 'dgen_batch_state' LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION dgen.batch_state(integer) IS
+'the state of actor n of the claimed batch as it was claimed, for a client that claims with cached and does not hold it any more';
 
 CREATE FUNCTION dgen.commit_turns(
 	handled          integer[],
@@ -39,8 +46,15 @@ CREATE FUNCTION dgen.commit_turns(
 	replies          jsonb[]    DEFAULT NULL,
 	send_types       text[]     DEFAULT NULL,
 	send_keys        text[]     DEFAULT NULL,
-	send_messages    jsonb[]    DEFAULT NULL)
+	send_messages    jsonb[]    DEFAULT NULL,
+	send_actors      integer[]  DEFAULT NULL,
+	send_requests    boolean[]  DEFAULT NULL,
+	send_correlations text[]    DEFAULT NULL,
+	send_delays_ms   bigint[]   DEFAULT NULL,
+	send_priorities  integer[]  DEFAULT NULL,
+	send_idempotency_keys text[] DEFAULT NULL,
+	send_headers     jsonb[]    DEFAULT NULL)
 RETURNS integer
 AS 'MODULE_PATHNAME', 'dgen_commit_turns' LANGUAGE C VOLATILE;
-COMMENT ON FUNCTION dgen.commit_turns(integer[], jsonb[], jsonb[], jsonb[], boolean[], text[], text[], text[], text[], interval[], bigint[], jsonb[], text[], text[], jsonb[]) IS
+COMMENT ON FUNCTION dgen.commit_turns(integer[], jsonb[], jsonb[], jsonb[], boolean[], text[], text[], text[], text[], interval[], bigint[], jsonb[], text[], text[], jsonb[], integer[], boolean[], text[], bigint[], integer[], text[], jsonb[]) IS
 'writes what the turns of the claimed batch did: element n of the arrays up to delays is about actor n; returns the number of messages handled';

@@ -23,9 +23,10 @@ AS $$
 $$;
 COMMENT ON FUNCTION dgen._expire_idempotency_keys(integer) IS 'removes idempotency keys whose time is over';
 
--- Looks at the next max_rows requests, and removes those that were answered or
--- cancelled longer ago than their type keeps them. Open ones stay for ever. A type
--- that was dropped says nothing about its replies any more: they stay for a day.
+-- Looks at the next requests, ten times as many as it may remove, because most may be
+-- open; these stay for ever. Removes those that were answered or cancelled longer ago
+-- than their type keeps them. A type that was dropped says nothing about its replies
+-- any more: they stay for a day.
 CREATE FUNCTION dgen._expire_requests(max_rows integer) RETURNS bigint
 	LANGUAGE plpgsql
 	SET search_path = pg_catalog, pg_temp
@@ -33,9 +34,10 @@ CREATE FUNCTION dgen._expire_requests(max_rows integer) RETURNS bigint
 	SET jit = off
 AS $$
 DECLARE
-	seen    bigint;
-	last    bigint;
-	removed bigint;
+	looked_at bigint := 10 * max_rows::bigint;
+	seen      bigint;
+	last      bigint;
+	removed   bigint;
 BEGIN
 	SELECT count(*), max(s.id) INTO seen, last
 	FROM (
@@ -43,7 +45,7 @@ BEGIN
 		FROM dgen.request r
 		WHERE r.id > dgen._maintenance_cursor()
 		ORDER BY r.id
-		LIMIT max_rows) AS s;
+		LIMIT looked_at) AS s;
 	DELETE FROM dgen.request d
 	WHERE d.ctid = ANY (ARRAY(
 		SELECT r.ctid
@@ -53,7 +55,7 @@ BEGIN
 			AND r.replied_at + COALESCE(t.retention, '1 day') <= clock_timestamp()
 		FOR UPDATE OF r SKIP LOCKED));
 	GET DIAGNOSTICS removed = ROW_COUNT;
-	PERFORM dgen._maintenance_cursor(CASE WHEN seen < max_rows THEN 0 ELSE last END);
+	PERFORM dgen._maintenance_cursor(CASE WHEN seen < looked_at THEN 0 ELSE last END);
 	RETURN removed;
 END
 $$;
@@ -111,7 +113,7 @@ CREATE FUNCTION dgen._maintain(max_rows integer) RETURNS bigint
 AS $$
 	SELECT dgen._expire_idempotency_keys(max_rows) + dgen._expire_requests(max_rows) + dgen._remove_stale_rows(max_rows)
 $$;
-COMMENT ON FUNCTION dgen._maintain(integer) IS 'removes what is over, at most max_rows of each kind; returns how many rows';
+COMMENT ON FUNCTION dgen._maintain(integer) IS 'removes what is over, about max_rows of each kind; returns how many rows';
 
 REVOKE ALL ON FUNCTION dgen._expire_idempotency_keys(integer), dgen._expire_requests(integer),
 	dgen._remove_stale_rows(integer), dgen._maintain(integer) FROM PUBLIC;

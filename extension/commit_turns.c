@@ -1,0 +1,414 @@
+/*
+ * The worker protocol, second half: dgen.commit_turns writes what the turns of the
+ * claimed batch did. All of it arrives in one statement, as parallel arrays: those
+ * about actors, by their number in the batch, those about replies, and those about
+ * messages to send.
+ */
+#include "dgen_ext.h"
+
+#include "catalog/pg_type.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+
+PG_FUNCTION_INFO_V1(dgen_commit_turns);
+
+/* A century. */
+#define MAX_DELAY_MS INT64CONST(3155760000000)
+
+/* One array parameter of commit_turns. */
+typedef struct Elements
+{
+	int			count;
+	Datum	   *values;
+	bool	   *nulls;
+} Elements;
+
+static void
+get_elements(FunctionCallInfo fcinfo, int n, Oid type, Elements *elements)
+{
+	int16		length;
+	bool		by_value;
+	char		align;
+
+	memset(elements, 0, sizeof(*elements));
+	if (PG_ARGISNULL(n))
+		return;
+	get_typlenbyvalalign(type, &length, &by_value, &align);
+	deconstruct_array(PG_GETARG_ARRAYTYPE_P(n), type, length, by_value, align, &elements->values, &elements->nulls,
+					  &elements->count);
+}
+
+static bool
+has(const Elements *elements, int i)
+{
+	return i < elements->count && !elements->nulls[i];
+}
+
+static char *
+text_at(const Elements *elements, int i)
+{
+	return has(elements, i) ? TextDatumGetCString(elements->values[i]) : NULL;
+}
+
+static void
+refuse_commit(const char *message, const char *hint)
+{
+	ereport(ERROR,
+			(errcode(DGEN_ERR_INVALID_COMMIT),
+			 errmsg("%s", message),
+			 errhint("%s", hint)));
+}
+
+/* An array that speaks about actors has one element for each, or is NULL. */
+static void
+get_actor_elements(FunctionCallInfo fcinfo, int n, Oid type, const char *name, const Batch *batch, Elements *elements)
+{
+	get_elements(fcinfo, n, type, elements);
+	if (elements->count != 0 && elements->count != batch->nactors)
+		refuse_commit(psprintf("%s has %d elements for a batch of %d actors", name, elements->count, batch->nactors),
+					  "Element n is about the actor with number n; use NULL for actors it says nothing about.");
+}
+
+/* commit_turns' parameters, in order */
+enum CommitParameter
+{
+	COMMIT_HANDLED,
+	COMMIT_STATES,
+	COMMIT_SET_ENTRIES,
+	COMMIT_DELETE_ENTRIES,
+	COMMIT_DESTROYED,
+	COMMIT_ERRORS,
+	COMMIT_SQLSTATES,
+	COMMIT_HINTS,
+	COMMIT_OUTCOMES,
+	COMMIT_DELAYS,
+	COMMIT_REPLY_REQUESTS,
+	COMMIT_REPLIES,
+	COMMIT_SEND_TYPES,
+	COMMIT_SEND_KEYS,
+	COMMIT_SEND_MESSAGES,
+	COMMIT_SEND_ACTORS,
+	COMMIT_SEND_REQUESTS,
+	COMMIT_SEND_CORRELATIONS,
+	COMMIT_SEND_DELAYS_MS,
+	COMMIT_SEND_PRIORITIES,
+	COMMIT_SEND_IDEMPOTENCY_KEYS,
+	COMMIT_SEND_HEADERS
+};
+
+typedef struct ActorParameters
+{
+	Elements	handled;
+	Elements	states;
+	Elements	set_entries;
+	Elements	delete_entries;
+	Elements	destroyed;
+	Elements	errors;
+	Elements	sqlstates;
+	Elements	hints;
+	Elements	outcomes;
+	Elements	delays;
+} ActorParameters;
+
+static void
+get_actor_parameters(FunctionCallInfo fcinfo, const Batch *batch, ActorParameters *p)
+{
+	get_actor_elements(fcinfo, COMMIT_HANDLED, INT4OID, "handled", batch, &p->handled);
+	get_actor_elements(fcinfo, COMMIT_STATES, JSONBOID, "states", batch, &p->states);
+	get_actor_elements(fcinfo, COMMIT_SET_ENTRIES, JSONBOID, "set_entries", batch, &p->set_entries);
+	get_actor_elements(fcinfo, COMMIT_DELETE_ENTRIES, JSONBOID, "delete_entries", batch, &p->delete_entries);
+	get_actor_elements(fcinfo, COMMIT_DESTROYED, BOOLOID, "destroyed", batch, &p->destroyed);
+	get_actor_elements(fcinfo, COMMIT_ERRORS, TEXTOID, "errors", batch, &p->errors);
+	get_actor_elements(fcinfo, COMMIT_SQLSTATES, TEXTOID, "sqlstates", batch, &p->sqlstates);
+	get_actor_elements(fcinfo, COMMIT_HINTS, TEXTOID, "hints", batch, &p->hints);
+	get_actor_elements(fcinfo, COMMIT_OUTCOMES, TEXTOID, "outcomes", batch, &p->outcomes);
+	get_actor_elements(fcinfo, COMMIT_DELAYS, INTERVALOID, "delays", batch, &p->delays);
+}
+
+static void
+set_handled(BatchActor *actor, int ordinal, const ActorParameters *p)
+{
+	int			handled = has(&p->handled, ordinal) ? DatumGetInt32(p->handled.values[ordinal]) : 0;
+
+	if (handled < 0 || handled > actor->nmessages)
+		refuse_commit(psprintf("handled[%d] is %d, and the batch has %d messages of that actor", ordinal + 1, handled,
+							   actor->nmessages),
+					  "Give the number of messages handled, counted from the first.");
+	actor->handled = handled;
+}
+
+static Jsonb *
+object_at(const Elements *elements, int i, const char *name)
+{
+	Jsonb	   *object = DatumGetJsonbPCopy(elements->values[i]);
+
+	if (!JB_ROOT_IS_OBJECT(object))
+		refuse_commit(psprintf("%s[%d] is not a JSON object", name, i + 1), "A state is a JSON object.");
+	return object;
+}
+
+static Jsonb *
+delete_entries(Jsonb *state, Jsonb *names)
+{
+	JsonbIterator *iterator = JsonbIteratorInit(&names->root);
+	JsonbValue	value;
+	JsonbIteratorToken token;
+
+	while ((token = JsonbIteratorNext(&iterator, &value, true)) != WJB_DONE)
+	{
+		if (token != WJB_ELEM)
+			continue;
+		if (value.type != jbvString)
+			refuse_commit("delete_entries has an element that is not a string", "Give an array of entry names, such as [\"a\", \"b\"].");
+		state = DatumGetJsonbP(DirectFunctionCall2(jsonb_delete, JsonbPGetDatum(state),
+												   PointerGetDatum(cstring_to_text_with_len(value.val.string.val,
+																							value.val.string.len))));
+	}
+	return state;
+}
+
+static void
+set_changes(Batch *batch, BatchActor *actor, int i, const ActorParameters *p)
+{
+	Jsonb	   *state;
+
+	if (has(&p->destroyed, i) && DatumGetBool(p->destroyed.values[i]))
+		dgen_destroy_actor(actor);
+	state = has(&p->states, i) ? object_at(&p->states, i, "states") : actor->state;
+	if (has(&p->delete_entries, i))
+		state = delete_entries(state, DatumGetJsonbP(p->delete_entries.values[i]));
+	if (has(&p->set_entries, i))
+		state = DatumGetJsonbP(DirectFunctionCall2(jsonb_concat, JsonbPGetDatum(state),
+												   JsonbPGetDatum(object_at(&p->set_entries, i, "set_entries"))));
+	if (state == actor->state)
+		return;
+	if (actor->handled == 0)
+		refuse_commit(psprintf("the state of actor %d changes, and none of its messages is handled", i + 1),
+					  "A state changes with the message that changes it.");
+	dgen_set_state(batch, actor, state);
+}
+
+static void
+set_failure(Failure *failure, const BatchActor *actor, int i, const ActorParameters *p)
+{
+	char	   *outcome = text_at(&p->outcomes, i);
+
+	memset(failure, 0, sizeof(*failure));
+	if (actor->handled == actor->nmessages)
+		refuse_commit(psprintf("errors[%d] is given, and all messages of that actor are handled", i + 1),
+					  "The error belongs to the message after the handled ones.");
+	failure->error = text_at(&p->errors, i);
+	failure->sqlstate = text_at(&p->sqlstates, i);
+	failure->hint = text_at(&p->hints, i);
+	failure->delay = has(&p->delays, i) ? DatumGetIntervalP(p->delays.values[i]) : NULL;
+	if (outcome == NULL || strcmp(outcome, "error") == 0)
+		return;
+	failure->final = strcmp(outcome, "fail") == 0;
+	failure->retry = strcmp(outcome, "retry") == 0;
+	if (!failure->final && !failure->retry)
+		refuse_commit(psprintf("outcomes[%d] is \"%s\"", i + 1, outcome), "Give error, fail, retry or NULL.");
+}
+
+static void
+record_failures(Batch *batch, const ActorParameters *p)
+{
+	for (int i = 0; i < batch->nactors; i++)
+	{
+		BatchActor *actor = &batch->actors[i];
+		Failure		failure;
+
+		if (!has(&p->errors, i) && !has(&p->outcomes, i))
+			continue;
+		set_failure(&failure, actor, i, p);
+		(void) dgen_record_failure(actor, &actor->messages[actor->handled], &failure);
+	}
+}
+
+static void
+send_replies(FunctionCallInfo fcinfo)
+{
+	Elements	requests,
+				replies;
+
+	get_elements(fcinfo, COMMIT_REPLY_REQUESTS, INT8OID, &requests);
+	get_elements(fcinfo, COMMIT_REPLIES, JSONBOID, &replies);
+	if (requests.count != replies.count)
+		refuse_commit(psprintf("%d reply_requests for %d replies", requests.count, replies.count),
+					  "Give arrays of the same length: replies[i] answers reply_requests[i].");
+	for (int i = 0; i < requests.count; i++)
+	{
+		Reply		reply = {.reply = has(&replies, i) ? replies.values[i] : dgen_json_null()};
+
+		if (has(&requests, i) && dgen_may_answer(DatumGetInt64(requests.values[i])))
+			(void) dgen_answer(DatumGetInt64(requests.values[i]), &reply);
+	}
+}
+
+/* The arrays about what is sent; those after messages may be NULL. */
+typedef struct SendParameters
+{
+	Elements	types;
+	Elements	keys;
+	Elements	messages;
+	Elements	actors;
+	Elements	requests;
+	Elements	correlations;
+	Elements	delays;
+	Elements	priorities;
+	Elements	idempotency_keys;
+	Elements	headers;
+} SendParameters;
+
+static void
+get_send_elements(FunctionCallInfo fcinfo, int n, Oid type, const char *name, int count, Elements *elements)
+{
+	get_elements(fcinfo, n, type, elements);
+	if (elements->count != 0 && elements->count != count)
+		refuse_commit(psprintf("%s has %d elements for %d messages", name, elements->count, count),
+					  "Element i belongs to send_messages[i]; use NULL for none.");
+}
+
+static void
+get_send_parameters(FunctionCallInfo fcinfo, SendParameters *p)
+{
+	int			count;
+
+	get_elements(fcinfo, COMMIT_SEND_TYPES, TEXTOID, &p->types);
+	get_elements(fcinfo, COMMIT_SEND_KEYS, TEXTOID, &p->keys);
+	get_elements(fcinfo, COMMIT_SEND_MESSAGES, JSONBOID, &p->messages);
+	count = p->messages.count;
+	if (p->types.count != count || p->keys.count != count)
+		refuse_commit(psprintf("%d send_types for %d send_keys and %d send_messages", p->types.count, p->keys.count, count),
+					  "Give arrays of the same length: send_messages[i] goes to send_types[i], send_keys[i].");
+	get_send_elements(fcinfo, COMMIT_SEND_ACTORS, INT4OID, "send_actors", count, &p->actors);
+	get_send_elements(fcinfo, COMMIT_SEND_REQUESTS, BOOLOID, "send_requests", count, &p->requests);
+	get_send_elements(fcinfo, COMMIT_SEND_CORRELATIONS, TEXTOID, "send_correlations", count, &p->correlations);
+	get_send_elements(fcinfo, COMMIT_SEND_DELAYS_MS, INT8OID, "send_delays_ms", count, &p->delays);
+	get_send_elements(fcinfo, COMMIT_SEND_PRIORITIES, INT4OID, "send_priorities", count, &p->priorities);
+	get_send_elements(fcinfo, COMMIT_SEND_IDEMPOTENCY_KEYS, TEXTOID, "send_idempotency_keys", count, &p->idempotency_keys);
+	get_send_elements(fcinfo, COMMIT_SEND_HEADERS, JSONBOID, "send_headers", count, &p->headers);
+}
+
+static void
+set_send_address(const SendParameters *p, int i, Send *send)
+{
+	if (!has(&p->types, i) || !has(&p->keys, i) || !has(&p->messages, i))
+		refuse_commit(psprintf("element %d of send_types, send_keys or send_messages is NULL", i + 1),
+					  "An empty message is JSON null: 'null'.");
+	send->type = dgen_type_by_name(DatumGetTextPP(p->types.values[i]));
+	dgen_check_privilege(send->type, dgen_calling_role(), PRIVILEGE_SEND);
+	send->key = DatumGetTextPP(p->keys.values[i]);
+	dgen_check_key(send->key);
+	send->message = p->messages.values[i];
+}
+
+static void
+set_send_options(const SendParameters *p, int i, Send *send)
+{
+	int64		delay = has(&p->delays, i) ? DatumGetInt64(p->delays.values[i]) : 0;
+	int32		priority = has(&p->priorities, i) ? DatumGetInt32(p->priorities.values[i]) : 0;
+
+	if (delay < 0 || delay > MAX_DELAY_MS)
+		refuse_commit(psprintf("send_delays_ms[%d] is " INT64_FORMAT, i + 1, delay), "Give milliseconds, zero or more.");
+	send->not_before = delay == 0 ? 0 : GetCurrentTimestamp() + delay * 1000;
+	send->priority = dgen_check_priority(priority);
+	if (has(&p->headers, i))
+	{
+		send->headers = p->headers.values[i];
+		dgen_check_headers(send->headers);
+	}
+}
+
+/* The actor of the batch that a request's reply comes to. */
+static void
+set_reply_to(const Batch *batch, const SendParameters *p, int i, ReplyTo *reply_to)
+{
+	int			ordinal = has(&p->actors, i) ? DatumGetInt32(p->actors.values[i]) : 0;
+
+	if (ordinal < 1 || ordinal > batch->nactors)
+		refuse_commit(psprintf("send_requests[%d] is true, and send_actors[%d] is not one of the batch's %d actors", i + 1,
+							   i + 1, batch->nactors),
+					  "Give the number of the actor that the reply comes to.");
+	reply_to->type_id = batch->actors[ordinal - 1].type->id;
+	reply_to->key = batch->actors[ordinal - 1].key;
+}
+
+static void
+send_message(const Batch *batch, const SendParameters *p, int i)
+{
+	Send		send = {.kind = KIND_CAST};
+	text	   *idempotency_key = has(&p->idempotency_keys, i) ? DatumGetTextPP(p->idempotency_keys.values[i]) : NULL;
+	text	   *correlation = has(&p->correlations, i) ? DatumGetTextPP(p->correlations.values[i]) : NULL;
+	ReplyTo		reply_to;
+	int64		id;
+	bool		request = has(&p->requests, i) && DatumGetBool(p->requests.values[i]);
+
+	set_send_address(p, i, &send);
+	set_send_options(p, i, &send);
+	if (request)
+	{
+		send.kind = KIND_REQUEST;
+		set_reply_to(batch, p, i, &reply_to);
+	}
+	if (dgen_send_once(&send, idempotency_key, &id) && request)
+		dgen_open_request(&send, id, &reply_to, correlation, idempotency_key != NULL);
+}
+
+static void
+send_messages(FunctionCallInfo fcinfo, const Batch *batch)
+{
+	SendParameters parameters;
+
+	get_send_parameters(fcinfo, &parameters);
+	for (int i = 0; i < parameters.messages.count; i++)
+		send_message(batch, &parameters, i);
+}
+
+/* The client holds what it has just committed, should the transaction commit. */
+static void
+note_committed(const Batch *batch)
+{
+	if (!dgen_client_caches())
+		return;
+	for (int i = 0; i < batch->nactors; i++)
+		if (batch->actors[i].state_changed)
+			dgen_client_given(&batch->actors[i]);
+}
+
+/* The time from claim to commit, shared by the turns, is what a turn of this type takes. */
+static void
+measure(const Batch *batch, int handled, double us)
+{
+	if (handled > 0)
+		dgen_measure_turns(dgen_worker_session(), batch->actors[0].type->id, us / handled);
+}
+
+Datum
+dgen_commit_turns(PG_FUNCTION_ARGS)
+{
+	Batch	   *batch = dgen_claimed_batch();
+	ActorParameters parameters;
+	int			handled = 0;
+
+	if (batch == NULL)
+		ereport(ERROR,
+				(errcode(DGEN_ERR_NOT_OWNED),
+				 errmsg("no batch is claimed in this transaction"),
+				 errhint("Run dgen.claim and dgen.commit_turns in one transaction, begun with BEGIN.")));
+	get_actor_parameters(fcinfo, batch, &parameters);
+	for (int i = 0; i < batch->nactors; i++)
+	{
+		set_handled(&batch->actors[i], i, &parameters);
+		set_changes(batch, &batch->actors[i], i, &parameters);
+		handled += batch->actors[i].handled;
+	}
+	dgen_commit_batch(batch);
+	record_failures(batch, &parameters);
+	send_replies(fcinfo);
+	send_messages(fcinfo, batch);
+	note_committed(batch);
+	dgen_session_count_turns(handled);
+	measure(batch, handled, dgen_claimed_batch_done());
+	PG_RETURN_INT32(handled);
+}
