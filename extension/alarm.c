@@ -26,7 +26,7 @@ dgen_alarm_due(TimestampTz now)
 void
 dgen_alarm_merge(TimestampTz when)
 {
-	uint64		current = pg_atomic_read_u64(&dgen_database->next_due);
+	uint64 current = pg_atomic_read_u64(&dgen_database->next_due);
 
 	while (when < (TimestampTz) current)
 		if (pg_atomic_compare_exchange_u64(&dgen_database->next_due, &current, (uint64) when))
@@ -38,17 +38,22 @@ dgen_alarm_merge(TimestampTz when)
 
 /* ---- the safety net ---- */
 
-TimestampTz
-dgen_next_look(void)
-{
-	return (TimestampTz) pg_atomic_read_u64(&dgen_database->last_look) +
-		dgen_safety_net_interval * INT64CONST(1000000);
-}
-
 bool
 dgen_look_overdue(TimestampTz now, int64 grace)
 {
-	return now >= dgen_next_look() + grace;
+	TimestampTz last = (TimestampTz) pg_atomic_read_u64(&dgen_database->last_look);
+
+	/* A look in the future: the clock was set back. */
+	return now < last || now >= last + dgen_safety_net_interval * INT64CONST(1000000) + grace;
+}
+
+/* Not later than one interval from now, whatever the clock does. */
+TimestampTz
+dgen_next_look(TimestampTz now)
+{
+	TimestampTz last = (TimestampTz) pg_atomic_read_u64(&dgen_database->last_look);
+
+	return Min(now, last) + dgen_safety_net_interval * INT64CONST(1000000);
 }
 
 /* Also for what is due: a prepared transaction may have sent with a delay (H10). */
@@ -68,14 +73,14 @@ dgen_look_begins(TimestampTz now)
 void
 dgen_charge(const Charge *charge)
 {
-	Database   *database = dgen_database;
+	Database *database = dgen_database;
 
 	if (database == NULL)
 		return;
 	for (int i = 0; i < MAX_CHARGES; i++)
 	{
 		ChargeEntry *entry = &database->charges[i];
-		uint32		expected = CHARGE_FREE;
+		uint32 expected = CHARGE_FREE;
 
 		if (!pg_atomic_compare_exchange_u32(&entry->state, &expected, CHARGE_WRITING))
 			continue;
@@ -90,15 +95,15 @@ dgen_charge(const Charge *charge)
 int
 dgen_take_charges(Charge *charges, int max)
 {
-	Database   *database = dgen_database;
-	int			count = 0;
+	Database *database = dgen_database;
+	int count = 0;
 
 	if (database == NULL || pg_atomic_read_u32(&database->ncharges) == 0)
 		return 0;
 	for (int i = 0; i < MAX_CHARGES && count < max; i++)
 	{
 		ChargeEntry *entry = &database->charges[i];
-		uint32		expected = CHARGE_READY;
+		uint32 expected = CHARGE_READY;
 
 		if (!pg_atomic_compare_exchange_u32(&entry->state, &expected, CHARGE_READING))
 			continue;

@@ -44,6 +44,14 @@ typedef struct Run
 	int			turns;
 } Run;
 
+static const Batch *running = NULL;
+
+const Batch *
+dgen_running_batch(void)
+{
+	return running;
+}
+
 static double
 elapsed_us(instr_time start)
 {
@@ -101,6 +109,7 @@ run_all(Run *run)
 {
 	Batch	   *batch = dgen_read_batch(&run->owned, 0, run->owned.count, &run->limits);
 
+	running = batch;
 	for (int i = 0; i < batch->nactors && (i == 0 || !is_enough(run)); i++)
 	{
 		if (!run_actor(run, batch, &batch->actors[i]))
@@ -159,6 +168,7 @@ run_one(Run *run, int mailbox, Attempt *attempt)
 
 	if (batch->nactors == 0)
 		return;
+	running = batch;
 	attempt->actor = &batch->actors[0];
 	run_measured(run, attempt->actor, &outcome);
 	if (outcome.kind == OUTCOME_FAIL || outcome.kind == OUTCOME_RETRY)
@@ -211,6 +221,7 @@ attempt_one(Run *run, int mailbox)
 	PG_END_TRY();
 	MemoryContextSwitchTo(run->context);
 	CurrentResourceOwner = owner;
+	running = NULL;
 
 	if (attempt->failed && is_environment(attempt))
 		ReThrowError(attempt->error);
@@ -282,6 +293,7 @@ try_all(Run *run)
 	PG_END_TRY();
 	MemoryContextSwitchTo(run->context);
 	CurrentResourceOwner = owner;
+	running = NULL;
 	if (!done)
 		run->turns = 0;
 	return done;

@@ -175,6 +175,9 @@ dgen_own_mailboxes(WorkerSession *session, const BatchLimits *limits, Owned *own
 	Discovery	discovery = {.owned = owned, .limit = limits->actors};
 
 	dgen_refuse_isolation("claiming a batch");
+
+	/* Before anything is read: dgen.drop_actor_type waits for this lock, and not for rows in between. */
+	dgen_table_lock(TABLE_MESSAGE, RowExclusiveLock);
 	dgen_check_adopted();
 	owned->count = 0;
 	owned->left = false;

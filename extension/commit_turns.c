@@ -155,6 +155,8 @@ delete_entries(Jsonb *state, Jsonb *names)
 	JsonbValue	value;
 	JsonbIteratorToken token;
 
+	if (!JB_ROOT_IS_ARRAY(names) || JB_ROOT_IS_SCALAR(names))
+		refuse_commit("delete_entries has an element that is not a JSON array", "Give an array of entry names, such as [\"a\", \"b\"].");
 	while ((token = JsonbIteratorNext(&iterator, &value, true)) != WJB_DONE)
 	{
 		if (token != WJB_ELEM)
@@ -174,7 +176,12 @@ set_changes(Batch *batch, BatchActor *actor, int i, const ActorParameters *p)
 	Jsonb	   *state;
 
 	if (has(&p->destroyed, i) && DatumGetBool(p->destroyed.values[i]))
+	{
+		if (actor->handled == 0)
+			refuse_commit(psprintf("actor %d is destroyed, and none of its messages is handled", i + 1),
+						  "An actor is destroyed with the message that destroys it.");
 		dgen_destroy_actor(actor);
+	}
 	state = has(&p->states, i) ? object_at(&p->states, i, "states") : actor->state;
 	if (has(&p->delete_entries, i))
 		state = delete_entries(state, DatumGetJsonbP(p->delete_entries.values[i]));

@@ -429,6 +429,9 @@ extern Batch *dgen_read_batch(const Owned *owned, int first, int count, const Ba
 /* The same for the one actor of an inline call: waits for its row, and raises why it cannot be handled now. */
 extern Batch *dgen_read_actor(const ActorType *type, text *key, int max_messages);
 
+/* Is the actor one of the batch's? NULL: no batch. */
+extern bool dgen_batch_has(const Batch *batch, int32 type_id, int64 mailbox);
+
 /* ---- turn.c: running a handler ---------------------------------------- */
 
 typedef enum OutcomeKind
@@ -588,6 +591,9 @@ extern void dgen_launcher_init(void); /* _PG_init: registers the launcher when p
  * False if there is nothing to do now: wait.
  */
 extern bool dgen_run_batch(WorkerSession *session);
+
+/* The batch whose turns run, with copies of what its actors have; NULL: none. */
+extern const Batch *dgen_running_batch(void);
 
 /* ---- operate.c: entry into functions that run with dgen's own rights ---- */
 

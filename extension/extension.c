@@ -18,19 +18,21 @@
 char *
 dgen_installed_version(void)
 {
-	Relation	relation = table_open(ExtensionRelationId, AccessShareLock);
+	Relation relation = table_open(ExtensionRelationId, AccessShareLock);
 	ScanKeyData key;
 	SysScanDesc scan;
-	HeapTuple	tuple;
-	char	   *version = NULL;
+	HeapTuple tuple;
+	char *version = NULL;
 
-	ScanKeyInit(&key, Anum_pg_extension_extname, BTEqualStrategyNumber, F_NAMEEQ, CStringGetDatum("dgen"));
+	ScanKeyInit(&key, Anum_pg_extension_extname, BTEqualStrategyNumber, F_NAMEEQ,
+				CStringGetDatum("dgen"));
 	scan = systable_beginscan(relation, ExtensionNameIndexId, true, NULL, 1, &key);
 	tuple = systable_getnext(scan);
 	if (HeapTupleIsValid(tuple))
 	{
-		bool		isnull;
-		Datum		value = heap_getattr(tuple, Anum_pg_extension_extversion, RelationGetDescr(relation), &isnull);
+		bool isnull;
+		Datum value =
+			heap_getattr(tuple, Anum_pg_extension_extversion, RelationGetDescr(relation), &isnull);
 
 		version = TextDatumGetCString(value);
 	}
@@ -42,7 +44,7 @@ dgen_installed_version(void)
 bool
 dgen_fits_installed(void)
 {
-	char	   *version = dgen_installed_version();
+	char *version = dgen_installed_version();
 
 	return version != NULL && strcmp(version, DGEN_VERSION) == 0;
 }
@@ -50,29 +52,28 @@ dgen_fits_installed(void)
 void
 dgen_check_extension_version(void)
 {
-	char	   *version = dgen_installed_version();
+	char *version = dgen_installed_version();
 
 	if (version == NULL || strcmp(version, DGEN_VERSION) == 0)
-		return;					/* not installed: the tables say so better */
-	ereport(ERROR,
-			(errcode(DGEN_ERR_LIBRARY_VERSION),
-			 errmsg("extension dgen has version %s in this database, but the server's library is version %s",
-					version, DGEN_VERSION),
-			 errhint("Run ALTER EXTENSION dgen UPDATE; if dgen is preloaded, restart the server after an upgrade of its files.")));
+		return; /* not installed: the tables say so better */
+	ereport(
+		ERROR,
+		(errcode(DGEN_ERR_LIBRARY_VERSION),
+		 errmsg(
+			 "extension dgen has version %s in this database, but the server's library is version %s",
+			 version, DGEN_VERSION),
+		 errhint(
+			 "Run ALTER EXTENSION dgen UPDATE; if dgen is preloaded, restart the server after an upgrade of its files.")));
 }
 
 /* Major and minor version decide; patch releases fit each other. */
 static bool
 same_minor(const char *a, const char *b)
 {
-	int			a_major,
-				a_minor,
-				b_major,
-				b_minor;
+	int a_major, a_minor, b_major, b_minor;
 
 	return sscanf(a, "%d.%d", &a_major, &a_minor) == 2 &&
-		sscanf(b, "%d.%d", &b_major, &b_minor) == 2 &&
-		a_major == b_major && a_minor == b_minor;
+		   sscanf(b, "%d.%d", &b_major, &b_minor) == 2 && a_major == b_major && a_minor == b_minor;
 }
 
 void
@@ -80,8 +81,9 @@ dgen_check_library_version(const char *version)
 {
 	if (same_minor(version, DGEN_VERSION))
 		return;
-	ereport(ERROR,
-			(errcode(DGEN_ERR_LIBRARY_VERSION),
-			 errmsg("libdgen version %s does not fit extension dgen version %s", version, DGEN_VERSION),
-			 errhint("Use a libdgen with the same major and minor version as the extension.")));
+	ereport(
+		ERROR,
+		(errcode(DGEN_ERR_LIBRARY_VERSION),
+		 errmsg("libdgen version %s does not fit extension dgen version %s", version, DGEN_VERSION),
+		 errhint("Use a libdgen with the same major and minor version as the extension.")));
 }

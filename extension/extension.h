@@ -6,9 +6,9 @@
 
 #include "postgres.h"
 
-extern char *dgen_installed_version(void); /* NULL: not installed in this database */
-extern bool dgen_fits_installed(void); /* the installed version is that of the library */
+extern char *dgen_installed_version(void);      /* NULL: not installed in this database */
+extern bool dgen_fits_installed(void);          /* the installed version is that of the library */
 extern void dgen_check_extension_version(void); /* raises unless it is */
 extern void dgen_check_library_version(const char *version); /* of libdgen; raises unless it fits */
 
-#endif							/* DGEN_EXTENSION_H */
+#endif /* DGEN_EXTENSION_H */

@@ -126,6 +126,10 @@ insert_dead_letter(const BatchActor *actor, const BatchMessage *message, int att
 	values[DEAD_SQLSTATE] = text_or_null(failure->sqlstate, &nulls[DEAD_SQLSTATE]);
 	values[DEAD_HINT] = text_or_null(failure->hint, &nulls[DEAD_HINT]);
 	values[DEAD_WORKER] = text_or_null(worker_name(), &nulls[DEAD_WORKER]);
+	values[DEAD_REPLY_ERROR] = message->error;
+	nulls[DEAD_REPLY_ERROR] = message->error == (Datum) 0;
+	values[DEAD_REPLY_SQLSTATE] = message->sqlstate;
+	nulls[DEAD_REPLY_SQLSTATE] = message->sqlstate == (Datum) 0;
 	dgen_writer_open(&writer, TABLE_DEAD_LETTER);
 	dgen_writer_insert(&writer, values, nulls);
 	dgen_writer_close(&writer);
@@ -158,6 +162,16 @@ dgen_record_failure(const BatchActor *actor, const BatchMessage *message, const 
 {
 	int			attempts = message->attempts + (failure->retry ? 0 : 1);
 	bool		dead = !failure->retry && (failure->final || attempts >= actor->type->max_attempts);
+	Failure		unspecified = *failure;
+
+	/* A dead letter and its caller's reply have an error, whatever the handler or worker gave. */
+	if (dead && failure->error == NULL)
+	{
+		unspecified.error = "unspecified error";
+		if (unspecified.sqlstate == NULL)
+			unspecified.sqlstate = DGEN_FAIL_SQLSTATE;
+		failure = &unspecified;
+	}
 
 	PushActiveSnapshot(GetTransactionSnapshot());
 	dgen_forget_failure(actor->type->id, actor->mailbox, message->id);

@@ -7,7 +7,12 @@
 
 #include <signal.h>
 
+#include "access/heapam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "access/tableam.h"
 #include "access/xact.h"
+#include "catalog/pg_database.h"
 #include "commands/dbcommands.h"
 #include "miscadmin.h"
 #include "pgstat.h"
@@ -27,7 +32,8 @@
 #include "workers.h"
 
 /* Databases are created by sessions that do not tell; extensions by some that do. */
-#define LAUNCH_INTERVAL INT64CONST(10000000) /* us between looks whether a database has come into being */
+#define LAUNCH_INTERVAL \
+	INT64CONST(10000000) /* us between looks whether a database has come into being */
 
 /* ---- the starter ---- */
 
@@ -35,7 +41,7 @@
 static void
 take_count(int count)
 {
-	Database   *database = dgen_database;
+	Database *database = dgen_database;
 
 	LWLockAcquire(&dgen_shared->lock, LW_EXCLUSIVE);
 	if (database->desired == NO_ORDERS || database->desired == database->launched ||
@@ -49,7 +55,7 @@ take_count(int count)
 static void
 start_missing(int count)
 {
-	bool		fits;
+	bool fits;
 
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
@@ -57,23 +63,26 @@ start_missing(int count)
 	fits = dgen_is_installed() && dgen_fits_installed();
 	if (fits)
 	{
-		int			missing;
+		int missing;
 
 		if (count > 0)
 			take_count(count);
 		missing = dgen_register_workers(dgen_handler_owners());
 		if (missing > 0)
-			ereport(WARNING,
-					(errcode(ERRCODE_INSUFFICIENT_RESOURCES),
-					 errmsg("%d workers could not be started in database \"%s\"", missing, get_database_name(MyDatabaseId)),
-					 errhint("Raise max_worker_processes (%d now) and restart the server.", max_worker_processes)));
+			ereport(WARNING, (errcode(ERRCODE_INSUFFICIENT_RESOURCES),
+							  errmsg("%d workers could not be started in database \"%s\"", missing,
+									 get_database_name(MyDatabaseId)),
+							  errhint("Raise max_worker_processes (%d now) and restart the server.",
+									  max_worker_processes)));
 	}
 	else if (count > 0 && !dgen_database->told)
 	{
 		dgen_database->told = true;
-		ereport(LOG,
-				(errmsg("no workers in database \"%s\" yet: extension dgen is not installed there in version %s",
-						get_database_name(MyDatabaseId), DGEN_VERSION)));
+		ereport(
+			LOG,
+			(errmsg(
+				"no workers in database \"%s\" yet: extension dgen is not installed there in version %s",
+				get_database_name(MyDatabaseId), DGEN_VERSION)));
 	}
 	PopActiveSnapshot();
 	CommitTransactionCommand();
@@ -102,22 +111,23 @@ dgen_starter_main(Datum argument)
 
 typedef struct Launcher
 {
-	MemoryContext context;		/* of one round */
-	List	   *unknown;		/* names of databases that the log says are not there; in TopMemoryContext */
+	MemoryContext context; /* of one round */
+	List *unknown; /* names of databases that the log says are not there; in TopMemoryContext */
 } Launcher;
 
 static void
 tell_once(Launcher *launcher, const char *name)
 {
 	MemoryContext old;
-	ListCell   *cell;
+	ListCell *cell;
 
-	foreach(cell, launcher->unknown)
+	foreach (cell, launcher->unknown)
 		if (strcmp(lfirst(cell), name) == 0)
 			return;
-	ereport(LOG,
-			(errmsg("database \"%s\" of dgen.databases does not exist", name),
-			 errhint("Its workers are started once it does.")));
+	ereport(
+		LOG,
+		(errmsg("database \"%s\" of dgen.databases does not exist or allows no connections", name),
+		 errhint("Its workers are started once it does.")));
 	old = MemoryContextSwitchTo(TopMemoryContext);
 	launcher->unknown = lappend(launcher->unknown, pstrdup(name));
 	MemoryContextSwitchTo(old);
@@ -127,8 +137,8 @@ tell_once(Launcher *launcher, const char *name)
 static bool
 needs_starter(Oid oid)
 {
-	Database   *database;
-	bool		needs;
+	Database *database;
+	bool needs;
 
 	LWLockAcquire(&dgen_shared->lock, LW_EXCLUSIVE);
 	database = dgen_database_entry(oid, true);
@@ -137,21 +147,44 @@ needs_starter(Oid oid)
 	return needs;
 }
 
+/*
+ * By a scan of the table: the index cannot be opened here before some session that
+ * is connected to a database has written the server's relation cache file.
+ */
+static Oid
+database_oid(const char *name)
+{
+	Relation relation = table_open(DatabaseRelationId, AccessShareLock);
+	TableScanDesc scan = table_beginscan_catalog(relation, 0, NULL);
+	Oid oid = InvalidOid;
+	HeapTuple tuple;
+
+	while (!OidIsValid(oid) && HeapTupleIsValid(tuple = heap_getnext(scan, ForwardScanDirection)))
+	{
+		Form_pg_database database = (Form_pg_database) GETSTRUCT(tuple);
+
+		if (database->datallowconn && strcmp(NameStr(database->datname), name) == 0)
+			oid = database->oid;
+	}
+	table_endscan(scan);
+	table_close(relation, AccessShareLock);
+	return oid;
+}
+
 static List *
 listed_databases(Launcher *launcher)
 {
-	List	   *names;
-	List	   *oids = NIL;
-	ListCell   *cell;
+	List *names;
+	List *oids = NIL;
+	ListCell *cell;
 
 	if (!SplitGUCList(pstrdup(dgen_databases), ',', &names))
-		ereport(LOG,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("invalid list syntax in dgen.databases: \"%s\"", dgen_databases)));
+		ereport(LOG, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					  errmsg("invalid list syntax in dgen.databases: \"%s\"", dgen_databases)));
 	else
-		foreach(cell, names)
+		foreach (cell, names)
 		{
-			Oid			oid = get_database_oid(lfirst(cell), true);
+			Oid oid = database_oid(lfirst(cell));
 
 			if (OidIsValid(oid))
 				oids = list_append_unique_oid(oids, oid);
@@ -167,8 +200,8 @@ end_unlisted(List *listed)
 {
 	for (int i = 0; i < MAX_DATABASES; i++)
 	{
-		Database   *database = &dgen_shared->databases[i];
-		bool		ends = false;
+		Database *database = &dgen_shared->databases[i];
+		bool ends = false;
 
 		LWLockAcquire(&dgen_shared->lock, LW_EXCLUSIVE);
 		if (OidIsValid(database->oid) && database->launched > 0 &&
@@ -194,8 +227,8 @@ leave(int code, Datum argument)
 static void
 launch(Launcher *launcher)
 {
-	List	   *oids;
-	ListCell   *cell;
+	List *oids;
+	ListCell *cell;
 
 	StartTransactionCommand();
 	MemoryContextSwitchTo(launcher->context);
@@ -203,13 +236,13 @@ launch(Launcher *launcher)
 	CommitTransactionCommand();
 	MemoryContextSwitchTo(launcher->context);
 
-	foreach(cell, oids)
+	foreach (cell, oids)
 		if (dgen_worker_count > 0 && needs_starter(lfirst_oid(cell)) &&
 			!dgen_register_starter(lfirst_oid(cell), dgen_worker_count))
-			ereport(LOG,
-					(errcode(ERRCODE_INSUFFICIENT_RESOURCES),
-					 errmsg("no background worker is free to start workers of dgen"),
-					 errhint("Raise max_worker_processes (%d now) and restart the server.", max_worker_processes)));
+			ereport(LOG, (errcode(ERRCODE_INSUFFICIENT_RESOURCES),
+						  errmsg("no background worker is free to start workers of dgen"),
+						  errhint("Raise max_worker_processes (%d now) and restart the server.",
+								  max_worker_processes)));
 	end_unlisted(oids);
 	MemoryContextReset(launcher->context);
 }
@@ -217,7 +250,7 @@ launch(Launcher *launcher)
 void
 dgen_launcher_main(Datum argument)
 {
-	Launcher	launcher = {0};
+	Launcher launcher = {0};
 
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
 	pqsignal(SIGTERM, die);
@@ -227,7 +260,8 @@ dgen_launcher_main(Datum argument)
 		proc_exit(0);
 	before_shmem_exit(leave, (Datum) 0);
 	dgen_shared->launcher = DGEN_MY_PROCNO;
-	launcher.context = AllocSetContextCreate(TopMemoryContext, "dgen launcher", ALLOCSET_DEFAULT_SIZES);
+	launcher.context =
+		AllocSetContextCreate(TopMemoryContext, "dgen launcher", ALLOCSET_DEFAULT_SIZES);
 
 	for (;;)
 	{
@@ -236,7 +270,8 @@ dgen_launcher_main(Datum argument)
 		dgen_shared->launcher_poked = false;
 		pg_memory_barrier();
 		launch(&launcher);
-		while (GetCurrentTimestamp() < until && !ConfigReloadPending && !dgen_shared->launcher_poked)
+		while (GetCurrentTimestamp() < until && !ConfigReloadPending &&
+			   !dgen_shared->launcher_poked)
 		{
 			dgen_sleep(until);
 			CHECK_FOR_INTERRUPTS();
@@ -254,12 +289,15 @@ dgen_launcher_main(Datum argument)
 void
 dgen_launcher_init(void)
 {
-	BackgroundWorker worker = {.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION,
-		.bgw_start_time = BgWorkerStart_RecoveryFinished, .bgw_restart_time = 10};
+	BackgroundWorker worker = {.bgw_flags =
+								   BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION,
+							   .bgw_start_time = BgWorkerStart_RecoveryFinished,
+							   .bgw_restart_time = 10};
 
 	dgen_session_init();
 	dgen_start_workers_init();
-	if (!process_shared_preload_libraries_in_progress || dgen_databases[0] == '\0' || dgen_worker_count == 0)
+	if (!process_shared_preload_libraries_in_progress || IsBinaryUpgrade ||
+		dgen_databases[0] == '\0' || dgen_worker_count == 0)
 		return;
 	strlcpy(worker.bgw_name, "dgen launcher", BGW_MAXLEN);
 	strlcpy(worker.bgw_type, "dgen launcher", BGW_MAXLEN);

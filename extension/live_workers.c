@@ -52,7 +52,7 @@ is_worker_here(const Slot *slot)
 bool
 dgen_worker_lives(int64 worker_id)
 {
-	bool		lives = false;
+	bool lives = false;
 
 	LWLockAcquire(&dgen_database->lock, LW_SHARED);
 	for (int i = 0; i < dgen_shared->nslots && !lives; i++)
@@ -65,7 +65,7 @@ dgen_worker_lives(int64 worker_id)
 static Slot *
 copy_workers(int *count)
 {
-	Slot	   *workers = palloc(dgen_shared->nslots * sizeof(Slot));
+	Slot *workers = palloc(dgen_shared->nslots * sizeof(Slot));
 
 	*count = 0;
 	LWLockAcquire(&dgen_database->lock, LW_SHARED);
@@ -80,8 +80,8 @@ copy_workers(int *count)
 static ArrayType *
 readable_types(const Slot *worker, Oid role)
 {
-	Datum		names[SLOT_TYPES];
-	int			count = 0;
+	Datum names[SLOT_TYPES];
+	int count = 0;
 
 	for (int i = 0; i < worker->ntypes; i++)
 	{
@@ -96,9 +96,9 @@ readable_types(const Slot *worker, Oid role)
 static void
 put_worker(ReturnSetInfo *result, const Slot *worker, Oid role)
 {
-	ArrayType  *types = readable_types(worker, role);
-	Datum		values[9];
-	bool		nulls[9] = {false};
+	ArrayType *types = readable_types(worker, role);
+	Datum values[9];
+	bool nulls[9] = {false};
 
 	if (ArrayGetNItems(ARR_NDIM(types), ARR_DIMS(types)) == 0 && !superuser_arg(role))
 		return;
@@ -119,8 +119,8 @@ Datum
 dgen_workers(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
-	Slot	   *workers;
-	int			count;
+	Slot *workers;
+	int count;
 
 	InitMaterializedSRF(fcinfo, 0);
 	if (!dgen_shared_attach())

@@ -210,58 +210,15 @@ dgen_operate_check(PG_FUNCTION_ARGS)
 
 /* ---- taking an actor ---- */
 
-/*
- * The actors that operations of this transaction took. An actor that is owned and
- * not among them belongs to a batch or to a turn, which works on a copy of it.
- */
-typedef struct Taken
-{
-	int32 type_id;
-	int64 mailbox;
-	bool in_handler; /* taken by a handler */
-} Taken;
-
-static List *taken = NIL; /* in TopTransactionContext */
-static LocalTransactionId taken_by = InvalidLocalTransactionId;
-
-static void
-forget_other_transactions(void)
-{
-	if (taken_by != DGEN_MY_LXID)
-		taken = NIL;
-	taken_by = DGEN_MY_LXID;
-}
-
+/* Does a batch or a turn of this session work on the actor? It does so on a copy of state and mailbox. */
 static bool
-took_before(int32 type_id, int64 mailbox)
+is_in_turn(int32 type_id, int64 mailbox)
 {
 	const BatchActor *current = dgen_current_actor();
-	ListCell *cell;
 
-	if (current != NULL && current->type->id == type_id && current->mailbox == mailbox)
-		return false;
-	foreach (cell, taken)
-	{
-		const Taken *actor = lfirst(cell);
-
-		if (actor->type_id == type_id && actor->mailbox == mailbox &&
-			actor->in_handler == dgen_in_handler())
-			return true;
-	}
-	return false;
-}
-
-static void
-note_taken(int32 type_id, int64 mailbox)
-{
-	MemoryContext old = MemoryContextSwitchTo(TopTransactionContext);
-	Taken *actor = palloc(sizeof(Taken));
-
-	actor->type_id = type_id;
-	actor->mailbox = mailbox;
-	actor->in_handler = dgen_in_handler();
-	taken = lappend(taken, actor);
-	MemoryContextSwitchTo(old);
+	return (current != NULL && current->type->id == type_id && current->mailbox == mailbox) ||
+		   dgen_batch_has(dgen_claimed_batch(), type_id, mailbox) ||
+		   dgen_batch_has(dgen_running_batch(), type_id, mailbox);
 }
 
 /* Locks are re-entrant in a session: to have the lock does not tell that nobody else works on the actor. */
@@ -277,17 +234,12 @@ dgen_operate_own(PG_FUNCTION_ARGS)
 				 errmsg("an actor cannot be changed in a transaction that is not READ COMMITTED"),
 				 errdetail("Its snapshot may be older than the turns that the actor has had."),
 				 errhint("Run this in a transaction with ISOLATION LEVEL READ COMMITTED.")));
-	forget_other_transactions();
-	if (!dgen_owns(type_id, mailbox))
-	{
-		dgen_own(type_id, mailbox);
-		note_taken(type_id, mailbox);
-	}
-	else if (!took_before(type_id, mailbox))
+	if (is_in_turn(type_id, mailbox))
 		ereport(ERROR,
 				(errcode(DGEN_ERR_NESTED), errmsg("the actor has a turn in this very transaction"),
 				 errdetail("The turn works on the state and the messages that it began with."),
 				 errhint("Do this in another transaction, or in a turn of another actor.")));
+	dgen_own(type_id, mailbox);
 	PG_RETURN_VOID();
 }
 

@@ -49,8 +49,8 @@ static bool in_spi = false;
 static void
 sleep_with_client(long timeout)
 {
-	WaitEvent	events[FeBeWaitSetNEvents];
-	int			count;
+	WaitEvent events[FeBeWaitSetNEvents];
+	int count;
 
 	/* The server sets the events it wants before each of its own waits, too. */
 	ModifyWaitEvent(FeBeWaitSet, FeBeWaitSetSocketPos, WL_SOCKET_CLOSED, NULL);
@@ -73,7 +73,7 @@ void
 dgen_sleep(TimestampTz until)
 {
 	TimestampTz now = GetCurrentTimestamp();
-	long		timeout;
+	long timeout;
 
 	if (until != 0 && until <= now)
 		return;
@@ -99,11 +99,13 @@ check_context(FunctionCallInfo fcinfo, const char *procedure)
 	CallContext *context = (CallContext *) fcinfo->context;
 
 	if (context == NULL || !IsA(context, CallContext) || context->atomic || IsSubTransaction())
-		ereport(ERROR,
-				(errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
-				 errmsg("%s cannot run inside a transaction block, a function or an exception block", procedure),
-				 errdetail("It commits before it waits."),
-				 errhint("Use CALL %s(...) as a statement of its own.", procedure)));
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
+			 errmsg("%s cannot run inside a transaction block, a function or an exception block",
+					procedure),
+			 errdetail("It commits before it waits."),
+			 errhint("Use CALL %s(...) as a statement of its own.", procedure)));
 
 	/* Commands of the same pipeline must not be committed by the way. */
 	if (!SPI_inside_nonatomic_context())
@@ -138,7 +140,11 @@ dgen_procedure_begin(void)
 	if (in_spi)
 		SPI_finish();
 	else
+	{
 		StartTransactionCommand();
+		/* In a pipeline, what follows this CALL must not become part of its transaction. */
+		MyXactFlags |= XACT_FLAGS_NEEDIMMEDIATECOMMIT;
+	}
 	in_spi = false;
 	EnsurePortalSnapshotExists();
 	MemoryContextSwitchTo(caller_context);
@@ -166,20 +172,21 @@ dgen_process_interrupts(void)
 static TimestampTz
 deadline_of(FunctionCallInfo fcinfo)
 {
-	Interval   *timeout;
+	Interval *timeout;
 	TimestampTz now = GetCurrentTimestamp();
 	TimestampTz deadline;
 
 	if (PG_ARGISNULL(0))
 		return 0;
 	timeout = PG_GETARG_INTERVAL_P(0);
-	deadline = DatumGetTimestampTz(DirectFunctionCall2(timestamptz_pl_interval, TimestampTzGetDatum(now),
-													   IntervalPGetDatum(timeout)));
+	deadline = DatumGetTimestampTz(DirectFunctionCall2(
+		timestamptz_pl_interval, TimestampTzGetDatum(now), IntervalPGetDatum(timeout)));
 	if (deadline < now)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("timeout of dgen.wait is negative"),
-				 errdetail("It is %s.", DatumGetCString(DirectFunctionCall1(interval_out, IntervalPGetDatum(timeout)))),
+				 errdetail("It is %s.", DatumGetCString(DirectFunctionCall1(
+											interval_out, IntervalPGetDatum(timeout)))),
 				 errhint("Give 0 to look without waiting, or NULL to wait without a limit.")));
 	return deadline;
 }
@@ -188,10 +195,10 @@ Datum
 dgen_wait(PG_FUNCTION_ARGS)
 {
 	TimestampTz deadline = deadline_of(fcinfo);
-	WaitResult	result;
-	TupleDesc	desc;
-	Datum		ready;
-	bool		isnull = false;
+	WaitResult result;
+	TupleDesc desc;
+	Datum ready;
+	bool isnull = false;
 
 	dgen_refuse_in_handler("dgen.wait", "A handler does not wait: its worker does, between turns.");
 	(void) dgen_worker_session();

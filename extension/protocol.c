@@ -52,6 +52,26 @@ dgen_claimed_batch(void)
 	return current_lxid == DGEN_MY_LXID ? current_batch : NULL;
 }
 
+/* ROLLBACK TO a savepoint before the claim let go of the actors: the batch is over. */
+static void
+at_subtransaction_end(SubXactEvent event, SubTransactionId subid, SubTransactionId parent, void *arg)
+{
+	if (event == SUBXACT_EVENT_ABORT_SUB && dgen_claimed_batch() != NULL && current_batch->subid >= subid)
+		current_batch = NULL;
+}
+
+static void
+set_batch(Batch *batch)
+{
+	static bool registered = false;
+
+	if (!registered)
+		RegisterSubXactCallback(at_subtransaction_end, NULL);
+	registered = true;
+	current_batch = batch;
+	current_lxid = DGEN_MY_LXID;
+}
+
 double
 dgen_claimed_batch_done(void)
 {
@@ -208,7 +228,6 @@ dgen_claim(PG_FUNCTION_ARGS)
 	limits.actors = limit_argument(fcinfo, 0, "max_actors", limits.actors);
 	limits.messages = limit_argument(fcinfo, 1, "max_messages", limits.messages);
 	limits.actors = Min(limits.actors, limits.messages);
-	dgen_table_lock(TABLE_MESSAGE, RowExclusiveLock);
 	check_types(session);
 
 	dgen_wakeup_claiming();
@@ -225,8 +244,7 @@ dgen_claim(PG_FUNCTION_ARGS)
 	if (batch->nactors > 0)
 	{
 		limit_silence(batch);
-		current_batch = batch;
-		current_lxid = DGEN_MY_LXID;
+		set_batch(batch);
 	}
 	else if (dgen_maintenance_due(true))
 		(void) dgen_maintain();

@@ -11,6 +11,7 @@
 #include "access/tableam.h"
 #include "access/xact.h"
 #include "executor/tuptable.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
@@ -85,6 +86,7 @@ typedef struct Reader
 	const BatchLimits *limits;
 	int			per_actor;		/* most messages of one actor */
 	bool		wait;			/* wait for a locked actor row instead of leaving the actor out */
+	text	   *only;			/* pass the messages of other actors by; NULL: read all */
 	DgenScan	messages;
 	DgenScan	actors;
 	DgenScan	failed;
@@ -360,6 +362,12 @@ read_messages(Reader *reader)
 		BatchActor *actor;
 
 		heap_deform_tuple(row, RelationGetDescr(reader->messages.heap), values, nulls);
+		if (reader->only != NULL && !same_text(reader->only, DatumGetTextPP(values[MESSAGE_ACTOR_KEY])))
+		{
+			CHECK_FOR_INTERRUPTS();
+			heap_freetuple(row);
+			continue;
+		}
 		actor = find_actor(reader, values[MESSAGE_ACTOR_KEY]);
 		if (actor->blocked != BLOCKED_NOT)
 		{
@@ -445,6 +453,7 @@ dgen_read_actor(const ActorType *type, text *key, int max_messages)
 
 	begin_read(&reader, &limits, max_messages + 1);
 	reader.wait = true;
+	reader.only = key;
 	MemoryContextSwitchTo(reader.batch->context);
 	set_type(&reader, type);
 	if (dgen_type_is_paused(type->id))
@@ -459,4 +468,15 @@ dgen_read_actor(const ActorType *type, text *key, int max_messages)
 	reader.batch->nactors = 1;	/* others that share the mailbox stay for their workers */
 	MemoryContextSwitchTo(old);
 	return end_read(&reader);
+}
+
+bool
+dgen_batch_has(const Batch *batch, int32 type_id, int64 mailbox)
+{
+	if (batch == NULL)
+		return false;
+	for (int i = 0; i < batch->nactors; i++)
+		if (batch->actors[i].mailbox == mailbox && batch->actors[i].type->id == type_id)
+			return true;
+	return false;
 }

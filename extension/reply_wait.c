@@ -10,10 +10,10 @@
 #include "dgen_ext.h"
 #include "shared.h"
 
-#define POLL_MIN 10				/* ms between looks without shared memory */
+#define POLL_MIN 10 /* ms between looks without shared memory */
 #define POLL_MAX 1000
 
-static int	poll_interval = POLL_MIN;
+static int poll_interval = POLL_MIN;
 
 static pg_atomic_uint32 *
 waiters_of(int64 request_id)
@@ -24,7 +24,7 @@ waiters_of(int64 request_id)
 static void
 add_to_list(void)
 {
-	Database   *database = dgen_database;
+	Database *database = dgen_database;
 
 	dgen_slot->reply_link.prev = NOBODY;
 	dgen_slot->reply_link.next = database->replies;
@@ -40,7 +40,7 @@ add_to_list(void)
 static void
 remove_from_list(void)
 {
-	Link	   *link = &dgen_slot->reply_link;
+	Link *link = &dgen_slot->reply_link;
 
 	if (link->prev != NOBODY)
 		slot_at(link->prev)->reply_link.next = link->next;
@@ -99,7 +99,7 @@ dgen_reply_wait_end(void)
 bool
 dgen_reply_wait(TimestampTz deadline)
 {
-	bool		registered = dgen_slot != NULL && dgen_slot->awaits_reply;
+	bool registered = dgen_slot != NULL && dgen_slot->awaits_reply;
 	TimestampTz now = GetCurrentTimestamp();
 	TimestampTz look_at = now + dgen_safety_net_interval * INT64CONST(1000000);
 

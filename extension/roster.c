@@ -32,19 +32,19 @@
 #include "table.h"
 #include "workers.h"
 
-#define POLL_TIME 10			/* ms between looks whether processes came or went */
+#define POLL_TIME 10 /* ms between looks whether processes came or went */
 
 static WorkerEntry *my_entry = NULL;
-static bool for_good = false;	/* this process must not be restarted */
+static bool for_good = false; /* this process must not be restarted */
 
 /* ---- owners ---- */
 
 List *
 dgen_handler_owners(void)
 {
-	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
-	List	   *owners = NIL;
-	DgenScan	scan;
+	Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
+	List *owners = NIL;
+	DgenScan scan;
 	ScanKeyData key;
 
 	dgen_key_int4(&key, 1, BTGreaterStrategyNumber, 0);
@@ -54,7 +54,8 @@ dgen_handler_owners(void)
 	{
 		dgen_scan_row(&scan);
 		if (!scan.nulls[ACTOR_TYPE_HANDLER])
-			owners = list_append_unique_oid(owners, DatumGetObjectId(scan.values[ACTOR_TYPE_OWNER]));
+			owners =
+				list_append_unique_oid(owners, DatumGetObjectId(scan.values[ACTOR_TYPE_OWNER]));
 	}
 	dgen_scan_end(&scan);
 	UnregisterSnapshot(snapshot);
@@ -64,7 +65,7 @@ dgen_handler_owners(void)
 bool
 dgen_has_workers(Oid owner)
 {
-	bool		found = false;
+	bool found = false;
 
 	LWLockAcquire(&dgen_shared->lock, LW_SHARED);
 	for (int i = 0; i < dgen_shared->nentries && !found; i++)
@@ -88,19 +89,21 @@ can_connect_as(Oid owner)
 #ifdef BGWORKER_BYPASS_ROLELOGINCHECK
 	return SearchSysCacheExists1(AUTHOID, ObjectIdGetDatum(owner));
 #else
-	HeapTuple	tuple = SearchSysCache1(AUTHOID, ObjectIdGetDatum(owner));
-	bool		can_login;
+	HeapTuple tuple = SearchSysCache1(AUTHOID, ObjectIdGetDatum(owner));
+	bool can_login;
 
 	if (!HeapTupleIsValid(tuple))
 		return false;
 	can_login = ((Form_pg_authid) GETSTRUCT(tuple))->rolcanlogin;
 	if (!can_login)
-		ereport(WARNING,
-				(errcode(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION),
-				 errmsg("no workers for the actor types of role \"%s\": it may not log in",
-						NameStr(((Form_pg_authid) GETSTRUCT(tuple))->rolname)),
-				 errdetail("Workers connect as the owner of the types that they handle."),
-				 errhint("Run ALTER ROLE ... LOGIN (a password is not needed), or use PostgreSQL 17 or later.")));
+		ereport(
+			WARNING,
+			(errcode(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION),
+			 errmsg("no workers for the actor types of role \"%s\": it may not log in",
+					NameStr(((Form_pg_authid) GETSTRUCT(tuple))->rolname)),
+			 errdetail("Workers connect as the owner of the types that they handle."),
+			 errhint(
+				 "Run ALTER ROLE ... LOGIN (a password is not needed), or use PostgreSQL 17 or later.")));
 	ReleaseSysCache(tuple);
 	return can_login;
 #endif
@@ -115,8 +118,8 @@ find_entry(Oid database, Oid owner, int number)
 	{
 		WorkerEntry *entry = worker_entry_at(i);
 
-		if (entry->ticket != 0 && entry->database == database &&
-			entry->owner == owner && entry->number == number)
+		if (entry->ticket != 0 && entry->database == database && entry->owner == owner &&
+			entry->number == number)
 			return entry;
 	}
 	return NULL;
@@ -146,10 +149,13 @@ make_entry(Oid database, Oid owner, int number)
 static bool
 register_worker(Oid owner, int number)
 {
-	WorkerOrders orders = {.stamp = dgen_shared->stamp, .database = MyDatabaseId, .owner = owner, .number = number};
-	BackgroundWorker worker = {.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION,
-		.bgw_start_time = BgWorkerStart_RecoveryFinished, .bgw_restart_time = 1};
-	bool		known;
+	WorkerOrders orders = {
+		.stamp = dgen_shared->stamp, .database = MyDatabaseId, .owner = owner, .number = number};
+	BackgroundWorker worker = {.bgw_flags =
+								   BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION,
+							   .bgw_start_time = BgWorkerStart_RecoveryFinished,
+							   .bgw_restart_time = 1};
+	bool known;
 
 	StaticAssertStmt(sizeof(orders) <= BGW_EXTRALEN, "orders fit");
 	LWLockAcquire(&dgen_shared->lock, LW_EXCLUSIVE);
@@ -178,10 +184,10 @@ register_worker(Oid owner, int number)
 int
 dgen_register_workers(List *owners)
 {
-	int			missing = 0;
-	ListCell   *cell;
+	int missing = 0;
+	ListCell *cell;
 
-	foreach(cell, owners)
+	foreach (cell, owners)
 	{
 		if (!can_connect_as(lfirst_oid(cell)))
 			continue;
@@ -195,8 +201,10 @@ bool
 dgen_register_starter(Oid database, int count)
 {
 	StarterOrders orders = {.database = database, .count = count};
-	BackgroundWorker worker = {.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION,
-		.bgw_start_time = BgWorkerStart_RecoveryFinished, .bgw_restart_time = BGW_NEVER_RESTART};
+	BackgroundWorker worker = {.bgw_flags =
+								   BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION,
+							   .bgw_start_time = BgWorkerStart_RecoveryFinished,
+							   .bgw_restart_time = BGW_NEVER_RESTART};
 
 	strlcpy(worker.bgw_name, "dgen starter", BGW_MAXLEN);
 	strlcpy(worker.bgw_type, "dgen starter", BGW_MAXLEN);
@@ -212,7 +220,7 @@ dgen_register_starter(Oid database, int count)
 static int
 thin_out(Database *database, bool force)
 {
-	int			running = 0;
+	int running = 0;
 
 	LWLockAcquire(&dgen_shared->lock, LW_EXCLUSIVE);
 	for (int i = 0; i < dgen_shared->nentries; i++)
@@ -240,20 +248,21 @@ int
 dgen_end_surplus(Database *database, int grace_ms)
 {
 	TimestampTz force_at = GetCurrentTimestamp() + grace_ms * INT64CONST(1000);
-	bool		forced = false;
-	int			count = thin_out(database, false);
+	bool forced = false;
+	int count = thin_out(database, false);
 
 	if (count == 0)
 		return 0;
 	dgen_order_workers(database);
 	for (;;)
 	{
-		bool		force = !forced && GetCurrentTimestamp() >= force_at;
+		bool force = !forced && GetCurrentTimestamp() >= force_at;
 
 		if (thin_out(database, force) == 0)
 			return count;
 		forced |= force;
-		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, POLL_TIME, dgen_wait_event());
+		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, POLL_TIME,
+						 dgen_wait_event());
 		ResetLatch(MyLatch);
 		CHECK_FOR_INTERRUPTS();
 	}
@@ -263,7 +272,7 @@ dgen_end_surplus(Database *database, int grace_ms)
 int
 dgen_count_ready(Database *database, int *starting)
 {
-	int			ready = 0;
+	int ready = 0;
 
 	*starting = 0;
 	LWLockAcquire(&dgen_shared->lock, LW_SHARED);
@@ -304,8 +313,8 @@ static WorkerEntry *
 return_to_roster(const WorkerOrders *orders)
 {
 	WorkerEntry *entry = find_entry(orders->database, orders->owner, orders->number);
-	Database   *database;
-	int			index;
+	Database *database;
+	int index;
 
 	if (entry != NULL)
 		return entry->returned && entry->pid == 0 ? entry : NULL;
@@ -368,8 +377,8 @@ dgen_go_off_duty(void)
 bool
 dgen_still_wanted(const WorkerOrders *orders)
 {
-	Database   *database;
-	bool		wanted;
+	Database *database;
+	bool wanted;
 
 	LWLockAcquire(&dgen_shared->lock, LW_SHARED);
 	database = dgen_database_entry(orders->database, false);

@@ -25,10 +25,10 @@
 
 typedef struct Attachment
 {
-	WorkerSession session;		/* id 0: detached */
-	char		client[NAMEDATALEN];
-	SubTransactionId subid;		/* InvalidSubTransactionId: committed */
-	MemoryContext context;		/* of it all */
+	WorkerSession session; /* id 0: detached */
+	char client[NAMEDATALEN];
+	SubTransactionId subid; /* InvalidSubTransactionId: committed */
+	MemoryContext context;  /* of it all */
 	struct Attachment *previous;
 } Attachment;
 
@@ -50,8 +50,7 @@ dgen_worker_session(void)
 {
 	if (!dgen_is_attached())
 		ereport(ERROR,
-				(errcode(DGEN_ERR_NOT_ATTACHED),
-				 errmsg("session is not attached as a worker"),
+				(errcode(DGEN_ERR_NOT_ATTACHED), errmsg("session is not attached as a worker"),
 				 errhint("Call dgen.attach first; after a reconnect, again.")));
 	return &current->session;
 }
@@ -99,12 +98,14 @@ free_attachment(Attachment *attachment)
 static Attachment *
 make_attachment(int ntypes)
 {
-	MemoryContext context = AllocSetContextCreate(TopMemoryContext, "dgen worker", ALLOCSET_SMALL_SIZES);
+	MemoryContext context =
+		AllocSetContextCreate(TopMemoryContext, "dgen worker", ALLOCSET_SMALL_SIZES);
 	Attachment *attachment = MemoryContextAllocZero(context, sizeof(Attachment));
 
 	attachment->context = context;
 	attachment->session.ntypes = ntypes;
-	attachment->session.types = MemoryContextAllocZero(context, Max(ntypes, 1) * sizeof(WorkerType));
+	attachment->session.types =
+		MemoryContextAllocZero(context, Max(ntypes, 1) * sizeof(WorkerType));
 	return attachment;
 }
 
@@ -133,7 +134,7 @@ forget_previous(void)
 static void
 undo(SubTransactionId subid)
 {
-	bool		changed = false;
+	bool changed = false;
 
 	while (current != NULL && current->subid != InvalidSubTransactionId && current->subid >= subid)
 	{
@@ -162,7 +163,8 @@ at_transaction_end(XactEvent event, void *arg)
 }
 
 static void
-at_subtransaction_end(SubXactEvent event, SubTransactionId subid, SubTransactionId parent, void *arg)
+at_subtransaction_end(SubXactEvent event, SubTransactionId subid, SubTransactionId parent,
+					  void *arg)
 {
 	if (event == SUBXACT_EVENT_ABORT_SUB)
 		undo(subid);
@@ -181,8 +183,8 @@ dgen_session_init(void)
 static void
 delete_dead_rows(void)
 {
-	Snapshot	snapshot;
-	DgenScan	scan;
+	Snapshot snapshot;
+	DgenScan scan;
 	ScanKeyData key;
 
 	if (!dgen_shared_attach() ||
@@ -207,8 +209,8 @@ delete_dead_rows(void)
 static void
 delete_row(int64 worker_id)
 {
-	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
-	DgenScan	scan;
+	Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
+	DgenScan scan;
 	ScanKeyData key;
 
 	dgen_key_int8(&key, 1, BTEqualStrategyNumber, worker_id);
@@ -224,7 +226,7 @@ static Datum
 client_address(bool *isnull)
 {
 	LOCAL_FCINFO(fcinfo, 1);
-	Datum		address;
+	Datum address;
 
 	InitFunctionCallInfoData(*fcinfo, NULL, 0, InvalidOid, NULL, NULL);
 	address = inet_client_addr(fcinfo);
@@ -236,9 +238,9 @@ static void
 insert_row(Attachment *attachment, Datum type_ids, FunctionCallInfo fcinfo)
 {
 	WorkerSession *session = &attachment->session;
-	Datum		values[WORKER_COLUMNS];
-	bool		nulls[WORKER_COLUMNS] = {false};
-	DgenWriter	writer;
+	Datum values[WORKER_COLUMNS];
+	bool nulls[WORKER_COLUMNS] = {false};
+	DgenWriter writer;
 
 	values[WORKER_ID] = Int64GetDatum(session->id);
 	values[WORKER_NAME] = CStringGetTextDatum(session->name);
@@ -254,7 +256,8 @@ insert_row(Attachment *attachment, Datum type_ids, FunctionCallInfo fcinfo)
 
 	if (!nulls[WORKER_CLIENT_ADDR])
 		strlcpy(attachment->client,
-				DatumGetCString(DirectFunctionCall1(inet_out, values[WORKER_CLIENT_ADDR])), NAMEDATALEN);
+				DatumGetCString(DirectFunctionCall1(inet_out, values[WORKER_CLIENT_ADDR])),
+				NAMEDATALEN);
 
 	dgen_writer_open(&writer, TABLE_WORKER);
 	dgen_writer_insert(&writer, values, nulls);
@@ -266,16 +269,14 @@ insert_row(Attachment *attachment, Datum type_ids, FunctionCallInfo fcinfo)
 static void
 refuse_argument(const char *problem, const char *hint)
 {
-	ereport(ERROR,
-			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("cannot attach: %s", problem),
-			 errhint("%s", hint)));
+	ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("cannot attach: %s", problem),
+					errhint("%s", hint)));
 }
 
 static void
 set_name(WorkerSession *session, FunctionCallInfo fcinfo)
 {
-	text	   *name;
+	text *name;
 
 	if (PG_ARGISNULL(0))
 		refuse_argument("name is NULL", "Give a name by which dgen.workers shows this worker.");
@@ -289,17 +290,19 @@ set_name(WorkerSession *session, FunctionCallInfo fcinfo)
 static Attachment *
 resolve_types(FunctionCallInfo fcinfo)
 {
-	const char *hint = "Give the names of the actor types that this worker handles, such as ARRAY['cart'].";
+	const char *hint =
+		"Give the names of the actor types that this worker handles, such as ARRAY['cart'].";
 	Attachment *attachment;
-	Datum	   *names;
-	bool	   *nulls;
-	int			count;
-	int			ntypes = 0;
-	int32	   *ids;
+	Datum *names;
+	bool *nulls;
+	int count;
+	int ntypes = 0;
+	int32 *ids;
 
 	if (PG_ARGISNULL(1))
 		refuse_argument("actor_types is NULL", hint);
-	deconstruct_array(PG_GETARG_ARRAYTYPE_P(1), TEXTOID, -1, false, TYPALIGN_INT, &names, &nulls, &count);
+	deconstruct_array(PG_GETARG_ARRAYTYPE_P(1), TEXTOID, -1, false, TYPALIGN_INT, &names, &nulls,
+					  &count);
 	if (count == 0)
 		refuse_argument("actor_types is empty", hint);
 
@@ -307,7 +310,7 @@ resolve_types(FunctionCallInfo fcinfo)
 	for (int i = 0; i < count; i++)
 	{
 		const ActorType *type;
-		bool		known = false;
+		bool known = false;
 
 		if (nulls[i])
 			refuse_argument("actor_types has a NULL", hint);
@@ -335,20 +338,21 @@ spread_cursors(WorkerSession *session)
 static Datum
 type_id_array(const WorkerSession *session)
 {
-	Datum	   *ids = palloc(session->ntypes * sizeof(Datum));
+	Datum *ids = palloc(session->ntypes * sizeof(Datum));
 
 	for (int i = 0; i < session->ntypes; i++)
 		ids[i] = Int32GetDatum(session->types[i].type_id);
-	return PointerGetDatum(construct_array(ids, session->ntypes, INT4OID, sizeof(int32), true, TYPALIGN_INT));
+	return PointerGetDatum(
+		construct_array(ids, session->ntypes, INT4OID, sizeof(int32), true, TYPALIGN_INT));
 }
 
 Datum
 dgen_attach(PG_FUNCTION_ARGS)
 {
 	Attachment *attachment;
-	TupleDesc	desc;
-	Datum		values[3];
-	bool		nulls[3] = {false};
+	TupleDesc desc;
+	Datum values[3];
+	bool nulls[3] = {false};
 
 	dgen_refuse_in_handler("dgen.attach", "Workers attach outside of turns.");
 	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)

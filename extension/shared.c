@@ -23,13 +23,13 @@
 
 typedef struct Control
 {
-	int			tranche;
-	dsm_handle	segment;		/* DSM_HANDLE_INVALID: preloaded */
+	int tranche;
+	dsm_handle segment; /* DSM_HANDLE_INVALID: preloaded */
 } Control;
 
-Shared	   *dgen_shared = NULL;
-Database   *dgen_database = NULL;
-Slot	   *dgen_slot = NULL;
+Shared *dgen_shared = NULL;
+Database *dgen_database = NULL;
+Slot *dgen_slot = NULL;
 
 static bool unavailable = false; /* tried in vain; not tried again in this session */
 
@@ -39,7 +39,7 @@ static shmem_startup_hook_type previous_startup_hook = NULL;
 static Size
 shared_size(void)
 {
-	Size		size = MAXALIGN(sizeof(Shared));
+	Size size = MAXALIGN(sizeof(Shared));
 
 	size = add_size(size, MAXALIGN(mul_size(MaxBackends, sizeof(Slot))));
 	return add_size(size, mul_size(max_worker_processes, sizeof(WorkerEntry)));
@@ -113,8 +113,8 @@ init_shared(Shared *shared, int tranche)
 static Control *
 open_control(void)
 {
-	bool		found;
-	Control    *control = ShmemInitStruct(SHARED_NAME, sizeof(Control), &found);
+	bool found;
+	Control *control = ShmemInitStruct(SHARED_NAME, sizeof(Control), &found);
 
 	if (!found)
 	{
@@ -138,8 +138,8 @@ request_memory(void)
 static void
 start_up(void)
 {
-	bool		found;
-	Control    *control;
+	bool found;
+	Control *control;
 
 	if (previous_startup_hook)
 		previous_startup_hook();
@@ -168,7 +168,7 @@ dgen_shared_init(void)
 static void
 map_segment(void)
 {
-	Control    *control;
+	Control *control;
 	dsm_segment *segment;
 
 	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
@@ -186,9 +186,8 @@ map_segment(void)
 		if (segment == NULL)
 			segment = dsm_attach(control->segment);
 		if (segment == NULL)
-			ereport(ERROR,
-					(errcode(ERRCODE_INTERNAL_ERROR),
-					 errmsg("could not attach to the shared memory of dgen")));
+			ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR),
+							errmsg("could not attach to the shared memory of dgen")));
 	}
 	dsm_pin_mapping(segment);
 	dgen_shared = dsm_segment_address(segment);
@@ -203,7 +202,7 @@ bool
 dgen_shared_map(void)
 {
 	MemoryContext context = CurrentMemoryContext;
-	uint32		holdoff = InterruptHoldoffCount;
+	uint32 holdoff = InterruptHoldoffCount;
 
 	if (dgen_shared != NULL)
 		return true;
@@ -239,11 +238,11 @@ dgen_shared_map(void)
 Database *
 dgen_database_entry(Oid oid, bool create)
 {
-	Database   *usable = NULL;
+	Database *usable = NULL;
 
 	for (int i = 0; i < MAX_DATABASES; i++)
 	{
-		Database   *database = &dgen_shared->databases[i];
+		Database *database = &dgen_shared->databases[i];
 
 		if (database->oid == oid)
 			return database;
@@ -291,11 +290,12 @@ leave(int code, Datum argument)
 bool
 dgen_shared_attach(void)
 {
-	Database   *database;
+	Database *database;
 
 	if (dgen_database != NULL)
 		return true;
-	if (unavailable || !OidIsValid(MyDatabaseId) || DGEN_MY_PROCNO >= MaxBackends || !dgen_shared_map())
+	if (unavailable || !OidIsValid(MyDatabaseId) || DGEN_MY_PROCNO >= MaxBackends ||
+		!dgen_shared_map())
 		return false;
 
 	LWLockAcquire(&dgen_shared->lock, LW_EXCLUSIVE);
@@ -373,7 +373,7 @@ dgen_order_workers(Database *database)
 void
 dgen_poke_launcher(void)
 {
-	int			launcher = dgen_shared->launcher;
+	int launcher = dgen_shared->launcher;
 
 	if (launcher == NOBODY)
 		return;

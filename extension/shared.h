@@ -23,67 +23,68 @@
 
 #include "dgen_ext.h"
 
-#define SHARED_NAME "dgen 1"	/* name and layout version of the control struct */
+#define SHARED_NAME "dgen 1" /* name and layout version of the control struct */
 
-#define NOBODY (-1)				/* no slot */
-#define MAX_DATABASES 64		/* with dgen in use at the same time; others poll */
-#define BUCKETS 64				/* actor types, hashed; one bit each in a mask */
-#define MISS_BITS 128			/* per bucket of types */
-#define SLOT_TYPES 32			/* types a slot names; a session with more counts as serving all */
-#define SLOT_REQUESTS 16		/* replies a slot waits for by id; with more any reply wakes it */
+#define NOBODY (-1)      /* no slot */
+#define MAX_DATABASES 64 /* with dgen in use at the same time; others poll */
+#define BUCKETS 64       /* actor types, hashed; one bit each in a mask */
+#define MISS_BITS 128    /* per bucket of types */
+#define SLOT_TYPES 32    /* types a slot names; a session with more counts as serving all */
+#define SLOT_REQUESTS 16 /* replies a slot waits for by id; with more any reply wakes it */
 #define REPLY_BUCKETS 256
 #define MAX_CHARGES 64
-#define ANY_TYPE 0				/* type ids begin at 1 */
+#define ANY_TYPE 0 /* type ids begin at 1 */
 
-#define BATON_TIME (20 * INT64CONST(1000))	/* us in which a called session must claim */
+#define BATON_TIME (20 * INT64CONST(1000))    /* us in which a called session must claim */
 #define BACKUP_TIME (5 * INT64CONST(1000000)) /* us between looks whether the watch is alive */
 
-#define ALARM_UNKNOWN PG_INT64_MIN	/* nobody has looked for what is due: it rings */
+#define ALARM_UNKNOWN PG_INT64_MIN /* nobody has looked for what is due: it rings */
 #define ALARM_NONE PG_INT64_MAX
 
 typedef enum SlotState
 {
-	SLOT_NONE,					/* not a worker */
-	SLOT_BUSY,					/* attached, and not asleep in dgen.wait */
+	SLOT_NONE, /* not a worker */
+	SLOT_BUSY, /* attached, and not asleep in dgen.wait */
 	SLOT_WAITING,
-	SLOT_CALLED					/* woken, has not claimed yet: holds a baton */
+	SLOT_CALLED /* woken, has not claimed yet: holds a baton */
 } SlotState;
 
 typedef struct Link
 {
-	int			prev;
-	int			next;
+	int prev;
+	int next;
 } Link;
 
 /* One per backend, by its number among the PGPROCs. */
 typedef struct Slot
 {
-	int			pid;			/* 0: free */
-	Oid			database;
+	int pid; /* 0: free */
+	Oid database;
 
 	/* Who it works for; written by its own session under the lock. */
-	int64		worker_id;		/* 0: not attached */
-	char		name[NAMEDATALEN];
-	char		client[NAMEDATALEN]; /* address; empty: none */
-	bool		in_database;
-	bool		all_types;		/* types[] is not complete */
-	int			ntypes;
-	int32		types[SLOT_TYPES];
-	uint64		buckets;		/* of its types */
+	int64 worker_id; /* 0: not attached */
+	char name[NAMEDATALEN];
+	char client[NAMEDATALEN]; /* address; empty: none */
+	bool in_database;
+	bool all_types; /* types[] is not complete */
+	int ntypes;
+	int32 types[SLOT_TYPES];
+	uint64 buckets; /* of its types */
 
 	/* Waiting for work. */
-	SlotState	state;			/* its own session reads it without the lock */
-	Link		link;			/* in waiting or called */
+	SlotState state; /* its own session reads it without the lock */
+	Link link;       /* in waiting or called */
 	TimestampTz called_at;
-	int32		called_for;		/* ANY_TYPE: an alarm or a look */
-	volatile bool poked;		/* worker should look at its orders; set before its latch, without the lock */
+	int32 called_for; /* ANY_TYPE: an alarm or a look */
+	volatile bool
+		poked; /* worker should look at its orders; set before its latch, without the lock */
 
 	/* Waiting for replies. */
-	bool		awaits_reply;
-	bool		any_request;	/* more than fit in requests[] */
-	int			nrequests;
-	int64		requests[SLOT_REQUESTS];
-	Link		reply_link;
+	bool awaits_reply;
+	bool any_request; /* more than fit in requests[] */
+	int nrequests;
+	int64 requests[SLOT_REQUESTS];
+	Link reply_link;
 	volatile bool replied;
 
 	/* For dgen.workers; written by its own session and read without a lock. */
@@ -103,35 +104,36 @@ typedef enum ChargeState
 typedef struct ChargeEntry
 {
 	pg_atomic_uint32 state;
-	Charge		charge;
+	Charge charge;
 } ChargeEntry;
 
 typedef struct Database
 {
-	Oid			oid;			/* under Shared.lock; InvalidOid: free */
-	int			sessions;		/* under Shared.lock; the entry can go when there are none */
-	volatile int desired;		/* in-database workers per owner of types with handlers; -1: no orders */
-	volatile int launched;		/* desired as dgen.worker_count told; 0: it did not */
-	volatile int returned;		/* desired as workers told that came back after a crash; 0: they did not */
-	volatile bool told;			/* the log says why none can be started */
-	volatile bool leaving;		/* workers go away for now: DROP DATABASE and the like */
-	pg_atomic_uint32 orders;	/* rises when the workers should look at types and extension again */
+	Oid oid;               /* under Shared.lock; InvalidOid: free */
+	int sessions;          /* under Shared.lock; the entry can go when there are none */
+	volatile int desired;  /* in-database workers per owner of types with handlers; -1: no orders */
+	volatile int launched; /* desired as dgen.worker_count told; 0: it did not */
+	volatile int
+		returned;       /* desired as workers told that came back after a crash; 0: they did not */
+	volatile bool told; /* the log says why none can be started */
+	volatile bool leaving;   /* workers go away for now: DROP DATABASE and the like */
+	pg_atomic_uint32 orders; /* rises when the workers should look at types and extension again */
 
-	LWLock		lock;
-	int			waiting;		/* head of the list; newest first */
-	int			waiting_tail;
-	int			called;
-	int			replies;
-	pg_atomic_uint32 workers;	/* attached sessions */
-	int			watch;			/* the waiting slot that looks after alarms and batons */
-	TimestampTz watch_until;	/* it sleeps no longer than that */
+	LWLock lock;
+	int waiting; /* head of the list; newest first */
+	int waiting_tail;
+	int called;
+	int replies;
+	pg_atomic_uint32 workers;      /* attached sessions */
+	int watch;                     /* the waiting slot that looks after alarms and batons */
+	TimestampTz watch_until;       /* it sleeps no longer than that */
 	pg_atomic_uint64 waiting_mask; /* buckets that somebody waits for; senders read it first */
 
 	/* By bucket of type: rises with every commit that made work visible. */
 	pg_atomic_uint64 generation[BUCKETS];
 
-	pg_atomic_uint64 next_due;	/* TimestampTz */
-	pg_atomic_uint64 last_look; /* TimestampTz of the last safety-net look */
+	pg_atomic_uint64 next_due;         /* TimestampTz */
+	pg_atomic_uint64 last_look;        /* TimestampTz of the last safety-net look */
 	pg_atomic_uint64 last_maintenance; /* TimestampTz */
 
 	/* Locks that somebody tried in vain, hashed; whoever lets one go wakes a worker. */
@@ -146,35 +148,35 @@ typedef struct Database
 /* An in-database worker: registered, running or about to be restarted. */
 typedef struct WorkerEntry
 {
-	uint64		ticket;			/* 0: free; tells lives of the entry apart */
-	Oid			database;
-	Oid			owner;
-	int			number;			/* 1 .. Database.desired */
-	int			pid;			/* 0: not running now */
-	int			procno;			/* while pid is not 0 */
-	bool		ready;			/* has connected */
-	bool		returned;		/* registered before the server crashed */
-	int			failures;		/* vain attempts to connect in a row */
+	uint64 ticket; /* 0: free; tells lives of the entry apart */
+	Oid database;
+	Oid owner;
+	int number;    /* 1 .. Database.desired */
+	int pid;       /* 0: not running now */
+	int procno;    /* while pid is not 0 */
+	bool ready;    /* has connected */
+	bool returned; /* registered before the server crashed */
+	int failures;  /* vain attempts to connect in a row */
 } WorkerEntry;
 
 typedef struct Shared
 {
-	uint64		stamp;			/* differs between lives of the shared memory */
-	uint64		last_ticket;
-	volatile int launcher;		/* its slot; NOBODY: none runs */
+	uint64 stamp; /* differs between lives of the shared memory */
+	uint64 last_ticket;
+	volatile int launcher; /* its slot; NOBODY: none runs */
 	volatile bool launcher_poked;
-	LWLock		lock;			/* databases[].oid and .sessions, entries[] */
-	int			nslots;
-	int			nentries;
-	Size		slots_offset;
-	Size		entries_offset;
-	Database	databases[MAX_DATABASES];
+	LWLock lock; /* databases[].oid and .sessions, entries[] */
+	int nslots;
+	int nentries;
+	Size slots_offset;
+	Size entries_offset;
+	Database databases[MAX_DATABASES];
 } Shared;
 
 /* NULL until dgen_shared_attach() succeeded. */
 extern Shared *dgen_shared;
 extern Database *dgen_database; /* the entry of MyDatabaseId */
-extern Slot *dgen_slot;			/* this session's; NULL until dgen_slot_take() */
+extern Slot *dgen_slot;         /* this session's; NULL until dgen_slot_take() */
 
 static inline Slot *
 slot_at(int index)
@@ -197,9 +199,9 @@ bucket_of(int32 type_id)
 /* ---- shared.c ---- */
 
 extern void dgen_shared_init(void);
-extern bool dgen_shared_map(void);	/* the segment alone; needs no database */
+extern bool dgen_shared_map(void);    /* the segment alone; needs no database */
 extern bool dgen_shared_attach(void); /* and this database's entry; never raises */
-extern bool dgen_slot_take(void);	/* and this session's slot */
+extern bool dgen_slot_take(void);     /* and this session's slot */
 extern Database *dgen_database_entry(Oid oid, bool create); /* Shared.lock is held */
 extern uint32 dgen_wait_event(void); /* what pg_stat_activity shows of a sleeper */
 extern void dgen_poke_slot(int index);
@@ -208,20 +210,21 @@ extern void dgen_poke_launcher(void);
 
 /* ---- wait.c: who sleeps, and who is woken ---- */
 
-extern void dgen_wait_enter(void);	/* the session is a worker now; busy at first */
-extern void dgen_wait_leave(void);	/* it is one no more: hands its baton on */
-extern void dgen_wait_taken(void);	/* it claims: its baton is taken */
+extern void dgen_wait_enter(void); /* the session is a worker now; busy at first */
+extern void dgen_wait_leave(void); /* it is one no more: hands its baton on */
+extern void dgen_wait_taken(void); /* it claims: its baton is taken */
 
 extern void dgen_call_for(int32 type_id); /* wakes one waiter, unless a fresh baton is out */
-extern void dgen_call_all(int bucket); /* wakes one for every type in the bucket; -1: for every type */
+extern void dgen_call_all(
+	int bucket); /* wakes one for every type in the bucket; -1: for every type */
 extern void dgen_alert_watch(TimestampTz until); /* it must not sleep longer than that */
 
 typedef enum WaitResult
 {
 	WAIT_TIMED_OUT,
-	WAIT_READY,					/* claim now */
-	WAIT_POKED,					/* in-database worker: look at your orders */
-	WAIT_INTERRUPTED			/* process interrupts and call again */
+	WAIT_READY,      /* claim now */
+	WAIT_POKED,      /* in-database worker: look at your orders */
+	WAIT_INTERRUPTED /* process interrupts and call again */
 } WaitResult;
 
 /* Outside of a transaction. deadline 0: none. */
@@ -230,7 +233,7 @@ extern void dgen_wait_found_work(void); /* who polls looks often again */
 
 /* ---- wakeup.c ---- */
 
-extern void dgen_generations_forget(void); /* the next wait returns at once */
+extern void dgen_generations_forget(void);  /* the next wait returns at once */
 extern bool dgen_generations_changed(void); /* since the last claim began */
 
 /* ---- alarm.c ---- */
@@ -239,7 +242,7 @@ extern TimestampTz dgen_next_due(void);
 extern void dgen_alarm_merge(TimestampTz when);
 extern bool dgen_look_overdue(TimestampTz now, int64 grace);
 extern void dgen_look_begins(TimestampTz now);
-extern TimestampTz dgen_next_look(void);
+extern TimestampTz dgen_next_look(TimestampTz now);
 
 /* ---- procedure.c ---- */
 
@@ -251,4 +254,4 @@ extern void dgen_sleep(TimestampTz until);
 extern void dgen_call_reply(int64 request_id);
 extern void dgen_call_all_replies(void);
 
-#endif							/* DGEN_SHARED_H */
+#endif /* DGEN_SHARED_H */

@@ -21,8 +21,8 @@
 #include "workers.h"
 
 #define STARTUP_TIME INT64CONST(10000000) /* us to wait for workers to connect */
-#define GRACE_STOP 5000			/* ms to finish a batch before it is interrupted */
-#define GRACE_DATABASE 1000		/* the same, when the database goes */
+#define GRACE_STOP 5000                   /* ms to finish a batch before it is interrupted */
+#define GRACE_DATABASE 1000               /* the same, when the database goes */
 
 PG_FUNCTION_INFO_V1(dgen_start_workers);
 PG_FUNCTION_INFO_V1(dgen_stop_workers);
@@ -37,10 +37,9 @@ static void
 need_shared_memory(void)
 {
 	if (!dgen_shared_attach())
-		ereport(ERROR,
-				(errcode(ERRCODE_INSUFFICIENT_RESOURCES),
-				 errmsg("no shared memory for in-database workers"),
-				 errhint("Add dgen to shared_preload_libraries and restart the server.")));
+		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_RESOURCES),
+						errmsg("no shared memory for in-database workers"),
+						errhint("Add dgen to shared_preload_libraries and restart the server.")));
 }
 
 static void
@@ -56,13 +55,14 @@ static int
 wait_until_ready(void)
 {
 	TimestampTz until = GetCurrentTimestamp() + STARTUP_TIME;
-	int			starting;
-	int			ready;
+	int starting;
+	int ready;
 
 	while ((ready = dgen_count_ready(dgen_database, &starting)) >= 0 && starting > 0 &&
 		   GetCurrentTimestamp() < until)
 	{
-		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, 10, dgen_wait_event());
+		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, 10,
+						 dgen_wait_event());
 		ResetLatch(MyLatch);
 		CHECK_FOR_INTERRUPTS();
 	}
@@ -73,25 +73,24 @@ static void
 warn_too_few(int running, int missing)
 {
 	if (missing > 0)
-		ereport(WARNING,
-				(errcode(ERRCODE_INSUFFICIENT_RESOURCES),
-				 errmsg("%d of %d workers are running", running, running + missing),
-				 errdetail("The server has no more background workers to spare."),
-				 errhint("Raise max_worker_processes (%d now) and restart the server.", max_worker_processes)));
+		ereport(WARNING, (errcode(ERRCODE_INSUFFICIENT_RESOURCES),
+						  errmsg("%d of %d workers are running", running, running + missing),
+						  errdetail("The server has no more background workers to spare."),
+						  errhint("Raise max_worker_processes (%d now) and restart the server.",
+								  max_worker_processes)));
 }
 
 Datum
 dgen_start_workers(PG_FUNCTION_ARGS)
 {
-	List	   *owners;
-	int			missing;
-	int			running;
+	List *owners;
+	int missing;
+	int running;
 
 	if (PG_ARGISNULL(0) || PG_GETARG_INT32(0) < 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("count of workers is NULL or negative"),
-				 errhint("Give the number of workers that should run.")));
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("count of workers is NULL or negative"),
+						errhint("Give the number of workers that should run.")));
 	dgen_refuse_in_handler("dgen.start_workers", "Start workers from a session of your own.");
 	dgen_check_extension_version();
 	need_shared_memory();
@@ -100,9 +99,8 @@ dgen_start_workers(PG_FUNCTION_ARGS)
 	(void) dgen_end_surplus(dgen_database, GRACE_STOP);
 	owners = dgen_handler_owners();
 	if (owners == NIL && PG_GETARG_INT32(0) > 0)
-		ereport(NOTICE,
-				(errmsg("no actor type has a handler yet"),
-				 errhint("Workers start when dgen.create_actor_type names one.")));
+		ereport(NOTICE, (errmsg("no actor type has a handler yet"),
+						 errhint("Workers start when dgen.create_actor_type names one.")));
 	missing = dgen_register_workers(owners);
 	running = wait_until_ready();
 	warn_too_few(running, missing);
@@ -123,13 +121,13 @@ dgen_stop_workers(PG_FUNCTION_ARGS)
 Datum
 dgen_types_changed(PG_FUNCTION_ARGS)
 {
-	bool		start = false;
-	ListCell   *cell;
+	bool start = false;
+	ListCell *cell;
 
 	if (!dgen_shared_attach())
 		PG_RETURN_VOID();
 	if (dgen_database->desired > 0)
-		foreach(cell, dgen_handler_owners())
+		foreach (cell, dgen_handler_owners())
 			start |= !dgen_has_workers(lfirst_oid(cell));
 	dgen_wakeup_orders(start);
 	PG_RETURN_VOID();
@@ -147,19 +145,19 @@ on_object_access(ObjectAccessType access, Oid class, Oid object, int sub, void *
 	if (class != ExtensionRelationId || !OidIsValid(MyDatabaseId))
 		return;
 	/* One that is being created has no name yet that could be looked up. */
-	if (access == OAT_POST_CREATE ||
-		((access == OAT_DROP || access == OAT_POST_ALTER) && object == get_extension_oid("dgen", true)))
+	if (access == OAT_POST_CREATE || ((access == OAT_DROP || access == OAT_POST_ALTER) &&
+									  object == get_extension_oid("dgen", true)))
 		dgen_wakeup_orders(false);
 }
 
 static char *
 option_value(List *options, const char *name)
 {
-	ListCell   *cell;
+	ListCell *cell;
 
-	foreach(cell, options)
+	foreach (cell, options)
 	{
-		DefElem    *option = lfirst_node(DefElem, cell);
+		DefElem *option = lfirst_node(DefElem, cell);
 
 		if (strcmp(option->defname, name) == 0 && option->arg != NULL)
 			return defGetString(option);
@@ -175,7 +173,8 @@ vacated_database(Node *statement)
 		return ((DropdbStmt *) statement)->dbname;
 	if (IsA(statement, RenameStmt) && ((RenameStmt *) statement)->renameType == OBJECT_DATABASE)
 		return ((RenameStmt *) statement)->subname;
-	if (IsA(statement, AlterDatabaseStmt) && option_value(((AlterDatabaseStmt *) statement)->options, "tablespace"))
+	if (IsA(statement, AlterDatabaseStmt) &&
+		option_value(((AlterDatabaseStmt *) statement)->options, "tablespace"))
 		return ((AlterDatabaseStmt *) statement)->dbname;
 	if (IsA(statement, CreatedbStmt))
 		return option_value(((CreatedbStmt *) statement)->options, "template");
@@ -186,11 +185,11 @@ vacated_database(Node *statement)
 static Database *
 vacate(const char *name)
 {
-	Oid			oid = get_database_oid(name, true);
-	Database   *database;
+	Oid oid = get_database_oid(name, true);
+	Database *database;
 
 	if (!OidIsValid(oid) || oid == MyDatabaseId || !DGEN_DATABASE_OWNERCHECK(oid, GetUserId()))
-		return NULL;			/* the statement will say why not */
+		return NULL; /* the statement will say why not */
 
 	LWLockAcquire(&dgen_shared->lock, LW_EXCLUSIVE);
 	database = dgen_database_entry(oid, false);
@@ -206,7 +205,7 @@ vacate(const char *name)
 static void
 reopen(Database *database, bool dropped)
 {
-	Oid			oid;
+	Oid oid;
 
 	LWLockAcquire(&dgen_shared->lock, LW_EXCLUSIVE);
 	oid = database->oid;
@@ -222,24 +221,25 @@ reopen(Database *database, bool dropped)
 }
 
 static void
-on_utility(PlannedStmt *planned, const char *query, bool read_only_tree, ProcessUtilityContext context,
-		   ParamListInfo parameters, QueryEnvironment *environment, DestReceiver *receiver, QueryCompletion *completion)
+on_utility(PlannedStmt *planned, const char *query, bool read_only_tree,
+		   ProcessUtilityContext context, ParamListInfo parameters, QueryEnvironment *environment,
+		   DestReceiver *receiver, QueryCompletion *completion)
 {
-	char	   *name = vacated_database(planned->utilityStmt);
-	Database   *database = name != NULL && dgen_shared != NULL ? vacate(name) : NULL;
+	char *name = vacated_database(planned->utilityStmt);
+	Database *database = name != NULL && dgen_shared != NULL ? vacate(name) : NULL;
 	volatile bool done = false;
 
 	if (database == NULL)
 	{
-		previous_utility_hook(planned, query, read_only_tree, context, parameters, environment, receiver,
-							  completion);
+		previous_utility_hook(planned, query, read_only_tree, context, parameters, environment,
+							  receiver, completion);
 		return;
 	}
 	PG_TRY();
 	{
 		(void) dgen_end_surplus(database, GRACE_DATABASE);
-		previous_utility_hook(planned, query, read_only_tree, context, parameters, environment, receiver,
-							  completion);
+		previous_utility_hook(planned, query, read_only_tree, context, parameters, environment,
+							  receiver, completion);
 		done = true;
 	}
 	PG_FINALLY();
@@ -256,6 +256,7 @@ dgen_start_workers_init(void)
 	object_access_hook = on_object_access;
 	if (!process_shared_preload_libraries_in_progress)
 		return;
-	previous_utility_hook = ProcessUtility_hook != NULL ? ProcessUtility_hook : standard_ProcessUtility;
+	previous_utility_hook =
+		ProcessUtility_hook != NULL ? ProcessUtility_hook : standard_ProcessUtility;
 	ProcessUtility_hook = on_utility;
 }

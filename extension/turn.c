@@ -425,6 +425,8 @@ read_outcome(const ActorType *type, Datum result, Outcome *outcome)
 	}
 	outcome->reply = nulls[OUTCOME_COLUMN_REPLY] ? 0 : values[OUTCOME_COLUMN_REPLY];
 	outcome->error = text_column(values, nulls, OUTCOME_COLUMN_ERROR);
+	if (outcome->kind == OUTCOME_FAIL && outcome->error == NULL)
+		refuse_outcome(type, "It fails without an error.");
 	outcome->sqlstate = text_column(values, nulls, OUTCOME_COLUMN_SQLSTATE);
 	outcome->hint = text_column(values, nulls, OUTCOME_COLUMN_HINT);
 	outcome->delay = nulls[OUTCOME_COLUMN_DELAY] ? NULL : DatumGetIntervalP(values[OUTCOME_COLUMN_DELAY]);
@@ -497,7 +499,7 @@ dgen_run_turn(const BatchActor *actor, const BatchMessage *message, bool inline_
 	stop_timer();
 	if (cancels > 0)
 		raise_timeout(type);
-	AtEOXact_GUC(true, nest_level);
+	AtEOXact_GUC(false, nest_level);	/* what the handler has SET goes, too */
 	SetUserIdAndSecContext(user, security_context);
 	CommandCounterIncrement();
 }

@@ -24,25 +24,25 @@
 #include "shared.h"
 
 #define WATCH_GRACE INT64CONST(1000000) /* us after which the watch is overdue */
-#define POLL_MIN 10				/* ms between looks without shared memory */
+#define POLL_MIN 10                     /* ms between looks without shared memory */
 #define POLL_MAX 1000
 
 /* Latches to set once the lock is released, so that who wakes does not run into it. */
 typedef struct Calls
 {
-	int			count;
-	int			slots[8];
+	int count;
+	int slots[8];
 } Calls;
 
 /* Types for which a waiter has been called in this round. */
 typedef struct Cover
 {
-	bool		all;
-	int			count;
-	int32		types[2 * SLOT_TYPES];
+	bool all;
+	int count;
+	int32 types[2 * SLOT_TYPES];
 } Cover;
 
-static int	poll_interval = POLL_MIN;
+static int poll_interval = POLL_MIN;
 
 static void
 set_latch(int slot)
@@ -85,7 +85,7 @@ serves(const Slot *slot, int32 type_id)
 static void
 push(int *head, int index)
 {
-	Link	   *link = &slot_at(index)->link;
+	Link *link = &slot_at(index)->link;
 
 	link->prev = NOBODY;
 	link->next = *head;
@@ -97,7 +97,7 @@ push(int *head, int index)
 static void
 unlink_slot(int *head, int index)
 {
-	Link	   *link = &slot_at(index)->link;
+	Link *link = &slot_at(index)->link;
 
 	if (link->prev != NOBODY)
 		slot_at(link->prev)->link.next = link->next;
@@ -130,9 +130,9 @@ alert_watch(TimestampTz until, Calls *calls)
 static void
 start_waiting(int index, TimestampTz now)
 {
-	Database   *database = dgen_database;
-	Slot	   *slot = slot_at(index);
-	uint64		mask = pg_atomic_read_u64(&database->waiting_mask);
+	Database *database = dgen_database;
+	Slot *slot = slot_at(index);
+	uint64 mask = pg_atomic_read_u64(&database->waiting_mask);
 
 	if (database->waiting == NOBODY)
 		database->waiting_tail = index;
@@ -149,9 +149,9 @@ start_waiting(int index, TimestampTz now)
 static void
 stop_waiting(int index, SlotState state, TimestampTz now, Calls *calls)
 {
-	Database   *database = dgen_database;
-	Slot	   *slot = slot_at(index);
-	uint64		mask = 0;
+	Database *database = dgen_database;
+	Slot *slot = slot_at(index);
+	uint64 mask = 0;
 
 	if (database->waiting_tail == index)
 		database->waiting_tail = slot->link.prev;
@@ -169,7 +169,7 @@ stop_waiting(int index, SlotState state, TimestampTz now, Calls *calls)
 static void
 hand_baton(int index, int32 type_id, TimestampTz now, Calls *calls)
 {
-	Slot	   *slot = slot_at(index);
+	Slot *slot = slot_at(index);
 
 	stop_waiting(index, SLOT_CALLED, now, calls);
 	slot->called_at = now;
@@ -205,11 +205,11 @@ static TimestampTz
 pass_late_batons(TimestampTz now, Calls *calls)
 {
 	TimestampTz until = ALARM_NONE;
-	int			next;
+	int next;
 
 	for (int i = dgen_database->called; i != NOBODY; i = next)
 	{
-		Slot	   *slot = slot_at(i);
+		Slot *slot = slot_at(i);
 
 		next = slot->link.next;
 		if (now - slot->called_at < BATON_TIME)
@@ -236,13 +236,13 @@ add_cover(Cover *cover, int32 type_id)
 static bool
 extends_cover(Cover *cover, const Slot *slot, int bucket)
 {
-	bool		extends = slot->all_types && !cover->all;
+	bool extends = slot->all_types && !cover->all;
 
 	if (cover->all)
 		return false;
 	for (int i = 0; i < slot->ntypes; i++)
 	{
-		bool		known = false;
+		bool known = false;
 
 		if (bucket >= 0 && bucket_of(slot->types[i]) != bucket)
 			continue;
@@ -260,8 +260,8 @@ extends_cover(Cover *cover, const Slot *slot, int bucket)
 static void
 call_all(int bucket, TimestampTz now, Calls *calls)
 {
-	Cover		cover = {0};
-	int			next;
+	Cover cover = {0};
+	int next;
 
 	for (int i = dgen_database->waiting; i != NOBODY; i = next)
 	{
@@ -276,7 +276,7 @@ call_all(int bucket, TimestampTz now, Calls *calls)
 static bool
 somebody_waits(int bucket)
 {
-	uint64		mask = pg_atomic_read_u64(&dgen_database->waiting_mask);
+	uint64 mask = pg_atomic_read_u64(&dgen_database->waiting_mask);
 
 	return bucket < 0 ? mask != 0 : (mask & (UINT64CONST(1) << bucket)) != 0;
 }
@@ -284,7 +284,7 @@ somebody_waits(int bucket)
 void
 dgen_call_for(int32 type_id)
 {
-	Calls		calls = {0};
+	Calls calls = {0};
 
 	if (!somebody_waits(bucket_of(type_id)))
 		return;
@@ -296,7 +296,7 @@ dgen_call_for(int32 type_id)
 void
 dgen_call_all(int bucket)
 {
-	Calls		calls = {0};
+	Calls calls = {0};
 
 	if (!somebody_waits(bucket))
 		return;
@@ -308,7 +308,7 @@ dgen_call_all(int bucket)
 void
 dgen_alert_watch(TimestampTz until)
 {
-	Calls		calls = {0};
+	Calls calls = {0};
 
 	if (!somebody_waits(-1))
 		return;
@@ -338,9 +338,9 @@ dgen_wait_enter(void)
 void
 dgen_wait_leave(void)
 {
-	Calls		calls = {0};
+	Calls calls = {0};
 	TimestampTz now = GetCurrentTimestamp();
-	SlotState	state;
+	SlotState state;
 
 	LWLockAcquire(&dgen_database->lock, LW_EXCLUSIVE);
 	state = dgen_slot->state;
@@ -378,8 +378,8 @@ dgen_wait_taken(void)
 static bool
 begin_wait(void)
 {
-	Calls		calls = {0};
-	bool		waits;
+	Calls calls = {0};
+	bool waits;
 
 	LWLockAcquire(&dgen_database->lock, LW_EXCLUSIVE);
 	waits = dgen_slot->state == SLOT_BUSY;
@@ -408,7 +408,7 @@ begin_wait(void)
 static WaitResult
 end_wait(WaitResult result)
 {
-	Calls		calls = {0};
+	Calls calls = {0};
 	TimestampTz now = GetCurrentTimestamp();
 
 	LWLockAcquire(&dgen_database->lock, LW_EXCLUSIVE);
@@ -444,15 +444,15 @@ watch(TimestampTz now, Calls *calls)
 		call_one(ANY_TYPE, now, calls);
 		due = now + BATON_TIME;
 	}
-	return Min(Min(until, due), dgen_next_look());
+	return Min(Min(until, due), dgen_next_look(now));
 }
 
 /* Returns until when to sleep. */
 static TimestampTz
 tend_watch(TimestampTz now)
 {
-	Database   *database = dgen_database;
-	Calls		calls = {0};
+	Database *database = dgen_database;
+	Calls calls = {0};
 	TimestampTz until = now + BACKUP_TIME;
 
 	LWLockAcquire(&database->lock, LW_EXCLUSIVE);
@@ -481,12 +481,11 @@ poll_for_work(TimestampTz deadline)
 	static bool told = false;
 	TimestampTz now = GetCurrentTimestamp();
 	TimestampTz until = now + poll_interval * INT64CONST(1000);
-	bool		timed_out = deadline != 0 && deadline < until;
+	bool timed_out = deadline != 0 && deadline < until;
 
 	if (!told)
-		ereport(NOTICE,
-				(errmsg("no shared memory for wakeups, polling for messages instead"),
-				 errhint("Add dgen to shared_preload_libraries and restart the server.")));
+		ereport(NOTICE, (errmsg("no shared memory for wakeups, polling for messages instead"),
+						 errhint("Add dgen to shared_preload_libraries and restart the server.")));
 	told = true;
 	if (timed_out)
 		until = deadline;
@@ -512,7 +511,7 @@ flush_statistics(TimestampTz now, TimestampTz *flush_at)
 {
 	if (*flush_at == 0 || now >= *flush_at)
 	{
-		long		delay = pgstat_report_stat(*flush_at != 0);
+		long delay = pgstat_report_stat(*flush_at != 0);
 
 		*flush_at = delay == 0 ? ALARM_NONE : now + delay * INT64CONST(1000);
 	}

@@ -17,40 +17,40 @@
 #include "shared.h"
 #include "workers.h"
 
-#define MAX_MARKED_TYPES 16		/* more: every type */
-#define MAX_MARKED_REPLIES 32	/* more: every waiter for a reply looks */
+#define MAX_MARKED_TYPES 16   /* more: every type */
+#define MAX_MARKED_REPLIES 32 /* more: every waiter for a reply looks */
 #define FIRST_OWNED 64
 
 typedef struct HeldLock
 {
-	int32		type_id;
-	uint64		lock;
+	int32 type_id;
+	uint64 lock;
 	SubTransactionId subid;
 } HeldLock;
 
 typedef struct Marks
 {
-	int			nsent;
-	int32		sent[MAX_MARKED_TYPES];
-	bool		sent_any;
-	int			nleft;
-	int32		left[MAX_MARKED_TYPES];
-	int			nreplied;
-	int64		replied[MAX_MARKED_REPLIES];
-	bool		replied_any;
-	TimestampTz due;			/* earliest; ALARM_NONE: none */
+	int nsent;
+	int32 sent[MAX_MARKED_TYPES];
+	bool sent_any;
+	int nleft;
+	int32 left[MAX_MARKED_TYPES];
+	int nreplied;
+	int64 replied[MAX_MARKED_REPLIES];
+	bool replied_any;
+	TimestampTz due;              /* earliest; ALARM_NONE: none */
 	SubTransactionId alarm_subid; /* took the alarm */
-	bool		orders;			/* for in-database workers */
-	bool		start;			/* and new ones are to be started */
+	bool orders;                  /* for in-database workers */
+	bool start;                   /* and new ones are to be started */
 } Marks;
 
 static Marks marks = {.due = ALARM_NONE};
-static bool marked = false;		/* anything in marks or owned */
+static bool marked = false; /* anything in marks or owned */
 
-static HeldLock *owned = NULL;		/* in TopMemoryContext */
-static int	nowned = 0;
-static int	owned_size = 0;
-static bool owned_any = false;	/* there was no memory to note a lock */
+static HeldLock *owned = NULL; /* in TopMemoryContext */
+static int nowned = 0;
+static int owned_size = 0;
+static bool owned_any = false; /* there was no memory to note a lock */
 
 static SubTransactionId aborting = InvalidSubTransactionId;
 
@@ -125,12 +125,13 @@ dgen_wakeup_orders(bool start)
 static bool
 grow_owned(void)
 {
-	int			size = owned_size == 0 ? FIRST_OWNED : owned_size * 2;
-	HeldLock	   *larger;
+	int size = owned_size == 0 ? FIRST_OWNED : owned_size * 2;
+	HeldLock *larger;
 
 	if (nowned < owned_size)
 		return true;
-	larger = MemoryContextAllocExtended(TopMemoryContext, size * sizeof(HeldLock), MCXT_ALLOC_NO_OOM);
+	larger =
+		MemoryContextAllocExtended(TopMemoryContext, size * sizeof(HeldLock), MCXT_ALLOC_NO_OOM);
 	if (larger == NULL)
 		return false;
 	if (owned != NULL)
@@ -149,7 +150,7 @@ dgen_wakeup_owned(int32 type_id, uint64 lock)
 	if (!dgen_shared_attach())
 		return;
 	if (grow_owned())
-		owned[nowned++] = (HeldLock) {type_id, lock, GetCurrentSubTransactionId()};
+		owned[nowned++] = (HeldLock){type_id, lock, GetCurrentSubTransactionId()};
 	else
 		owned_any = true;
 	marked = true;
@@ -177,7 +178,7 @@ miss_bit(int32 type_id, uint64 lock)
 void
 dgen_wakeup_missed(int32 type_id, uint64 lock)
 {
-	uint32		bit = miss_bit(type_id, lock);
+	uint32 bit = miss_bit(type_id, lock);
 
 	/* A full barrier: the mark is there before the lock is tried again. */
 	if (dgen_shared_attach())
@@ -187,8 +188,8 @@ dgen_wakeup_missed(int32 type_id, uint64 lock)
 static bool
 take_miss(int32 type_id, uint64 lock)
 {
-	uint32		bit = miss_bit(type_id, lock);
-	uint32		mask = ((uint32) 1) << (bit % 32);
+	uint32 bit = miss_bit(type_id, lock);
+	uint32 mask = ((uint32) 1) << (bit % 32);
 	pg_atomic_uint32 *word = &dgen_database->missed[bit / 32];
 
 	if ((pg_atomic_read_u32(word) & mask) == 0)
@@ -214,8 +215,8 @@ release_owned(int first, bool undone)
 	pg_memory_barrier();
 	for (int i = first; i < nowned; i++)
 	{
-		int			bucket = bucket_of(owned[i].type_id);
-		bool		missed = take_miss(owned[i].type_id, owned[i].lock);
+		int bucket = bucket_of(owned[i].type_id);
+		bool missed = take_miss(owned[i].type_id, owned[i].lock);
 
 		/* What was claimed and rolled back is work again, for this session too. */
 		if (missed || (undone && (i == first || owned[i].type_id != owned[i - 1].type_id)))
@@ -301,7 +302,7 @@ end_transaction(bool commit)
 static void
 abort_subtransaction(SubTransactionId subid)
 {
-	int			first = nowned;
+	int first = nowned;
 
 	while (first > 0 && owned[first - 1].subid >= subid)
 		first--;
@@ -332,7 +333,8 @@ after_locks(ResourceReleasePhase phase, bool isCommit, bool isTopLevel, void *ar
 
 /* The locks of a subtransaction go right after this; ids of its own subtransactions are higher. */
 static void
-at_subtransaction_end(SubXactEvent event, SubTransactionId subid, SubTransactionId parent, void *arg)
+at_subtransaction_end(SubXactEvent event, SubTransactionId subid, SubTransactionId parent,
+					  void *arg)
 {
 	if (marked && event == SUBXACT_EVENT_ABORT_SUB)
 		aborting = subid;

@@ -28,20 +28,20 @@
 #include "table.h"
 #include "workers.h"
 
-#define MAX_FAILURES 8			/* attempts to connect; the waits between them sum up to two minutes */
-#define BACKOFF_MIN 100			/* ms after an error outside of turns */
+#define MAX_FAILURES 8  /* attempts to connect; the waits between them sum up to two minutes */
+#define BACKOFF_MIN 100 /* ms after an error outside of turns */
 #define BACKOFF_MAX 10000
 
 typedef struct Worker
 {
 	WorkerOrders orders;
-	int64		id;
-	char		name[NAMEDATALEN];
-	uint32		orders_seen;	/* Database.orders when they were last read */
-	TimestampTz read_at;		/* then; 0: never */
-	TimestampTz idle_since;		/* without types; 0: it has some */
-	int			backoff;		/* ms; 0: the last batch went well */
-	bool		told_not_adopted;
+	int64 id;
+	char name[NAMEDATALEN];
+	uint32 orders_seen;     /* Database.orders when they were last read */
+	TimestampTz read_at;    /* then; 0: never */
+	TimestampTz idle_since; /* without types; 0: it has some */
+	int backoff;            /* ms; 0: the last batch went well */
+	bool told_not_adopted;
 	MemoryContext context;
 } Worker;
 
@@ -50,7 +50,7 @@ typedef struct Worker
 static bool
 directory_exists(const char *parent, Oid database)
 {
-	char		path[MAXPGPATH];
+	char path[MAXPGPATH];
 	struct stat status;
 
 	snprintf(path, sizeof(path), "%s/%u", parent, database);
@@ -65,15 +65,16 @@ directory_exists(const char *parent, Oid database)
 static bool
 database_exists(Oid database)
 {
-	bool		exists = directory_exists("base", database);
-	DIR		   *dir = AllocateDir("pg_tblspc");
+	bool exists = directory_exists("base", database);
+	DIR *dir = AllocateDir("pg_tblspc");
 	struct dirent *entry;
 
 	while (!exists && (entry = ReadDirExtended(dir, "pg_tblspc", LOG)) != NULL)
 	{
-		char		path[MAXPGPATH];
+		char path[MAXPGPATH];
 
-		snprintf(path, sizeof(path), "pg_tblspc/%s/%s", entry->d_name, TABLESPACE_VERSION_DIRECTORY);
+		snprintf(path, sizeof(path), "pg_tblspc/%s/%s", entry->d_name,
+				 TABLESPACE_VERSION_DIRECTORY);
 		exists = entry->d_name[0] != '.' && directory_exists(path, database);
 	}
 	if (dir != NULL)
@@ -91,9 +92,12 @@ wait_after_failures(const WorkerOrders *orders, int failures)
 		return;
 	if (failures >= MAX_FAILURES)
 	{
-		ereport(LOG,
-				(errmsg("%s gives up: it could not connect %d times", MyBgworkerEntry->bgw_name, failures),
-				 errhint("When the reason given in the log is gone, run SELECT dgen.start_workers(...) again.")));
+		ereport(
+			LOG,
+			(errmsg("%s gives up: it could not connect %d times", MyBgworkerEntry->bgw_name,
+					failures),
+			 errhint(
+				 "When the reason given in the log is gone, run SELECT dgen.start_workers(...) again.")));
 		dgen_go_off_duty();
 	}
 	while (GetCurrentTimestamp() < until)
@@ -108,7 +112,7 @@ wait_after_failures(const WorkerOrders *orders, int failures)
 static void
 connect_as_owner(const WorkerOrders *orders)
 {
-	uint32		flags = 0;
+	uint32 flags = 0;
 
 #ifdef BGWORKER_BYPASS_ROLELOGINCHECK
 	flags |= BGWORKER_BYPASS_ROLELOGINCHECK;
@@ -142,9 +146,9 @@ pin_settings(const char *name)
 static List *
 own_types(Oid owner)
 {
-	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
-	List	   *ids = NIL;
-	DgenScan	scan;
+	Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
+	List *ids = NIL;
+	DgenScan scan;
 	ScanKeyData key;
 
 	dgen_key_int4(&key, 1, BTGreaterStrategyNumber, 0);
@@ -153,7 +157,8 @@ own_types(Oid owner)
 	while (dgen_scan_next(&scan))
 	{
 		dgen_scan_row(&scan);
-		if (!scan.nulls[ACTOR_TYPE_HANDLER] && DatumGetObjectId(scan.values[ACTOR_TYPE_OWNER]) == owner)
+		if (!scan.nulls[ACTOR_TYPE_HANDLER] &&
+			DatumGetObjectId(scan.values[ACTOR_TYPE_OWNER]) == owner)
 			ids = lappend_int(ids, DatumGetInt32(scan.values[ACTOR_TYPE_ID]));
 	}
 	dgen_scan_end(&scan);
@@ -164,10 +169,10 @@ own_types(Oid owner)
 static void
 serve(Worker *worker, List *types)
 {
-	int32	   *ids = palloc(sizeof(int32) * Max(list_length(types), 1));
-	ListCell   *cell;
+	int32 *ids = palloc(sizeof(int32) * Max(list_length(types), 1));
+	ListCell *cell;
 
-	foreach(cell, types)
+	foreach (cell, types)
 		ids[foreach_current_index(cell)] = lfirst_int(cell);
 	if (worker->id == 0)
 		worker->id = dgen_nextval(SEQUENCE_WORKER);
@@ -183,14 +188,14 @@ static bool
 same_types(List *types)
 {
 	WorkerSession *session;
-	ListCell   *cell;
+	ListCell *cell;
 
 	if (!dgen_is_attached())
 		return false;
 	session = dgen_worker_session();
 	if (session->ntypes != list_length(types))
 		return false;
-	foreach(cell, types)
+	foreach (cell, types)
 		if (session->types[foreach_current_index(cell)].type_id != lfirst_int(cell))
 			return false;
 	return true;
@@ -200,7 +205,7 @@ same_types(List *types)
 static bool
 learn_types(Worker *worker)
 {
-	bool		fits;
+	bool fits;
 
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
@@ -208,7 +213,7 @@ learn_types(Worker *worker)
 	fits = dgen_is_installed() && dgen_fits_installed();
 	if (fits)
 	{
-		List	   *types;
+		List *types;
 
 		LockRelationOid(dgen_table_oid(TABLE_ACTOR_TYPE), AccessShareLock);
 		types = own_types(worker->orders.owner);
@@ -229,7 +234,7 @@ read_orders(Worker *worker)
 {
 	TimestampTz now = GetCurrentTimestamp();
 	TimestampTz patience = dgen_safety_net_interval * INT64CONST(1000000);
-	uint32		orders = pg_atomic_read_u32(&dgen_database->orders);
+	uint32 orders = pg_atomic_read_u32(&dgen_database->orders);
 
 	if (!dgen_still_wanted(&worker->orders))
 		dgen_go_off_duty();
@@ -240,9 +245,11 @@ read_orders(Worker *worker)
 	worker->read_at = now;
 	if (!learn_types(worker))
 	{
-		ereport(LOG,
-				(errmsg("%s ends: extension dgen is not installed in this database, or not in version %s",
-						worker->name, DGEN_VERSION)));
+		ereport(
+			LOG,
+			(errmsg(
+				"%s ends: extension dgen is not installed in this database, or not in version %s",
+				worker->name, DGEN_VERSION)));
 		/* The others may be asleep for long. */
 		dgen_order_workers(dgen_database);
 		dgen_go_off_duty();
@@ -256,7 +263,7 @@ read_orders(Worker *worker)
 static void
 recover(Worker *worker)
 {
-	ErrorData  *error;
+	ErrorData *error;
 
 	HOLD_INTERRUPTS();
 	disable_all_timeouts(false);
@@ -314,7 +321,8 @@ rest(Worker *worker)
 	if (worker->backoff > 0)
 	{
 		deadline = now + worker->backoff * INT64CONST(1000);
-		while (GetCurrentTimestamp() < deadline && !InterruptPending && !ConfigReloadPending && !dgen_slot->poked)
+		while (GetCurrentTimestamp() < deadline && !InterruptPending && !ConfigReloadPending &&
+			   !dgen_slot->poked)
 			dgen_sleep(deadline);
 		return;
 	}
@@ -345,17 +353,18 @@ work(Worker *worker)
 void
 dgen_worker_main(Datum argument)
 {
-	Worker		worker = {0};
-	int			failures;
+	Worker worker = {0};
+	int failures;
 
 	memcpy(&worker.orders, MyBgworkerEntry->bgw_extra, sizeof(worker.orders));
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
-	pqsignal(SIGTERM, die);		/* so that a running handler is interrupted */
+	pqsignal(SIGTERM, die); /* so that a running handler is interrupted */
 	BackgroundWorkerUnblockSignals();
 
 	if (!dgen_shared_map())
 		proc_exit(0);
-	if (!dgen_report_for_duty(&worker.orders, &failures) || !database_exists(worker.orders.database))
+	if (!dgen_report_for_duty(&worker.orders, &failures) ||
+		!database_exists(worker.orders.database))
 		dgen_go_off_duty();
 	wait_after_failures(&worker.orders, failures);
 	connect_as_owner(&worker.orders);
@@ -365,7 +374,8 @@ dgen_worker_main(Datum argument)
 	if (!dgen_slot_take())
 		dgen_go_off_duty();
 	dgen_report_ready();
-	worker.context = AllocSetContextCreate(TopMemoryContext, "dgen worker loop", ALLOCSET_DEFAULT_SIZES);
+	worker.context =
+		AllocSetContextCreate(TopMemoryContext, "dgen worker loop", ALLOCSET_DEFAULT_SIZES);
 	MemoryContextSwitchTo(worker.context);
 	work(&worker);
 }

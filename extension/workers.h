@@ -10,24 +10,24 @@
 
 #include "shared.h"
 
-#define NO_ORDERS (-1)			/* Database.desired: nobody said how many */
+#define NO_ORDERS (-1) /* Database.desired: nobody said how many */
 
 /* What a worker process is told, in bgw_extra. */
 typedef struct WorkerOrders
 {
-	uint64		stamp;			/* life of the shared memory in which it was registered */
-	uint64		ticket;
-	Oid			database;
-	Oid			owner;
-	int			number;
-	int			entry;
+	uint64 stamp; /* life of the shared memory in which it was registered */
+	uint64 ticket;
+	Oid database;
+	Oid owner;
+	int number;
+	int entry;
 } WorkerOrders;
 
 /* What a starter is told. */
 typedef struct StarterOrders
 {
-	Oid			database;
-	int			count;			/* 0: as many as are desired already */
+	Oid database;
+	int count; /* 0: as many as are desired already */
 } StarterOrders;
 
 /* ---- roster.c: which workers are to be, and which are ---- */
@@ -37,12 +37,12 @@ extern List *dgen_handler_owners(void);
 extern bool dgen_has_workers(Oid owner);
 
 /* Registers what is missing for `desired` workers of each owner. The number that could not be. */
-extern int	dgen_register_workers(List *owners);
+extern int dgen_register_workers(List *owners);
 extern bool dgen_register_starter(Oid database, int count);
 
 /* Ends workers above the desired number, by force after the grace; returns how many ran. */
-extern int	dgen_end_surplus(Database *database, int grace_ms);
-extern int	dgen_count_ready(Database *database, int *starting);
+extern int dgen_end_surplus(Database *database, int grace_ms);
+extern int dgen_count_ready(Database *database, int *starting);
 
 /* In the worker itself. */
 extern bool dgen_report_for_duty(WorkerOrders *orders, int *failures);
@@ -65,4 +65,4 @@ extern PGDLLEXPORT void dgen_worker_main(Datum argument);
 extern PGDLLEXPORT void dgen_starter_main(Datum argument);
 extern PGDLLEXPORT void dgen_launcher_main(Datum argument);
 
-#endif							/* DGEN_WORKERS_H */
+#endif /* DGEN_WORKERS_H */

@@ -181,10 +181,15 @@ typedef enum dgen__outcome
 	DGEN__RETRY
 } dgen__outcome;
 
-/* What the turn's connection needs: set by the worker, NULL in tests without a database. */
+/*
+ * What the turn's connection needs: set by the worker, NULL in tests without a database.
+ * turn.c calls finish once, if the connection was handed out and the callback ended
+ * without an error, before anything of the turn is kept; an error from it is the turn's.
+ */
 typedef struct dgen__connector
 {
 	PGconn	   *(*connection) (void *context, dgen__error *error); /* a savepoint is open when it returns */
+	int			(*finish) (void *context, dgen__error *error);	   /* releases the savepoint */
 	void	   *context;
 } dgen__connector;
 

@@ -161,8 +161,11 @@ CREATE TABLE dgen.dead_letter (
 	sqlstate        text,
 	hint            text,
 	worker          text,
+	reply_error     text,
+	reply_sqlstate  text,
 	PRIMARY KEY (message_id, mailbox)
 );
+COMMENT ON COLUMN dgen.dead_letter.reply_error IS 'kind reply: the error of the request that it answers, which is part of the message';
 COMMENT ON TABLE dgen.dead_letter IS 'messages that failed for good, with the error; see dgen.redrive and dgen.discard';
 
 -- One row per open request, from the send on, so that "unknown", "pending",

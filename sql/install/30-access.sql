@@ -185,7 +185,9 @@ BEGIN
 	PERFORM dgen._check_role(from_role);
 	LOCK TABLE dgen.privilege IN SHARE ROW EXCLUSIVE MODE;
 	DELETE FROM dgen.privilege p WHERE p.type_id = type AND p.role = from_role AND p.privilege = what;
-	PERFORM dgen._grant_objects(from_role);
+	IF FOUND THEN
+		PERFORM dgen._grant_objects(from_role);
+	END IF;
 END
 $$;
 COMMENT ON FUNCTION dgen._revoke(text, regrole, text) IS 'revokes send, read or work';

@@ -250,7 +250,7 @@ BEGIN
 	END IF;
 	type := dgen._type_id(type_name);
 	PERFORM dgen._check(type, 'own');
-	FOR try IN 1 .. 30 LOOP
+	FOR try IN 1 .. 50 LOOP
 		BEGIN
 			LOCK TABLE dgen.actor_type, dgen.privilege IN SHARE ROW EXCLUSIVE MODE;
 			LOCK TABLE dgen.message, dgen.delayed_message IN SHARE ROW EXCLUSIVE MODE;
@@ -269,9 +269,9 @@ BEGIN
 		END;
 	END LOOP;
 	RAISE EXCEPTION USING ERRCODE = 'lock_not_available',
-		MESSAGE = format('actor type "%s" cannot be dropped while transactions that sent messages are open', type_name),
-		DETAIL = dgen._holders_of_mailboxes(),
-		HINT = 'Try again when they have ended.';
+		MESSAGE = format('actor type "%s" cannot be dropped: its mailboxes are in use', type_name),
+		DETAIL = COALESCE(dgen._holders_of_mailboxes(), 'Turns of its actors are running.'),
+		HINT = 'End the transactions that have sent messages, pause the type with dgen.pause, and try again.';
 END
 $$;
 COMMENT ON FUNCTION dgen._drop_actor_type(text, boolean) IS 'dgen.drop_actor_type with dgen''s rights';
@@ -294,7 +294,7 @@ CREATE FUNCTION dgen._holders_of_mailboxes() RETURNS text
 	LANGUAGE sql STABLE
 	SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT 'Their process IDs: ' || string_agg(DISTINCT l.pid::text, ', ') || '.'
+	SELECT 'Processes that have sent messages or handle some: ' || string_agg(DISTINCT l.pid::text, ', ') || '.'
 	FROM pg_locks l
 	WHERE l.locktype = 'relation' AND l.granted AND l.mode = 'RowExclusiveLock' AND l.pid <> pg_backend_pid()
 		AND l.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())

@@ -110,7 +110,7 @@ BEGIN
 		in_reply_to, headers, correlation, error, sqlstate)
 	SELECT letter.mailbox, nextval('dgen.message_seq'), letter.sent_at, letter.type_id, letter.priority, letter.kind,
 		letter.actor_key, letter.message, letter.message_id, letter.in_reply_to, letter.headers, letter.correlation,
-		NULL, NULL;
+		letter.reply_error, letter.reply_sqlstate;
 	UPDATE dgen.request r
 	SET status = 'p', replied_at = NULL, reply = NULL, error = NULL, sqlstate = NULL, hint = NULL
 	WHERE r.id = letter.message_id AND r.mailbox = letter.mailbox AND r.status = 'f';

@@ -227,6 +227,49 @@ SELECT dgen.reset('op', 'another'), dgen.reset('op', 'another');
 SELECT dgen.commit_turns(ARRAY[1]);
 COMMIT;
 
+-- A handler may operate on other actors, not on its own; nor may the transaction of a
+-- call on the actor that it called.
+CREATE FUNCTION regress_operating(ctx dgen.context, state jsonb, message jsonb) RETURNS dgen.outcome LANGUAGE plpgsql
+AS $$
+BEGIN
+	CASE message->>'do'
+		WHEN 'cancel' THEN
+			RETURN dgen.reply(to_jsonb(dgen.cancel('op_in', message->>'key', (message->>'id')::bigint)));
+		WHEN 'reset' THEN
+			RETURN dgen.reply(to_jsonb(dgen.reset('op_in', message->>'key')));
+		WHEN 'pause' THEN
+			PERFORM dgen.pause('op_in', message->>'key');
+		ELSE
+	END CASE;
+	RETURN dgen.reply('"ok"', state || '{"n": 1}');
+END
+$$;
+SET client_min_messages = error;
+SELECT dgen.create_actor_type('op_in', 'regress_operating');
+RESET client_min_messages;
+SELECT dgen.cast('op_in', 'other') AS other \gset
+SELECT dgen.call('op_in', 'self', jsonb_build_object('do', 'cancel', 'key', 'other', 'id', :other));
+SELECT dgen.call('op_in', 'self', '{"do": "reset", "key": "self"}');
+\echo :LAST_ERROR_SQLSTATE
+SELECT dgen.call('op_in', 'self', '{"do": "cancel", "key": "self", "id": 1}');
+\echo :LAST_ERROR_SQLSTATE
+BEGIN;
+SELECT dgen.reset('op_in', 'self');
+SELECT dgen.call('op_in', 'self', '{"do": "reset", "key": "self"}');
+\echo :LAST_ERROR_SQLSTATE
+ROLLBACK;
+BEGIN;
+SELECT dgen.call('op_in', 'self', '{}');
+SELECT dgen.state('op_in', 'self');
+SELECT dgen.reset('op_in', 'self'); -- the turn is over: nothing works on a copy any more
+SELECT dgen.state('op_in', 'self');
+ROLLBACK;
+SELECT dgen.call('op_in', 'self', '{"do": "pause", "key": "self"}');
+SELECT dgen.call('op_in', 'self', '{}');
+\echo :LAST_ERROR_SQLSTATE
+SELECT dgen.drop_actor_type('op_in', discard => true);
+DROP FUNCTION regress_operating;
+
 -- ---- adoption ----
 UPDATE dgen.adoption SET system_identifier = system_identifier + 1;
 SELECT dgen.cast('op', 'f', '1') IS NOT NULL AS sent;

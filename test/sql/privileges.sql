@@ -95,6 +95,7 @@ SELECT actor_type, actor_key, message FROM dgen.mailbox('mine', 'k');
 SELECT actor_type, actor_key, message FROM dgen.mailbox('other', 'secret');
 SELECT count(*) FROM dgen.actors;
 SELECT count(*) FROM dgen.dead_letters;
+SELECT count(*) FROM dgen.workers;
 SELECT dgen.state('mine', 'k');
 SELECT dgen.state('other', 'k');
 \echo :LAST_ERROR_SQLSTATE

@@ -1,0 +1,188 @@
+/*
+ * Errors: the texts of the codes, and the error of a handle with its text, SQLSTATE and
+ * hint.
+ */
+#include <string.h>
+
+#include "dgen_int.h"
+
+const char *
+dgen_strerror(int code)
+{
+	switch (code)
+	{
+#define ERROR_TEXT(name, number, text) \
+	case number: \
+		return text;
+		DGEN_ERROR_MAP(ERROR_TEXT)
+#undef ERROR_TEXT
+		case DGEN_OK:
+			return "no error";
+		default:
+			return "unknown error";
+	}
+}
+
+/* ---- the error of a handle ---- */
+
+void
+dgen__error_clear(dgen__error *error)
+{
+	dgen__error_free(error);
+}
+
+void
+dgen__error_free(dgen__error *error)
+{
+	dgen__free(error->text);
+	dgen__free(error->hint);
+	memset(error, 0, sizeof(*error));
+}
+
+const char *
+dgen__error_text(const dgen__error *error)
+{
+	if (error->code == 0)
+		return "";
+	return error->text != NULL ? error->text : dgen_strerror(error->code);
+}
+
+const char *
+dgen__error_hint(const dgen__error *error)
+{
+	return error->hint != NULL ? error->hint : "";
+}
+
+/* Takes the text's memory, and the text goes where UTF-8 is asked for. */
+static char *
+take_text(dgen__buffer *text)
+{
+	if (text->failed || text->data == NULL)
+	{
+		dgen__buffer_free(text);
+		return NULL;
+	}
+	dgen__utf8_mend(text->data);
+	return text->data;
+}
+
+/* The old error goes last: the new text may quote it. */
+static int
+put(dgen__error *error, int code, dgen__buffer *text, dgen__buffer *hint)
+{
+	char *new_text = take_text(text);
+	char *new_hint = take_text(hint);
+
+	dgen__error_free(error);
+	error->code = code;
+	error->text = new_text;
+	error->hint = new_hint;
+	return code;
+}
+
+int
+dgen__fail(dgen__error *error, int code, const char *format, ...)
+{
+	dgen__buffer text = {0};
+	dgen__buffer hint = {0};
+	va_list arguments;
+
+	va_start(arguments, format);
+	dgen__buffer_vprintf(&text, format, arguments);
+	va_end(arguments);
+	return put(error, code, &text, &hint);
+}
+
+int
+dgen__fail_hint(dgen__error *error, int code, const char *hint_text, const char *format, ...)
+{
+	dgen__buffer text = {0};
+	dgen__buffer hint = {0};
+	va_list arguments;
+
+	va_start(arguments, format);
+	dgen__buffer_vprintf(&text, format, arguments);
+	va_end(arguments);
+	dgen__buffer_puts(&hint, hint_text);
+	return put(error, code, &text, &hint);
+}
+
+/* ---- from the server ---- */
+
+/* The first prefix that fits counts. */
+static const struct
+{
+	const char *prefix;
+	int code;
+} codes[] = {
+	{"08", DGEN_ECONNECT},	  /* connection exception */
+	{"57P01", DGEN_ECONNECT}, /* admin shutdown, and so on up to */
+	{"57P02", DGEN_ECONNECT}, {"57P03", DGEN_ECONNECT},
+	{"57P05", DGEN_ECONNECT}, /* idle session timeout */
+	{"25P03", DGEN_ECONNECT}, /* idle in transaction session timeout */
+	{"28", DGEN_EPERM},		  /* invalid authorization */
+	{"42501", DGEN_EPERM},	  /* insufficient privilege */
+	{"22P02", DGEN_EJSON},	  /* JSON is the only text that the library lets the server parse */
+	{"22P05", DGEN_EJSON},	  /* \u0000 in it */
+	{"ZD001", DGEN_ENOTFOUND}, {"ZD002", DGEN_EINVAL},
+	{"ZD003", DGEN_EINVAL},	   {"ZD010", DGEN_ETIMEOUT},
+	{"ZD011", DGEN_EFAILED},   {"ZD013", DGEN_ENOTFOUND},
+	{"ZD014", DGEN_ESTATE},	   {"ZD030", DGEN_ESTATE},
+	{"ZD031", DGEN_ESTATE},	   {"ZD036", DGEN_EVERSION},
+	{"ZD400", DGEN_EFAILED},
+};
+
+static int
+code_of(const char *sqlstate)
+{
+	for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++)
+		if (strncmp(sqlstate, codes[i].prefix, strlen(codes[i].prefix)) == 0)
+			return codes[i].code;
+	return DGEN_ESERVER;
+}
+
+static const char *
+field(const PGresult *result, int code)
+{
+	const char *text = PQresultErrorField(result, code);
+
+	return text != NULL ? text : "";
+}
+
+/* A result that libpq made itself has no fields, only a message with line ends. */
+static void
+add_message(dgen__buffer *text, const PGresult *result)
+{
+	const char *primary = field(result, PG_DIAG_MESSAGE_PRIMARY);
+	const char *detail = field(result, PG_DIAG_MESSAGE_DETAIL);
+	const char *whole = PQresultErrorMessage(result);
+	size_t length = strlen(whole);
+
+	while (length > 0 && whole[length - 1] == '\n')
+		length--;
+	if (*primary == '\0')
+		dgen__buffer_add(text, whole, length);
+	else
+		dgen__buffer_puts(text, primary);
+	if (*detail != '\0')
+		dgen__buffer_printf(text, " (%s)", detail);
+}
+
+int
+dgen__fail_result(dgen__error *error, const PGresult *result)
+{
+	dgen__buffer text = {0};
+	dgen__buffer hint = {0};
+	const char *sqlstate = field(result, PG_DIAG_SQLSTATE);
+	int code = *sqlstate == '\0' ? DGEN_ECONNECT : code_of(sqlstate);
+
+	add_message(&text, result);
+	if (*field(result, PG_DIAG_MESSAGE_HINT) != '\0')
+		dgen__buffer_puts(&hint, field(result, PG_DIAG_MESSAGE_HINT));
+	if (text.length == 0)
+		dgen__buffer_free(&text);
+	(void) put(error, code, &text, &hint);
+	if (strlen(sqlstate) == 5)
+		memcpy(error->sqlstate, sqlstate, 6);
+	return code;
+}
