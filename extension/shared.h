@@ -75,9 +75,8 @@ typedef struct Slot
 	SlotState state; /* its own session reads it without the lock */
 	Link link;       /* in waiting or called */
 	TimestampTz called_at;
-	int32 called_for; /* ANY_TYPE: an alarm or a look */
-	volatile bool
-		poked; /* worker should look at its orders; set before its latch, without the lock */
+	int32 called_for;    /* ANY_TYPE: an alarm or a look */
+	volatile bool poked; /* it should look at its orders; set without the lock, before its latch */
 
 	/* Waiting for replies. */
 	bool awaits_reply;

@@ -22,7 +22,7 @@ SELECT dgen.attach('w', '{attach_a,missing}');
 SELECT dgen.attach('w', '{attach_a}', '99.1.0');
 \echo :LAST_ERROR_SQLSTATE
 SELECT dgen.attach('w', '{attach_a}', 'new');
-SELECT count(*) FROM dgen.worker;
+SELECT count(*) FROM dgen.worker WHERE pid = pg_backend_pid();
 
 -- Nobody attached
 CALL dgen.wait('1 s');
@@ -32,22 +32,22 @@ SELECT dgen.detach();
 -- Attached; a type named twice counts once
 SELECT worker_id > 0 AS id, extension_version IS NOT NULL AS version, cardinality(type_ids) AS types
 FROM dgen.attach('first', '{attach_a,attach_b,attach_a}');
-SELECT name, types, kind, client_addr IS NULL AS local, pid = pg_backend_pid() AS here, busy, turns FROM dgen.workers;
-SELECT name, in_database, role, library_version FROM dgen.worker;
+SELECT name, types, kind, client_addr IS NULL AS local, pid = pg_backend_pid() AS here, busy, turns FROM dgen.workers WHERE pid = pg_backend_pid();
+SELECT name, in_database, role = current_user::regrole AS mine, library_version FROM dgen.worker WHERE pid = pg_backend_pid();
 
 -- Again: replaces; a rollback does not
 SELECT worker_id > 0 AS id FROM dgen.attach('second', '{attach_b}');
-SELECT name, types FROM dgen.workers;
+SELECT name, types FROM dgen.workers WHERE pid = pg_backend_pid();
 BEGIN;
 SELECT worker_id > 0 AS id FROM dgen.attach('third', '{attach_a}');
 SAVEPOINT s;
 SELECT dgen.detach();
-SELECT name, types FROM dgen.workers;
+SELECT name, types FROM dgen.workers WHERE pid = pg_backend_pid();
 ROLLBACK TO s;
-SELECT name, types FROM dgen.workers;
+SELECT name, types FROM dgen.workers WHERE pid = pg_backend_pid();
 ROLLBACK;
-SELECT name, types FROM dgen.workers;
-SELECT name FROM dgen.worker;
+SELECT name, types FROM dgen.workers WHERE pid = pg_backend_pid();
+SELECT name FROM dgen.worker WHERE pid = pg_backend_pid();
 
 -- Waiting: there may be something as long as nobody looked
 CALL dgen.wait('1 min');
@@ -57,7 +57,7 @@ BEGIN;
 CALL dgen.wait('1 s');
 \echo :LAST_ERROR_SQLSTATE
 ROLLBACK;
-DO $$ BEGIN BEGIN CALL dgen.wait('1 s'); EXCEPTION WHEN division_by_zero THEN NULL; END; END $$;
+DO $$ DECLARE r boolean; BEGIN BEGIN CALL dgen.wait('1 s', r); EXCEPTION WHEN division_by_zero THEN NULL; END; END $$;
 \echo :LAST_ERROR_SQLSTATE
 DO 'BEGIN PERFORM dgen.claim(); END';
 CALL dgen.wait('0');
@@ -97,8 +97,8 @@ SET ROLE regress_dgen_worker;
 SELECT worker_id > 0 AS id FROM dgen.attach('w', '{attach_a}');
 SELECT name FROM dgen._workers();
 RESET ROLE;
-SELECT name, types FROM dgen.workers;
-SELECT role FROM dgen.worker;
+SELECT name, types FROM dgen.workers WHERE pid = pg_backend_pid();
+SELECT role FROM dgen.worker WHERE pid = pg_backend_pid();
 SELECT dgen.detach();
 
 SELECT dgen.start_workers(NULL);

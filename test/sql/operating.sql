@@ -227,8 +227,7 @@ SELECT dgen.reset('op', 'another'), dgen.reset('op', 'another');
 SELECT dgen.commit_turns(ARRAY[1]);
 COMMIT;
 
--- A handler may operate on other actors, not on its own; nor may the transaction of a
--- call on the actor that it called.
+-- A handler may operate on other actors, not on its own, which its turn has a copy of.
 CREATE FUNCTION regress_operating(ctx dgen.context, state jsonb, message jsonb) RETURNS dgen.outcome LANGUAGE plpgsql
 AS $$
 BEGIN
