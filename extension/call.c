@@ -49,9 +49,10 @@ check_callable(const ActorType *type, const text *key)
  * Waits for the actor with the caller's timeout as lock_timeout. Two callers that
  * take actors in opposite orders end in PostgreSQL's deadlock error.
  */
-static void
-own_in_time(const ActorType *type, text *key, int64 ms)
+static Batch *
+take_in_time(const ActorType *type, text *key, int64 ms)
 {
+	Batch	   *volatile batch = NULL;
 	int64		mailbox = dgen_mailbox_of(key);
 	int			nest_level = NewGUCNestLevel();
 	MemoryContext context = CurrentMemoryContext;
@@ -62,6 +63,9 @@ own_in_time(const ActorType *type, text *key, int64 ms)
 	PG_TRY();
 	{
 		dgen_own(type->id, mailbox);
+
+		/* In time, too: somebody may have the actor's row locked. */
+		batch = dgen_read_actor(type, key, dgen_call_backlog);
 	}
 	PG_CATCH();
 	{
@@ -76,6 +80,7 @@ own_in_time(const ActorType *type, text *key, int64 ms)
 	}
 	PG_END_TRY();
 	AtEOXact_GUC(true, nest_level);
+	return batch;
 }
 
 static void
@@ -123,9 +128,8 @@ add_call(BatchActor *actor, Datum message)
 }
 
 static Datum
-call_actor(const ActorType *type, text *key, Datum message)
+call_actor(Batch *batch, const ActorType *type, Datum message)
 {
-	Batch	   *batch = dgen_read_actor(type, key, dgen_call_backlog);
 	BatchActor *actor = &batch->actors[0];
 	Outcome		outcome;
 
@@ -159,6 +163,5 @@ dgen_call(PG_FUNCTION_ARGS)
 
 	/* What the caller has deferred runs with the caller's rights, not with the handler's. */
 	dgen_fire_deferred(true);
-	own_in_time(send.type, send.key, ms);
-	PG_RETURN_DATUM(call_actor(send.type, send.key, send.message));
+	PG_RETURN_DATUM(call_actor(take_in_time(send.type, send.key, ms), send.type, send.message));
 }

@@ -166,6 +166,12 @@ dgen_check_handler(const char *name, Oid oid, Oid owner)
 	HeapTuple	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(oid));
 	Form_pg_proc proc;
 
+	/* Roles are dropped whatever types they own, and a number that is no role has the rights of PUBLIC. */
+	if (!SearchSysCacheExists1(AUTHOID, ObjectIdGetDatum(owner)))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("the owner of the actor type of handler %s was dropped", name),
+				 errhint("Drop the actor type with dgen.drop_actor_type, and create it as a role that exists.")));
 	if (!HeapTupleIsValid(tuple))
 		elog(ERROR, "cache lookup failed for function %u", oid);
 	proc = (Form_pg_proc) GETSTRUCT(tuple);

@@ -251,8 +251,12 @@ act_on_commit(void)
 			announce(bucket_of(marks.sent[i]));
 			dgen_call_for(marks.sent[i]);
 		}
+	/* Also a reason for sessions that are about to wait, this one too, not to. */
 	for (int i = 0; i < marks.nleft; i++)
+	{
+		announce(bucket_of(marks.left[i]));
 		dgen_call_for(marks.left[i]);
+	}
 
 	if (marks.replied_any)
 		dgen_call_all_replies();
