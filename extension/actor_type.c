@@ -22,15 +22,15 @@
 /* A role's privileges on a type, as bits 1 << Privilege. */
 typedef struct Grant
 {
-	Oid			role;
-	int			privileges;
+	Oid role;
+	int privileges;
 } Grant;
 
 typedef struct CachedType
 {
-	ActorType	type;			/* first, so that ActorType * can be cast back */
-	int			ngrants;
-	Grant	   *grants;
+	ActorType type; /* first, so that ActorType * can be cast back */
+	int ngrants;
+	Grant *grants;
 	struct CachedType *next;
 } CachedType;
 
@@ -42,9 +42,9 @@ typedef struct CachedType
 static MemoryContext cache_context = NULL;
 static CachedType *cache = NULL;
 static bool stale = false;
-static Oid	watched_relation = InvalidOid;	/* dgen.actor_type */
-static List *retired = NIL;		/* MemoryContexts, list in TopMemoryContext */
-static bool adopted = false;	/* this database is known to be adopted */
+static Oid watched_relation = InvalidOid; /* dgen.actor_type */
+static List *retired = NIL;               /* MemoryContexts, list in TopMemoryContext */
+static bool adopted = false;              /* this database is known to be adopted */
 
 static void
 free_retired(XactEvent event, void *arg)
@@ -53,9 +53,9 @@ free_retired(XactEvent event, void *arg)
 		return;
 	if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT || event == XACT_EVENT_PREPARE)
 	{
-		ListCell   *cell;
+		ListCell *cell;
 
-		foreach(cell, retired)
+		foreach (cell, retired)
 			MemoryContextDelete((MemoryContext) lfirst(cell));
 		list_free(retired);
 		retired = NIL;
@@ -93,7 +93,8 @@ refresh_cache(void)
 		retired = lappend(retired, cache_context);
 		MemoryContextSwitchTo(old);
 	}
-	cache_context = AllocSetContextCreate(CacheMemoryContext, "dgen actor types", ALLOCSET_SMALL_SIZES);
+	cache_context =
+		AllocSetContextCreate(CacheMemoryContext, "dgen actor types", ALLOCSET_SMALL_SIZES);
 	cache = NULL;
 	stale = false;
 	adopted = false;
@@ -112,9 +113,9 @@ privilege_bit(const char *name)
 static void
 load_grants(CachedType *type, Snapshot snapshot)
 {
-	DgenScan	scan;
+	DgenScan scan;
 	ScanKeyData key;
-	int			size = 8;
+	int size = 8;
 
 	type->grants = palloc(size * sizeof(Grant));
 	dgen_key_int4(&key, 1, BTEqualStrategyNumber, type->type.id);
@@ -122,7 +123,7 @@ load_grants(CachedType *type, Snapshot snapshot)
 	dgen_scan_seek(&scan, &key, 1);
 	while (dgen_scan_next(&scan))
 	{
-		Grant	   *grant;
+		Grant *grant;
 
 		dgen_scan_row(&scan);
 		if (type->ngrants == size)
@@ -137,8 +138,8 @@ load_grants(CachedType *type, Snapshot snapshot)
 static int64
 interval_to_ms(const Interval *interval)
 {
-	double		days = interval->day + 30.0 * interval->month;
-	double		ms = days * 1000.0 * SECS_PER_DAY + interval->time / 1000.0;
+	double days = interval->day + 30.0 * interval->month;
+	double ms = days * 1000.0 * SECS_PER_DAY + interval->time / 1000.0;
 
 	return (int64) Min(Max(ms, 1.0), (double) INT_MAX);
 }
@@ -148,8 +149,8 @@ build_type(DgenScan *scan, Snapshot snapshot)
 {
 	MemoryContext old = MemoryContextSwitchTo(cache_context);
 	CachedType *cached = palloc0(sizeof(CachedType));
-	ActorType  *type = &cached->type;
-	Datum	   *values = scan->values;
+	ActorType *type = &cached->type;
+	Datum *values = scan->values;
 
 	dgen_scan_row(scan);
 	type->id = DatumGetInt32(values[ACTOR_TYPE_ID]);
@@ -178,9 +179,9 @@ build_type(DgenScan *scan, Snapshot snapshot)
 static CachedType *
 load_type(int index, ScanKey key)
 {
-	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
 	CachedType *type = NULL;
-	DgenScan	scan;
+	DgenScan scan;
 
 	dgen_scan_begin(&scan, TABLE_ACTOR_TYPE, index, snapshot, 1);
 	dgen_scan_seek(&scan, key, 1);
@@ -195,7 +196,7 @@ const ActorType *
 dgen_type_by_name(text *name)
 {
 	const char *data = VARDATA_ANY(name);
-	size_t		length = VARSIZE_ANY_EXHDR(name);
+	size_t length = VARSIZE_ANY_EXHDR(name);
 	CachedType *type;
 	ScanKeyData key;
 
@@ -207,10 +208,9 @@ dgen_type_by_name(text *name)
 	dgen_key_text(&key, 1, name);
 	type = load_type(INDEX_BY_NAME, &key);
 	if (type == NULL)
-		ereport(ERROR,
-				(errcode(DGEN_ERR_UNKNOWN_TYPE),
-				 errmsg("actor type \"%s\" does not exist", text_to_cstring(name)),
-				 errhint("Create it with dgen.create_actor_type.")));
+		ereport(ERROR, (errcode(DGEN_ERR_UNKNOWN_TYPE),
+						errmsg("actor type \"%s\" does not exist", text_to_cstring(name)),
+						errhint("Create it with dgen.create_actor_type.")));
 	return &type->type;
 }
 
@@ -229,8 +229,7 @@ dgen_type_by_id(int32 id, bool missing_ok)
 	type = load_type(INDEX_PRIMARY, &key);
 	if (type == NULL && !missing_ok)
 		ereport(ERROR,
-				(errcode(DGEN_ERR_UNKNOWN_TYPE),
-				 errmsg("actor type with id %d does not exist", id),
+				(errcode(DGEN_ERR_UNKNOWN_TYPE), errmsg("actor type with id %d does not exist", id),
 				 errhint("It was dropped meanwhile.")));
 	return type == NULL ? NULL : &type->type;
 }
@@ -247,7 +246,8 @@ dgen_has_privilege(const ActorType *type, Oid role, Privilege privilege)
 		const Grant *grant = &cached->grants[i];
 
 		if ((grant->privileges & (1 << privilege)) != 0 &&
-			(grant->role == ACL_ID_PUBLIC || grant->role == role || has_privs_of_role(role, grant->role)))
+			(grant->role == ACL_ID_PUBLIC || grant->role == role ||
+			 has_privs_of_role(role, grant->role)))
 			return true;
 	}
 	return false;
@@ -261,11 +261,10 @@ dgen_check_privilege(const ActorType *type, Oid role, Privilege privilege)
 
 	if (dgen_has_privilege(type, role, privilege))
 		return;
-	ereport(ERROR,
-			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-			 errmsg("role \"%s\" may not %s actor type \"%s\"", GetUserNameFromId(role, false),
-					verbs[privilege], type->name),
-			 errhint("Its owner can grant that with dgen.grant_%s.", names[privilege])));
+	ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+					errmsg("role \"%s\" may not %s actor type \"%s\"",
+						   GetUserNameFromId(role, false), verbs[privilege], type->name),
+					errhint("Its owner can grant that with dgen.grant_%s.", names[privilege])));
 }
 
 /*
@@ -276,11 +275,11 @@ dgen_check_privilege(const ActorType *type, Oid role, Privilege privilege)
 void
 dgen_check_adopted(void)
 {
-	Relation	heap;
+	Relation heap;
 	TableScanDesc scan;
-	Snapshot	snapshot;
-	HeapTuple	tuple;
-	bool		foreign = false;
+	Snapshot snapshot;
+	HeapTuple tuple;
+	bool foreign = false;
 
 	refresh_cache();
 	if (adopted)
@@ -291,8 +290,8 @@ dgen_check_adopted(void)
 	scan = table_beginscan(heap, snapshot, 0, NULL);
 	while ((tuple = heap_getnext(scan, ForwardScanDirection)) != NULL)
 	{
-		Datum		values[ADOPTION_COLUMNS];
-		bool		nulls[ADOPTION_COLUMNS];
+		Datum values[ADOPTION_COLUMNS];
+		bool nulls[ADOPTION_COLUMNS];
 
 		heap_deform_tuple(tuple, RelationGetDescr(heap), values, nulls);
 		if (DatumGetInt64(values[ADOPTION_SYSTEM]) != (int64) GetSystemIdentifier() ||
@@ -304,10 +303,12 @@ dgen_check_adopted(void)
 	table_close(heap, NoLock);
 
 	if (foreign)
-		ereport(ERROR,
-				(errcode(DGEN_ERR_NOT_ADOPTED),
-				 errmsg("the actors of this database were restored from a copy of another one"),
-				 errdetail("A copy that handles messages repeats the side effects of the original."),
-				 errhint("If this database takes the original's place, run SELECT dgen.adopt_database().")));
+		ereport(
+			ERROR,
+			(errcode(DGEN_ERR_NOT_ADOPTED),
+			 errmsg("the actors of this database were restored from a copy of another one"),
+			 errdetail("A copy that handles messages repeats the side effects of the original."),
+			 errhint(
+				 "If this database takes the original's place, run SELECT dgen.adopt_database().")));
 	adopted = true;
 }

@@ -25,12 +25,12 @@ PG_FUNCTION_INFO_V1(dgen_ask);
 /* What became of a request. */
 typedef struct Answer
 {
-	bool		done;
-	bool		failed;
-	int			sqlstate;		/* if failed */
-	char	   *error;
-	char	   *hint;
-	Datum		reply;			/* jsonb, if not failed */
+	bool done;
+	bool failed;
+	int sqlstate; /* if failed */
+	char *error;
+	char *hint;
+	Datum reply; /* jsonb, if not failed */
 } Answer;
 
 static TimestampTz
@@ -40,13 +40,12 @@ deadline_argument(FunctionCallInfo fcinfo, int n)
 
 	if (PG_ARGISNULL(n))
 		return DT_NOEND;
-	if (DatumGetInt32(DirectFunctionCall2(interval_cmp, PG_GETARG_DATUM(n), IntervalPGetDatum(&zero))) < 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("timeout is negative"),
-				 errhint("Give a timeout of zero or more; NULL waits for ever.")));
-	return DatumGetTimestampTz(DirectFunctionCall2(timestamptz_pl_interval,
-												   TimestampTzGetDatum(GetCurrentTimestamp()), PG_GETARG_DATUM(n)));
+	if (DatumGetInt32(
+			DirectFunctionCall2(interval_cmp, PG_GETARG_DATUM(n), IntervalPGetDatum(&zero))) < 0)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("timeout is negative"),
+						errhint("Give a timeout of zero or more; NULL waits for ever.")));
+	return DatumGetTimestampTz(DirectFunctionCall2(
+		timestamptz_pl_interval, TimestampTzGetDatum(GetCurrentTimestamp()), PG_GETARG_DATUM(n)));
 }
 
 static char *
@@ -69,8 +68,8 @@ refuse(Answer *answer, int sqlstate, const char *error, const char *hint)
 static bool
 take_row(Request *request)
 {
-	Relation	heap;
-	bool		taken;
+	Relation heap;
+	bool taken;
 
 	if (DatumGetBool(request->values[REQUEST_KEEP]))
 		return true;
@@ -90,7 +89,8 @@ take_answer(Request *request, Answer *answer)
 			answer->reply = request->values[REQUEST_REPLY];
 			break;
 		case REQUEST_CANCELLED:
-			refuse(answer, DGEN_ERR_REQUEST_CANCELLED, "request was cancelled", "It will not be answered.");
+			refuse(answer, DGEN_ERR_REQUEST_CANCELLED, "request was cancelled",
+				   "It will not be answered.");
 			break;
 		default:
 			answer->done = true;
@@ -106,52 +106,55 @@ take_answer(Request *request, Answer *answer)
 static void
 collect(int64 id, Answer *answer)
 {
-	Request		request;
+	Request request;
 
 	memset(answer, 0, sizeof(*answer));
 	CHECK_FOR_INTERRUPTS();
 	if (!dgen_find_request(id, &request))
 	{
-		refuse(answer, DGEN_ERR_UNKNOWN_REQUEST, psprintf("request " INT64_FORMAT " does not exist", id),
+		refuse(answer, DGEN_ERR_UNKNOWN_REQUEST,
+			   psprintf("request " INT64_FORMAT " does not exist", id),
 			   "It was never sent, or its reply was collected already or has expired.");
 		return;
 	}
-	if (!has_privs_of_role(dgen_calling_role(), DatumGetObjectId(request.values[REQUEST_REQUESTER])))
+	if (!has_privs_of_role(dgen_calling_role(),
+						   DatumGetObjectId(request.values[REQUEST_REQUESTER])))
 	{
 		refuse(answer, ERRCODE_INSUFFICIENT_PRIVILEGE,
-			   psprintf("request " INT64_FORMAT " was sent by another role", id), "Only the role that asked can read the reply.");
+			   psprintf("request " INT64_FORMAT " was sent by another role", id),
+			   "Only the role that asked can read the reply.");
 		return;
 	}
 	if (request.status == REQUEST_PENDING)
 	{
 		if (request.own)
-			refuse(answer, DGEN_ERR_SAME_TRANSACTION,
-				   psprintf("request " INT64_FORMAT " was sent in this same transaction", id),
-				   "Commit first: nobody can see the request before. dgen.ask does all in one statement.");
+			refuse(
+				answer, DGEN_ERR_SAME_TRANSACTION,
+				psprintf("request " INT64_FORMAT " was sent in this same transaction", id),
+				"Commit first: nobody can see the request before. dgen.ask does all in one statement.");
 		return;
 	}
 	if (take_row(&request))
 		take_answer(&request, answer);
 	else
-		collect(id, answer);	/* somebody else has just taken it */
+		collect(id, answer); /* somebody else has just taken it */
 }
 
 static void
 raise_answer(const Answer *answer)
 {
-	ereport(ERROR,
-			(errcode(answer->sqlstate),
-			 errmsg("%s", answer->error),
-			 answer->hint != NULL ? errhint("%s", answer->hint) : 0));
+	ereport(ERROR, (errcode(answer->sqlstate), errmsg("%s", answer->error),
+					answer->hint != NULL ? errhint("%s", answer->hint) : 0));
 }
 
 static void
 raise_timeout(int64 id)
 {
-	ereport(ERROR,
-			(errcode(DGEN_ERR_REPLY_TIMEOUT),
-			 errmsg("no reply to request " INT64_FORMAT " in time", id),
-			 errhint("The request goes on: SELECT dgen.await_reply(" INT64_FORMAT ") waits for it again.", id)));
+	ereport(ERROR, (errcode(DGEN_ERR_REPLY_TIMEOUT),
+					errmsg("no reply to request " INT64_FORMAT " in time", id),
+					errhint("The request goes on: SELECT dgen.await_reply(" INT64_FORMAT
+							") waits for it again.",
+							id)));
 }
 
 /*
@@ -161,11 +164,12 @@ raise_timeout(int64 id)
 static void
 await(int64 id, TimestampTz deadline, Answer *answer)
 {
-	dgen_refuse_in_handler("waiting for a reply", "Use dgen.request with reply_to => ctx; the reply comes as a message.");
+	dgen_refuse_in_handler("waiting for a reply",
+						   "Use dgen.request with reply_to => ctx; the reply comes as a message.");
 	dgen_reply_wait_begin(id);
 	PG_TRY();
 	{
-		bool		in_time = true;
+		bool in_time = true;
 
 		for (;;)
 		{
@@ -186,18 +190,16 @@ static int64
 request_argument(FunctionCallInfo fcinfo)
 {
 	if (PG_ARGISNULL(0))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("request is NULL"),
-				 errhint("Give the id that dgen.request returned.")));
+		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("request is NULL"),
+						errhint("Give the id that dgen.request returned.")));
 	return PG_GETARG_INT64(0);
 }
 
 Datum
 dgen_await_reply(PG_FUNCTION_ARGS)
 {
-	int64		id = request_argument(fcinfo);
-	Answer		answer;
+	int64 id = request_argument(fcinfo);
+	Answer answer;
 
 	await(id, deadline_argument(fcinfo, 1), &answer);
 	if (!answer.done)
@@ -212,25 +214,22 @@ dgen_await_reply(PG_FUNCTION_ARGS)
 static int64 *
 requests_argument(FunctionCallInfo fcinfo, int *count)
 {
-	Datum	   *elements;
-	bool	   *nulls;
-	int64	   *ids;
+	Datum *elements;
+	bool *nulls;
+	int64 *ids;
 
 	if (PG_ARGISNULL(0))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("requests is NULL"),
-				 errhint("Give an array of what dgen.request returned.")));
-	deconstruct_array(PG_GETARG_ARRAYTYPE_P(0), INT8OID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE,
-					  &elements, &nulls, count);
+		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("requests is NULL"),
+						errhint("Give an array of what dgen.request returned.")));
+	deconstruct_array(PG_GETARG_ARRAYTYPE_P(0), INT8OID, sizeof(int64), FLOAT8PASSBYVAL,
+					  TYPALIGN_DOUBLE, &elements, &nulls, count);
 	ids = palloc(*count * sizeof(int64) + 1);
 	for (int i = 0; i < *count; i++)
 	{
 		if (nulls[i])
-			ereport(ERROR,
-					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-					 errmsg("element %d of requests is NULL", i + 1),
-					 errhint("Give an array of what dgen.request returned.")));
+			ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+							errmsg("element %d of requests is NULL", i + 1),
+							errhint("Give an array of what dgen.request returned.")));
 		ids[i] = DatumGetInt64(elements[i]);
 	}
 	return ids;
@@ -239,8 +238,8 @@ requests_argument(FunctionCallInfo fcinfo, int *count)
 static void
 put_answer(ReturnSetInfo *result, int64 id, const Answer *answer)
 {
-	Datum		values[4] = {0};
-	bool		nulls[4] = {false, true, true, true};
+	Datum values[4] = {0};
+	bool nulls[4] = {false, true, true, true};
 
 	values[0] = Int64GetDatum(id);
 	if (!answer->failed)
@@ -261,7 +260,7 @@ put_answer(ReturnSetInfo *result, int64 id, const Answer *answer)
 static int
 collect_all(int64 *ids, Answer *answers, int count)
 {
-	int			missing = 0;
+	int missing = 0;
 
 	for (int i = 0; i < count; i++)
 	{
@@ -279,12 +278,13 @@ dgen_await_replies(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
 	TimestampTz deadline = deadline_argument(fcinfo, 1);
-	int			count;
-	int64	   *ids = requests_argument(fcinfo, &count);
-	Answer	   *answers = palloc0(count * sizeof(Answer) + 1);
+	int count;
+	int64 *ids = requests_argument(fcinfo, &count);
+	Answer *answers = palloc0(count * sizeof(Answer) + 1);
 
 	InitMaterializedSRF(fcinfo, 0);
-	dgen_refuse_in_handler("waiting for replies", "Use dgen.request with reply_to => ctx; the replies come as messages.");
+	dgen_refuse_in_handler("waiting for replies",
+						   "Use dgen.request with reply_to => ctx; the replies come as messages.");
 	for (int i = 0; i < count; i++)
 		dgen_reply_wait_begin(ids[i]);
 	PG_TRY();
@@ -302,7 +302,8 @@ dgen_await_replies(PG_FUNCTION_ARGS)
 	for (int i = 0; i < count; i++)
 	{
 		if (!answers[i].done)
-			refuse(&answers[i], DGEN_ERR_REPLY_TIMEOUT, psprintf("no reply to request " INT64_FORMAT " in time", ids[i]),
+			refuse(&answers[i], DGEN_ERR_REPLY_TIMEOUT,
+				   psprintf("no reply to request " INT64_FORMAT " in time", ids[i]),
 				   "The request goes on and can be awaited again.");
 		put_answer(result, ids[i], &answers[i]);
 	}
@@ -314,7 +315,7 @@ dgen_await_replies(PG_FUNCTION_ARGS)
 static int64
 send_request(FunctionCallInfo fcinfo)
 {
-	Send		send;
+	Send send;
 
 	dgen_get_send_arguments(fcinfo, &send);
 	send.kind = KIND_REQUEST;
@@ -333,7 +334,7 @@ static void
 commit_and_await(FunctionCallInfo fcinfo, int64 id, TimestampTz deadline, Answer *answer)
 {
 	MemoryContext context = CurrentMemoryContext;
-	bool		in_time = true;
+	bool in_time = true;
 
 	dgen_reply_wait_begin(id);
 	PG_TRY();
@@ -360,13 +361,14 @@ Datum
 dgen_ask(PG_FUNCTION_ARGS)
 {
 	TimestampTz deadline = deadline_argument(fcinfo, 3);
-	TupleDesc	desc;
-	Answer		answer;
-	Datum		values[1];
-	bool		nulls[1] = {false};
-	int64		id;
+	TupleDesc desc;
+	Answer answer;
+	Datum values[1];
+	bool nulls[1] = {false};
+	int64 id;
 
-	dgen_refuse_in_handler("dgen.ask", "Use dgen.request with reply_to => ctx; the reply comes as a message.");
+	dgen_refuse_in_handler("dgen.ask",
+						   "Use dgen.request with reply_to => ctx; the reply comes as a message.");
 	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "dgen.ask was not called by CALL");
 	id = send_request(fcinfo);

@@ -38,10 +38,13 @@ typedef struct Run
 {
 	WorkerSession *session;
 	BatchLimits limits;
-	Owned		owned;
+	Owned owned;
 	MemoryContext context;
-	instr_time	start;
-	int			turns;
+	instr_time start;
+	int turns;
+	int64 message_id;   /* of the turn that runs */
+	int64 timed_out_id; /* message whose turn took too long with the others; 0: none */
+	ErrorData *timeout; /* the error of it */
 } Run;
 
 static const Batch *running = NULL;
@@ -55,7 +58,7 @@ dgen_running_batch(void)
 static double
 elapsed_us(instr_time start)
 {
-	instr_time	now;
+	instr_time now;
 
 	INSTR_TIME_SET_CURRENT(now);
 	INSTR_TIME_SUBTRACT(now, start);
@@ -70,15 +73,16 @@ static bool
 is_enough(const Run *run)
 {
 	return elapsed_us(run->start) >= dgen_batch_duration * 1000.0 ||
-		MemoryContextMemAllocated(run->context, true) >= BATCH_MEMORY * run->limits.bytes;
+		   MemoryContextMemAllocated(run->context, true) >= BATCH_MEMORY * run->limits.bytes;
 }
 
 static void
 run_measured(Run *run, BatchActor *actor, Outcome *outcome)
 {
-	instr_time	start;
+	instr_time start;
 
 	INSTR_TIME_SET_CURRENT(start);
+	run->message_id = actor->messages[actor->handled].id;
 	dgen_run_turn(actor, &actor->messages[actor->handled], false, outcome);
 	dgen_measure_turns(run->session, actor->type->id, elapsed_us(start));
 }
@@ -91,7 +95,7 @@ run_actor(Run *run, Batch *batch, BatchActor *actor)
 {
 	while (actor->handled < actor->nmessages)
 	{
-		Outcome		outcome;
+		Outcome outcome;
 
 		CHECK_FOR_INTERRUPTS();
 		run_measured(run, actor, &outcome);
@@ -107,7 +111,7 @@ run_actor(Run *run, Batch *batch, BatchActor *actor)
 static bool
 run_all(Run *run)
 {
-	Batch	   *batch = dgen_read_batch(&run->owned, 0, run->owned.count, &run->limits);
+	Batch *batch = dgen_read_batch(&run->owned, 0, run->owned.count, &run->limits);
 
 	running = batch;
 	for (int i = 0; i < batch->nactors && (i == 0 || !is_enough(run)); i++)
@@ -126,20 +130,15 @@ run_all(Run *run)
 /* What one attempt came to. */
 typedef struct Attempt
 {
-	BatchActor *actor;			/* NULL: the mailbox has nothing to handle */
-	bool		failed;
-	Failure		failure;
-	ErrorData  *error;			/* if the handler raised one */
+	BatchActor *actor; /* NULL: the mailbox has nothing to handle */
+	bool failed;
+	Failure failure;
+	ErrorData *error; /* if the handler raised one */
 } Attempt;
 
 static void
-fail_with_error(Attempt *attempt, MemoryContext context)
+fail_with_error(Attempt *attempt, ErrorData *error)
 {
-	ErrorData  *error;
-
-	MemoryContextSwitchTo(context);
-	error = CopyErrorData();
-	FlushErrorState();
 	attempt->error = error;
 	attempt->failed = true;
 	attempt->failure.error = error->message;
@@ -163,13 +162,19 @@ static void
 run_one(Run *run, int mailbox, Attempt *attempt)
 {
 	BatchLimits one = {.actors = 1, .messages = 1, .bytes = MaxAllocHugeSize};
-	Batch	   *batch = dgen_read_batch(&run->owned, mailbox, 1, &one);
-	Outcome		outcome;
+	Batch *batch = dgen_read_batch(&run->owned, mailbox, 1, &one);
+	Outcome outcome;
 
 	if (batch->nactors == 0)
 		return;
 	running = batch;
 	attempt->actor = &batch->actors[0];
+	if (attempt->actor->messages[0].id == run->timed_out_id)
+	{
+		/* Once is enough of a turn that takes as long as it may. */
+		fail_with_error(attempt, run->timeout);
+		return;
+	}
 	run_measured(run, attempt->actor, &outcome);
 	if (outcome.kind == OUTCOME_FAIL || outcome.kind == OUTCOME_RETRY)
 		fail_with_outcome(attempt, &outcome);
@@ -188,8 +193,8 @@ static bool
 is_environment(const Attempt *attempt)
 {
 	return attempt->actor == NULL ||
-		(attempt->error != NULL && (attempt->error->sqlerrcode == ERRCODE_DISK_FULL ||
-									attempt->error->sqlerrcode == ERRCODE_IO_ERROR));
+		   (attempt->error != NULL && (attempt->error->sqlerrcode == ERRCODE_DISK_FULL ||
+									   attempt->error->sqlerrcode == ERRCODE_IO_ERROR));
 }
 
 /*
@@ -199,7 +204,7 @@ is_environment(const Attempt *attempt)
 static bool
 attempt_one(Run *run, int mailbox)
 {
-	Attempt    *attempt = MemoryContextAllocZero(run->context, sizeof(Attempt));
+	Attempt *attempt = MemoryContextAllocZero(run->context, sizeof(Attempt));
 	ResourceOwner owner = CurrentResourceOwner;
 
 	BeginInternalSubTransaction(NULL);
@@ -215,7 +220,9 @@ attempt_one(Run *run, int mailbox)
 	}
 	PG_CATCH();
 	{
-		fail_with_error(attempt, run->context);
+		MemoryContextSwitchTo(run->context);
+		fail_with_error(attempt, CopyErrorData());
+		FlushErrorState();
 		RollbackAndReleaseCurrentSubTransaction();
 	}
 	PG_END_TRY();
@@ -236,7 +243,7 @@ attempt_one(Run *run, int mailbox)
 static void
 run_singly(Run *run)
 {
-	int			left = SINGLE_TURNS;
+	int left = SINGLE_TURNS;
 
 	for (int i = 0; i < run->owned.count && left > 0; i++)
 	{
@@ -257,8 +264,8 @@ run_singly(Run *run)
 static void
 record_charges(void)
 {
-	Charge		charges[8];
-	int			count = dgen_take_charges(charges, lengthof(charges));
+	Charge charges[8];
+	int count = dgen_take_charges(charges, lengthof(charges));
 
 	for (int i = 0; i < count; i++)
 		dgen_record_charge(&charges[i]);
@@ -286,6 +293,11 @@ try_all(Run *run)
 	PG_CATCH();
 	{
 		MemoryContextSwitchTo(run->context);
+		if (geterrcode() == DGEN_ERR_TURN_TIMEOUT)
+		{
+			run->timed_out_id = run->message_id;
+			run->timeout = CopyErrorData();
+		}
 		FlushErrorState();
 		RollbackAndReleaseCurrentSubTransaction();
 		done = false;
@@ -303,7 +315,7 @@ try_all(Run *run)
 static void
 move_due(void)
 {
-	bool		more;
+	bool more;
 
 	do
 	{
@@ -317,7 +329,7 @@ move_due(void)
 static void
 maintain(void)
 {
-	bool		more;
+	bool more;
 
 	do
 	{
@@ -333,7 +345,7 @@ maintain(void)
 static bool
 more_to_do(const Run *run)
 {
-	static int	empty_batches = 0;
+	static int empty_batches = 0;
 
 	if (run->turns > 0)
 		empty_batches = 0;
@@ -348,8 +360,8 @@ more_to_do(const Run *run)
 bool
 dgen_run_batch(WorkerSession *session)
 {
-	Run			run = {.session = session};
-	bool		more;
+	Run run = {.session = session};
+	bool more;
 
 	if (dgen_alarm_due(GetCurrentTimestamp()))
 		move_due();

@@ -16,31 +16,29 @@ PG_FUNCTION_INFO_V1(dgen_call);
 static int64
 timeout_ms(FunctionCallInfo fcinfo, int n)
 {
-	Interval   *timeout;
-	double		ms;
+	Interval *timeout;
+	double ms;
 
 	if (PG_ARGISNULL(n))
 		return 0;
 	timeout = PG_GETARG_INTERVAL_P(n);
 	ms = timeout->time / 1000.0 + (timeout->day + 30.0 * timeout->month) * SECS_PER_DAY * 1000.0;
 	if (ms < 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("timeout is negative"),
-				 errhint("Give a timeout of zero or more; NULL waits for ever.")));
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("timeout is negative"),
+						errhint("Give a timeout of zero or more; NULL waits for ever.")));
 	return (int64) Min(Max(ms, 1.0), (double) INT_MAX);
 }
 
 static void
 check_callable(const ActorType *type, const text *key)
 {
-	dgen_refuse_in_handler("dgen.call", "Use dgen.request with reply_to => ctx; the reply comes as a message.");
+	dgen_refuse_in_handler("dgen.call",
+						   "Use dgen.request with reply_to => ctx; the reply comes as a message.");
 	dgen_refuse_in_batch("dgen.call", "Commit the batch first, or use dgen.request.");
 	if (type->handler == NULL)
-		ereport(ERROR,
-				(errcode(DGEN_ERR_EXTERNAL_TYPE),
-				 errmsg("actor type \"%s\" is handled by external workers", type->name),
-				 errhint("Use CALL dgen.ask, or dgen.request and dgen.await_reply.")));
+		ereport(ERROR, (errcode(DGEN_ERR_EXTERNAL_TYPE),
+						errmsg("actor type \"%s\" is handled by external workers", type->name),
+						errhint("Use CALL dgen.ask, or dgen.request and dgen.await_reply.")));
 	dgen_refuse_isolation("dgen.call");
 	dgen_check_adopted();
 }
@@ -52,14 +50,15 @@ check_callable(const ActorType *type, const text *key)
 static Batch *
 take_in_time(const ActorType *type, text *key, int64 ms)
 {
-	Batch	   *volatile batch = NULL;
-	int64		mailbox = dgen_mailbox_of(key);
-	int			nest_level = NewGUCNestLevel();
+	Batch *volatile batch = NULL;
+	int64 mailbox = dgen_mailbox_of(key);
+	int nest_level = NewGUCNestLevel();
 	MemoryContext context = CurrentMemoryContext;
-	char		value[32];
+	char value[32];
 
 	snprintf(value, sizeof(value), INT64_FORMAT, ms);
-	(void) set_config_option("lock_timeout", value, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	(void) set_config_option("lock_timeout", value, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
+							 true, 0, false);
 	PG_TRY();
 	{
 		dgen_own(type->id, mailbox);
@@ -73,10 +72,13 @@ take_in_time(const ActorType *type, text *key, int64 ms)
 			PG_RE_THROW();
 		MemoryContextSwitchTo(context);
 		FlushErrorState();
-		ereport(ERROR,
-				(errcode(DGEN_ERR_CALL_TIMEOUT),
-				 errmsg("actor \"%s\" of type \"%s\" was not free in time", text_to_cstring(key), type->name),
-				 errhint("Another transaction holds it: see dgen.explain_actor. Or use dgen.request and dgen.await_reply.")));
+		ereport(
+			ERROR,
+			(errcode(DGEN_ERR_CALL_TIMEOUT),
+			 errmsg("actor \"%s\" of type \"%s\" was not free in time", text_to_cstring(key),
+					type->name),
+			 errhint(
+				 "Another transaction holds it: see dgen.explain_actor. Or use dgen.request and dgen.await_reply.")));
 	}
 	PG_END_TRY();
 	AtEOXact_GUC(true, nest_level);
@@ -86,17 +88,14 @@ take_in_time(const ActorType *type, text *key, int64 ms)
 static void
 raise_outcome(const Outcome *outcome)
 {
-	int			sqlstate = outcome->kind == OUTCOME_FAIL ? dgen_sqlstate_of(outcome->sqlstate) : DGEN_ERR_BACKING_OFF;
+	int sqlstate =
+		outcome->kind == OUTCOME_FAIL ? dgen_sqlstate_of(outcome->sqlstate) : DGEN_ERR_BACKING_OFF;
 
 	if (outcome->kind == OUTCOME_RETRY)
-		ereport(ERROR,
-				(errcode(sqlstate),
-				 errmsg("handler asked to be called again later"),
-				 errhint("Call again, or use dgen.request, which waits.")));
-	ereport(ERROR,
-			(errcode(sqlstate),
-			 errmsg("%s", outcome->error),
-			 outcome->hint != NULL ? errhint("%s", outcome->hint) : 0));
+		ereport(ERROR, (errcode(sqlstate), errmsg("handler asked to be called again later"),
+						errhint("Call again, or use dgen.request, which waits.")));
+	ereport(ERROR, (errcode(sqlstate), errmsg("%s", outcome->error),
+					outcome->hint != NULL ? errhint("%s", outcome->hint) : 0));
 }
 
 static void
@@ -116,8 +115,10 @@ add_call(BatchActor *actor, Datum message)
 {
 	BatchMessage *call;
 
-	actor->messages = actor->messages == NULL ? palloc(sizeof(BatchMessage)) :
-		repalloc(actor->messages, (actor->nmessages + 1) * sizeof(BatchMessage));
+	actor->messages =
+		actor->messages == NULL
+			? palloc(sizeof(BatchMessage))
+			: repalloc(actor->messages, (actor->nmessages + 1) * sizeof(BatchMessage));
 	call = &actor->messages[actor->nmessages++];
 	memset(call, 0, sizeof(*call));
 	ItemPointerSetInvalid(&call->tid);
@@ -131,7 +132,7 @@ static Datum
 call_actor(Batch *batch, const ActorType *type, Datum message)
 {
 	BatchActor *actor = &batch->actors[0];
-	Outcome		outcome;
+	Outcome outcome;
 
 	if (actor->nmessages > dgen_call_backlog)
 		ereport(ERROR,
@@ -144,10 +145,12 @@ call_actor(Batch *batch, const ActorType *type, Datum message)
 	add_call(actor, message);
 	run(batch, actor, &outcome);
 	if (outcome.reply == (Datum) 0)
-		ereport(ERROR,
-				(errcode(DGEN_ERR_NO_REPLY),
-				 errmsg("handler %s did not reply to the call", type->handler),
-				 errhint("Use dgen.request for handlers that reply later, dgen.cast for those that do not reply.")));
+		ereport(
+			ERROR,
+			(errcode(DGEN_ERR_NO_REPLY),
+			 errmsg("handler %s did not reply to the call", type->handler),
+			 errhint(
+				 "Use dgen.request for handlers that reply later, dgen.cast for those that do not reply.")));
 	dgen_commit_batch(batch);
 	return outcome.reply;
 }
@@ -155,8 +158,8 @@ call_actor(Batch *batch, const ActorType *type, Datum message)
 Datum
 dgen_call(PG_FUNCTION_ARGS)
 {
-	int64		ms = timeout_ms(fcinfo, 3);
-	Send		send;
+	int64 ms = timeout_ms(fcinfo, 3);
+	Send send;
 
 	dgen_get_send_arguments(fcinfo, &send);
 	check_callable(send.type, send.key);

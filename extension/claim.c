@@ -34,11 +34,11 @@
 static double
 fastest_turn(const WorkerSession *session)
 {
-	double		fastest = 0;
+	double fastest = 0;
 
 	for (int i = 0; i < session->ntypes; i++)
 	{
-		double		us = session->types[i].turn_us > 0 ? session->types[i].turn_us : UNKNOWN_TURN_US;
+		double us = session->types[i].turn_us > 0 ? session->types[i].turn_us : UNKNOWN_TURN_US;
 
 		if (fastest == 0 || us < fastest)
 			fastest = us;
@@ -53,8 +53,8 @@ fastest_turn(const WorkerSession *session)
 void
 dgen_batch_limits(const WorkerSession *session, BatchLimits *limits)
 {
-	double		room = dgen_batch_duration * 1000.0 / Max(fastest_turn(session), 1.0);
-	int			locks = max_locks_per_xact * MaxBackends / 4 / Max(dgen_live_workers(), 1);
+	double room = dgen_batch_duration * 1000.0 / Max(fastest_turn(session), 1.0);
+	int locks = max_locks_per_xact * MaxBackends / 4 / Max(dgen_live_workers(), 1);
 
 	limits->messages = (int) Max(1.0, Min(room, (double) dgen_batch_messages));
 	limits->actors = Max(1, Min(Min(dgen_batch_actors, locks), limits->messages));
@@ -69,7 +69,8 @@ dgen_measure_turns(WorkerSession *session, int32 type_id, double us)
 		WorkerType *type = &session->types[i];
 
 		if (type->type_id == type_id)
-			type->turn_us = type->turn_us == 0 ? us : type->turn_us + TURN_WEIGHT * (us - type->turn_us);
+			type->turn_us =
+				type->turn_us == 0 ? us : type->turn_us + TURN_WEIGHT * (us - type->turn_us);
 	}
 }
 
@@ -77,12 +78,12 @@ dgen_measure_turns(WorkerSession *session, int32 type_id, double us)
 
 typedef struct Discovery
 {
-	DgenScan	scan;
+	DgenScan scan;
 	const ActorType *type;
 	WorkerType *worker_type;
-	Owned	   *owned;
-	int			limit;
-	int			type_limit;		/* for this type: a slow one gets few */
+	Owned *owned;
+	int limit;
+	int type_limit; /* for this type: a slow one gets few */
 } Discovery;
 
 static void
@@ -117,14 +118,15 @@ own(Discovery *discovery, int64 mailbox)
 static bool
 own_range(Discovery *discovery, int64 from, int64 to)
 {
-	int64		last = 0;
-	int			walked = -1;	/* rows of `last` seen; -1: none yet */
+	int64 last = 0;
+	int walked = -1; /* rows of `last` seen; -1: none yet */
 
 	seek(discovery, from);
 	while (dgen_scan_next(&discovery->scan))
 	{
-		bool		isnull;
-		int64		mailbox = DatumGetInt64(slot_getattr(discovery->scan.slot, MESSAGE_MAILBOX + 1, &isnull));
+		bool isnull;
+		int64 mailbox =
+			DatumGetInt64(slot_getattr(discovery->scan.slot, MESSAGE_MAILBOX + 1, &isnull));
 
 		if (walked >= 0 && mailbox == last)
 		{
@@ -154,7 +156,7 @@ own_range(Discovery *discovery, int64 from, int64 to)
 static bool
 own_type(Discovery *discovery)
 {
-	int64		start = discovery->worker_type->cursor;
+	int64 start = discovery->worker_type->cursor;
 
 	if (!own_range(discovery, start, PG_INT64_MAX))
 		return false;
@@ -164,7 +166,7 @@ own_type(Discovery *discovery)
 static int
 type_limit(const WorkerType *type)
 {
-	double		us = type->turn_us > 0 ? type->turn_us : UNKNOWN_TURN_US;
+	double us = type->turn_us > 0 ? type->turn_us : UNKNOWN_TURN_US;
 
 	return (int) Max(1.0, Min(dgen_batch_duration * 1000.0 / us, 100000.0));
 }
@@ -172,7 +174,7 @@ type_limit(const WorkerType *type)
 void
 dgen_own_mailboxes(WorkerSession *session, const BatchLimits *limits, Owned *owned)
 {
-	Discovery	discovery = {.owned = owned, .limit = limits->actors};
+	Discovery discovery = {.owned = owned, .limit = limits->actors};
 
 	dgen_refuse_isolation("claiming a batch");
 

@@ -23,21 +23,21 @@
  */
 typedef struct HeldKey
 {
-	int64		mailbox;
-	uint64		hash;
-	int32		type_id;
-	int32		unused;			/* no padding in a key */
+	int64 mailbox;
+	uint64 hash;
+	int32 type_id;
+	int32 unused; /* no padding in a key */
 } HeldKey;
 
 typedef struct HeldState
 {
-	HeldKey		key;
-	int64		version;
+	HeldKey key;
+	int64 version;
 } HeldState;
 
 static HTAB *held = NULL;
 static uint64 seed;
-static bool touched = false;	/* in this transaction */
+static bool touched = false; /* in this transaction */
 
 static void
 forget(void)
@@ -68,7 +68,8 @@ static void
 create(void)
 {
 	static bool registered = false;
-	HASHCTL		control = {.keysize = sizeof(HeldKey), .entrysize = sizeof(HeldState), .hcxt = TopMemoryContext};
+	HASHCTL control = {
+		.keysize = sizeof(HeldKey), .entrysize = sizeof(HeldState), .hcxt = TopMemoryContext};
 
 	if (!registered)
 	{
@@ -77,15 +78,17 @@ create(void)
 		registered = true;
 	}
 	seed = pg_prng_uint64(&pg_global_prng_state);
-	held = hash_create("dgen states of the client", 1024, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	held = hash_create("dgen states of the client", 1024, &control,
+					   HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 }
 
 static HeldKey
 key_of(const BatchActor *actor)
 {
-	HeldKey		key = {
+	HeldKey key = {
 		.mailbox = actor->mailbox,
-		.hash = hash_bytes_extended((const unsigned char *) VARDATA_ANY(actor->key), VARSIZE_ANY_EXHDR(actor->key), seed),
+		.hash = hash_bytes_extended((const unsigned char *) VARDATA_ANY(actor->key),
+									VARSIZE_ANY_EXHDR(actor->key), seed),
 		.type_id = actor->type->id,
 	};
 
@@ -95,11 +98,12 @@ key_of(const BatchActor *actor)
 bool
 dgen_client_holds(const BatchActor *actor)
 {
-	HeldKey		key;
-	HeldState  *state;
+	HeldKey key;
+	HeldState *state;
 
 	if (held == NULL || actor->version == 0)
 		return false;
+	touched = true;
 	key = key_of(actor);
 	state = hash_search(held, &key, HASH_FIND, NULL);
 	return state != NULL && state->version == actor->version;
@@ -108,8 +112,8 @@ dgen_client_holds(const BatchActor *actor)
 void
 dgen_client_given(const BatchActor *actor)
 {
-	HeldKey		key;
-	HeldState  *state;
+	HeldKey key;
+	HeldState *state;
 
 	if (held != NULL && hash_get_num_entries(held) >= MAX_ACTORS)
 		forget();

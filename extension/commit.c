@@ -58,9 +58,10 @@ dgen_apply_outcome(Batch *batch, BatchActor *actor, const Outcome *outcome)
 		dgen_set_state(batch, actor, outcome->state);
 	if (outcome->kind == OUTCOME_DESTROY)
 		dgen_destroy_actor(actor);
-	if (message->kind == KIND_REQUEST && outcome->reply != (Datum) 0 && ItemPointerIsValid(&message->tid))
+	if (message->kind == KIND_REQUEST && outcome->reply != (Datum) 0 &&
+		ItemPointerIsValid(&message->tid))
 	{
-		Reply		reply = {.reply = outcome->reply};
+		Reply reply = {.reply = outcome->reply};
 
 		(void) dgen_answer(message->id, &reply);
 	}
@@ -77,16 +78,16 @@ static void
 check_owned(const Batch *batch)
 {
 	if (batch->lxid != DGEN_MY_LXID)
-		ereport(ERROR,
-				(errcode(DGEN_ERR_NOT_OWNED),
-				 errmsg("the batch was claimed in another transaction"),
-				 errhint("Claim and commit in one transaction.")));
+		ereport(ERROR, (errcode(DGEN_ERR_NOT_OWNED),
+						errmsg("the batch was claimed in another transaction"),
+						errhint("Claim and commit in one transaction.")));
 	for (int i = 0; i < batch->nactors; i++)
-		if (batch->actors[i].handled > 0 && !dgen_owns(batch->actors[i].type->id, batch->actors[i].mailbox))
-			ereport(ERROR,
-					(errcode(DGEN_ERR_NOT_OWNED),
-					 errmsg("actor \"%s\" is no longer owned by this transaction", text_to_cstring(batch->actors[i].key)),
-					 errhint("Roll back and claim again: the messages are still there.")));
+		if (batch->actors[i].handled > 0 &&
+			!dgen_owns(batch->actors[i].type->id, batch->actors[i].mailbox))
+			ereport(ERROR, (errcode(DGEN_ERR_NOT_OWNED),
+							errmsg("actor \"%s\" is no longer owned by this transaction",
+								   text_to_cstring(batch->actors[i].key)),
+							errhint("Roll back and claim again: the messages are still there.")));
 }
 
 /* Exactly the handled rows, never a range: a lower seq may commit later (H3). */
@@ -98,10 +99,11 @@ delete_messages(Relation heap, const BatchActor *actor)
 		BatchMessage *message = &actor->messages[i];
 
 		if (ItemPointerIsValid(&message->tid) && !dgen_delete_row(heap, &message->tid))
-			ereport(ERROR,
-					(errcode(DGEN_ERR_NOT_OWNED),
-					 errmsg("message " INT64_FORMAT " was removed while it was handled", message->id),
-					 errhint("Remove messages only with dgen.cancel. Roll back and claim again.")));
+			ereport(
+				ERROR,
+				(errcode(DGEN_ERR_NOT_OWNED),
+				 errmsg("message " INT64_FORMAT " was removed while it was handled", message->id),
+				 errhint("Remove messages only with dgen.cancel. Roll back and claim again.")));
 	}
 }
 
@@ -117,8 +119,8 @@ delete_failed_attempts(const BatchActor *actor)
 static void
 write_state(DgenWriter *writer, BatchActor *actor, TimestampTz now)
 {
-	Datum		values[ACTOR_COLUMNS];
-	bool		nulls[ACTOR_COLUMNS] = {false};
+	Datum values[ACTOR_COLUMNS];
+	bool nulls[ACTOR_COLUMNS] = {false};
 
 	values[ACTOR_MAILBOX] = Int64GetDatum(actor->mailbox);
 	values[ACTOR_VERSION] = Int64GetDatum(actor->version);
@@ -139,20 +141,21 @@ write_actor(DgenWriter *writer, BatchActor *actor, TimestampTz now)
 	if (actor->state_changed)
 		write_state(writer, actor, now);
 	else if (actor->destroyed && actor->exists && !dgen_delete_row(writer->heap, &actor->tid))
-		ereport(ERROR,
-				(errcode(DGEN_ERR_NOT_OWNED),
-				 errmsg("row of actor \"%s\" changed while it was owned", text_to_cstring(actor->key)),
-				 errhint("Write to dgen.actor only through dgen's functions.")));
+		ereport(ERROR, (errcode(DGEN_ERR_NOT_OWNED),
+						errmsg("row of actor \"%s\" changed while it was owned",
+							   text_to_cstring(actor->key)),
+						errhint("Write to dgen.actor only through dgen's functions.")));
 }
 
 void
 dgen_commit_batch(Batch *batch)
 {
 	TimestampTz now = GetCurrentTimestamp();
-	MemoryContext row_context = AllocSetContextCreate(CurrentMemoryContext, "dgen commit", ALLOCSET_SMALL_SIZES);
+	MemoryContext row_context =
+		AllocSetContextCreate(CurrentMemoryContext, "dgen commit", ALLOCSET_SMALL_SIZES);
 	MemoryContext old = CurrentMemoryContext;
-	Relation	messages;
-	DgenWriter	writer;
+	Relation messages;
+	DgenWriter writer;
 
 	check_owned(batch);
 	PushActiveSnapshot(GetTransactionSnapshot());

@@ -19,24 +19,24 @@ PG_FUNCTION_INFO_V1(dgen_commit_turns);
 /* One array parameter of commit_turns. */
 typedef struct Elements
 {
-	int			count;
-	Datum	   *values;
-	bool	   *nulls;
+	int count;
+	Datum *values;
+	bool *nulls;
 } Elements;
 
 static void
 get_elements(FunctionCallInfo fcinfo, int n, Oid type, Elements *elements)
 {
-	int16		length;
-	bool		by_value;
-	char		align;
+	int16 length;
+	bool by_value;
+	char align;
 
 	memset(elements, 0, sizeof(*elements));
 	if (PG_ARGISNULL(n))
 		return;
 	get_typlenbyvalalign(type, &length, &by_value, &align);
-	deconstruct_array(PG_GETARG_ARRAYTYPE_P(n), type, length, by_value, align, &elements->values, &elements->nulls,
-					  &elements->count);
+	deconstruct_array(PG_GETARG_ARRAYTYPE_P(n), type, length, by_value, align, &elements->values,
+					  &elements->nulls, &elements->count);
 }
 
 static bool
@@ -54,20 +54,20 @@ text_at(const Elements *elements, int i)
 static void
 refuse_commit(const char *message, const char *hint)
 {
-	ereport(ERROR,
-			(errcode(DGEN_ERR_INVALID_COMMIT),
-			 errmsg("%s", message),
-			 errhint("%s", hint)));
+	ereport(ERROR, (errcode(DGEN_ERR_INVALID_COMMIT), errmsg("%s", message), errhint("%s", hint)));
 }
 
 /* An array that speaks about actors has one element for each, or is NULL. */
 static void
-get_actor_elements(FunctionCallInfo fcinfo, int n, Oid type, const char *name, const Batch *batch, Elements *elements)
+get_actor_elements(FunctionCallInfo fcinfo, int n, Oid type, const char *name, const Batch *batch,
+				   Elements *elements)
 {
 	get_elements(fcinfo, n, type, elements);
 	if (elements->count != 0 && elements->count != batch->nactors)
-		refuse_commit(psprintf("%s has %d elements for a batch of %d actors", name, elements->count, batch->nactors),
-					  "Element n is about the actor with number n; use NULL for actors it says nothing about.");
+		refuse_commit(
+			psprintf("%s has %d elements for a batch of %d actors", name, elements->count,
+					 batch->nactors),
+			"Element n is about the actor with number n; use NULL for actors it says nothing about.");
 }
 
 /* commit_turns' parameters, in order */
@@ -99,16 +99,16 @@ enum CommitParameter
 
 typedef struct ActorParameters
 {
-	Elements	handled;
-	Elements	states;
-	Elements	set_entries;
-	Elements	delete_entries;
-	Elements	destroyed;
-	Elements	errors;
-	Elements	sqlstates;
-	Elements	hints;
-	Elements	outcomes;
-	Elements	delays;
+	Elements handled;
+	Elements states;
+	Elements set_entries;
+	Elements delete_entries;
+	Elements destroyed;
+	Elements errors;
+	Elements sqlstates;
+	Elements hints;
+	Elements outcomes;
+	Elements delays;
 } ActorParameters;
 
 static void
@@ -117,7 +117,8 @@ get_actor_parameters(FunctionCallInfo fcinfo, const Batch *batch, ActorParameter
 	get_actor_elements(fcinfo, COMMIT_HANDLED, INT4OID, "handled", batch, &p->handled);
 	get_actor_elements(fcinfo, COMMIT_STATES, JSONBOID, "states", batch, &p->states);
 	get_actor_elements(fcinfo, COMMIT_SET_ENTRIES, JSONBOID, "set_entries", batch, &p->set_entries);
-	get_actor_elements(fcinfo, COMMIT_DELETE_ENTRIES, JSONBOID, "delete_entries", batch, &p->delete_entries);
+	get_actor_elements(fcinfo, COMMIT_DELETE_ENTRIES, JSONBOID, "delete_entries", batch,
+					   &p->delete_entries);
 	get_actor_elements(fcinfo, COMMIT_DESTROYED, BOOLOID, "destroyed", batch, &p->destroyed);
 	get_actor_elements(fcinfo, COMMIT_ERRORS, TEXTOID, "errors", batch, &p->errors);
 	get_actor_elements(fcinfo, COMMIT_SQLSTATES, TEXTOID, "sqlstates", batch, &p->sqlstates);
@@ -129,11 +130,11 @@ get_actor_parameters(FunctionCallInfo fcinfo, const Batch *batch, ActorParameter
 static void
 set_handled(BatchActor *actor, int ordinal, const ActorParameters *p)
 {
-	int			handled = has(&p->handled, ordinal) ? DatumGetInt32(p->handled.values[ordinal]) : 0;
+	int handled = has(&p->handled, ordinal) ? DatumGetInt32(p->handled.values[ordinal]) : 0;
 
 	if (handled < 0 || handled > actor->nmessages)
-		refuse_commit(psprintf("handled[%d] is %d, and the batch has %d messages of that actor", ordinal + 1, handled,
-							   actor->nmessages),
+		refuse_commit(psprintf("handled[%d] is %d, and the batch has %d messages of that actor",
+							   ordinal + 1, handled, actor->nmessages),
 					  "Give the number of messages handled, counted from the first.");
 	actor->handled = handled;
 }
@@ -141,10 +142,11 @@ set_handled(BatchActor *actor, int ordinal, const ActorParameters *p)
 static Jsonb *
 object_at(const Elements *elements, int i, const char *name)
 {
-	Jsonb	   *object = DatumGetJsonbPCopy(elements->values[i]);
+	Jsonb *object = DatumGetJsonbPCopy(elements->values[i]);
 
 	if (!JB_ROOT_IS_OBJECT(object))
-		refuse_commit(psprintf("%s[%d] is not a JSON object", name, i + 1), "A state is a JSON object.");
+		refuse_commit(psprintf("%s[%d] is not a JSON object", name, i + 1),
+					  "A state is a JSON object.");
 	return object;
 }
 
@@ -152,20 +154,22 @@ static Jsonb *
 delete_entries(Jsonb *state, Jsonb *names)
 {
 	JsonbIterator *iterator = JsonbIteratorInit(&names->root);
-	JsonbValue	value;
+	JsonbValue value;
 	JsonbIteratorToken token;
 
 	if (!JB_ROOT_IS_ARRAY(names) || JB_ROOT_IS_SCALAR(names))
-		refuse_commit("delete_entries has an element that is not a JSON array", "Give an array of entry names, such as [\"a\", \"b\"].");
+		refuse_commit("delete_entries has an element that is not a JSON array",
+					  "Give an array of entry names, such as [\"a\", \"b\"].");
 	while ((token = JsonbIteratorNext(&iterator, &value, true)) != WJB_DONE)
 	{
 		if (token != WJB_ELEM)
 			continue;
 		if (value.type != jbvString)
-			refuse_commit("delete_entries has an element that is not a string", "Give an array of entry names, such as [\"a\", \"b\"].");
-		state = DatumGetJsonbP(DirectFunctionCall2(jsonb_delete, JsonbPGetDatum(state),
-												   PointerGetDatum(cstring_to_text_with_len(value.val.string.val,
-																							value.val.string.len))));
+			refuse_commit("delete_entries has an element that is not a string",
+						  "Give an array of entry names, such as [\"a\", \"b\"].");
+		state = DatumGetJsonbP(DirectFunctionCall2(
+			jsonb_delete, JsonbPGetDatum(state),
+			PointerGetDatum(cstring_to_text_with_len(value.val.string.val, value.val.string.len))));
 	}
 	return state;
 }
@@ -173,38 +177,42 @@ delete_entries(Jsonb *state, Jsonb *names)
 static void
 set_changes(Batch *batch, BatchActor *actor, int i, const ActorParameters *p)
 {
-	Jsonb	   *state;
+	Jsonb *state;
 
 	if (has(&p->destroyed, i) && DatumGetBool(p->destroyed.values[i]))
 	{
 		if (actor->handled == 0)
-			refuse_commit(psprintf("actor %d is destroyed, and none of its messages is handled", i + 1),
-						  "An actor is destroyed with the message that destroys it.");
+			refuse_commit(
+				psprintf("actor %d is destroyed, and none of its messages is handled", i + 1),
+				"An actor is destroyed with the message that destroys it.");
 		dgen_destroy_actor(actor);
 	}
 	state = has(&p->states, i) ? object_at(&p->states, i, "states") : actor->state;
 	if (has(&p->delete_entries, i))
 		state = delete_entries(state, DatumGetJsonbP(p->delete_entries.values[i]));
 	if (has(&p->set_entries, i))
-		state = DatumGetJsonbP(DirectFunctionCall2(jsonb_concat, JsonbPGetDatum(state),
-												   JsonbPGetDatum(object_at(&p->set_entries, i, "set_entries"))));
+		state = DatumGetJsonbP(
+			DirectFunctionCall2(jsonb_concat, JsonbPGetDatum(state),
+								JsonbPGetDatum(object_at(&p->set_entries, i, "set_entries"))));
 	if (state == actor->state)
 		return;
 	if (actor->handled == 0)
-		refuse_commit(psprintf("the state of actor %d changes, and none of its messages is handled", i + 1),
-					  "A state changes with the message that changes it.");
+		refuse_commit(
+			psprintf("the state of actor %d changes, and none of its messages is handled", i + 1),
+			"A state changes with the message that changes it.");
 	dgen_set_state(batch, actor, state);
 }
 
 static void
 set_failure(Failure *failure, const BatchActor *actor, int i, const ActorParameters *p)
 {
-	char	   *outcome = text_at(&p->outcomes, i);
+	char *outcome = text_at(&p->outcomes, i);
 
 	memset(failure, 0, sizeof(*failure));
 	if (actor->handled == actor->nmessages)
-		refuse_commit(psprintf("errors[%d] is given, and all messages of that actor are handled", i + 1),
-					  "The error belongs to the message after the handled ones.");
+		refuse_commit(
+			psprintf("errors[%d] is given, and all messages of that actor are handled", i + 1),
+			"The error belongs to the message after the handled ones.");
 	failure->error = text_at(&p->errors, i);
 	failure->sqlstate = text_at(&p->sqlstates, i);
 	failure->hint = text_at(&p->hints, i);
@@ -214,7 +222,8 @@ set_failure(Failure *failure, const BatchActor *actor, int i, const ActorParamet
 	failure->final = strcmp(outcome, "fail") == 0;
 	failure->retry = strcmp(outcome, "retry") == 0;
 	if (!failure->final && !failure->retry)
-		refuse_commit(psprintf("outcomes[%d] is \"%s\"", i + 1, outcome), "Give error, fail, retry or NULL.");
+		refuse_commit(psprintf("outcomes[%d] is \"%s\"", i + 1, outcome),
+					  "Give error, fail, retry or NULL.");
 }
 
 static void
@@ -223,7 +232,7 @@ record_failures(Batch *batch, const ActorParameters *p)
 	for (int i = 0; i < batch->nactors; i++)
 	{
 		BatchActor *actor = &batch->actors[i];
-		Failure		failure;
+		Failure failure;
 
 		if (!has(&p->errors, i) && !has(&p->outcomes, i))
 			continue;
@@ -235,8 +244,7 @@ record_failures(Batch *batch, const ActorParameters *p)
 static void
 send_replies(FunctionCallInfo fcinfo)
 {
-	Elements	requests,
-				replies;
+	Elements requests, replies;
 
 	get_elements(fcinfo, COMMIT_REPLY_REQUESTS, INT8OID, &requests);
 	get_elements(fcinfo, COMMIT_REPLIES, JSONBOID, &replies);
@@ -245,7 +253,7 @@ send_replies(FunctionCallInfo fcinfo)
 					  "Give arrays of the same length: replies[i] answers reply_requests[i].");
 	for (int i = 0; i < requests.count; i++)
 	{
-		Reply		reply = {.reply = has(&replies, i) ? replies.values[i] : dgen_json_null()};
+		Reply reply = {.reply = has(&replies, i) ? replies.values[i] : dgen_json_null()};
 
 		if (has(&requests, i) && dgen_may_answer(DatumGetInt64(requests.values[i])))
 			(void) dgen_answer(DatumGetInt64(requests.values[i]), &reply);
@@ -255,20 +263,21 @@ send_replies(FunctionCallInfo fcinfo)
 /* The arrays about what is sent; those after messages may be NULL. */
 typedef struct SendParameters
 {
-	Elements	types;
-	Elements	keys;
-	Elements	messages;
-	Elements	actors;
-	Elements	requests;
-	Elements	correlations;
-	Elements	delays;
-	Elements	priorities;
-	Elements	idempotency_keys;
-	Elements	headers;
+	Elements types;
+	Elements keys;
+	Elements messages;
+	Elements actors;
+	Elements requests;
+	Elements correlations;
+	Elements delays;
+	Elements priorities;
+	Elements idempotency_keys;
+	Elements headers;
 } SendParameters;
 
 static void
-get_send_elements(FunctionCallInfo fcinfo, int n, Oid type, const char *name, int count, Elements *elements)
+get_send_elements(FunctionCallInfo fcinfo, int n, Oid type, const char *name, int count,
+				  Elements *elements)
 {
 	get_elements(fcinfo, n, type, elements);
 	if (elements->count != 0 && elements->count != count)
@@ -279,21 +288,26 @@ get_send_elements(FunctionCallInfo fcinfo, int n, Oid type, const char *name, in
 static void
 get_send_parameters(FunctionCallInfo fcinfo, SendParameters *p)
 {
-	int			count;
+	int count;
 
 	get_elements(fcinfo, COMMIT_SEND_TYPES, TEXTOID, &p->types);
 	get_elements(fcinfo, COMMIT_SEND_KEYS, TEXTOID, &p->keys);
 	get_elements(fcinfo, COMMIT_SEND_MESSAGES, JSONBOID, &p->messages);
 	count = p->messages.count;
 	if (p->types.count != count || p->keys.count != count)
-		refuse_commit(psprintf("%d send_types for %d send_keys and %d send_messages", p->types.count, p->keys.count, count),
-					  "Give arrays of the same length: send_messages[i] goes to send_types[i], send_keys[i].");
+		refuse_commit(
+			psprintf("%d send_types for %d send_keys and %d send_messages", p->types.count,
+					 p->keys.count, count),
+			"Give arrays of the same length: send_messages[i] goes to send_types[i], send_keys[i].");
 	get_send_elements(fcinfo, COMMIT_SEND_ACTORS, INT4OID, "send_actors", count, &p->actors);
 	get_send_elements(fcinfo, COMMIT_SEND_REQUESTS, BOOLOID, "send_requests", count, &p->requests);
-	get_send_elements(fcinfo, COMMIT_SEND_CORRELATIONS, TEXTOID, "send_correlations", count, &p->correlations);
+	get_send_elements(fcinfo, COMMIT_SEND_CORRELATIONS, TEXTOID, "send_correlations", count,
+					  &p->correlations);
 	get_send_elements(fcinfo, COMMIT_SEND_DELAYS_MS, INT8OID, "send_delays_ms", count, &p->delays);
-	get_send_elements(fcinfo, COMMIT_SEND_PRIORITIES, INT4OID, "send_priorities", count, &p->priorities);
-	get_send_elements(fcinfo, COMMIT_SEND_IDEMPOTENCY_KEYS, TEXTOID, "send_idempotency_keys", count, &p->idempotency_keys);
+	get_send_elements(fcinfo, COMMIT_SEND_PRIORITIES, INT4OID, "send_priorities", count,
+					  &p->priorities);
+	get_send_elements(fcinfo, COMMIT_SEND_IDEMPOTENCY_KEYS, TEXTOID, "send_idempotency_keys", count,
+					  &p->idempotency_keys);
 	get_send_elements(fcinfo, COMMIT_SEND_HEADERS, JSONBOID, "send_headers", count, &p->headers);
 }
 
@@ -301,8 +315,9 @@ static void
 set_send_address(const SendParameters *p, int i, Send *send)
 {
 	if (!has(&p->types, i) || !has(&p->keys, i) || !has(&p->messages, i))
-		refuse_commit(psprintf("element %d of send_types, send_keys or send_messages is NULL", i + 1),
-					  "An empty message is JSON null: 'null'.");
+		refuse_commit(
+			psprintf("element %d of send_types, send_keys or send_messages is NULL", i + 1),
+			"An empty message is JSON null: 'null'.");
 	send->type = dgen_type_by_name(DatumGetTextPP(p->types.values[i]));
 	dgen_check_privilege(send->type, dgen_calling_role(), PRIVILEGE_SEND);
 	send->key = DatumGetTextPP(p->keys.values[i]);
@@ -313,11 +328,12 @@ set_send_address(const SendParameters *p, int i, Send *send)
 static void
 set_send_options(const SendParameters *p, int i, Send *send)
 {
-	int64		delay = has(&p->delays, i) ? DatumGetInt64(p->delays.values[i]) : 0;
-	int32		priority = has(&p->priorities, i) ? DatumGetInt32(p->priorities.values[i]) : 0;
+	int64 delay = has(&p->delays, i) ? DatumGetInt64(p->delays.values[i]) : 0;
+	int32 priority = has(&p->priorities, i) ? DatumGetInt32(p->priorities.values[i]) : 0;
 
 	if (delay < 0 || delay > MAX_DELAY_MS)
-		refuse_commit(psprintf("send_delays_ms[%d] is " INT64_FORMAT, i + 1, delay), "Give milliseconds, zero or more.");
+		refuse_commit(psprintf("send_delays_ms[%d] is " INT64_FORMAT, i + 1, delay),
+					  "Give milliseconds, zero or more.");
 	send->not_before = delay == 0 ? 0 : GetCurrentTimestamp() + delay * 1000;
 	send->priority = dgen_check_priority(priority);
 	if (has(&p->headers, i))
@@ -331,12 +347,14 @@ set_send_options(const SendParameters *p, int i, Send *send)
 static void
 set_reply_to(const Batch *batch, const SendParameters *p, int i, ReplyTo *reply_to)
 {
-	int			ordinal = has(&p->actors, i) ? DatumGetInt32(p->actors.values[i]) : 0;
+	int ordinal = has(&p->actors, i) ? DatumGetInt32(p->actors.values[i]) : 0;
 
 	if (ordinal < 1 || ordinal > batch->nactors)
-		refuse_commit(psprintf("send_requests[%d] is true, and send_actors[%d] is not one of the batch's %d actors", i + 1,
-							   i + 1, batch->nactors),
-					  "Give the number of the actor that the reply comes to.");
+		refuse_commit(
+			psprintf(
+				"send_requests[%d] is true, and send_actors[%d] is not one of the batch's %d actors",
+				i + 1, i + 1, batch->nactors),
+			"Give the number of the actor that the reply comes to.");
 	reply_to->type_id = batch->actors[ordinal - 1].type->id;
 	reply_to->key = batch->actors[ordinal - 1].key;
 }
@@ -344,12 +362,13 @@ set_reply_to(const Batch *batch, const SendParameters *p, int i, ReplyTo *reply_
 static void
 send_message(const Batch *batch, const SendParameters *p, int i)
 {
-	Send		send = {.kind = KIND_CAST};
-	text	   *idempotency_key = has(&p->idempotency_keys, i) ? DatumGetTextPP(p->idempotency_keys.values[i]) : NULL;
-	text	   *correlation = has(&p->correlations, i) ? DatumGetTextPP(p->correlations.values[i]) : NULL;
-	ReplyTo		reply_to;
-	int64		id;
-	bool		request = has(&p->requests, i) && DatumGetBool(p->requests.values[i]);
+	Send send = {.kind = KIND_CAST};
+	text *idempotency_key =
+		has(&p->idempotency_keys, i) ? DatumGetTextPP(p->idempotency_keys.values[i]) : NULL;
+	text *correlation = has(&p->correlations, i) ? DatumGetTextPP(p->correlations.values[i]) : NULL;
+	ReplyTo reply_to;
+	int64 id;
+	bool request = has(&p->requests, i) && DatumGetBool(p->requests.values[i]);
 
 	set_send_address(p, i, &send);
 	set_send_options(p, i, &send);
@@ -394,15 +413,16 @@ measure(const Batch *batch, int handled, double us)
 Datum
 dgen_commit_turns(PG_FUNCTION_ARGS)
 {
-	Batch	   *batch = dgen_claimed_batch();
+	Batch *batch = dgen_claimed_batch();
 	ActorParameters parameters;
-	int			handled = 0;
+	int handled = 0;
 
 	if (batch == NULL)
-		ereport(ERROR,
-				(errcode(DGEN_ERR_NOT_OWNED),
-				 errmsg("no batch is claimed in this transaction"),
-				 errhint("Run dgen.claim and dgen.commit_turns in one transaction, begun with BEGIN.")));
+		ereport(
+			ERROR,
+			(errcode(DGEN_ERR_NOT_OWNED), errmsg("no batch is claimed in this transaction"),
+			 errhint(
+				 "Run dgen.claim and dgen.commit_turns in one transaction, begun with BEGIN.")));
 	get_actor_parameters(fcinfo, batch, &parameters);
 	for (int i = 0; i < batch->nactors; i++)
 	{

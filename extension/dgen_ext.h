@@ -39,14 +39,14 @@
 
 /* ---- guc.c: settings ------------------------------------------------ */
 
-extern int	dgen_worker_count;		 /* workers per database in dgen.databases, at server start */
-extern char *dgen_databases;		 /* comma-separated list of databases */
-extern int	dgen_safety_net_interval; /* seconds between looks for work that nothing announced */
-extern int	dgen_batch_actors;		 /* most actors in a batch */
-extern int	dgen_batch_messages;	 /* most messages in a batch */
-extern int	dgen_batch_bytes;		 /* most payload in a batch, kB */
-extern int	dgen_batch_duration;	 /* time a batch may take, ms, estimated from measured turns */
-extern int	dgen_call_backlog;		 /* most waiting messages that dgen.call handles first */
+extern int dgen_worker_count;        /* workers per database in dgen.databases, at server start */
+extern char *dgen_databases;         /* comma-separated list of databases */
+extern int dgen_safety_net_interval; /* seconds between looks for work that nothing announced */
+extern int dgen_batch_actors;        /* most actors in a batch */
+extern int dgen_batch_messages;      /* most messages in a batch */
+extern int dgen_batch_bytes;         /* most payload in a batch, kB */
+extern int dgen_batch_duration;      /* time a batch may take, ms, estimated from measured turns */
+extern int dgen_call_backlog;        /* most waiting messages that dgen.call handles first */
 
 extern void dgen_define_gucs(void);
 
@@ -61,17 +61,17 @@ typedef enum Privilege
 
 typedef struct ActorType
 {
-	int32		id;
+	int32 id;
 	const char *name;
-	Oid			owner;
-	const char *handler;	/* schema-qualified; NULL: external workers */
+	Oid owner;
+	const char *handler;     /* schema-qualified; NULL: external workers */
 	const char *search_path; /* what the handler runs with */
-	Jsonb	   *initial_state;
-	int32		max_attempts;
-	Interval	backoff;
-	Interval	max_backoff;
-	int64		turn_timeout_ms;
-	Interval	retention;
+	Jsonb *initial_state;
+	int32 max_attempts;
+	Interval backoff;
+	Interval max_backoff;
+	int64 turn_timeout_ms;
+	Interval retention;
 } ActorType;
 
 extern void dgen_actor_type_init(void); /* _PG_init: invalidation callbacks */
@@ -138,26 +138,29 @@ typedef enum DgenTable
 
 /* Indexes of the tables; the primary key (or message_order) is 0. */
 #define INDEX_PRIMARY 0
-#define INDEX_BY_NAME 1	  /* actor_type */
-#define INDEX_BY_TIME 1	  /* delayed_message.not_before, failed_attempt.retry_at, idempotency_key.expires_at */
+#define INDEX_BY_NAME 1 /* actor_type */
+#define INDEX_BY_TIME \
+	1 /* delayed_message.not_before, failed_attempt.retry_at, idempotency_key.expires_at */
 
 typedef struct DgenScan
 {
-	Relation	heap;
-	Relation	index;
+	Relation heap;
+	Relation index;
 	IndexScanDesc scan;
-	TupleTableSlot *slot;	/* the row dgen_scan_next found */
-	Datum	   *values;		/* its columns, 0-based, deformed by dgen_scan_row */
-	bool	   *nulls;
+	TupleTableSlot *slot; /* the row dgen_scan_next found */
+	Datum *values;        /* its columns, 0-based, deformed by dgen_scan_row */
+	bool *nulls;
 } DgenScan;
 
-extern Oid	dgen_table_oid(DgenTable table); /* raises if the extension is not installed here */
+extern Oid dgen_table_oid(DgenTable table); /* raises if the extension is not installed here */
 extern bool dgen_is_installed(void);
 extern Relation dgen_table_open(DgenTable table, LOCKMODE lockmode);
-extern void dgen_table_lock(DgenTable table, LOCKMODE lockmode); /* held to the end of the transaction */
+extern void dgen_table_lock(DgenTable table,
+							LOCKMODE lockmode); /* held to the end of the transaction */
 
 /* An index scan of up to nkeys equality or range keys; the snapshot must stay active. */
-extern void dgen_scan_begin(DgenScan *scan, DgenTable table, int index, Snapshot snapshot, int nkeys);
+extern void dgen_scan_begin(DgenScan *scan, DgenTable table, int index, Snapshot snapshot,
+							int nkeys);
 extern void dgen_scan_seek(DgenScan *scan, ScanKey keys, int nkeys); /* may be called again */
 extern bool dgen_scan_next(DgenScan *scan);
 extern void dgen_scan_row(DgenScan *scan); /* deform the current row into values and nulls */
@@ -176,7 +179,7 @@ extern void dgen_key_text(ScanKey key, int column, const text *value);
  */
 typedef struct DgenWriter
 {
-	Relation	heap;
+	Relation heap;
 	ResultRelInfo *indexes;
 } DgenWriter;
 
@@ -195,19 +198,19 @@ extern int64 dgen_nextval(DgenTable sequence);
 typedef struct Send
 {
 	const ActorType *type;
-	text	   *key;
-	Datum		message;		/* jsonb, may be toasted */
-	char		kind;
-	int16		priority;
-	int64		seq;			/* 0: the next one */
-	int64		id;				/* 0: the same as seq */
-	TimestampTz sent_at;		/* 0: now */
-	int64		in_reply_to;	/* 0: none */
-	TimestampTz not_before;		/* 0: now */
-	Datum		headers;		/* jsonb; 0: none */
-	text	   *correlation;	/* NULL: none */
-	text	   *error;
-	text	   *sqlstate;
+	text *key;
+	Datum message; /* jsonb, may be toasted */
+	char kind;
+	int16 priority;
+	int64 seq;              /* 0: the next one */
+	int64 id;               /* 0: the same as seq */
+	TimestampTz sent_at;    /* 0: now */
+	int64 in_reply_to;      /* 0: none */
+	TimestampTz not_before; /* 0: now */
+	Datum headers;          /* jsonb; 0: none */
+	text *correlation;      /* NULL: none */
+	text *error;
+	text *sqlstate;
 } Send;
 
 /* Type, key and message as the first three arguments of a SQL function; checks them and the privilege to send. */
@@ -228,7 +231,8 @@ extern int64 dgen_send(const Send *send);
  * ends, and returns id; or the id that the key stands for already. Waits for a
  * transaction that has just used the key.
  */
-extern int64 dgen_take_idempotency_key(const ActorType *type, int64 mailbox, text *actor_key, text *key, int64 id);
+extern int64 dgen_take_idempotency_key(const ActorType *type, int64 mailbox, text *actor_key,
+									   text *key, int64 id);
 
 /* Moves messages that are due into their mailboxes; at most a bounded number. True if some are left. */
 extern bool dgen_move_due(void);
@@ -242,11 +246,13 @@ extern bool dgen_move_due(void);
 /* _PG_init: hooks and callbacks. */
 extern void dgen_wakeup_init(void);
 
-extern void dgen_wakeup_sent(int32 type_id);	 /* commit makes work of the type visible */
+extern void dgen_wakeup_sent(int32 type_id);   /* commit makes work of the type visible */
 extern void dgen_wakeup_due(TimestampTz when); /* commit makes something due at `when` */
 extern void dgen_wakeup_replied(int64 request_id);
-extern void dgen_wakeup_owned(int32 type_id, uint64 lock); /* this transaction holds an actor's lock */
-extern void dgen_wakeup_missed(int32 type_id, uint64 lock); /* somebody else holds it; to be told at its release */
+extern void dgen_wakeup_owned(int32 type_id,
+							  uint64 lock); /* this transaction holds an actor's lock */
+extern void dgen_wakeup_missed(int32 type_id,
+							   uint64 lock); /* somebody else holds it; to be told at its release */
 
 /* A claim begins: the session takes its baton, and remembers what has been announced so far. */
 extern void dgen_wakeup_claiming(void);
@@ -260,13 +266,13 @@ extern void dgen_alarm_taken(void);
 /* A turn of this session is about to be ended with its process: the next claim in this database records the attempt. */
 typedef struct Charge
 {
-	int32		type_id;
-	int64		mailbox;
-	int64		message_id;
-	int			sqlstate;
+	int32 type_id;
+	int64 mailbox;
+	int64 message_id;
+	int sqlstate;
 } Charge;
 extern void dgen_charge(const Charge *charge); /* async-signal-safe */
-extern int	dgen_take_charges(Charge *charges, int max);
+extern int dgen_take_charges(Charge *charges, int max);
 
 /* ---- maintain.c: what time makes superfluous --------------------------- */
 
@@ -279,19 +285,19 @@ extern bool dgen_maintain(void);
 
 typedef struct WorkerType
 {
-	int32		type_id;
-	int64		cursor;		/* mailbox after which the next claim begins */
-	double		turn_us;	/* measured time of a turn, moving average; 0: not known */
+	int32 type_id;
+	int64 cursor;   /* mailbox after which the next claim begins */
+	double turn_us; /* measured time of a turn, moving average; 0: not known */
 } WorkerType;
 
 typedef struct WorkerSession
 {
-	int64		id;			/* 0: not attached */
-	char		name[NAMEDATALEN];
-	bool		in_database;
-	int			ntypes;
-	WorkerType *types;		/* in TopMemoryContext */
-	int			rotation;	/* type the next claim begins with */
+	int64 id; /* 0: not attached */
+	char name[NAMEDATALEN];
+	bool in_database;
+	int ntypes;
+	WorkerType *types; /* in TopMemoryContext */
+	int rotation;      /* type the next claim begins with */
 } WorkerSession;
 
 /* This session's worker; raises DGEN_ERR_NOT_ATTACHED if there is none. */
@@ -299,7 +305,7 @@ extern WorkerSession *dgen_worker_session(void);
 extern bool dgen_is_attached(void);
 
 /* Workers attached in this database, at least roughly. */
-extern int	dgen_live_workers(void);
+extern int dgen_live_workers(void);
 
 /* For dgen.workers; cheap. */
 extern void dgen_session_busy(bool busy);
@@ -325,17 +331,17 @@ extern void dgen_process_interrupts(void); /* in the wait between the two, or in
 typedef struct BatchMessage
 {
 	ItemPointerData tid;
-	int64		id;
-	int64		in_reply_to;	/* 0: none */
+	int64 id;
+	int64 in_reply_to; /* 0: none */
 	TimestampTz sent_at;
-	Datum		message;
-	Datum		headers;		/* 0: none; so below */
-	Datum		correlation;
-	Datum		error;
-	Datum		sqlstate;
-	int32		attempts;		/* failed ones before */
-	int16		priority;
-	char		kind;
+	Datum message;
+	Datum headers; /* 0: none; so below */
+	Datum correlation;
+	Datum error;
+	Datum sqlstate;
+	int32 attempts; /* failed ones before */
+	int16 priority;
+	char kind;
 } BatchMessage;
 
 /* Why an actor cannot be handled now. */
@@ -350,53 +356,53 @@ typedef enum Blocked
 typedef struct BatchActor
 {
 	const ActorType *type;
-	int64		mailbox;
-	text	   *key;
-	Blocked		blocked;
-	bool		has_failed;		/* some of its mailbox's messages have failed attempts */
-	bool		exists;
-	ItemPointerData tid;	/* if it exists */
-	int64		version;	/* 0: new actor */
-	Jsonb	   *state;
+	int64 mailbox;
+	text *key;
+	Blocked blocked;
+	bool has_failed; /* some of its mailbox's messages have failed attempts */
+	bool exists;
+	ItemPointerData tid; /* if it exists */
+	int64 version;       /* 0: new actor */
+	Jsonb *state;
 	BatchMessage *messages;
-	int			nmessages;
+	int nmessages;
 
 	/* What the turns made of it; commit.c writes it. */
-	int			handled;		/* leading messages that leave the mailbox */
-	bool		state_changed;
-	bool		destroyed;
+	int handled; /* leading messages that leave the mailbox */
+	bool state_changed;
+	bool destroyed;
 } BatchActor;
 
 typedef struct Batch
 {
 	MemoryContext context;
 	BatchActor *actors;
-	int			nactors;
-	int			nmessages;
-	Size		bytes;
-	int64		version;		/* of the states this batch writes; 0: not drawn yet */
-	LocalTransactionId lxid;	/* the transaction that owns it */
+	int nactors;
+	int nmessages;
+	Size bytes;
+	int64 version;           /* of the states this batch writes; 0: not drawn yet */
+	LocalTransactionId lxid; /* the transaction that owns it */
 	SubTransactionId subid;
 } Batch;
 
 typedef struct BatchLimits
 {
-	int			actors;
-	int			messages;
-	Size		bytes;
+	int actors;
+	int messages;
+	Size bytes;
 } BatchLimits;
 
 typedef struct OwnedMailbox
 {
 	const ActorType *type;
 	WorkerType *worker_type;
-	int64		mailbox;
+	int64 mailbox;
 } OwnedMailbox;
 
 typedef struct Owned
 {
-	int			count;
-	bool		left;			/* stopped by the limit: there may be more work */
+	int count;
+	bool left; /* stopped by the limit: there may be more work */
 	OwnedMailbox *mailboxes;
 } Owned;
 
@@ -446,12 +452,12 @@ typedef enum OutcomeKind
 typedef struct Outcome
 {
 	OutcomeKind kind;
-	Jsonb	   *state;		/* NULL: unchanged */
-	Datum		reply;		/* jsonb; 0: none */
-	char	   *error;
-	char	   *sqlstate;
-	char	   *hint;
-	Interval   *delay;
+	Jsonb *state; /* NULL: unchanged */
+	Datum reply;  /* jsonb; 0: none */
+	char *error;
+	char *sqlstate;
+	char *hint;
+	Interval *delay;
 } Outcome;
 
 /* Is a handler running in this session? */
@@ -465,10 +471,11 @@ extern const BatchActor *dgen_current_actor(void);
  * Runs the type's handler for the message as the type's owner. Whatever the
  * handler raises is raised. The result lives in CurrentMemoryContext.
  */
-extern void dgen_run_turn(const BatchActor *actor, const BatchMessage *message, bool inline_call, Outcome *outcome);
+extern void dgen_run_turn(const BatchActor *actor, const BatchMessage *message, bool inline_call,
+						  Outcome *outcome);
 
 /* Resolves the handler by its fixed signature; raises DGEN_ERR_INVALID_HANDLER. */
-extern Oid	dgen_resolve_handler(const char *qualified_name);
+extern Oid dgen_resolve_handler(const char *qualified_name);
 /* Raises unless the function can be the handler of the owner's types. */
 extern void dgen_check_handler(const char *name, Oid oid, Oid owner);
 
@@ -502,16 +509,17 @@ typedef struct Failure
 	const char *error;
 	const char *sqlstate;
 	const char *hint;
-	bool		final;		/* dgen.fail: no more attempts */
-	bool		retry;		/* dgen.retry: no attempt is counted */
-	const Interval *delay;	/* retry only; NULL: the type's backoff */
+	bool final;            /* dgen.fail: no more attempts */
+	bool retry;            /* dgen.retry: no attempt is counted */
+	const Interval *delay; /* retry only; NULL: the type's backoff */
 } Failure;
 
 /*
  * Records a failed attempt of the first message that is not handled, or makes it a
  * dead letter and answers its caller. True if the message is gone.
  */
-extern bool dgen_record_failure(const BatchActor *actor, const BatchMessage *message, const Failure *failure);
+extern bool dgen_record_failure(const BatchActor *actor, const BatchMessage *message,
+								const Failure *failure);
 
 /* Removes what is recorded of the message's failed attempts. Needs an active snapshot. */
 extern void dgen_forget_failure(int32 type_id, int64 mailbox, int64 message_id);
@@ -524,19 +532,20 @@ extern void dgen_record_charge(const Charge *charge);
 /* The actor whose mailbox a reply goes to. */
 typedef struct ReplyTo
 {
-	int32		type_id;
-	text	   *key;
+	int32 type_id;
+	text *key;
 } ReplyTo;
 
 /* From the context of a turn; raises unless the turn's actor is owned by this transaction. */
 extern void dgen_get_reply_to(HeapTupleHeader context, ReplyTo *reply_to);
 
 /* Writes the request row of a message that is being sent. */
-extern void dgen_open_request(const Send *send, int64 id, const ReplyTo *reply_to, text *correlation, bool keep);
+extern void dgen_open_request(const Send *send, int64 id, const ReplyTo *reply_to,
+							  text *correlation, bool keep);
 
 typedef struct Reply
 {
-	Datum		reply;		/* jsonb; ignored if error is set */
+	Datum reply; /* jsonb; ignored if error is set */
 	const char *error;
 	const char *sqlstate;
 	const char *hint;
@@ -546,10 +555,10 @@ typedef struct Reply
 typedef struct Request
 {
 	ItemPointerData tid;
-	bool		own;			/* written by the current transaction */
-	char		status;
-	Datum		values[16];
-	bool		nulls[16];
+	bool own; /* written by the current transaction */
+	char status;
+	Datum values[16];
+	bool nulls[16];
 } Request;
 
 extern bool dgen_find_request(int64 id, Request *request);
@@ -557,7 +566,7 @@ extern bool dgen_find_request(int64 id, Request *request);
 extern Datum dgen_json_null(void);
 
 /* The code to raise for a SQLSTATE that a handler gave as text. */
-extern int	dgen_sqlstate_of(const char *text);
+extern int dgen_sqlstate_of(const char *text);
 
 /* Raises unless the role that calls may work for the type of the request; false if there is no such request. */
 extern bool dgen_may_answer(int64 request_id);
@@ -584,7 +593,8 @@ extern bool dgen_answer(int64 request_id, const Reply *reply);
 
 /* ---- worker.c, launcher.c: in-database workers -------------------------- */
 
-extern void dgen_launcher_init(void); /* _PG_init: registers the launcher when preloaded, and hooks */
+extern void dgen_launcher_init(
+	void); /* _PG_init: registers the launcher when preloaded, and hooks */
 
 /*
  * One batch of an in-database worker in transactions of its own making (batch.c).
@@ -598,6 +608,6 @@ extern const Batch *dgen_running_batch(void);
 /* ---- operate.c: entry into functions that run with dgen's own rights ---- */
 
 /* The role that called the public function that is now running; GetUserId() outside of one. */
-extern Oid	dgen_calling_role(void);
+extern Oid dgen_calling_role(void);
 
-#endif							/* DGEN_EXT_H */
+#endif /* DGEN_EXT_H */

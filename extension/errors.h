@@ -11,39 +11,40 @@
 #define DGEN_SQLSTATE(a, b, c) MAKE_SQLSTATE('Z', 'D', a, b, c)
 
 /* Naming things */
-#define DGEN_ERR_UNKNOWN_TYPE DGEN_SQLSTATE('0', '0', '1')		/* no such actor type */
-#define DGEN_ERR_INVALID_KEY DGEN_SQLSTATE('0', '0', '2')		/* actor key NULL, empty or too long */
-#define DGEN_ERR_INVALID_MESSAGE DGEN_SQLSTATE('0', '0', '3')	/* message is NULL */
-#define DGEN_ERR_INVALID_HANDLER DGEN_SQLSTATE('0', '0', '4')	/* handler missing or not fit */
-#define DGEN_ERR_TYPE_IN_USE DGEN_SQLSTATE('0', '0', '5')		/* type still has messages or actors */
+#define DGEN_ERR_UNKNOWN_TYPE DGEN_SQLSTATE('0', '0', '1') /* no such actor type */
+#define DGEN_ERR_INVALID_KEY DGEN_SQLSTATE('0', '0', '2')  /* actor key NULL, empty or too long */
+#define DGEN_ERR_INVALID_MESSAGE DGEN_SQLSTATE('0', '0', '3') /* message is NULL */
+#define DGEN_ERR_INVALID_HANDLER DGEN_SQLSTATE('0', '0', '4') /* handler missing or not fit */
+#define DGEN_ERR_TYPE_IN_USE DGEN_SQLSTATE('0', '0', '5') /* type still has messages or actors */
 
 /* Requests and replies */
-#define DGEN_ERR_REPLY_TIMEOUT DGEN_SQLSTATE('0', '1', '0')		/* no reply in time */
-#define DGEN_ERR_REQUEST_FAILED DGEN_SQLSTATE('0', '1', '1')	/* handler failed without a usable SQLSTATE */
+#define DGEN_ERR_REPLY_TIMEOUT DGEN_SQLSTATE('0', '1', '0') /* no reply in time */
+#define DGEN_ERR_REQUEST_FAILED \
+	DGEN_SQLSTATE('0', '1', '1') /* handler failed without a usable SQLSTATE */
 #define DGEN_ERR_REQUEST_CANCELLED DGEN_SQLSTATE('0', '1', '2') /* request was cancelled */
-#define DGEN_ERR_UNKNOWN_REQUEST DGEN_SQLSTATE('0', '1', '3')	/* never sent, collected or expired */
-#define DGEN_ERR_SAME_TRANSACTION DGEN_SQLSTATE('0', '1', '4')	/* sent in this transaction */
+#define DGEN_ERR_UNKNOWN_REQUEST DGEN_SQLSTATE('0', '1', '3') /* never sent, collected or expired */
+#define DGEN_ERR_SAME_TRANSACTION DGEN_SQLSTATE('0', '1', '4') /* sent in this transaction */
 
 /* Inline calls */
 #define DGEN_ERR_EXTERNAL_TYPE DGEN_SQLSTATE('0', '2', '0') /* type has no in-database handler */
-#define DGEN_ERR_PAUSED DGEN_SQLSTATE('0', '2', '1')		/* actor or type is paused */
-#define DGEN_ERR_BACKING_OFF DGEN_SQLSTATE('0', '2', '2')	/* actor waits after a failed attempt */
-#define DGEN_ERR_BACKLOG DGEN_SQLSTATE('0', '2', '3')		/* too many messages before the call */
-#define DGEN_ERR_NO_REPLY DGEN_SQLSTATE('0', '2', '4')		/* handler did not reply */
-#define DGEN_ERR_CALL_TIMEOUT DGEN_SQLSTATE('0', '2', '5')	/* actor not free in time */
+#define DGEN_ERR_PAUSED DGEN_SQLSTATE('0', '2', '1')        /* actor or type is paused */
+#define DGEN_ERR_BACKING_OFF DGEN_SQLSTATE('0', '2', '2')   /* actor waits after a failed attempt */
+#define DGEN_ERR_BACKLOG DGEN_SQLSTATE('0', '2', '3')       /* too many messages before the call */
+#define DGEN_ERR_NO_REPLY DGEN_SQLSTATE('0', '2', '4')      /* handler did not reply */
+#define DGEN_ERR_CALL_TIMEOUT DGEN_SQLSTATE('0', '2', '5')  /* actor not free in time */
 
 /* Turns and the worker protocol */
-#define DGEN_ERR_NESTED DGEN_SQLSTATE('0', '3', '0')		 /* not allowed inside a handler or a batch */
-#define DGEN_ERR_ISOLATION DGEN_SQLSTATE('0', '3', '1')		 /* transaction is not READ COMMITTED */
-#define DGEN_ERR_NOT_ATTACHED DGEN_SQLSTATE('0', '3', '2')	 /* session is not an attached worker */
-#define DGEN_ERR_NOT_OWNED DGEN_SQLSTATE('0', '3', '3')		 /* batch is no longer owned */
+#define DGEN_ERR_NESTED DGEN_SQLSTATE('0', '3', '0') /* not allowed inside a handler or a batch */
+#define DGEN_ERR_ISOLATION DGEN_SQLSTATE('0', '3', '1')      /* transaction is not READ COMMITTED */
+#define DGEN_ERR_NOT_ATTACHED DGEN_SQLSTATE('0', '3', '2')   /* session is not an attached worker */
+#define DGEN_ERR_NOT_OWNED DGEN_SQLSTATE('0', '3', '3')      /* batch is no longer owned */
 #define DGEN_ERR_INVALID_COMMIT DGEN_SQLSTATE('0', '3', '4') /* commit does not fit the batch */
-#define DGEN_ERR_NOT_ADOPTED DGEN_SQLSTATE('0', '3', '5')	 /* database was restored, not adopted */
+#define DGEN_ERR_NOT_ADOPTED DGEN_SQLSTATE('0', '3', '5') /* database was restored, not adopted */
 #define DGEN_ERR_LIBRARY_VERSION DGEN_SQLSTATE('0', '3', '6') /* versions do not fit each other */
-#define DGEN_ERR_INVALID_OUTCOME DGEN_SQLSTATE('0', '4', '0') /* handler returned no valid outcome */
-#define DGEN_ERR_TURN_TIMEOUT DGEN_SQLSTATE('0', '4', '1')	 /* turn ran longer than turn_timeout */
-#define DGEN_ERR_TURN_CRASHED DGEN_SQLSTATE('0', '4', '2')	 /* session ended during the turn */
+#define DGEN_ERR_INVALID_OUTCOME \
+	DGEN_SQLSTATE('0', '4', '0')                           /* handler returned no valid outcome */
+#define DGEN_ERR_TURN_TIMEOUT DGEN_SQLSTATE('0', '4', '1') /* turn ran longer than turn_timeout */
 
 #define DGEN_FAIL_SQLSTATE "ZD400" /* dgen.fail without a SQLSTATE of the handler's own */
 
-#endif							/* DGEN_ERRORS_H */
+#endif /* DGEN_ERRORS_H */

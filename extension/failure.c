@@ -24,7 +24,7 @@
 void
 dgen_forget_failure(int32 type_id, int64 mailbox, int64 message_id)
 {
-	DgenScan	scan;
+	DgenScan scan;
 	ScanKeyData keys[3];
 
 	dgen_table_lock(TABLE_FAILED_ATTEMPT, RowExclusiveLock);
@@ -51,7 +51,7 @@ interval_to_us(const Interval *interval)
 static TimestampTz
 retry_time(const ActorType *type, int attempts, const Interval *delay)
 {
-	double		us;
+	double us;
 
 	if (delay != NULL)
 		us = interval_to_us(delay);
@@ -72,12 +72,12 @@ text_or_null(const char *value, bool *isnull)
 }
 
 static void
-insert_failed_attempt(const BatchActor *actor, const BatchMessage *message, int attempts, TimestampTz retry_at,
-					  const Failure *failure)
+insert_failed_attempt(const BatchActor *actor, const BatchMessage *message, int attempts,
+					  TimestampTz retry_at, const Failure *failure)
 {
-	Datum		values[FAILED_COLUMNS];
-	bool		nulls[FAILED_COLUMNS] = {false};
-	DgenWriter	writer;
+	Datum values[FAILED_COLUMNS];
+	bool nulls[FAILED_COLUMNS] = {false};
+	DgenWriter writer;
 
 	values[FAILED_TYPE_ID] = Int32GetDatum(actor->type->id);
 	values[FAILED_MAILBOX] = Int64GetDatum(actor->mailbox);
@@ -100,11 +100,12 @@ worker_name(void)
 }
 
 static void
-insert_dead_letter(const BatchActor *actor, const BatchMessage *message, int attempts, const Failure *failure)
+insert_dead_letter(const BatchActor *actor, const BatchMessage *message, int attempts,
+				   const Failure *failure)
 {
-	Datum		values[DEAD_COLUMNS];
-	bool		nulls[DEAD_COLUMNS] = {false};
-	DgenWriter	writer;
+	Datum values[DEAD_COLUMNS];
+	bool nulls[DEAD_COLUMNS] = {false};
+	DgenWriter writer;
 
 	values[DEAD_MESSAGE_ID] = Int64GetDatum(message->id);
 	values[DEAD_MAILBOX] = Int64GetDatum(actor->mailbox);
@@ -139,7 +140,7 @@ insert_dead_letter(const BatchActor *actor, const BatchMessage *message, int att
 static void
 bury(const BatchActor *actor, const BatchMessage *message, int attempts, const Failure *failure)
 {
-	Relation	messages = dgen_table_open(TABLE_MESSAGE, RowExclusiveLock);
+	Relation messages = dgen_table_open(TABLE_MESSAGE, RowExclusiveLock);
 	ItemPointerData tid = message->tid;
 
 	if (!dgen_delete_row(messages, &tid))
@@ -151,7 +152,8 @@ bury(const BatchActor *actor, const BatchMessage *message, int attempts, const F
 	insert_dead_letter(actor, message, attempts, failure);
 	if (message->kind == KIND_REQUEST)
 	{
-		Reply		reply = {.error = failure->error, .sqlstate = failure->sqlstate, .hint = failure->hint};
+		Reply reply = {
+			.error = failure->error, .sqlstate = failure->sqlstate, .hint = failure->hint};
 
 		(void) dgen_answer(message->id, &reply);
 	}
@@ -160,9 +162,9 @@ bury(const BatchActor *actor, const BatchMessage *message, int attempts, const F
 bool
 dgen_record_failure(const BatchActor *actor, const BatchMessage *message, const Failure *failure)
 {
-	int			attempts = message->attempts + (failure->retry ? 0 : 1);
-	bool		dead = !failure->retry && (failure->final || attempts >= actor->type->max_attempts);
-	Failure		unspecified = *failure;
+	int attempts = message->attempts + (failure->retry ? 0 : 1);
+	bool dead = !failure->retry && (failure->final || attempts >= actor->type->max_attempts);
+	Failure unspecified = *failure;
 
 	/* A dead letter and its caller's reply have an error, whatever the handler or worker gave. */
 	if (dead && failure->error == NULL)
@@ -179,7 +181,8 @@ dgen_record_failure(const BatchActor *actor, const BatchMessage *message, const 
 	if (dead)
 		bury(actor, message, attempts, failure);
 	else
-		insert_failed_attempt(actor, message, attempts, retry_time(actor->type, attempts, failure->delay), failure);
+		insert_failed_attempt(actor, message, attempts,
+							  retry_time(actor->type, attempts, failure->delay), failure);
 	PopActiveSnapshot();
 	CommandCounterIncrement();
 	return dead;
@@ -203,19 +206,20 @@ find_message(Batch *batch, int64 id, BatchActor **actor)
 void
 dgen_record_charge(const Charge *charge)
 {
-	OwnedMailbox mailbox = {.type = dgen_type_by_id(charge->type_id, true), .mailbox = charge->mailbox};
-	Owned		owned = {.count = 1, .mailboxes = &mailbox};
+	OwnedMailbox mailbox = {.type = dgen_type_by_id(charge->type_id, true),
+							.mailbox = charge->mailbox};
+	Owned owned = {.count = 1, .mailboxes = &mailbox};
 	BatchLimits limits = {.actors = 1, .messages = CHARGE_DEPTH, .bytes = MaxAllocHugeSize};
-	Failure		failure = {
+	Failure failure = {
 		.error = "turn did not end when it was cancelled after turn_timeout; its process was ended",
 		.sqlstate = unpack_sql_state(charge->sqlstate),
 	};
-	Batch	   *batch;
+	Batch *batch;
 	BatchActor *actor;
 	BatchMessage *message;
 
 	if (mailbox.type == NULL || !dgen_try_own(charge->type_id, charge->mailbox))
-		return;					/* whoever has it runs the turn again, and it is charged then */
+		return; /* whoever has it runs the turn again, and it is charged then */
 	batch = dgen_read_batch(&owned, 0, 1, &limits);
 	message = find_message(batch, charge->message_id, &actor);
 	if (message != NULL)

@@ -32,13 +32,14 @@ static SPIPlanPtr
 take_plan(void)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid			types[] = {INT4OID, INT8OID, TEXTOID, TEXTOID, INT8OID, TIMESTAMPTZOID, TIMESTAMPTZOID};
+	Oid types[] = {INT4OID, INT8OID, TEXTOID, TEXTOID, INT8OID, TIMESTAMPTZOID, TIMESTAMPTZOID};
 
 	if (plan == NULL)
 	{
 		plan = SPI_prepare(take_sql, lengthof(types), types);
 		if (plan == NULL)
-			elog(ERROR, "could not prepare the statement for idempotency keys: %s", SPI_result_code_string(SPI_result));
+			elog(ERROR, "could not prepare the statement for idempotency keys: %s",
+				 SPI_result_code_string(SPI_result));
 		SPI_keepplan(plan);
 	}
 	return plan;
@@ -48,8 +49,8 @@ take_plan(void)
 static Oid
 table_owner(DgenTable table)
 {
-	Relation	heap = dgen_table_open(table, AccessShareLock);
-	Oid			owner = heap->rd_rel->relowner;
+	Relation heap = dgen_table_open(table, AccessShareLock);
+	Oid owner = heap->rd_rel->relowner;
 
 	table_close(heap, NoLock);
 	return owner;
@@ -59,16 +60,18 @@ table_owner(DgenTable table)
 static bool
 take(const ActorType *type, int64 mailbox, text *actor_key, text *key, int64 id, TimestampTz now)
 {
-	TimestampTz expires = DatumGetTimestampTz(DirectFunctionCall2(timestamptz_pl_interval, TimestampTzGetDatum(now),
-																  IntervalPGetDatum(&type->retention)));
-	Datum		values[] = {Int32GetDatum(type->id), Int64GetDatum(mailbox), PointerGetDatum(actor_key),
-	PointerGetDatum(key), Int64GetDatum(id), TimestampTzGetDatum(expires), TimestampTzGetDatum(now)};
-	bool		taken;
-	Oid			user;
-	int			context;
+	TimestampTz expires = DatumGetTimestampTz(DirectFunctionCall2(
+		timestamptz_pl_interval, TimestampTzGetDatum(now), IntervalPGetDatum(&type->retention)));
+	Datum values[] = {Int32GetDatum(type->id), Int64GetDatum(mailbox), PointerGetDatum(actor_key),
+					  PointerGetDatum(key),    Int64GetDatum(id),      TimestampTzGetDatum(expires),
+					  TimestampTzGetDatum(now)};
+	bool taken;
+	Oid user;
+	int context;
 
 	GetUserIdAndSecContext(&user, &context);
-	SetUserIdAndSecContext(table_owner(TABLE_IDEMPOTENCY_KEY), context | SECURITY_LOCAL_USERID_CHANGE);
+	SetUserIdAndSecContext(table_owner(TABLE_IDEMPOTENCY_KEY),
+						   context | SECURITY_LOCAL_USERID_CHANGE);
 	SPI_connect();
 	if (SPI_execute_plan(take_plan(), values, NULL, false, 0) != SPI_OK_INSERT)
 		elog(ERROR, "could not take an idempotency key: %s", SPI_result_code_string(SPI_result));
@@ -82,9 +85,9 @@ take(const ActorType *type, int64 mailbox, text *actor_key, text *key, int64 id,
 static int64
 look_up(const ActorType *type, int64 mailbox, text *actor_key, text *key)
 {
-	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
-	int64		id = 0;
-	DgenScan	scan;
+	Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
+	int64 id = 0;
+	DgenScan scan;
 	ScanKeyData keys[4];
 
 	dgen_key_int4(&keys[0], ORDER_TYPE_ID, BTEqualStrategyNumber, type->id);
@@ -104,11 +107,12 @@ look_up(const ActorType *type, int64 mailbox, text *actor_key, text *key)
 }
 
 int64
-dgen_take_idempotency_key(const ActorType *type, int64 mailbox, text *actor_key, text *key, int64 id)
+dgen_take_idempotency_key(const ActorType *type, int64 mailbox, text *actor_key, text *key,
+						  int64 id)
 {
 	for (;;)
 	{
-		int64		first;
+		int64 first;
 
 		if (take(type, mailbox, actor_key, key, id, GetCurrentTimestamp()))
 			return id;

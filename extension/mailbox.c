@@ -18,7 +18,7 @@
 static uint64
 hash_bytes(const unsigned char *bytes, size_t length)
 {
-	uint64		hash = UINT64CONST(0xcbf29ce484222325);
+	uint64 hash = UINT64CONST(0xcbf29ce484222325);
 
 	for (size_t i = 0; i < length; i++)
 		hash = (hash ^ bytes[i]) * UINT64CONST(0x100000001b3);
@@ -33,10 +33,10 @@ hash_bytes(const unsigned char *bytes, size_t length)
 int64
 dgen_mailbox_of(const text *key)
 {
-	char	   *bytes = VARDATA_ANY(key);
-	int			length = VARSIZE_ANY_EXHDR(key);
-	char	   *utf8;
-	int64		mailbox;
+	char *bytes = VARDATA_ANY(key);
+	int length = VARSIZE_ANY_EXHDR(key);
+	char *utf8;
+	int64 mailbox;
 
 	if (GetDatabaseEncoding() == PG_UTF8 || GetDatabaseEncoding() == PG_SQL_ASCII)
 		return (int64) hash_bytes((unsigned char *) bytes, length);
@@ -51,19 +51,18 @@ dgen_mailbox_of(const text *key)
 void
 dgen_check_key(const text *key)
 {
-	size_t		length = VARSIZE_ANY_EXHDR(key);
+	size_t length = VARSIZE_ANY_EXHDR(key);
 
 	if (length == 0)
-		ereport(ERROR,
-				(errcode(DGEN_ERR_INVALID_KEY),
-				 errmsg("actor key is empty"),
-				 errhint("A key has 1 to %d bytes.", DGEN_MAX_KEY_BYTES)));
+		ereport(ERROR, (errcode(DGEN_ERR_INVALID_KEY), errmsg("actor key is empty"),
+						errhint("A key has 1 to %d bytes.", DGEN_MAX_KEY_BYTES)));
 	if (length > DGEN_MAX_KEY_BYTES)
 		ereport(ERROR,
-				(errcode(DGEN_ERR_INVALID_KEY),
-				 errmsg("actor key is too long"),
-				 errdetail("It has %zu bytes: \"%.32s...\"", length, pnstrdup(VARDATA_ANY(key), pg_mbcliplen(VARDATA_ANY(key), length, 32))),
-				 errhint("A key has 1 to %d bytes; a hash of a longer name can serve as one.", DGEN_MAX_KEY_BYTES)));
+				(errcode(DGEN_ERR_INVALID_KEY), errmsg("actor key is too long"),
+				 errdetail("It has %zu bytes: \"%.32s...\"", length,
+						   pnstrdup(VARDATA_ANY(key), pg_mbcliplen(VARDATA_ANY(key), length, 32))),
+				 errhint("A key has 1 to %d bytes; a hash of a longer name can serve as one.",
+						 DGEN_MAX_KEY_BYTES)));
 }
 
 /* Two actors may share a lock: that costs concurrency, never safety. */
@@ -88,15 +87,16 @@ try_lock(const LOCKTAG *tag)
 	 * With the lock table full this is "not available" instead of an error: a
 	 * batch gets smaller, nobody's transaction fails (I9).
 	 */
-	result = LockAcquireExtended(tag, ExclusiveLock, false, true, false, NULL DGEN_LOCK_ACQUIRE_EXTRA);
+	result =
+		LockAcquireExtended(tag, ExclusiveLock, false, true, false, NULL DGEN_LOCK_ACQUIRE_EXTRA);
 	return result != LOCKACQUIRE_NOT_AVAIL;
 }
 
 bool
 dgen_try_own(int32 type_id, int64 mailbox)
 {
-	uint64		lock = dgen_lock_key(type_id, mailbox);
-	LOCKTAG		tag;
+	uint64 lock = dgen_lock_key(type_id, mailbox);
+	LOCKTAG tag;
 
 	set_lock_tag(&tag, lock);
 	if (!try_lock(&tag))
@@ -116,8 +116,8 @@ dgen_try_own(int32 type_id, int64 mailbox)
 void
 dgen_own(int32 type_id, int64 mailbox)
 {
-	uint64		lock = dgen_lock_key(type_id, mailbox);
-	LOCKTAG		tag;
+	uint64 lock = dgen_lock_key(type_id, mailbox);
+	LOCKTAG tag;
 
 	set_lock_tag(&tag, lock);
 	(void) LockAcquire(&tag, ExclusiveLock, false, false);
@@ -127,7 +127,7 @@ dgen_own(int32 type_id, int64 mailbox)
 bool
 dgen_owns(int32 type_id, int64 mailbox)
 {
-	LOCKTAG		tag;
+	LOCKTAG tag;
 
 	set_lock_tag(&tag, dgen_lock_key(type_id, mailbox));
 	return DGEN_LOCK_HELD_BY_ME(&tag, ExclusiveLock);

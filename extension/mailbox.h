@@ -13,4 +13,4 @@
 /* classid and objid of the lock tag are its high and low half. */
 extern uint64 dgen_lock_key(int32 type_id, int64 mailbox);
 
-#endif							/* DGEN_MAILBOX_H */
+#endif /* DGEN_MAILBOX_H */

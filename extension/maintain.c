@@ -30,8 +30,8 @@ dgen_maintenance_due(bool idle)
 {
 	static TimestampTz last_here = 0;
 	TimestampTz now = GetCurrentTimestamp();
-	int64		interval = dgen_safety_net_interval * INT64CONST(1000000) * (idle ? 1 : BUSY_INTERVALS);
-	uint64		last;
+	int64 interval = dgen_safety_net_interval * INT64CONST(1000000) * (idle ? 1 : BUSY_INTERVALS);
+	uint64 last;
 
 	if (!dgen_shared_attach())
 	{
@@ -42,27 +42,30 @@ dgen_maintenance_due(bool idle)
 	}
 	last = pg_atomic_read_u64(&dgen_database->last_maintenance);
 	return now - (TimestampTz) last >= interval &&
-		pg_atomic_compare_exchange_u64(&dgen_database->last_maintenance, &last, (uint64) now);
+		   pg_atomic_compare_exchange_u64(&dgen_database->last_maintenance, &last, (uint64) now);
 }
 
 /* In a transaction; with the rights of the extension's owner. True if there may be more. */
 bool
 dgen_maintain(void)
 {
-	Relation	heap = dgen_table_open(TABLE_MESSAGE, AccessShareLock);
-	Oid			owner = heap->rd_rel->relowner;
-	int64		removed = 0;
-	Oid			user;
-	int			context;
-	bool		isnull;
+	Relation heap = dgen_table_open(TABLE_MESSAGE, AccessShareLock);
+	Oid owner = heap->rd_rel->relowner;
+	int64 removed = 0;
+	Oid user;
+	int context;
+	bool isnull;
 
 	table_close(heap, AccessShareLock);
 	GetUserIdAndSecContext(&user, &context);
 	SetUserIdAndSecContext(owner, context | SECURITY_LOCAL_USERID_CHANGE);
 	PushActiveSnapshot(GetTransactionSnapshot());
 	SPI_connect();
-	if (SPI_execute(psprintf("SELECT dgen._maintain(%d)", MAINTAIN_ROWS), false, 1) == SPI_OK_SELECT && SPI_processed == 1)
-		removed = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
+	if (SPI_execute(psprintf("SELECT dgen._maintain(%d)", MAINTAIN_ROWS), false, 1) ==
+			SPI_OK_SELECT &&
+		SPI_processed == 1)
+		removed =
+			DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
 	SPI_finish();
 	PopActiveSnapshot();
 	SetUserIdAndSecContext(user, context);

@@ -30,8 +30,8 @@ enum OutcomeColumn
 
 typedef struct Row
 {
-	Datum		values[COLUMNS];
-	bool		nulls[COLUMNS];
+	Datum values[COLUMNS];
+	bool nulls[COLUMNS];
 } Row;
 
 static void
@@ -62,13 +62,11 @@ put_state(Row *row, FunctionCallInfo fcinfo, int n)
 {
 	if (PG_ARGISNULL(n))
 		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("state is NULL"),
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("state is NULL"),
 				 errhint("Leave the argument out to keep the state; an empty state is '{}'.")));
 	if (!JB_ROOT_IS_OBJECT(PG_GETARG_JSONB_P(n)))
 		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("state is not a JSON object"),
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("state is not a JSON object"),
 				 errhint("Put the value into a member, such as '{\"value\": 1}'.")));
 	put(row, STATE, PG_GETARG_DATUM(n));
 }
@@ -83,7 +81,7 @@ put_reply(Row *row, FunctionCallInfo fcinfo, int n)
 static Datum
 result(FunctionCallInfo fcinfo, Row *row)
 {
-	TupleDesc	desc = fcinfo->flinfo->fn_extra;
+	TupleDesc desc = fcinfo->flinfo->fn_extra;
 
 	if (desc == NULL)
 	{
@@ -101,7 +99,7 @@ result(FunctionCallInfo fcinfo, Row *row)
 Datum
 dgen_noreply(PG_FUNCTION_ARGS)
 {
-	Row			row;
+	Row row;
 
 	init(&row, "noreply");
 	PG_RETURN_DATUM(result(fcinfo, &row));
@@ -110,7 +108,7 @@ dgen_noreply(PG_FUNCTION_ARGS)
 Datum
 dgen_noreply_state(PG_FUNCTION_ARGS)
 {
-	Row			row;
+	Row row;
 
 	init(&row, "noreply");
 	put_state(&row, fcinfo, 0);
@@ -120,7 +118,7 @@ dgen_noreply_state(PG_FUNCTION_ARGS)
 Datum
 dgen_reply(PG_FUNCTION_ARGS)
 {
-	Row			row;
+	Row row;
 
 	init(&row, "reply");
 	put_reply(&row, fcinfo, 0);
@@ -130,7 +128,7 @@ dgen_reply(PG_FUNCTION_ARGS)
 Datum
 dgen_reply_state(PG_FUNCTION_ARGS)
 {
-	Row			row;
+	Row row;
 
 	init(&row, "reply");
 	put_reply(&row, fcinfo, 0);
@@ -141,11 +139,13 @@ dgen_reply_state(PG_FUNCTION_ARGS)
 Datum
 dgen_fail(PG_FUNCTION_ARGS)
 {
-	Row			row;
+	Row row;
 
 	init(&row, "fail");
-	put(&row, ERROR_TEXT, PG_ARGISNULL(0) ? CStringGetTextDatum("unspecified error") : PG_GETARG_DATUM(0));
-	put(&row, SQLSTATE, PG_ARGISNULL(1) ? CStringGetTextDatum(DGEN_FAIL_SQLSTATE) : PG_GETARG_DATUM(1));
+	put(&row, ERROR_TEXT,
+		PG_ARGISNULL(0) ? CStringGetTextDatum("unspecified error") : PG_GETARG_DATUM(0));
+	put(&row, SQLSTATE,
+		PG_ARGISNULL(1) ? CStringGetTextDatum(DGEN_FAIL_SQLSTATE) : PG_GETARG_DATUM(1));
 	put_argument(&row, HINT, fcinfo, 2);
 	PG_RETURN_DATUM(result(fcinfo, &row));
 }
@@ -154,14 +154,12 @@ Datum
 dgen_retry(PG_FUNCTION_ARGS)
 {
 	static const Interval zero;
-	Row			row;
+	Row row;
 
-	if (!PG_ARGISNULL(0) &&
-		DatumGetInt32(DirectFunctionCall2(interval_cmp, PG_GETARG_DATUM(0), IntervalPGetDatum(&zero))) < 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("delay is negative"),
-				 errhint("Give a delay of zero or more, or none for the type's backoff.")));
+	if (!PG_ARGISNULL(0) && DatumGetInt32(DirectFunctionCall2(interval_cmp, PG_GETARG_DATUM(0),
+															  IntervalPGetDatum(&zero))) < 0)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("delay is negative"),
+						errhint("Give a delay of zero or more, or none for the type's backoff.")));
 	init(&row, "retry");
 	put_argument(&row, DELAY, fcinfo, 0);
 	PG_RETURN_DATUM(result(fcinfo, &row));
@@ -170,7 +168,7 @@ dgen_retry(PG_FUNCTION_ARGS)
 Datum
 dgen_destroy(PG_FUNCTION_ARGS)
 {
-	Row			row;
+	Row row;
 
 	init(&row, "destroy");
 	put_argument(&row, REPLY, fcinfo, 0);

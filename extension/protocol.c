@@ -43,7 +43,7 @@ enum ClaimColumn
 /* The batch claimed and not committed; valid in the transaction that claimed it. */
 static Batch *current_batch = NULL;
 static LocalTransactionId current_lxid = InvalidLocalTransactionId;
-static bool client_caches = false;	/* the client of that batch keeps states */
+static bool client_caches = false; /* the client of that batch keeps states */
 static instr_time claimed_at;
 
 Batch *
@@ -54,10 +54,35 @@ dgen_claimed_batch(void)
 
 /* ROLLBACK TO a savepoint before the claim let go of the actors: the batch is over. */
 static void
-at_subtransaction_end(SubXactEvent event, SubTransactionId subid, SubTransactionId parent, void *arg)
+at_subtransaction_end(SubXactEvent event, SubTransactionId subid, SubTransactionId parent,
+					  void *arg)
 {
-	if (event == SUBXACT_EVENT_ABORT_SUB && dgen_claimed_batch() != NULL && current_batch->subid >= subid)
+	if (event == SUBXACT_EVENT_ABORT_SUB && dgen_claimed_batch() != NULL &&
+		current_batch->subid >= subid)
 		current_batch = NULL;
+}
+
+/* What was claimed and not committed is work again, for this session as well. */
+static void
+announce_unhandled(const Batch *batch)
+{
+	for (int i = 0; i < batch->nactors; i++)
+		if (batch->actors[i].handled < batch->actors[i].nmessages)
+			dgen_wakeup_sent(batch->actors[i].type->id);
+}
+
+static void
+at_transaction_end(XactEvent event, void *arg)
+{
+	if (dgen_claimed_batch() == NULL)
+		return;
+	if (event == XACT_EVENT_PRE_COMMIT)
+		announce_unhandled(current_batch);
+	else if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT)
+	{
+		current_batch = NULL;
+		dgen_session_busy(false);
+	}
 }
 
 static void
@@ -66,7 +91,10 @@ set_batch(Batch *batch)
 	static bool registered = false;
 
 	if (!registered)
+	{
 		RegisterSubXactCallback(at_subtransaction_end, NULL);
+		RegisterXactCallback(at_transaction_end, NULL);
+	}
 	registered = true;
 	current_batch = batch;
 	current_lxid = DGEN_MY_LXID;
@@ -75,8 +103,9 @@ set_batch(Batch *batch)
 double
 dgen_claimed_batch_done(void)
 {
-	instr_time	now;
+	instr_time now;
 
+	announce_unhandled(current_batch);
 	current_batch = NULL;
 	dgen_session_busy(false);
 	INSTR_TIME_SET_CURRENT(now);
@@ -105,16 +134,14 @@ dgen_refuse_in_batch(const char *what, const char *hint)
 static int
 limit_argument(FunctionCallInfo fcinfo, int n, const char *name, int limit)
 {
-	int			value;
+	int value;
 
 	if (PG_ARGISNULL(n))
 		return limit;
 	value = PG_GETARG_INT32(n);
 	if (value < 1)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("%s is %d", name, value),
-				 errhint("Give 1 or more, or NULL for as many as are good.")));
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("%s is %d", name, value),
+						errhint("Give 1 or more, or NULL for as many as are good.")));
 	return Min(value, limit);
 }
 
@@ -125,14 +152,14 @@ limit_argument(FunctionCallInfo fcinfo, int n, const char *name, int limit)
 static void
 limit_silence(const Batch *batch)
 {
-	int64		longest = 0;
-	char		value[32];
+	int64 longest = 0;
+	char value[32];
 
 	for (int i = 0; i < batch->nactors; i++)
 		longest = Max(longest, batch->actors[i].type->turn_timeout_ms);
 	snprintf(value, sizeof(value), INT64_FORMAT, Min(longest + IDLE_GRACE_MS, (int64) INT_MAX));
-	(void) set_config_option("idle_in_transaction_session_timeout", value, PGC_USERSET, PGC_S_SESSION,
-							 GUC_ACTION_LOCAL, true, 0, false);
+	(void) set_config_option("idle_in_transaction_session_timeout", value, PGC_USERSET,
+							 PGC_S_SESSION, GUC_ACTION_LOCAL, true, 0, false);
 }
 
 static void
@@ -161,8 +188,8 @@ static void
 put_row(ReturnSetInfo *result, int ordinal, const BatchActor *actor, int n)
 {
 	const BatchMessage *message = &actor->messages[n];
-	Datum		values[CLAIM_COLUMNS];
-	bool		nulls[CLAIM_COLUMNS] = {false};
+	Datum values[CLAIM_COLUMNS];
+	bool nulls[CLAIM_COLUMNS] = {false};
 
 	values[CLAIM_ACTOR] = Int32GetDatum(ordinal);
 	values[CLAIM_ACTOR_TYPE] = CStringGetTextDatum(actor->type->name);
@@ -186,7 +213,8 @@ put_row(ReturnSetInfo *result, int ordinal, const BatchActor *actor, int n)
 static void
 put_batch(ReturnSetInfo *result, const Batch *batch)
 {
-	MemoryContext row_context = AllocSetContextCreate(CurrentMemoryContext, "dgen.claim row", ALLOCSET_SMALL_SIZES);
+	MemoryContext row_context =
+		AllocSetContextCreate(CurrentMemoryContext, "dgen.claim row", ALLOCSET_SMALL_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(row_context);
 
 	for (int i = 0; i < batch->nactors; i++)
@@ -218,8 +246,8 @@ dgen_claim(PG_FUNCTION_ARGS)
 	WorkerSession *session = dgen_worker_session();
 	MemoryContext old;
 	BatchLimits limits;
-	Owned		owned;
-	Batch	   *batch;
+	Owned owned;
+	Batch *batch;
 
 	InitMaterializedSRF(fcinfo, 0);
 	dgen_refuse_in_handler("dgen.claim", "Handlers get their messages as arguments.");
@@ -257,18 +285,16 @@ dgen_claim(PG_FUNCTION_ARGS)
 Datum
 dgen_batch_state(PG_FUNCTION_ARGS)
 {
-	Batch	   *batch = dgen_claimed_batch();
-	int			ordinal = PG_ARGISNULL(0) ? 0 : PG_GETARG_INT32(0);
+	Batch *batch = dgen_claimed_batch();
+	int ordinal = PG_ARGISNULL(0) ? 0 : PG_GETARG_INT32(0);
 
 	if (batch == NULL)
 		ereport(ERROR,
-				(errcode(DGEN_ERR_NOT_OWNED),
-				 errmsg("no batch is claimed in this transaction"),
+				(errcode(DGEN_ERR_NOT_OWNED), errmsg("no batch is claimed in this transaction"),
 				 errhint("Ask between dgen.claim and dgen.commit_turns.")));
 	if (ordinal < 1 || ordinal > batch->nactors)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("actor %d is not one of the batch's %d", ordinal, batch->nactors),
-				 errhint("Give the number in column actor of dgen.claim.")));
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("actor %d is not one of the batch's %d", ordinal, batch->nactors),
+						errhint("Give the number in column actor of dgen.claim.")));
 	PG_RETURN_POINTER(batch->actors[ordinal - 1].state);
 }

@@ -30,9 +30,9 @@
 static bool
 has_type_row(DgenTable table, int32 type_id)
 {
-	DgenScan	scan;
+	DgenScan scan;
 	ScanKeyData key;
-	bool		found;
+	bool found;
 
 	dgen_key_int4(&key, ORDER_TYPE_ID, BTEqualStrategyNumber, type_id);
 	dgen_scan_begin(&scan, table, INDEX_PRIMARY, GetActiveSnapshot(), 1);
@@ -45,9 +45,9 @@ has_type_row(DgenTable table, int32 type_id)
 static bool
 is_paused(int32 type_id, int64 mailbox, text *key)
 {
-	DgenScan	scan;
+	DgenScan scan;
 	ScanKeyData keys[3];
-	bool		found;
+	bool found;
 
 	dgen_key_int4(&keys[0], ORDER_TYPE_ID, BTEqualStrategyNumber, type_id);
 	dgen_key_int8(&keys[1], ORDER_MAILBOX, BTEqualStrategyNumber, mailbox);
@@ -70,11 +70,12 @@ void
 dgen_refuse_isolation(const char *what)
 {
 	if (IsolationUsesXactSnapshot())
-		ereport(ERROR,
-				(errcode(DGEN_ERR_ISOLATION),
-				 errmsg("%s needs a READ COMMITTED transaction", what),
-				 errdetail("In other isolation levels the state would be read as it was before the actor was taken."),
-				 errhint("Begin the transaction with BEGIN ISOLATION LEVEL READ COMMITTED.")));
+		ereport(
+			ERROR,
+			(errcode(DGEN_ERR_ISOLATION), errmsg("%s needs a READ COMMITTED transaction", what),
+			 errdetail(
+				 "In other isolation levels the state would be read as it was before the actor was taken."),
+			 errhint("Begin the transaction with BEGIN ISOLATION LEVEL READ COMMITTED.")));
 }
 
 /* ---- reading ---- */
@@ -82,30 +83,31 @@ dgen_refuse_isolation(const char *what)
 /* What is open while a batch is read. */
 typedef struct Reader
 {
-	Batch	   *batch;
+	Batch *batch;
 	const BatchLimits *limits;
-	int			per_actor;		/* most messages of one actor */
-	bool		wait;			/* wait for a locked actor row instead of leaving the actor out */
-	text	   *only;			/* pass the messages of other actors by; NULL: read all */
-	DgenScan	messages;
-	DgenScan	actors;
-	DgenScan	failed;
+	int per_actor; /* most messages of one actor */
+	bool wait;     /* wait for a locked actor row instead of leaving the actor out */
+	text *only;    /* pass the messages of other actors by; NULL: read all */
+	DgenScan messages;
+	DgenScan actors;
+	DgenScan failed;
 	const ActorType *type;
-	bool		type_has_paused;
-	bool		type_has_failed;
-	bool		mailbox_has_failed;
-	int64		mailbox;
-	int			first_actor;	/* of this mailbox */
-	int			capacity;		/* of batch->actors */
+	bool type_has_paused;
+	bool type_has_failed;
+	bool mailbox_has_failed;
+	int64 mailbox;
+	int first_actor; /* of this mailbox */
+	int capacity;    /* of batch->actors */
 	TimestampTz now;
-	TimestampTz retry_at;		/* an actor of this mailbox backs off until then */
+	TimestampTz retry_at; /* an actor of this mailbox backs off until then */
 } Reader;
 
 static void
 begin_read(Reader *reader, const BatchLimits *limits, int per_actor)
 {
-	Batch	   *batch;
-	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "dgen batch", ALLOCSET_DEFAULT_SIZES);
+	Batch *batch;
+	MemoryContext context =
+		AllocSetContextCreate(CurrentMemoryContext, "dgen batch", ALLOCSET_DEFAULT_SIZES);
 
 	memset(reader, 0, sizeof(*reader));
 	batch = MemoryContextAllocZero(context, sizeof(Batch));
@@ -149,7 +151,7 @@ set_type(Reader *reader, const ActorType *type)
 static bool
 same_text(const text *a, const text *b)
 {
-	Size		length = VARSIZE_ANY_EXHDR(a);
+	Size length = VARSIZE_ANY_EXHDR(a);
 
 	return length == VARSIZE_ANY_EXHDR(b) && memcmp(VARDATA_ANY(a), VARDATA_ANY(b), length) == 0;
 }
@@ -158,7 +160,7 @@ same_text(const text *a, const text *b)
 static bool
 backs_off(Reader *reader, const text *key)
 {
-	DgenScan   *scan = &reader->failed;
+	DgenScan *scan = &reader->failed;
 	ScanKeyData keys[2];
 
 	if (!reader->type_has_failed)
@@ -171,7 +173,8 @@ backs_off(Reader *reader, const text *key)
 		reader->mailbox_has_failed = true;
 		dgen_scan_row(scan);
 		reader->retry_at = DatumGetTimestampTz(scan->values[FAILED_RETRY_AT]);
-		if (reader->retry_at > reader->now && same_text(key, DatumGetTextPP(scan->values[FAILED_ACTOR_KEY])))
+		if (reader->retry_at > reader->now &&
+			same_text(key, DatumGetTextPP(scan->values[FAILED_ACTOR_KEY])))
 			return true;
 	}
 	return false;
@@ -180,7 +183,7 @@ backs_off(Reader *reader, const text *key)
 static int32
 failed_attempts(Reader *reader, int64 message_id)
 {
-	DgenScan   *scan = &reader->failed;
+	DgenScan *scan = &reader->failed;
 	ScanKeyData keys[2];
 
 	if (!reader->mailbox_has_failed)
@@ -206,10 +209,10 @@ lock_row(Reader *reader, BatchActor *actor)
 {
 	TupleTableSlot *slot = reader->actors.slot;
 	TM_FailureData failure;
-	TM_Result	result = table_tuple_lock(reader->actors.heap, &actor->tid, GetActiveSnapshot(), slot,
-										  GetCurrentCommandId(true), LockTupleNoKeyExclusive,
-										  reader->wait ? LockWaitBlock : LockWaitSkip,
-										  TUPLE_LOCK_FLAG_FIND_LAST_VERSION, &failure);
+	TM_Result result = table_tuple_lock(reader->actors.heap, &actor->tid, GetActiveSnapshot(), slot,
+										GetCurrentCommandId(true), LockTupleNoKeyExclusive,
+										reader->wait ? LockWaitBlock : LockWaitSkip,
+										TUPLE_LOCK_FLAG_FIND_LAST_VERSION, &failure);
 
 	switch (result)
 	{
@@ -223,10 +226,10 @@ lock_row(Reader *reader, BatchActor *actor)
 			actor->exists = false;
 			return true;
 		default:
-			ereport(ERROR,
-					(errcode(DGEN_ERR_NOT_OWNED),
-					 errmsg("row of actor \"%s\" changed while it was owned", text_to_cstring(actor->key)),
-					 errhint("Write to dgen.actor only through dgen's functions.")));
+			ereport(ERROR, (errcode(DGEN_ERR_NOT_OWNED),
+							errmsg("row of actor \"%s\" changed while it was owned",
+								   text_to_cstring(actor->key)),
+							errhint("Write to dgen.actor only through dgen's functions.")));
 	}
 	return false;
 }
@@ -235,7 +238,7 @@ lock_row(Reader *reader, BatchActor *actor)
 static bool
 read_actor_row(Reader *reader, BatchActor *actor)
 {
-	DgenScan   *scan = &reader->actors;
+	DgenScan *scan = &reader->actors;
 	ScanKeyData keys[3];
 
 	actor->state = actor->type->initial_state;
@@ -264,7 +267,7 @@ read_actor_row(Reader *reader, BatchActor *actor)
 static BatchActor *
 add_actor(Reader *reader, Datum key)
 {
-	Batch	   *batch = reader->batch;
+	Batch *batch = reader->batch;
 	BatchActor *actor;
 
 	if (batch->nactors == reader->capacity)
@@ -291,7 +294,7 @@ add_actor(Reader *reader, Datum key)
 static BatchActor *
 find_actor(Reader *reader, Datum key)
 {
-	text	   *wanted = DatumGetTextPP(key);
+	text *wanted = DatumGetTextPP(key);
 
 	for (int i = reader->first_actor; i < reader->batch->nactors; i++)
 		if (same_text(reader->batch->actors[i].key, wanted))
@@ -302,7 +305,7 @@ find_actor(Reader *reader, Datum key)
 static BatchMessage *
 next_message(BatchActor *actor)
 {
-	int			n = actor->nmessages;
+	int n = actor->nmessages;
 
 	if (n == 0)
 		actor->messages = palloc(INITIAL_MESSAGES * sizeof(BatchMessage));
@@ -319,8 +322,10 @@ read_message(Reader *reader, BatchActor *actor, HeapTuple row, Datum *values, bo
 	BatchMessage *message = next_message(actor);
 
 	message->tid = row->t_self;
-	message->id = DatumGetInt64(nulls[MESSAGE_MESSAGE_ID] ? values[MESSAGE_SEQ] : values[MESSAGE_MESSAGE_ID]);
-	message->in_reply_to = nulls[MESSAGE_IN_REPLY_TO] ? 0 : DatumGetInt64(values[MESSAGE_IN_REPLY_TO]);
+	message->id =
+		DatumGetInt64(nulls[MESSAGE_MESSAGE_ID] ? values[MESSAGE_SEQ] : values[MESSAGE_MESSAGE_ID]);
+	message->in_reply_to =
+		nulls[MESSAGE_IN_REPLY_TO] ? 0 : DatumGetInt64(values[MESSAGE_IN_REPLY_TO]);
 	message->sent_at = DatumGetTimestampTz(values[MESSAGE_SENT_AT]);
 	message->priority = DatumGetInt16(values[MESSAGE_PRIORITY]);
 	message->kind = DatumGetChar(values[MESSAGE_KIND]);
@@ -337,7 +342,8 @@ read_message(Reader *reader, BatchActor *actor, HeapTuple row, Datum *values, bo
 static bool
 is_full(const Reader *reader)
 {
-	return reader->batch->nmessages >= reader->limits->messages || reader->batch->bytes >= reader->limits->bytes;
+	return reader->batch->nmessages >= reader->limits->messages ||
+		   reader->batch->bytes >= reader->limits->bytes;
 }
 
 /*
@@ -349,20 +355,21 @@ static void
 read_messages(Reader *reader)
 {
 	ScanKeyData keys[2];
-	int			skipped = 0;
+	int skipped = 0;
 
 	dgen_key_int4(&keys[0], ORDER_TYPE_ID, BTEqualStrategyNumber, reader->type->id);
 	dgen_key_int8(&keys[1], ORDER_MAILBOX, BTEqualStrategyNumber, reader->mailbox);
 	dgen_scan_seek(&reader->messages, keys, 2);
 	while (!is_full(reader) && dgen_scan_next(&reader->messages))
 	{
-		Datum		values[MESSAGE_COLUMNS];
-		bool		nulls[MESSAGE_COLUMNS];
-		HeapTuple	row = ExecCopySlotHeapTuple(reader->messages.slot);
+		Datum values[MESSAGE_COLUMNS];
+		bool nulls[MESSAGE_COLUMNS];
+		HeapTuple row = ExecCopySlotHeapTuple(reader->messages.slot);
 		BatchActor *actor;
 
 		heap_deform_tuple(row, RelationGetDescr(reader->messages.heap), values, nulls);
-		if (reader->only != NULL && !same_text(reader->only, DatumGetTextPP(values[MESSAGE_ACTOR_KEY])))
+		if (reader->only != NULL &&
+			!same_text(reader->only, DatumGetTextPP(values[MESSAGE_ACTOR_KEY])))
 		{
 			CHECK_FOR_INTERRUPTS();
 			heap_freetuple(row);
@@ -393,7 +400,7 @@ set_mailbox(Reader *reader, int64 mailbox)
 static void
 drop_blocked(Batch *batch)
 {
-	int			kept = 0;
+	int kept = 0;
 
 	for (int i = 0; i < batch->nactors; i++)
 	{
@@ -409,7 +416,7 @@ drop_blocked(Batch *batch)
 Batch *
 dgen_read_batch(const Owned *owned, int first, int count, const BatchLimits *limits)
 {
-	Reader		reader;
+	Reader reader;
 	MemoryContext old = CurrentMemoryContext;
 
 	begin_read(&reader, limits, Max(limits->messages / Max(count, 1), 1));
@@ -431,16 +438,21 @@ refuse_blocked(const BatchActor *actor, TimestampTz retry_at)
 	const char *key = text_to_cstring(actor->key);
 
 	if (actor->blocked == BLOCKED_PAUSED)
-		ereport(ERROR,
-				(errcode(DGEN_ERR_PAUSED),
-				 errmsg("actor \"%s\" of type \"%s\" is paused", key, actor->type->name),
-				 errhint("Use dgen.resume, or dgen.cast or dgen.request to leave a message for later.")));
+		ereport(
+			ERROR,
+			(errcode(DGEN_ERR_PAUSED),
+			 errmsg("actor \"%s\" of type \"%s\" is paused", key, actor->type->name),
+			 errhint(
+				 "Use dgen.resume, or dgen.cast or dgen.request to leave a message for later.")));
 	if (actor->blocked == BLOCKED_BACKING_OFF)
-		ereport(ERROR,
-				(errcode(DGEN_ERR_BACKING_OFF),
-				 errmsg("actor \"%s\" of type \"%s\" waits after a failed attempt", key, actor->type->name),
-				 errdetail("The next attempt is due at %s.", timestamptz_to_str(retry_at)),
-				 errhint("See dgen.messages for the error; use dgen.request to have the call wait its turn.")));
+		ereport(
+			ERROR,
+			(errcode(DGEN_ERR_BACKING_OFF),
+			 errmsg("actor \"%s\" of type \"%s\" waits after a failed attempt", key,
+					actor->type->name),
+			 errdetail("The next attempt is due at %s.", timestamptz_to_str(retry_at)),
+			 errhint(
+				 "See dgen.messages for the error; use dgen.request to have the call wait its turn.")));
 }
 
 Batch *
@@ -448,7 +460,7 @@ dgen_read_actor(const ActorType *type, text *key, int max_messages)
 {
 	BatchLimits limits = {.actors = 1, .messages = max_messages + 1, .bytes = MaxAllocHugeSize};
 	MemoryContext old = CurrentMemoryContext;
-	Reader		reader;
+	Reader reader;
 	BatchActor *actor;
 
 	begin_read(&reader, &limits, max_messages + 1);
@@ -457,15 +469,16 @@ dgen_read_actor(const ActorType *type, text *key, int max_messages)
 	MemoryContextSwitchTo(reader.batch->context);
 	set_type(&reader, type);
 	if (dgen_type_is_paused(type->id))
-		ereport(ERROR,
-				(errcode(DGEN_ERR_PAUSED),
-				 errmsg("actor type \"%s\" is paused", type->name),
-				 errhint("Use dgen.resume, or dgen.cast or dgen.request to leave a message for later.")));
+		ereport(
+			ERROR,
+			(errcode(DGEN_ERR_PAUSED), errmsg("actor type \"%s\" is paused", type->name),
+			 errhint(
+				 "Use dgen.resume, or dgen.cast or dgen.request to leave a message for later.")));
 	set_mailbox(&reader, dgen_mailbox_of(key));
 	actor = add_actor(&reader, PointerGetDatum(key));
 	refuse_blocked(actor, reader.retry_at);
 	read_messages(&reader);
-	reader.batch->nactors = 1;	/* others that share the mailbox stay for their workers */
+	reader.batch->nactors = 1; /* others that share the mailbox stay for their workers */
 	MemoryContextSwitchTo(old);
 	return end_read(&reader);
 }

@@ -28,7 +28,7 @@ PG_FUNCTION_INFO_V1(dgen_fail_request);
 Datum
 dgen_json_null(void)
 {
-	JsonbValue	value = {.type = jbvNull};
+	JsonbValue value = {.type = jbvNull};
 
 	return JsonbPGetDatum(JsonbValueToJsonb(&value));
 }
@@ -37,8 +37,9 @@ dgen_json_null(void)
 int
 dgen_sqlstate_of(const char *text)
 {
-	if (text == NULL || strlen(text) != 5 || strspn(text, "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ") != 5 ||
-		strncmp(text, "00", 2) == 0 || strncmp(text, "01", 2) == 0 || strncmp(text, "02", 2) == 0)
+	if (text == NULL || strlen(text) != 5 ||
+		strspn(text, "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ") != 5 || strncmp(text, "00", 2) == 0 ||
+		strncmp(text, "01", 2) == 0 || strncmp(text, "02", 2) == 0)
 		return DGEN_ERR_REQUEST_FAILED;
 	return MAKE_SQLSTATE(text[0], text[1], text[2], text[3], text[4]);
 }
@@ -48,25 +49,24 @@ dgen_sqlstate_of(const char *text)
 void
 dgen_get_reply_to(HeapTupleHeader context, ReplyTo *reply_to)
 {
-	bool		type_is_null,
-				key_is_null;
-	Datum		type_name = GetAttributeByName(context, "actor_type", &type_is_null);
-	Datum		key = GetAttributeByName(context, "actor_key", &key_is_null);
+	bool type_is_null, key_is_null;
+	Datum type_name = GetAttributeByName(context, "actor_type", &type_is_null);
+	Datum key = GetAttributeByName(context, "actor_key", &key_is_null);
 	const ActorType *type;
 
 	if (type_is_null || key_is_null)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("reply_to names no actor"),
-				 errhint("Pass the ctx that the handler got.")));
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("reply_to names no actor"),
+						errhint("Pass the ctx that the handler got.")));
 	type = dgen_type_by_name(DatumGetTextPP(type_name));
 	reply_to->type_id = type->id;
 	reply_to->key = DatumGetTextPP(key);
 	if (!dgen_owns(type->id, dgen_mailbox_of(reply_to->key)))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("reply_to is not the actor whose turn this is"),
-				 errhint("Pass the ctx that the handler got; outside of a turn use dgen.await_reply.")));
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("reply_to is not the actor whose turn this is"),
+			 errhint(
+				 "Pass the ctx that the handler got; outside of a turn use dgen.await_reply.")));
 }
 
 static void
@@ -79,9 +79,9 @@ put_text(Datum *values, bool *nulls, int column, const text *value)
 void
 dgen_open_request(const Send *send, int64 id, const ReplyTo *reply_to, text *correlation, bool keep)
 {
-	Datum		values[REQUEST_COLUMNS] = {0};
-	bool		nulls[REQUEST_COLUMNS];
-	DgenWriter	writer;
+	Datum values[REQUEST_COLUMNS] = {0};
+	bool nulls[REQUEST_COLUMNS];
+	DgenWriter writer;
 
 	memset(nulls, true, sizeof(nulls));
 	memset(nulls, false, (REQUEST_ACTOR_KEY + 1) * sizeof(bool));
@@ -115,10 +115,10 @@ dgen_open_request(const Send *send, int64 id, const ReplyTo *reply_to, text *cor
 bool
 dgen_find_request(int64 id, Request *request)
 {
-	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
-	DgenScan	scan;
+	Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
+	DgenScan scan;
 	ScanKeyData key;
-	bool		found;
+	bool found;
 
 	dgen_key_int8(&key, 1, BTEqualStrategyNumber, id);
 	dgen_scan_begin(&scan, TABLE_REQUEST, INDEX_PRIMARY, snapshot, 1);
@@ -126,7 +126,7 @@ dgen_find_request(int64 id, Request *request)
 	found = dgen_scan_next(&scan);
 	if (found)
 	{
-		HeapTuple	tuple = ExecCopySlotHeapTuple(scan.slot);
+		HeapTuple tuple = ExecCopySlotHeapTuple(scan.slot);
 
 		request->tid = scan.slot->tts_tid;
 		request->own = TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetXmin(tuple->t_data));
@@ -147,25 +147,25 @@ dgen_find_request(int64 id, Request *request)
 static bool
 lock_request(int64 id, Request *request)
 {
-	Relation	heap = dgen_table_open(TABLE_REQUEST, RowExclusiveLock);
+	Relation heap = dgen_table_open(TABLE_REQUEST, RowExclusiveLock);
 	TupleTableSlot *slot = table_slot_create(heap, NULL);
-	bool		found = dgen_find_request(id, request);
+	bool found = dgen_find_request(id, request);
 
 	if (found)
 	{
 		TM_FailureData failure;
-		TM_Result	result;
+		TM_Result result;
 
 		/* In a worker no snapshot is active between the turns. */
 		PushActiveSnapshot(GetLatestSnapshot());
-		result = table_tuple_lock(heap, &request->tid, GetActiveSnapshot(), slot, GetCurrentCommandId(true),
-								  LockTupleNoKeyExclusive, LockWaitBlock,
+		result = table_tuple_lock(heap, &request->tid, GetActiveSnapshot(), slot,
+								  GetCurrentCommandId(true), LockTupleNoKeyExclusive, LockWaitBlock,
 								  TUPLE_LOCK_FLAG_FIND_LAST_VERSION, &failure);
 		PopActiveSnapshot();
 		found = result == TM_Ok;
 		if (found)
 		{
-			HeapTuple	tuple = ExecCopySlotHeapTuple(slot);
+			HeapTuple tuple = ExecCopySlotHeapTuple(slot);
 
 			request->tid = slot->tts_tid;
 			heap_deform_tuple(tuple, RelationGetDescr(heap), request->values, request->nulls);
@@ -187,9 +187,9 @@ put_string(Datum *values, bool *nulls, int column, const char *value)
 static void
 keep_reply(Request *request, const Reply *reply)
 {
-	Datum	   *values = request->values;
-	bool	   *nulls = request->nulls;
-	DgenWriter	writer;
+	Datum *values = request->values;
+	bool *nulls = request->nulls;
+	DgenWriter writer;
 
 	values[REQUEST_STATUS] = CharGetDatum(reply->error != NULL ? REQUEST_FAILED : REQUEST_REPLIED);
 	values[REQUEST_REPLIED_AT] = TimestampTzGetDatum(GetCurrentTimestamp());
@@ -209,16 +209,16 @@ keep_reply(Request *request, const Reply *reply)
 static void
 send_on(Request *request, const Reply *reply)
 {
-	Datum	   *values = request->values;
-	Relation	heap = dgen_table_open(TABLE_REQUEST, RowExclusiveLock);
-	Send		send = {.kind = KIND_REPLY};
+	Datum *values = request->values;
+	Relation heap = dgen_table_open(TABLE_REQUEST, RowExclusiveLock);
+	Send send = {.kind = KIND_REPLY};
 
 	(void) dgen_delete_row(heap, &request->tid);
 	table_close(heap, NoLock);
 
 	send.type = dgen_type_by_id(DatumGetInt32(values[REQUEST_REPLY_TYPE_ID]), true);
 	if (send.type == NULL)
-		return;					/* dropped, and nobody is left to tell */
+		return; /* dropped, and nobody is left to tell */
 	send.key = DatumGetTextPP(values[REQUEST_REPLY_KEY]);
 	send.in_reply_to = DatumGetInt64(values[REQUEST_ID]);
 	if (!request->nulls[REQUEST_CORRELATION])
@@ -227,7 +227,8 @@ send_on(Request *request, const Reply *reply)
 	if (reply->error != NULL)
 	{
 		send.error = cstring_to_text(reply->error);
-		send.sqlstate = cstring_to_text(reply->sqlstate != NULL ? reply->sqlstate : DGEN_FAIL_SQLSTATE);
+		send.sqlstate =
+			cstring_to_text(reply->sqlstate != NULL ? reply->sqlstate : DGEN_FAIL_SQLSTATE);
 	}
 	(void) dgen_send(&send);
 }
@@ -235,7 +236,7 @@ send_on(Request *request, const Reply *reply)
 bool
 dgen_answer(int64 id, const Reply *reply)
 {
-	Request		request;
+	Request request;
 
 	CommandCounterIncrement();
 	if (!lock_request(id, &request) || request.status != REQUEST_PENDING)
@@ -254,7 +255,7 @@ dgen_answer(int64 id, const Reply *reply)
 bool
 dgen_may_answer(int64 id)
 {
-	Request		request;
+	Request request;
 	const ActorType *type;
 
 	if (!dgen_find_request(id, &request))
@@ -268,18 +269,19 @@ static int64
 request_argument(FunctionCallInfo fcinfo)
 {
 	if (PG_ARGISNULL(0))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("request is NULL"),
-				 errhint("Give the id that dgen.request returned; in a handler that is ctx.message_id.")));
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("request is NULL"),
+			 errhint(
+				 "Give the id that dgen.request returned; in a handler that is ctx.message_id.")));
 	return PG_GETARG_INT64(0);
 }
 
 Datum
 dgen_send_reply(PG_FUNCTION_ARGS)
 {
-	int64		id = request_argument(fcinfo);
-	Reply		reply = {.reply = PG_ARGISNULL(1) ? dgen_json_null() : PG_GETARG_DATUM(1)};
+	int64 id = request_argument(fcinfo);
+	Reply reply = {.reply = PG_ARGISNULL(1) ? dgen_json_null() : PG_GETARG_DATUM(1)};
 
 	PG_RETURN_BOOL(dgen_may_answer(id) && dgen_answer(id, &reply));
 }
@@ -287,14 +289,12 @@ dgen_send_reply(PG_FUNCTION_ARGS)
 Datum
 dgen_fail_request(PG_FUNCTION_ARGS)
 {
-	int64		id = request_argument(fcinfo);
-	Reply		reply = {0};
+	int64 id = request_argument(fcinfo);
+	Reply reply = {0};
 
 	if (PG_ARGISNULL(1))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("error is NULL"),
-				 errhint("Say what went wrong.")));
+		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("error is NULL"),
+						errhint("Say what went wrong.")));
 	reply.error = text_to_cstring(PG_GETARG_TEXT_PP(1));
 	reply.sqlstate = PG_ARGISNULL(2) ? DGEN_FAIL_SQLSTATE : text_to_cstring(PG_GETARG_TEXT_PP(2));
 	PG_RETURN_BOOL(dgen_may_answer(id) && dgen_answer(id, &reply));

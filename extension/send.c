@@ -45,7 +45,8 @@ fill_row(const Send *send, int64 mailbox, int64 seq, Datum *values, bool *nulls)
 	memset(nulls, 0, MESSAGE_COLUMNS * sizeof(bool));
 	values[MESSAGE_MAILBOX] = Int64GetDatum(mailbox);
 	values[MESSAGE_SEQ] = Int64GetDatum(seq);
-	values[MESSAGE_SENT_AT] = TimestampTzGetDatum(send->sent_at ? send->sent_at : GetCurrentTimestamp());
+	values[MESSAGE_SENT_AT] =
+		TimestampTzGetDatum(send->sent_at ? send->sent_at : GetCurrentTimestamp());
 	values[MESSAGE_TYPE_ID] = Int32GetDatum(send->type->id);
 	values[MESSAGE_PRIORITY] = Int16GetDatum(send->priority);
 	values[MESSAGE_KIND] = CharGetDatum(send->kind);
@@ -64,12 +65,12 @@ fill_row(const Send *send, int64 mailbox, int64 seq, Datum *values, bool *nulls)
 int64
 dgen_send(const Send *send)
 {
-	bool		delayed = send->not_before > GetCurrentTimestamp();
-	int64		mailbox = dgen_mailbox_of(send->key);
-	int64		seq = send->seq ? send->seq : dgen_nextval(SEQUENCE_MESSAGE);
-	Datum		values[DELAYED_COLUMNS];
-	bool		nulls[DELAYED_COLUMNS];
-	DgenWriter	writer;
+	bool delayed = send->not_before > GetCurrentTimestamp();
+	int64 mailbox = dgen_mailbox_of(send->key);
+	int64 seq = send->seq ? send->seq : dgen_nextval(SEQUENCE_MESSAGE);
+	Datum values[DELAYED_COLUMNS];
+	bool nulls[DELAYED_COLUMNS];
+	DgenWriter writer;
 
 	fill_row(send, mailbox, seq, values, nulls);
 	values[DELAYED_NOT_BEFORE] = TimestampTzGetDatum(send->not_before);
@@ -91,13 +92,11 @@ dgen_send(const Send *send)
 static text *
 key_argument(FunctionCallInfo fcinfo, int n)
 {
-	text	   *key;
+	text *key;
 
 	if (PG_ARGISNULL(n))
-		ereport(ERROR,
-				(errcode(DGEN_ERR_INVALID_KEY),
-				 errmsg("actor key is NULL"),
-				 errhint("A key has 1 to %d bytes.", DGEN_MAX_KEY_BYTES)));
+		ereport(ERROR, (errcode(DGEN_ERR_INVALID_KEY), errmsg("actor key is NULL"),
+						errhint("A key has 1 to %d bytes.", DGEN_MAX_KEY_BYTES)));
 	key = PG_GETARG_TEXT_PP(n);
 	dgen_check_key(key);
 	return key;
@@ -107,10 +106,8 @@ static const ActorType *
 type_argument(FunctionCallInfo fcinfo, int n)
 {
 	if (PG_ARGISNULL(n))
-		ereport(ERROR,
-				(errcode(DGEN_ERR_UNKNOWN_TYPE),
-				 errmsg("actor type is NULL"),
-				 errhint("Name an actor type made with dgen.create_actor_type.")));
+		ereport(ERROR, (errcode(DGEN_ERR_UNKNOWN_TYPE), errmsg("actor type is NULL"),
+						errhint("Name an actor type made with dgen.create_actor_type.")));
 	return dgen_type_by_name(PG_GETARG_TEXT_PP(n));
 }
 
@@ -118,10 +115,8 @@ static Datum
 message_argument(FunctionCallInfo fcinfo, int n)
 {
 	if (PG_ARGISNULL(n))
-		ereport(ERROR,
-				(errcode(DGEN_ERR_INVALID_MESSAGE),
-				 errmsg("message is NULL"),
-				 errhint("An empty message is JSON null: 'null'.")));
+		ereport(ERROR, (errcode(DGEN_ERR_INVALID_MESSAGE), errmsg("message is NULL"),
+						errhint("An empty message is JSON null: 'null'.")));
 	return PG_GETARG_DATUM(n);
 }
 
@@ -130,8 +125,7 @@ dgen_check_headers(Datum headers)
 {
 	if (!JB_ROOT_IS_OBJECT(DatumGetJsonbP(headers)))
 		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("headers is not a JSON object"),
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("headers is not a JSON object"),
 				 errhint("Give an object such as '{\"trace\": \"a1\"}', or NULL.")));
 }
 
@@ -143,18 +137,16 @@ due_argument(FunctionCallInfo fcinfo, int delay, int not_before)
 	if (!PG_ARGISNULL(delay) && !PG_ARGISNULL(not_before))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("both delay and not_before are given"),
-				 errhint("Give one of them.")));
+				 errmsg("both delay and not_before are given"), errhint("Give one of them.")));
 	if (!PG_ARGISNULL(not_before))
 		return PG_GETARG_TIMESTAMPTZ(not_before);
 	if (PG_ARGISNULL(delay))
 		return 0;
 
-	if (DatumGetInt32(DirectFunctionCall2(interval_cmp, PG_GETARG_DATUM(delay), IntervalPGetDatum(&zero))) < 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("delay is negative"),
-				 errhint("Give a delay of zero or more.")));
+	if (DatumGetInt32(DirectFunctionCall2(interval_cmp, PG_GETARG_DATUM(delay),
+										  IntervalPGetDatum(&zero))) < 0)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("delay is negative"),
+						errhint("Give a delay of zero or more.")));
 	return DatumGetTimestampTz(DirectFunctionCall2(timestamptz_pl_interval,
 												   TimestampTzGetDatum(GetCurrentTimestamp()),
 												   PG_GETARG_DATUM(delay)));
@@ -164,10 +156,10 @@ int16
 dgen_check_priority(int32 priority)
 {
 	if (priority < PG_INT16_MIN || priority > PG_INT16_MAX)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("priority %d is out of range", priority),
-				 errhint("Priorities are %d to %d; higher is handled first.", PG_INT16_MIN, PG_INT16_MAX)));
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("priority %d is out of range", priority),
+						errhint("Priorities are %d to %d; higher is handled first.", PG_INT16_MIN,
+								PG_INT16_MAX)));
 	return (int16) priority;
 }
 
@@ -175,10 +167,10 @@ static void
 check_idempotency_key(const text *key)
 {
 	if (VARSIZE_ANY_EXHDR(key) == 0 || VARSIZE_ANY_EXHDR(key) > DGEN_MAX_KEY_BYTES)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("idempotency key has %d bytes", (int) VARSIZE_ANY_EXHDR(key)),
-				 errhint("An idempotency key has 1 to %d bytes; NULL is none.", DGEN_MAX_KEY_BYTES)));
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("idempotency key has %d bytes", (int) VARSIZE_ANY_EXHDR(key)),
+						errhint("An idempotency key has 1 to %d bytes; NULL is none.",
+								DGEN_MAX_KEY_BYTES)));
 }
 
 /*
@@ -219,7 +211,8 @@ dgen_send_once(Send *send, text *idempotency_key, int64 *id)
 	if (idempotency_key != NULL)
 	{
 		check_idempotency_key(idempotency_key);
-		*id = dgen_take_idempotency_key(send->type, dgen_mailbox_of(send->key), send->key, idempotency_key, send->seq);
+		*id = dgen_take_idempotency_key(send->type, dgen_mailbox_of(send->key), send->key,
+										idempotency_key, send->seq);
 		if (*id != send->seq)
 			return false;
 	}
@@ -230,9 +223,9 @@ dgen_send_once(Send *send, text *idempotency_key, int64 *id)
 Datum
 dgen_cast(PG_FUNCTION_ARGS)
 {
-	Send		send;
-	int64		id;
-	text	   *idempotency_key = get_arguments(fcinfo, &send);
+	Send send;
+	int64 id;
+	text *idempotency_key = get_arguments(fcinfo, &send);
 
 	send.kind = KIND_CAST;
 	(void) dgen_send_once(&send, idempotency_key, &id);
@@ -242,36 +235,36 @@ dgen_cast(PG_FUNCTION_ARGS)
 Datum
 dgen_request(PG_FUNCTION_ARGS)
 {
-	Send		send;
-	int64		id;
-	text	   *idempotency_key = get_arguments(fcinfo, &send);
-	text	   *correlation = PG_ARGISNULL(9) ? NULL : PG_GETARG_TEXT_PP(9);
-	ReplyTo		reply_to;
-	bool		to_actor = !PG_ARGISNULL(8);
+	Send send;
+	int64 id;
+	text *idempotency_key = get_arguments(fcinfo, &send);
+	text *correlation = PG_ARGISNULL(9) ? NULL : PG_GETARG_TEXT_PP(9);
+	ReplyTo reply_to;
+	bool to_actor = !PG_ARGISNULL(8);
 
 	if (to_actor)
 		dgen_get_reply_to(PG_GETARG_HEAPTUPLEHEADER(8), &reply_to);
 	send.kind = KIND_REQUEST;
 	if (dgen_send_once(&send, idempotency_key, &id))
-		dgen_open_request(&send, id, to_actor ? &reply_to : NULL, correlation, idempotency_key != NULL);
+		dgen_open_request(&send, id, to_actor ? &reply_to : NULL, correlation,
+						  idempotency_key != NULL);
 	PG_RETURN_INT64(id);
 }
 
 /* ---- many at once ---- */
 
 static void
-get_elements(FunctionCallInfo fcinfo, int n, Oid type, const char *name, Datum **elements, bool **nulls, int *count)
+get_elements(FunctionCallInfo fcinfo, int n, Oid type, const char *name, Datum **elements,
+			 bool **nulls, int *count)
 {
-	ArrayType  *array;
-	int16		length;
-	bool		by_value;
-	char		align;
+	ArrayType *array;
+	int16 length;
+	bool by_value;
+	char align;
 
 	if (PG_ARGISNULL(n))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("%s is NULL", name),
-				 errhint("An empty array sends nothing.")));
+		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("%s is NULL", name),
+						errhint("An empty array sends nothing.")));
 	array = PG_GETARG_ARRAYTYPE_P(n);
 	get_typlenbyvalalign(type, &length, &by_value, &align);
 	deconstruct_array(array, type, length, by_value, align, elements, nulls, count);
@@ -281,10 +274,10 @@ static void
 check_pair(Datum key, bool key_is_null, bool message_is_null, int position)
 {
 	if (key_is_null || message_is_null)
-		ereport(ERROR,
-				(errcode(key_is_null ? DGEN_ERR_INVALID_KEY : DGEN_ERR_INVALID_MESSAGE),
-				 errmsg("element %d of %s is NULL", position, key_is_null ? "actor_keys" : "messages"),
-				 errhint("Nothing was sent.")));
+		ereport(ERROR, (errcode(key_is_null ? DGEN_ERR_INVALID_KEY : DGEN_ERR_INVALID_MESSAGE),
+						errmsg("element %d of %s is NULL", position,
+							   key_is_null ? "actor_keys" : "messages"),
+						errhint("Nothing was sent.")));
 	dgen_check_key((text *) DatumGetPointer(key));
 }
 
@@ -292,17 +285,18 @@ check_pair(Datum key, bool key_is_null, bool message_is_null, int position)
 #define MANY_ROWS 100
 
 static void
-send_rows(DgenWriter *writer, const ActorType *type, Datum *keys, Datum *messages, TupleTableSlot **slots, int count)
+send_rows(DgenWriter *writer, const ActorType *type, Datum *keys, Datum *messages,
+		  TupleTableSlot **slots, int count)
 {
-	Send		send = {.type = type, .kind = KIND_CAST, .sent_at = GetCurrentTimestamp()};
+	Send send = {.type = type, .kind = KIND_CAST, .sent_at = GetCurrentTimestamp()};
 
 	for (int i = 0; i < count; i++)
 	{
 		ExecClearTuple(slots[i]);
 		send.key = DatumGetTextPP(keys[i]);
 		send.message = messages[i];
-		fill_row(&send, dgen_mailbox_of(send.key), dgen_nextval(SEQUENCE_MESSAGE), slots[i]->tts_values,
-				 slots[i]->tts_isnull);
+		fill_row(&send, dgen_mailbox_of(send.key), dgen_nextval(SEQUENCE_MESSAGE),
+				 slots[i]->tts_values, slots[i]->tts_isnull);
 		ExecStoreVirtualTuple(slots[i]);
 	}
 	dgen_writer_insert_many(writer, slots, count);
@@ -311,11 +305,12 @@ send_rows(DgenWriter *writer, const ActorType *type, Datum *keys, Datum *message
 static void
 send_all(const ActorType *type, Datum *keys, Datum *messages, int count)
 {
-	MemoryContext chunk = AllocSetContextCreate(CurrentMemoryContext, "dgen.cast_many", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext chunk =
+		AllocSetContextCreate(CurrentMemoryContext, "dgen.cast_many", ALLOCSET_DEFAULT_SIZES);
 	MemoryContext old = CurrentMemoryContext;
 	TupleTableSlot *slots[MANY_ROWS];
-	int			nslots = Min(count, MANY_ROWS);
-	DgenWriter	writer;
+	int nslots = Min(count, MANY_ROWS);
+	DgenWriter writer;
 
 	dgen_writer_open(&writer, TABLE_MESSAGE);
 	for (int i = 0; i < nslots; i++)
@@ -337,12 +332,9 @@ Datum
 dgen_cast_many(PG_FUNCTION_ARGS)
 {
 	const ActorType *type;
-	Datum	   *keys,
-			   *messages;
-	bool	   *key_nulls,
-			   *message_nulls;
-	int			count,
-				message_count;
+	Datum *keys, *messages;
+	bool *key_nulls, *message_nulls;
+	int count, message_count;
 
 	dgen_table_lock(TABLE_MESSAGE, RowExclusiveLock);
 	type = type_argument(fcinfo, 0);
@@ -373,8 +365,8 @@ dgen_cast_many(PG_FUNCTION_ARGS)
 static void
 join_mailbox(DgenWriter *writer, DgenScan *scan)
 {
-	Datum		values[DELAYED_COLUMNS];
-	bool		nulls[DELAYED_COLUMNS];
+	Datum values[DELAYED_COLUMNS];
+	bool nulls[DELAYED_COLUMNS];
 
 	memcpy(values, scan->values, sizeof(values));
 	memcpy(nulls, scan->nulls, sizeof(nulls));
@@ -391,11 +383,11 @@ join_mailbox(DgenWriter *writer, DgenScan *scan)
 static bool
 move_messages(TimestampTz now)
 {
-	DgenWriter	writer;
-	DgenScan	scan;
+	DgenWriter writer;
+	DgenScan scan;
 	ScanKeyData key;
-	int			moved = 0;
-	bool		more = false;
+	int moved = 0;
+	bool more = false;
 
 	dgen_table_lock(TABLE_DELAYED_MESSAGE, RowExclusiveLock);
 	dgen_writer_open(&writer, TABLE_MESSAGE);
@@ -432,9 +424,9 @@ move_messages(TimestampTz now)
 static void
 wake_after_backoff(TimestampTz now)
 {
-	DgenScan	scan;
+	DgenScan scan;
 	ScanKeyData key;
-	int			woken = 0;
+	int woken = 0;
 
 	dgen_key_time(&key, 1, BTGreaterEqualStrategyNumber, DT_NOBEGIN);
 	dgen_scan_begin(&scan, TABLE_FAILED_ATTEMPT, INDEX_BY_TIME, GetActiveSnapshot(), 1);
@@ -460,7 +452,7 @@ bool
 dgen_move_due(void)
 {
 	TimestampTz now = GetCurrentTimestamp();
-	bool		more;
+	bool more;
 
 	dgen_alarm_taken();
 	PushActiveSnapshot(GetTransactionSnapshot());

@@ -35,7 +35,8 @@ static const TableInfo tables[DGEN_TABLE_COUNT] = {
 	[TABLE_PRIVILEGE] = {"privilege", {"privilege_pkey", NULL}},
 	[TABLE_MESSAGE] = {"message", {"message_order", NULL}},
 	[TABLE_DELAYED_MESSAGE] = {"delayed_message", {"delayed_message_pkey", "delayed_message_due"}},
-	[TABLE_IDEMPOTENCY_KEY] = {"idempotency_key", {"idempotency_key_pkey", "idempotency_key_expiry"}},
+	[TABLE_IDEMPOTENCY_KEY] = {"idempotency_key",
+							   {"idempotency_key_pkey", "idempotency_key_expiry"}},
 	[TABLE_PAUSED] = {"paused", {"paused_pkey", NULL}},
 	[TABLE_FAILED_ATTEMPT] = {"failed_attempt", {"failed_attempt_pkey", "failed_attempt_retry"}},
 	[TABLE_ACTOR] = {"actor", {"actor_pkey", NULL}},
@@ -51,8 +52,8 @@ static const TableInfo tables[DGEN_TABLE_COUNT] = {
 /* OIDs found so far; forgotten when one of the relations changes. */
 typedef struct TableOids
 {
-	Oid			table;
-	Oid			indexes[2];
+	Oid table;
+	Oid indexes[2];
 } TableOids;
 
 static TableOids oids[DGEN_TABLE_COUNT];
@@ -69,7 +70,7 @@ forget_oids(Datum arg, Oid relid)
 static Oid
 lookup(const char *name)
 {
-	Oid			schema = get_namespace_oid("dgen", true);
+	Oid schema = get_namespace_oid("dgen", true);
 
 	return OidIsValid(schema) ? get_relname_relid(name, schema) : InvalidOid;
 }
@@ -77,7 +78,7 @@ lookup(const char *name)
 Oid
 dgen_table_oid(DgenTable table)
 {
-	Oid			oid = oids[table].table;
+	Oid oid = oids[table].table;
 
 	if (OidIsValid(oid))
 		return oid;
@@ -90,10 +91,9 @@ dgen_table_oid(DgenTable table)
 
 	oid = lookup(tables[table].name);
 	if (!OidIsValid(oid))
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_TABLE),
-				 errmsg("table dgen.%s does not exist", tables[table].name),
-				 errhint("Run CREATE EXTENSION dgen in this database.")));
+		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
+						errmsg("table dgen.%s does not exist", tables[table].name),
+						errhint("Run CREATE EXTENSION dgen in this database.")));
 	oids[table].table = oid;
 	return oid;
 }
@@ -119,16 +119,18 @@ dgen_table_open(DgenTable table, LOCKMODE lockmode)
 static Relation
 open_index(DgenTable table, int index)
 {
-	Oid			oid = oids[table].indexes[index];
+	Oid oid = oids[table].indexes[index];
 
 	if (!OidIsValid(oid))
 	{
 		oid = lookup(tables[table].indexes[index]);
 		if (!OidIsValid(oid))
-			ereport(ERROR,
-					(errcode(ERRCODE_UNDEFINED_OBJECT),
-					 errmsg("index dgen.%s does not exist", tables[table].indexes[index]),
-					 errhint("Create the extension anew, or restore its indexes under their own names.")));
+			ereport(
+				ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("index dgen.%s does not exist", tables[table].indexes[index]),
+				 errhint(
+					 "Create the extension anew, or restore its indexes under their own names.")));
 		oids[table].indexes[index] = oid;
 	}
 	return index_open(oid, AccessShareLock);
@@ -174,8 +176,8 @@ dgen_scan_end(DgenScan *scan)
 }
 
 static void
-make_key(ScanKey key, int column, StrategyNumber strategy, Oid type, RegProcedure procedure, Oid collation,
-		 Datum value)
+make_key(ScanKey key, int column, StrategyNumber strategy, Oid type, RegProcedure procedure,
+		 Oid collation, Datum value)
 {
 	ScanKeyEntryInitialize(key, 0, column, strategy, type, collation, procedure, value);
 }
@@ -203,16 +205,16 @@ void
 dgen_key_int4(ScanKey key, int column, StrategyNumber strategy, int32 value)
 {
 	make_key(key, column, strategy, INT4OID,
-			 pick(strategy, F_INT4LT, F_INT4LE, F_INT4EQ, F_INT4GE, F_INT4GT),
-			 InvalidOid, Int32GetDatum(value));
+			 pick(strategy, F_INT4LT, F_INT4LE, F_INT4EQ, F_INT4GE, F_INT4GT), InvalidOid,
+			 Int32GetDatum(value));
 }
 
 void
 dgen_key_int8(ScanKey key, int column, StrategyNumber strategy, int64 value)
 {
 	make_key(key, column, strategy, INT8OID,
-			 pick(strategy, F_INT8LT, F_INT8LE, F_INT8EQ, F_INT8GE, F_INT8GT),
-			 InvalidOid, Int64GetDatum(value));
+			 pick(strategy, F_INT8LT, F_INT8LE, F_INT8EQ, F_INT8GE, F_INT8GT), InvalidOid,
+			 Int64GetDatum(value));
 }
 
 void
@@ -227,7 +229,8 @@ dgen_key_time(ScanKey key, int column, StrategyNumber strategy, TimestampTz valu
 void
 dgen_key_text(ScanKey key, int column, const text *value)
 {
-	make_key(key, column, BTEqualStrategyNumber, TEXTOID, F_TEXTEQ, C_COLLATION_OID, PointerGetDatum(value));
+	make_key(key, column, BTEqualStrategyNumber, TEXTOID, F_TEXTEQ, C_COLLATION_OID,
+			 PointerGetDatum(value));
 }
 
 void
@@ -240,7 +243,7 @@ dgen_writer_open(DgenWriter *writer, DgenTable table)
 void
 dgen_writer_insert(DgenWriter *writer, Datum *values, bool *nulls)
 {
-	HeapTuple	tuple = heap_form_tuple(RelationGetDescr(writer->heap), values, nulls);
+	HeapTuple tuple = heap_form_tuple(RelationGetDescr(writer->heap), values, nulls);
 
 	CatalogTupleInsertWithInfo(writer->heap, tuple, writer->indexes);
 	heap_freetuple(tuple);
@@ -258,14 +261,15 @@ dgen_writer_insert_many(DgenWriter *writer, TupleTableSlot **slots, int count)
 	{
 		for (int j = 0; j < writer->indexes->ri_NumIndices; j++)
 		{
-			Relation	index = writer->indexes->ri_IndexRelationDescs[j];
-			IndexInfo  *info = writer->indexes->ri_IndexRelationInfo[j];
-			Datum		values[INDEX_MAX_KEYS];
-			bool		nulls[INDEX_MAX_KEYS];
+			Relation index = writer->indexes->ri_IndexRelationDescs[j];
+			IndexInfo *info = writer->indexes->ri_IndexRelationInfo[j];
+			Datum values[INDEX_MAX_KEYS];
+			bool nulls[INDEX_MAX_KEYS];
 
 			FormIndexDatum(info, slots[i], NULL, values, nulls);
 			index_insert(index, values, nulls, &slots[i]->tts_tid, writer->heap,
-						 index->rd_index->indisunique ? UNIQUE_CHECK_YES : UNIQUE_CHECK_NO, false, info);
+						 index->rd_index->indisunique ? UNIQUE_CHECK_YES : UNIQUE_CHECK_NO, false,
+						 info);
 		}
 	}
 }
@@ -273,7 +277,7 @@ dgen_writer_insert_many(DgenWriter *writer, TupleTableSlot **slots, int count)
 void
 dgen_writer_update(DgenWriter *writer, ItemPointer tid, Datum *values, bool *nulls)
 {
-	HeapTuple	tuple = heap_form_tuple(RelationGetDescr(writer->heap), values, nulls);
+	HeapTuple tuple = heap_form_tuple(RelationGetDescr(writer->heap), values, nulls);
 	ItemPointerData old = *tid;
 
 	CatalogTupleUpdateWithInfo(writer->heap, &old, tuple, writer->indexes);
@@ -292,8 +296,8 @@ static bool
 delete_row(Relation heap, ItemPointer tid, bool wait)
 {
 	TM_FailureData failure;
-	TM_Result	result = table_tuple_delete(heap, tid, GetCurrentCommandId(true), GetActiveSnapshot(),
-											InvalidSnapshot, wait, &failure, false);
+	TM_Result result = table_tuple_delete(heap, tid, GetCurrentCommandId(true), GetActiveSnapshot(),
+										  InvalidSnapshot, wait, &failure, false);
 
 	return result == TM_Ok;
 }

@@ -158,10 +158,10 @@ enum AdoptionColumn
 };
 
 /* Columns of the indexes, 1-based, for scan keys. */
-#define ORDER_TYPE_ID 1			/* message_order, and the primary keys that begin alike */
+#define ORDER_TYPE_ID 1 /* message_order, and the primary keys that begin alike */
 #define ORDER_MAILBOX 2
 #define ORDER_PRIORITY 3
 #define ORDER_SEQ 4
-#define OWNER_ACTOR_KEY 3		/* actor, paused, idempotency_key */
+#define OWNER_ACTOR_KEY 3 /* actor, paused, idempotency_key */
 
-#endif							/* DGEN_TABLE_H */
+#endif /* DGEN_TABLE_H */

@@ -67,10 +67,10 @@ enum OutcomeColumn
 
 typedef struct Handler
 {
-	int32		type_id;
-	char	   *name;			/* as in the type, to notice a change of it */
-	Oid			owner;
-	FmgrInfo	function;
+	int32 type_id;
+	char *name; /* as in the type, to notice a change of it */
+	Oid owner;
+	FmgrInfo function;
 	struct Handler *next;
 } Handler;
 
@@ -96,8 +96,8 @@ composite_type(const char *name)
 static TupleDesc
 composite_desc(const char *name)
 {
-	TupleDesc	shared = lookup_rowtype_tupdesc(composite_type(name), -1);
-	TupleDesc	desc = CreateTupleDescCopy(shared);
+	TupleDesc shared = lookup_rowtype_tupdesc(composite_type(name), -1);
+	TupleDesc desc = CreateTupleDescCopy(shared);
 
 	ReleaseTupleDesc(shared);
 	return desc;
@@ -124,7 +124,8 @@ refresh_handlers(void)
 		return;
 	if (handler_context != NULL)
 		MemoryContextDelete(handler_context);
-	handler_context = AllocSetContextCreate(TopMemoryContext, "dgen handlers", ALLOCSET_SMALL_SIZES);
+	handler_context =
+		AllocSetContextCreate(TopMemoryContext, "dgen handlers", ALLOCSET_SMALL_SIZES);
 	handlers = NULL;
 	handlers_stale = false;
 	old = MemoryContextSwitchTo(handler_context);
@@ -136,22 +137,25 @@ refresh_handlers(void)
 Oid
 dgen_resolve_handler(const char *name)
 {
-	Oid			arguments[] = {composite_type("context"), JSONBOID, JSONBOID};
-	Oid			oid = LookupFuncName(DGEN_NAME_LIST(name), lengthof(arguments), arguments, true);
+	Oid arguments[] = {composite_type("context"), JSONBOID, JSONBOID};
+	Oid oid = LookupFuncName(DGEN_NAME_LIST(name), lengthof(arguments), arguments, true);
 
 	if (!OidIsValid(oid))
-		ereport(ERROR,
-				(errcode(DGEN_ERR_INVALID_HANDLER),
-				 errmsg("function %s(dgen.context, jsonb, jsonb) does not exist", name),
-				 errhint("Create the handler first: CREATE FUNCTION %s(ctx dgen.context, state jsonb, message jsonb) RETURNS dgen.outcome ...", name)));
+		ereport(
+			ERROR,
+			(errcode(DGEN_ERR_INVALID_HANDLER),
+			 errmsg("function %s(dgen.context, jsonb, jsonb) does not exist", name),
+			 errhint(
+				 "Create the handler first: CREATE FUNCTION %s(ctx dgen.context, state jsonb, message jsonb) RETURNS dgen.outcome ...",
+				 name)));
 	return oid;
 }
 
 static bool
 is_trusted(Oid language)
 {
-	HeapTuple	tuple = SearchSysCache1(LANGOID, ObjectIdGetDatum(language));
-	bool		trusted;
+	HeapTuple tuple = SearchSysCache1(LANGOID, ObjectIdGetDatum(language));
+	bool trusted;
 
 	if (!HeapTupleIsValid(tuple))
 		return false;
@@ -163,46 +167,51 @@ is_trusted(Oid language)
 void
 dgen_check_handler(const char *name, Oid oid, Oid owner)
 {
-	HeapTuple	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(oid));
+	HeapTuple tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(oid));
 	Form_pg_proc proc;
 
 	/* Roles are dropped whatever types they own, and a number that is no role has the rights of PUBLIC. */
 	if (!SearchSysCacheExists1(AUTHOID, ObjectIdGetDatum(owner)))
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("the owner of the actor type of handler %s was dropped", name),
-				 errhint("Drop the actor type with dgen.drop_actor_type, and create it as a role that exists.")));
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_UNDEFINED_OBJECT),
+			 errmsg("the owner of the actor type of handler %s was dropped", name),
+			 errhint(
+				 "Drop the actor type with dgen.drop_actor_type, and create it as a role that exists.")));
 	if (!HeapTupleIsValid(tuple))
 		elog(ERROR, "cache lookup failed for function %u", oid);
 	proc = (Form_pg_proc) GETSTRUCT(tuple);
 
-	if (proc->prokind != PROKIND_FUNCTION || proc->proretset || proc->prorettype != composite_type("outcome"))
+	if (proc->prokind != PROKIND_FUNCTION || proc->proretset ||
+		proc->prorettype != composite_type("outcome"))
 		ereport(ERROR,
-				(errcode(DGEN_ERR_INVALID_HANDLER),
-				 errmsg("function %s is not a handler", name),
+				(errcode(DGEN_ERR_INVALID_HANDLER), errmsg("function %s is not a handler", name),
 				 errdetail("It has to be a plain function that returns one dgen.outcome."),
 				 errhint("Declare it with RETURNS dgen.outcome.")));
 	if (!superuser_arg(owner) && !is_trusted(proc->prolang))
-		ereport(ERROR,
-				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("handler %s is written in an untrusted language", name),
-				 errhint("Write it in a trusted language such as plpgsql; only a superuser's types may use others.")));
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+			 errmsg("handler %s is written in an untrusted language", name),
+			 errhint(
+				 "Write it in a trusted language such as plpgsql; only a superuser's types may use others.")));
 	if (DGEN_FUNCTION_ACLCHECK(oid, owner) != ACLCHECK_OK)
-		ereport(ERROR,
-				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("role \"%s\" may not execute handler %s", GetUserNameFromId(owner, false), name),
-				 errhint("Grant EXECUTE on the function to the owner of the actor type.")));
+		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+						errmsg("role \"%s\" may not execute handler %s",
+							   GetUserNameFromId(owner, false), name),
+						errhint("Grant EXECUTE on the function to the owner of the actor type.")));
 	ReleaseSysCache(tuple);
 }
 
 static Handler *
 find_handler(const ActorType *type)
 {
-	Handler    *handler;
-	Oid			oid;
+	Handler *handler;
+	Oid oid;
 
 	for (handler = handlers; handler != NULL; handler = handler->next)
-		if (handler->type_id == type->id && handler->owner == type->owner && strcmp(handler->name, type->handler) == 0)
+		if (handler->type_id == type->id && handler->owner == type->owner &&
+			strcmp(handler->name, type->handler) == 0)
 			return handler;
 
 	oid = dgen_resolve_handler(type->handler);
@@ -221,7 +230,7 @@ find_handler(const ActorType *type)
 
 static TimeoutId turn_timeout_id = MAX_TIMEOUTS;
 static volatile sig_atomic_t cancels = 0;
-static Charge running_turn;	/* what to charge if it has to be ended */
+static Charge running_turn; /* what to charge if it has to be ended */
 
 /*
  * In signal context. The first time and each second after it the turn is
@@ -252,9 +261,10 @@ start_timer(const BatchActor *actor, const BatchMessage *message)
 	running_turn.mailbox = actor->mailbox;
 	running_turn.message_id = message->id;
 	running_turn.sqlstate = DGEN_ERR_TURN_TIMEOUT;
-	enable_timeout_every(turn_timeout_id,
-						 TimestampTzPlusMilliseconds(GetCurrentTimestamp(), actor->type->turn_timeout_ms),
-						 CANCEL_AGAIN_MS);
+	enable_timeout_every(
+		turn_timeout_id,
+		TimestampTzPlusMilliseconds(GetCurrentTimestamp(), actor->type->turn_timeout_ms),
+		CANCEL_AGAIN_MS);
 }
 
 static void
@@ -267,11 +277,13 @@ stop_timer(void)
 static void
 raise_timeout(const ActorType *type)
 {
-	ereport(ERROR,
-			(errcode(DGEN_ERR_TURN_TIMEOUT),
-			 errmsg("turn of actor type \"%s\" took longer than its turn_timeout of " INT64_FORMAT " ms",
-					type->name, type->turn_timeout_ms),
-			 errhint("Make the handler faster, or raise turn_timeout with dgen.alter_actor_type.")));
+	ereport(
+		ERROR,
+		(errcode(DGEN_ERR_TURN_TIMEOUT),
+		 errmsg("turn of actor type \"%s\" took longer than its turn_timeout of " INT64_FORMAT
+				" ms",
+				type->name, type->turn_timeout_ms),
+		 errhint("Make the handler faster, or raise turn_timeout with dgen.alter_actor_type.")));
 }
 
 /* ---- the handler's environment ---- */
@@ -294,10 +306,8 @@ void
 dgen_refuse_in_handler(const char *what, const char *hint)
 {
 	if (current_actor != NULL)
-		ereport(ERROR,
-				(errcode(DGEN_ERR_NESTED),
-				 errmsg("%s cannot be used inside a handler", what),
-				 errhint("%s", hint)));
+		ereport(ERROR, (errcode(DGEN_ERR_NESTED),
+						errmsg("%s cannot be used inside a handler", what), errhint("%s", hint)));
 }
 
 const char *
@@ -326,8 +336,8 @@ put(Datum *values, bool *nulls, int column, Datum value)
 static Datum
 make_context(const BatchActor *actor, const BatchMessage *message)
 {
-	Datum		values[CONTEXT_COLUMNS];
-	bool		nulls[CONTEXT_COLUMNS] = {false};
+	Datum values[CONTEXT_COLUMNS];
+	bool nulls[CONTEXT_COLUMNS] = {false};
 
 	values[CONTEXT_ACTOR_TYPE] = CStringGetTextDatum(actor->type->name);
 	values[CONTEXT_ACTOR_KEY] = PointerGetDatum(actor->key);
@@ -350,8 +360,8 @@ static void
 set_search_path(const char *search_path)
 {
 	if (strcmp(namespace_search_path, search_path) != 0)
-		(void) set_config_option("search_path", search_path, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0,
-								 false);
+		(void) set_config_option("search_path", search_path, PGC_USERSET, PGC_S_SESSION,
+								 GUC_ACTION_SAVE, true, 0, false);
 }
 
 void
@@ -359,7 +369,8 @@ dgen_fire_deferred(bool inline_call)
 {
 	if (inline_call)
 	{
-		ConstraintsSetStmt all = {.type = T_ConstraintsSetStmt, .constraints = NIL, .deferred = false};
+		ConstraintsSetStmt all = {
+			.type = T_ConstraintsSetStmt, .constraints = NIL, .deferred = false};
 
 		AfterTriggerSetState(&all);
 	}
@@ -380,8 +391,7 @@ refuse_outcome(const ActorType *type, const char *detail)
 {
 	ereport(ERROR,
 			(errcode(DGEN_ERR_INVALID_OUTCOME),
-			 errmsg("handler %s returned no valid outcome", type->handler),
-			 errdetail("%s", detail),
+			 errmsg("handler %s returned no valid outcome", type->handler), errdetail("%s", detail),
 			 errhint("Return what dgen.noreply, reply, fail, retry or destroy makes.")));
 }
 
@@ -413,9 +423,9 @@ read_outcome(const ActorType *type, Datum result, Outcome *outcome)
 {
 	HeapTupleHeader header = DatumGetHeapTupleHeader(result);
 	HeapTupleData tuple = {.t_len = HeapTupleHeaderGetDatumLength(header), .t_data = header};
-	Datum		values[OUTCOME_COLUMNS];
-	bool		nulls[OUTCOME_COLUMNS];
-	char	   *kind;
+	Datum values[OUTCOME_COLUMNS];
+	bool nulls[OUTCOME_COLUMNS];
+	char *kind;
 
 	heap_deform_tuple(&tuple, outcome_desc, values, nulls);
 	if (nulls[OUTCOME_COLUMN_KIND])
@@ -435,7 +445,8 @@ read_outcome(const ActorType *type, Datum result, Outcome *outcome)
 		refuse_outcome(type, "It fails without an error.");
 	outcome->sqlstate = text_column(values, nulls, OUTCOME_COLUMN_SQLSTATE);
 	outcome->hint = text_column(values, nulls, OUTCOME_COLUMN_HINT);
-	outcome->delay = nulls[OUTCOME_COLUMN_DELAY] ? NULL : DatumGetIntervalP(values[OUTCOME_COLUMN_DELAY]);
+	outcome->delay =
+		nulls[OUTCOME_COLUMN_DELAY] ? NULL : DatumGetIntervalP(values[OUTCOME_COLUMN_DELAY]);
 }
 
 /* ---- the turn ---- */
@@ -445,7 +456,7 @@ invoke(Handler *handler, const BatchActor *actor, const BatchMessage *message)
 {
 	LOCAL_FCINFO(fcinfo, 3);
 	PgStat_FunctionCallUsage usage;
-	Datum		result;
+	Datum result;
 
 	InitFunctionCallInfoData(*fcinfo, &handler->function, 3, InvalidOid, NULL, NULL);
 	fcinfo->args[0].value = make_context(actor, message);
@@ -464,12 +475,13 @@ invoke(Handler *handler, const BatchActor *actor, const BatchMessage *message)
 }
 
 void
-dgen_run_turn(const BatchActor *actor, const BatchMessage *message, bool inline_call, Outcome *outcome)
+dgen_run_turn(const BatchActor *actor, const BatchMessage *message, bool inline_call,
+			  Outcome *outcome)
 {
 	const ActorType *type = actor->type;
-	Oid			user;
-	int			security_context;
-	int			nest_level = NewGUCNestLevel();
+	Oid user;
+	int security_context;
+	int nest_level = NewGUCNestLevel();
 	MemoryContext context = CurrentMemoryContext;
 
 	refresh_handlers();
@@ -505,7 +517,7 @@ dgen_run_turn(const BatchActor *actor, const BatchMessage *message, bool inline_
 	stop_timer();
 	if (cancels > 0)
 		raise_timeout(type);
-	AtEOXact_GUC(false, nest_level);	/* what the handler has SET goes, too */
+	AtEOXact_GUC(false, nest_level); /* what the handler has SET goes, too */
 	SetUserIdAndSecContext(user, security_context);
 	CommandCounterIncrement();
 }

@@ -63,8 +63,10 @@ dgen_index_beginscan(Relation heap, Relation index, Snapshot snapshot, int nkeys
 /* 16 made errors of name parsing soft, and put the ACL checks into one function. */
 #if PG_VERSION_NUM >= 160000
 #define DGEN_NAME_LIST(name) stringToQualifiedNameList(name, NULL)
-#define DGEN_DATABASE_OWNERCHECK(database, role) object_ownercheck(DatabaseRelationId, database, role)
-#define DGEN_FUNCTION_ACLCHECK(function, role) object_aclcheck(ProcedureRelationId, function, role, ACL_EXECUTE)
+#define DGEN_DATABASE_OWNERCHECK(database, role) \
+	object_ownercheck(DatabaseRelationId, database, role)
+#define DGEN_FUNCTION_ACLCHECK(function, role) \
+	object_aclcheck(ProcedureRelationId, function, role, ACL_EXECUTE)
 #else
 #define DGEN_NAME_LIST(name) stringToQualifiedNameList(name)
 #define DGEN_DATABASE_OWNERCHECK(database, role) pg_database_ownercheck(database, role)
@@ -78,4 +80,4 @@ dgen_index_beginscan(Relation heap, Relation index, Snapshot snapshot, int nkeys
 #define DGEN_WAIT_EVENT(name) PG_WAIT_EXTENSION
 #endif
 
-#endif							/* DGEN_VERSION_H */
+#endif /* DGEN_VERSION_H */

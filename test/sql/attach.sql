@@ -70,6 +70,7 @@ DO $$
 DECLARE ready boolean;
 BEGIN
 	PERFORM dgen.claim();
+	PERFORM dgen.commit_turns(ARRAY[1]);
 	COMMIT;
 	CALL dgen.wait('10 ms', ready);
 	RAISE NOTICE 'ready: %', ready;

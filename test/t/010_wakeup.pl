@@ -140,6 +140,7 @@ sub test_batons {
 			SELECT count(*) = 3 FROM pg_stat_activity JOIN dgen.workers USING (pid)
 			WHERE name = 'baton' AND query LIKE '%pg_sleep%'}), 'sessions that do not claim lose their baton');
 	end_session($_) for @sessions;
+	sql("SELECT dgen.delete_actor('external', 'k')");
 }
 
 sub test_wait_ends {
