@@ -67,6 +67,23 @@ all install uninstall installcheck clean:
 	@echo 'No PGXS found by "$(PG_CONFIG)": run "make setup", or name another PG_CONFIG=...' >&2; exit 1
 endif
 
+# --- libdgen, where libpq's headers are ------------------------------------------
+
+# PGXS has targets install-lib and clean-lib of its own.
+.PHONY: lib install-libdgen clean-libdgen
+
+all: $(if $(wildcard $(shell $(PG_CONFIG) --includedir 2>/dev/null)/libpq-fe.h),lib)
+clean: clean-libdgen
+
+lib:
+	@$(MAKE) --no-print-directory -C worker
+
+install-libdgen:
+	@$(MAKE) --no-print-directory -C worker install
+
+clean-libdgen:
+	@$(MAKE) --no-print-directory -C worker clean
+
 # --- everything below needs nothing but make and the scripts -------------------
 
 .PHONY: setup test demo bench test-versions test-sanitizers check-format format \

@@ -8,15 +8,23 @@
 
 #include "dgen_int.h"
 
-/* Allocations until one fails; below 0: none does. Only tests write it. */
+/* Allocations until one fails; below 0: none does. Only tests write these. */
 static long fail_after = -1;
-static bool fail_on = false;
+static bool fail_for_good = false;
+static bool failed = false;
 
 void
 dgen__memory_fail_after(long count, bool for_good)
 {
 	fail_after = count;
-	fail_on = for_good;
+	fail_for_good = for_good;
+	failed = false;
+}
+
+bool
+dgen__memory_failed(void)
+{
+	return failed;
 }
 
 static bool
@@ -29,7 +37,8 @@ fails(void)
 		fail_after--;
 		return false;
 	}
-	if (!fail_on)
+	failed = true;
+	if (!fail_for_good)
 		fail_after = -1;
 	return true;
 }

@@ -37,6 +37,7 @@ sub set_up {
 		CREATE ROLE worker LOGIN;
 		CREATE ROLE bystander LOGIN; -- has privileges on another type
 		CREATE ROLE nobody LOGIN;
+		CREATE ROLE boss SUPERUSER;
 		CREATE ROLE manager LOGIN IN ROLE shop;
 		GRANT USAGE ON SCHEMA dgen TO shop;
 		GRANT EXECUTE ON FUNCTION dgen.create_actor_type TO shop;
@@ -131,7 +132,7 @@ my %may = (
 	reader    => [ 'any', 'read', 'view' ],
 	worker    => [ 'any', 'work' ],
 	shop      => [ 'any', 'send', 'read', 'work', 'view', 'owner' ],
-	postgres  => [ 'any', 'send', 'read', 'work', 'view', 'owner', 'super' ],
+	boss      => [ 'any', 'send', 'read', 'work', 'view', 'owner', 'super' ],
 );
 
 sub in_transaction {
@@ -200,7 +201,7 @@ sub test_current_role {
 	is(error_of(q{SET ROLE shop; SELECT api.pause_as_nobody()}), '42501', 'also in operating');
 	is(error_of(q{SET ROLE manager; SELECT dgen.cast('box', 'k'), dgen.pause('box'), dgen.resume('box'), dgen.alter_actor_type('box', max_attempts => 9)}), '',
 		'members of the owner may what it may');
-	is(error_of(q{SET SESSION AUTHORIZATION postgres; SET ROLE nobody; SELECT dgen.cast('box', 'k')}), '42501', 'a superuser who set a role has its rights');
+	is(error_of(q{SET SESSION AUTHORIZATION boss; SET ROLE nobody; SELECT dgen.cast('box', 'k')}), '42501', 'a superuser who set a role has its rights');
 
 	my ($out) = attempt(q{SET ROLE sender; SAVEPOINT x; SELECT dgen.pause('box', 'k'); SELECT current_user; SELECT dgen.cast('box', 'k') > 0});
 	is($out, "sender\nt", 'after an error the role is what it was');
@@ -264,7 +265,7 @@ sub test_handler_rights {
 	is(error_of("SET ROLE sender; SELECT dgen.call('counter', 'k', '$steal')"), '42501', 'and reaches nothing of the caller');
 	is(error_of("SET SESSION AUTHORIZATION sender; SELECT dgen.call('counter', 'k', '$steal')"), '42501', 'nor of the session');
 	is(error_of("SELECT dgen.call('counter', 'k', '$steal')"), '42501', 'nor of a superuser');
-	is(error_of(q{SELECT dgen.call('counter', 'k', '{"do": "SET ROLE postgres"}')}), '42501', 'whose role it cannot take');
+	is(error_of(q{SELECT dgen.call('counter', 'k', '{"do": "SET ROLE boss"}')}), '42501', 'whose role it cannot take');
 	is(error_of(q{SELECT dgen.call('counter', 'k', '{"do": "RESET ROLE"}')}), '42501', 'in no way');
 	is(error_of(q{SELECT dgen.call('counter', 'k', '{"do": "SET SESSION AUTHORIZATION DEFAULT"}')}), '42501', 'nor its session');
 	is(error_of(q{SELECT dgen.call('counter', 'k', '{"do": "SELECT to_jsonb(dgen.cast(''other2'', ''k''))"}')}), 'ZD001', 'it sends with its own rights');
@@ -400,7 +401,7 @@ sub test_traps {
 		'new type'        => q{SELECT dgen.create_actor_type('fresh', 'shop.serve'); SELECT dgen.drop_actor_type('fresh')},
 		'used type'       => q{SELECT dgen.cast('box', 'k'); SELECT dgen.drop_actor_type('box')},
 	);
-	for my $role ('postgres', 'shop') {
+	for my $role ('boss', 'shop') {
 		my $script = "SET search_path = evil, pg_catalog;\nSET ROLE $role;\n\\set open $open\n\\set dead $dead\n";
 		my %statement = (%more, map { $_ => $functions{$_}[1] } grep { $_ ne 'stop_workers' && $_ ne 'start_workers' } keys %functions);
 		for my $name (sort keys %statement) {

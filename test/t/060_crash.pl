@@ -151,13 +151,13 @@ sub is_running {
 }
 
 sub test_terminated_workers {
-	start_load(2000);
+	start_load(4000);
 	my $terminated = 0;
 	while (grep { is_running($_) } @clients) {
 		$terminated += sql(q{SELECT count(pg_terminate_backend(pid)) FROM (SELECT pid FROM dgen.workers ORDER BY busy DESC, random() LIMIT 1) AS w});
 		$node->poll_query_until('postgres', 'SELECT count(*) = 2 FROM dgen.workers') or die 'a worker does not come back';
 	}
-	cmp_ok($terminated, '>', 2, 'workers were terminated under load, and came back');
+	cmp_ok($terminated, '>', 1, 'workers were terminated under load, and came back');
 	end_load(1);
 	is(check_ledger('terminated workers'), 0, 'and what was not acknowledged was not done');
 }

@@ -1,0 +1,250 @@
+# libdgen against a server: the programs of test/lib, driven by SQL where that says more.
+#
+# DGEN_RUN is put before each of them, such as "valgrind -q"; DGEN_BUILD is a directory
+# in which they are built already.
+use strict;
+use warnings;
+use Cwd 'getcwd';
+use IPC::Run;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use Time::HiRes 'usleep';
+
+plan skip_all => 'no headers of libpq' unless -e `pg_config --includedir` =~ s/\n//r . '/libpq-fe.h';
+
+my $build = $ENV{DGEN_BUILD} || "$PostgreSQL::Test::Utils::tmp_check/libdgen";
+my @run = split ' ', $ENV{DGEN_RUN} // '';
+my $patience = 60;
+
+$ENV{DGEN_BUILD} or system_or_bail('make', '-s', '-C', getcwd() . '/worker', 'programs', "BUILD=$build");
+
+my $node = PostgreSQL::Test::Cluster->new('libdgen');
+$node->init;
+$node->append_conf('postgresql.conf', "shared_preload_libraries = 'dgen'\nmax_connections = 50\nfsync = on\n");
+$node->start;
+$node->safe_psql('postgres', 'CREATE EXTENSION dgen');
+
+sub sql { return $node->safe_psql('postgres', $_[0]) }
+
+sub conninfo { my ($name) = @_; return $node->connstr('postgres') . " application_name=$name" }
+
+sub becomes {
+	my ($query, $expected, $name) = @_;
+	ok($node->poll_query_until('postgres', $query, $expected), $name) or diag(sql($query));
+}
+
+# A worker process; its log is a file.
+sub start_worker {
+	my ($name, @arguments) = @_;
+	my %worker = (log => "$PostgreSQL::Test::Utils::log_path/libdgen_$name.log");
+	my $pid = fork // die;
+	if ($pid == 0) {
+		open STDERR, '>>', $worker{log};
+		exec @run, "$build/test/worker", conninfo($name), @arguments;
+		die;
+	}
+	$worker{pid} = $pid;
+	return \%worker;
+}
+
+sub end_worker {
+	my ($worker, $signal) = @_;
+	kill $signal // 'TERM', $worker->{pid};
+	waitpid $worker->{pid}, 0;
+	return $?;
+}
+
+sub logged { my ($worker, $pattern) = @_; return slurp_file($worker->{log}) =~ $pattern }
+
+sub ask {
+	my ($type, $key, $message) = @_;
+	my ($out, $err);
+	$message //= 'null';
+	$node->psql('postgres', "CALL dgen.ask('$type', '$key', '$message', timeout => '$patience s')",
+		stdout => \$out, stderr => \$err);
+	return $err =~ /ERROR:  (\S+: )?(.*)/ ? "ERROR: $2" : $out;
+}
+
+# Runs a program that prints TAP, and takes its lines for its own.
+sub program {
+	my ($name) = @_;
+	my $output = '';
+	note("test/lib/$name.c");
+	IPC::Run::run([@run, "$build/test/$name", conninfo($name)], '>', \$output, IPC::Run::timeout(300));
+	is($?, 0, "$name ends well");
+	for (split /\n/, $output) {
+		/^(not )?ok - (.*)/ ? ok(!$1, "$name: $2") : diag($_);
+	}
+}
+
+# ---- a turn ----
+
+my $worker = start_worker('turns');
+
+becomes(q{SELECT count(*) FROM dgen.actor_type}, 5, 'types that do not exist are created');
+is(sql(q{SELECT max_attempts, backoff FROM dgen.actor_type WHERE name = 'sender'}), '2|00:00:00.02', 'with their policy');
+is(ask('counter', 'a'), 1, 'a call is answered');
+is(ask('counter', 'a'), 2, 'by an actor that remembers');
+sql(q{SELECT dgen.cast('counter', 'k' || i % 10) FROM generate_series(1, 1000) i});
+becomes(q{SELECT sum((state->>'n')::int) FROM dgen.actors WHERE actor_key LIKE 'k%'}, 1000, 'casts are handled');
+is(sql(q{SELECT sum((state->>'inits')::int) FROM dgen.actors WHERE actor_key LIKE 'k%'}), 10, 'each actor is initialized once');
+
+is(ask('counter', 'a', '{"fail": true}'), 'ERROR: as you wish', 'a turn that fails tells its caller');
+is(sql(q{SELECT sqlstate, attempts FROM dgen.dead_letters}), 'ZD4XX|1', 'its message is a dead letter');
+is(sql(q{SELECT dgen.state('counter', 'a')->>'n'}), 2, 'and it changed nothing');
+is(ask('counter', 'a'), 3, 'the actor goes on');
+
+sql(q{SELECT dgen.cast('counter', 'bad', '{"error": true}')});
+sql(q{SELECT dgen.cast('counter', 'bad')});
+becomes(q{SELECT attempts FROM dgen.dead_letters WHERE actor_key = 'bad'}, 10, 'an attempt that fails is repeated');
+becomes(q{SELECT dgen.state('counter', 'bad')->>'n'}, 1, 'before the next message is handled');
+
+my $until = time + 2;
+is(ask('counter', 'r', qq({"retry_until": $until})), 1, 'a turn that wants to be tried again');
+ok(time >= $until, 'is');
+is(sql(q{SELECT count(*) FROM dgen.failed_attempt}), 0, 'without a failed attempt');
+
+is(ask('counter', 'a', '{"destroy": true}'), 4, 'a turn that destroys its actor replies');
+is(sql(q{SELECT dgen.state('counter', 'a') IS NULL}), 't', 'and the state is gone');
+is(ask('counter', 'a'), 1, 'the next message begins anew');
+is(sql(q{SELECT dgen.state('counter', 'a')->>'inits'}), 1, 'with init');
+sql(q{SELECT dgen.cast_many('counter', array_fill('d'::text, ARRAY[9]),
+	(SELECT array_agg(CASE i % 3 WHEN 0 THEN '{"destroy": true}' ELSE '{}' END::jsonb) FROM generate_series(1, 9) i))});
+is(ask('counter', 'd'), 1, 'also when all of it waits in one mailbox');
+
+# ---- what turns send ----
+
+is(ask('asker', 'x'), 1, 'a request of an actor is answered to it, and it answers its caller later');
+is(sql(q{SELECT state->>'correlation' FROM dgen.actor('asker', 'x')}), 'corr', 'with the correlation');
+sql(q{SELECT dgen.cast('asker', 'y', '{"fail": true}')});
+becomes(q{SELECT concat(state->>'error', ' ', state->>'sqlstate') FROM dgen.actor('asker', 'y')}, 'as you wish ZD4XX',
+	'a request that fails is told so');
+
+sql(q{SELECT dgen.cast('sender', 's', '{"delay_ms": 86400000, "key": "later"}', headers => '{"trace": 7}')});
+becomes(q{SELECT status FROM dgen.mailbox('counter', 'later')}, 'delayed', 'a delayed message waits');
+sql(q{SELECT dgen.cast('sender', 's', '{"delay_ms": 100, "key": "soon", "priority": 5}')});
+becomes(q{SELECT dgen.state('counter', 'soon')->>'n'}, 1, 'until it is due');
+sql(q{SELECT dgen.cast('sender', 's', '{"once": "it", "key": "once"}') FROM generate_series(1, 3)});
+becomes(q{SELECT count(*) FROM dgen.message}, 0, 'messages with one idempotency key');
+is(sql(q{SELECT dgen.state('counter', 'once')->>'n'}), 1, 'are one');
+
+sql(q{BEGIN; SELECT dgen.cast('sender', 'none' || i, '{"type": "nosuch"}') FROM generate_series(1, 3) i;
+	SELECT dgen.cast('sender', 'good' || i, '{"key": "good"}') FROM generate_series(1, 50) i; COMMIT});
+becomes(q{SELECT count(*) FROM dgen.dead_letters WHERE actor_type = 'sender'}, 3, 'what cannot be committed fails');
+becomes(q{SELECT dgen.state('counter', 'good')->>'n'}, 50, 'alone, not with the rest of its batch');
+like(sql(q{SELECT DISTINCT error FROM dgen.dead_letters WHERE actor_type = 'sender'}), qr/"nosuch" does not exist/, 'with its error');
+
+# ---- the application's own tables ----
+
+sql(q{CREATE TABLE item (n int PRIMARY KEY CHECK (n > 0));
+	CREATE TABLE late (n int UNIQUE DEFERRABLE INITIALLY DEFERRED)});
+
+sub write_rows {
+	my ($type, @messages) = @_;
+	sql(join '', 'BEGIN;', (map { my ($key, $message) = @$_;
+		"SELECT dgen.cast('writer', '$key', '$message');" } @messages), 'COMMIT');
+}
+write_rows('writer', map { ["w$_", qq({"sql": "INSERT INTO item VALUES (@{[$_ % 10 ? $_ : -$_]})"})] } 1 .. 100);
+becomes(q{SELECT count(*) FROM item}, 90, 'a hundred turns write rows');
+becomes(q{SELECT count(*) FROM dgen.dead_letters WHERE actor_type = 'writer'}, 10, 'those that violate a constraint fail');
+like(sql(q{SELECT error FROM dgen.dead_letters WHERE actor_key = 'w10'}), qr/violates check constraint/, 'with the error');
+is(sql(q{SELECT count(*) FROM dgen.actors WHERE actor_type = 'writer'}), 90, 'and have no state');
+
+write_rows('writer', ['i', '{"sql": "INSERT INTO item VALUES (1)", "misdeed": "ignore"}']);
+becomes(q{SELECT error FROM dgen.dead_letters WHERE actor_key = 'i'} =~ s/error/count(*)/r, 1, 'an error that is ignored');
+write_rows('writer', map { ["l$_", qq({"sql": "INSERT INTO late VALUES (@{[$_ == 7 ? 8 : $_]})"})] } 1 .. 20);
+becomes(q{SELECT count(*) FROM late}, 19, 'a constraint that is checked at COMMIT');
+becomes(q{SELECT count(*) FROM dgen.dead_letters WHERE actor_key IN ('l7', 'l8')}, 1, 'fails one turn alone');
+like(sql(q{SELECT error FROM dgen.dead_letters WHERE actor_key IN ('l7', 'l8')}), qr/duplicate key/, 'with its error');
+
+for my $misdeed ('commit', 'rollback', 'begin again', 'pipeline', 'pending') {
+	sql(q{DELETE FROM item});
+	write_rows('writer', ["m $misdeed", qq({"sql": "INSERT INTO item VALUES (1) ON CONFLICT DO NOTHING", "misdeed": "$misdeed"})]);
+	becomes(qq{SELECT dgen.state('writer', 'm $misdeed')->>'n'}, 1, "a callback that does '$misdeed' gets a failed attempt");
+	ok(logged($worker, qr/the callback .* on the turn's connection/), 'and an error that says so');
+}
+is(sql(q{SELECT count(*) FROM dgen.workers}), 1, 'the worker is there');
+is(end_worker($worker), 0, 'SIGTERM ends it well');
+is(sql(q{SELECT count(*) FROM dgen.workers}), 0, 'and it is gone');
+
+# ---- small programs ----
+
+sql(q{SELECT dgen.drop_actor_type(name, discard => true) FROM dgen.actor_type});
+$worker = start_worker('client');
+becomes(q{SELECT count(*) FROM dgen.workers}, 1, 'another worker');
+program('client');
+end_worker($worker);
+sql(q{SELECT dgen.drop_actor_type(name, discard => true) FROM dgen.actor_type});
+program('stopping');
+
+# ---- what cannot be mended ----
+
+sub refusal {
+	my ($arguments, $pattern, $name) = @_;
+	my ($out, $err) = ('', '');
+	IPC::Run::run([@run, "$build/test/worker", $arguments], '>', \$out, '2>', \$err, IPC::Run::timeout(120));
+	isnt($?, 0, "$name ends the worker");
+	like($err, $pattern, 'and says why');
+}
+sql(q{CREATE ROLE nobody LOGIN});
+refusal($node->connstr('template1'), qr/extension dgen is not installed in database "template1".*CREATE EXTENSION/, 'a missing extension');
+refusal($node->connstr('nowhere'), qr/"nowhere" does not exist.*3D000/, 'a missing database');
+refusal($node->connstr('postgres') . ' user=nonesuch', qr/role "nonesuch" does not exist.*28000/, 'a wrong role');
+refusal($node->connstr('postgres') . ' user=nobody', qr/permission denied/, 'a missing privilege');
+refusal('nonsense=1', qr/invalid connection option "nonsense"/, 'a wrong connection string');
+sql(q{UPDATE pg_extension SET extversion = '7.7.7' WHERE extname = 'dgen'});
+refusal($node->connstr('postgres'), qr/7\.7\.7.*0\.1\.0.*different versions.*ZD036/, 'another version');
+sql(q{UPDATE pg_extension SET extversion = '0.1.0' WHERE extname = 'dgen'});
+
+# ---- under load ----
+
+# Accounts that send each other money: however it is interrupted, none is lost or made.
+sub transfers {
+	my ($count) = @_;
+	return qq{SELECT dgen.cast('account', 'a' || i % 97, jsonb_build_object('to', 'a' || i * 7 % 97, 'amount', i % 10))
+		FROM generate_series(1, $count) i};
+}
+my $sum = q{SELECT sum((state->>'balance')::int) FROM dgen.actors WHERE actor_type = 'account'};
+
+sub settle {
+	my ($name) = @_;
+	becomes(q{SELECT count(*) FROM dgen.message WHERE kind <> 't'}, 0, "$name: all messages are handled");
+	is(sql($sum), 97000, "$name: no money is lost or made");
+	is(sql(q{SELECT count(*) FROM dgen.dead_letters}), 0, "$name: nothing failed");
+}
+
+$_ = start_worker("load$_") for my ($one, $two) = (1, 2);
+becomes(q{SELECT count(*) FROM dgen.workers}, 2, 'two worker processes');
+sql(q{SELECT dgen.cast('account', 'a' || i) FROM generate_series(0, 96) i});
+sql(q{SELECT dgen.drop_actor_type('writer')});
+settle('at first');
+
+for my $round (1 .. 5) {
+	sql(transfers(20000));
+	usleep(30000 * $round);
+	end_worker($one, 'KILL');
+	$one = start_worker('load1');
+}
+settle('a worker is killed five times');
+
+for my $mode (qw(fast immediate fast immediate)) {
+	sql(transfers(20000));
+	usleep(50000);
+	$node->stop($mode);
+	$node->start;
+}
+settle('the server is restarted four times');
+is(sql(q{SELECT count(*) FROM dgen.workers}), 2, 'the workers have come back by themselves');
+
+for (1 .. 10) {
+	sql(transfers(2000));
+	sql(q{SELECT pg_terminate_backend(pid) FROM dgen.workers});
+	sql(q{SELECT pg_cancel_backend(pid) FROM dgen.workers});
+}
+settle('sessions are terminated and statements cancelled');
+is(end_worker($_), 0, 'SIGTERM ends a worker well') for $one, $two;
+$node->stop;
+unlike(slurp_file($node->logfile), qr/PANIC|TRAP|terminated by signal/, 'nothing crashed');
+
+done_testing();

@@ -1,0 +1,158 @@
+/* harness.c: opening, running and what is told about it. */
+#include "tap.h"
+
+static int
+add(dgen_turn *turn, const char *message, size_t length, void *user)
+{
+	(void) message, (void) length, (void) user;
+	return dgen_turn_set_int64(turn, "sum", dgen_turn_get_int64(turn, "sum", 0) + dgen_turn_arg_int64(turn, "", 1));
+}
+
+static int
+destroy(dgen_turn *turn, const char *message, size_t length, void *user)
+{
+	(void) message, (void) length, (void) user;
+	return dgen_turn_destroy(turn);
+}
+
+static const dgen_actor_type summer = {
+	.size = sizeof(summer), .name = "summer", .handle_cast = add, .handle_call = destroy, .initial_state = "{\"sum\": 5}"};
+
+static void
+state_goes_on_from_turn_to_turn(void)
+{
+	dgen_test *test;
+
+	if (dgen_test_open(&test, &summer, "k", "{\"sum\": 100}") == 0)
+	{
+		CHECK_TEXT(dgen_test_state(test), "{\"sum\": 100}");
+		CHECK(dgen_test_run(test, "cast", "1") == 0 && dgen_test_run(test, "cast", "2") == 0);
+		CHECK_TEXT(dgen_test_state(test), "{\"sum\": 103}");
+		CHECK_TEXT(dgen_test_error(test), "");
+	}
+	dgen_test_close(test);
+}
+
+static void
+new_actor_has_the_initial_state(void)
+{
+	dgen_test *test;
+
+	if (dgen_test_open(&test, &summer, "k", NULL) == 0)
+	{
+		CHECK(dgen_test_run(test, "cast", "1") == 0);
+		CHECK_TEXT(dgen_test_state(test), "{\"sum\": 6}");
+		CHECK(dgen_test_run(test, "call", NULL) == 0);
+		CHECK_TEXT(dgen_test_state(test), "{\"sum\": 5}");
+	}
+	dgen_test_close(test);
+}
+
+static void
+type_and_texts_are_copied(void)
+{
+	char name[] = "summer";
+	char state[] = "{\"sum\": 1}";
+	char key[] = "k";
+	dgen_actor_type type = {.size = sizeof(type), .name = name, .handle_cast = add, .initial_state = state};
+	dgen_test *test;
+
+	if (dgen_test_open(&test, &type, key, NULL) == 0)
+	{
+		memset(&type, 0, sizeof(type));
+		memset(name, 'x', 3);
+		memset(state, 'x', 3);
+		key[0] = 'x';
+		CHECK(dgen_test_run(test, "cast", "1") == 0);
+		CHECK_TEXT(dgen_test_state(test), "{\"sum\": 2}");
+	}
+	dgen_test_close(test);
+}
+
+static void
+check_open_fails(const dgen_actor_type *type, const char *key, const char *state, int rc, const char *error)
+{
+	dgen_test *test;
+
+	CHECK(dgen_test_open(&test, type, key, state) == rc);
+	CHECK_TEXT(dgen_test_error(test), error);
+	CHECK(dgen_test_run(test, "cast", NULL) < 0);
+	CHECK_TEXT(dgen_test_state(test), "");
+	CHECK_TEXT(dgen_test_outcome(test), "");
+	dgen_test_close(test);
+}
+
+static void
+open_tells_what_is_wrong(void)
+{
+	dgen_actor_type type = summer;
+
+	check_open_fails(NULL, "k", NULL, DGEN_EINVAL, "the actor type is NULL");
+	check_open_fails(&summer, NULL, NULL, DGEN_EINVAL, "actor key is NULL");
+	check_open_fails(&summer, "k", "[]", DGEN_EINVAL, "state is not a JSON object");
+	check_open_fails(&summer, "k", "{", DGEN_EJSON, "state is not valid JSON at byte 2");
+	type.name = NULL;
+	check_open_fails(&type, "k", NULL, DGEN_EINVAL, "actor type is NULL");
+	type.initial_state = "1";
+	check_open_fails(&type, "k", NULL, DGEN_EINVAL, "initial state is not a JSON object");
+	type.size = 0;
+	check_open_fails(&type, "k", NULL, DGEN_EINVAL, "the size of an options struct is 0");
+	CHECK(dgen_test_open(NULL, &summer, "k", NULL) == DGEN_EINVAL);
+}
+
+static void
+bad_message_runs_nothing(void)
+{
+	dgen_test *test;
+
+	if (dgen_test_open(&test, &summer, "k", NULL) == 0)
+	{
+		CHECK(dgen_test_run(test, "cast", "{") == DGEN_EJSON);
+		CHECK_TEXT(dgen_test_error(test), "message is not valid JSON at byte 2");
+		CHECK(dgen_test_run(test, "shout", "1") == DGEN_EINVAL);
+		CHECK_TEXT(dgen_test_error(test), "kind is \"shout\"");
+		CHECK(dgen_test_run(test, NULL, "1") == DGEN_EINVAL);
+		CHECK_TEXT(dgen_test_state(test), "{\"sum\": 5}");
+	}
+	dgen_test_close(test);
+}
+
+static void
+failed_turn_changes_nothing(void)
+{
+	dgen_test *test;
+
+	if (dgen_test_open(&test, &summer, "k", NULL) == 0)
+	{
+		CHECK(dgen_test_run(test, "cast", "1") == 0);
+		CHECK(dgen_test_run(test, "cast", "\"x\"") == DGEN_ETYPE);
+		CHECK_TEXT(dgen_test_error(test), "message \"\" is not an integer of 64 bits: \"x\"");
+		CHECK_TEXT(dgen_test_state(test), "{\"sum\": 6}");
+		CHECK(dgen_test_run(test, "cast", "1") == 0);
+		CHECK_TEXT(dgen_test_error(test), "");
+	}
+	dgen_test_close(test);
+}
+
+static void
+no_test_is_an_error_and_no_crash(void)
+{
+	CHECK(dgen_test_run(NULL, "cast", NULL) == DGEN_EINVAL);
+	CHECK(dgen_test_run_reply(NULL, NULL, NULL, NULL) == DGEN_EINVAL);
+	CHECK_TEXT(dgen_test_state(NULL), "");
+	CHECK_TEXT(dgen_test_outcome(NULL), "");
+	CHECK_TEXT(dgen_test_error(NULL), "");
+	dgen_test_close(NULL);
+}
+
+static const tap_test tests[] = {
+	TEST(state_goes_on_from_turn_to_turn),
+	TEST(new_actor_has_the_initial_state),
+	TEST(type_and_texts_are_copied),
+	TEST(open_tells_what_is_wrong),
+	TEST(bad_message_runs_nothing),
+	TEST(failed_turn_changes_nothing),
+	TEST(no_test_is_an_error_and_no_crash),
+};
+
+TAP_MAIN(tests)

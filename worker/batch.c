@@ -1,0 +1,405 @@
+/*
+ * A batch: decoded from what a claim returned, run turn by turn, and what becomes of
+ * it once its commit is confirmed or has failed.
+ */
+#include "dgen_int.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* A batch that has run so long commits what it has, so that nobody waits for long. */
+#define BATCH_MS 10
+
+/* More than 64 open or released subtransactions make the snapshots of the whole server slow. */
+#define MOST_SAVEPOINTS 32
+
+/* Failed commits of a turn alone whose cause may have been another one, such as a deadlock. */
+#define MOST_TRIES 3
+
+/* ---- decoding ---- */
+
+static const char *
+field(const PGresult *rows, int row, int column)
+{
+	return PQgetisnull(rows, row, column) ? NULL : PQgetvalue(rows, row, column);
+}
+
+static int64_t
+number(const PGresult *rows, int row, int column)
+{
+	return strtoll(PQgetvalue(rows, row, column), NULL, 10);
+}
+
+static int
+find_type(const dgen_worker *worker, const char *name)
+{
+	for (int i = 0; i < worker->ntypes; i++)
+		if (strcmp(worker->types[i].name, name) == 0)
+			return i;
+	return -1;
+}
+
+static dgen__actor *
+add_actor(dgen__batch *batch)
+{
+	dgen__actor *actor;
+
+	if (batch->nactors == batch->size)
+	{
+		int			 size = batch->size == 0 ? 64 : batch->size * 2;
+		dgen__actor *actors = dgen__realloc(batch->actors, (size_t) size * sizeof(dgen__actor));
+
+		if (actors == NULL)
+			return NULL;
+		batch->actors = actors;
+		batch->size = size;
+	}
+	actor = &batch->actors[batch->nactors++];
+	memset(actor, 0, sizeof(*actor));
+	return actor;
+}
+
+/* What the cache has of an actor whose state was sent is out of date. */
+static int
+take_state(dgen_worker *worker, dgen__actor *actor)
+{
+	dgen__state *cached = dgen__cache_take(worker->cache, actor->type, actor->key);
+	PGresult	*rows = worker->batch.rows;
+
+	if (PQgetisnull(rows, actor->row, DGEN__CLAIM_STATE))
+	{
+		actor->state = cached;
+		return 0;
+	}
+	dgen__state_free(cached);
+	return dgen__batch_set_state(worker, (int) (actor - worker->batch.actors),
+								 PQgetvalue(rows, actor->row, DGEN__CLAIM_STATE),
+								 (size_t) PQgetlength(rows, actor->row, DGEN__CLAIM_STATE));
+}
+
+static int
+decode_actor(dgen_worker *worker, int row)
+{
+	PGresult	*rows = worker->batch.rows;
+	const char	*type = PQgetvalue(rows, row, DGEN__CLAIM_TYPE);
+	dgen__actor *actor = add_actor(&worker->batch);
+
+	if (actor == NULL)
+		return dgen__fail(&worker->error, DGEN_ENOMEM, "out of memory");
+	actor->type = find_type(worker, type);
+	if (actor->type < 0)
+		return dgen__fail(&worker->error, DGEN_ESERVER, "the server sent an actor of type \"%s\"", type);
+	actor->key = PQgetvalue(rows, row, DGEN__CLAIM_KEY);
+	actor->version = number(rows, row, DGEN__CLAIM_VERSION);
+	actor->row = row;
+	return take_state(worker, actor);
+}
+
+int
+dgen__batch_decode(dgen_worker *worker, PGresult *rows)
+{
+	dgen__batch *batch = &worker->batch;
+	int			 result = 0;
+
+	batch->rows = rows;
+	for (int row = 0; row < PQntuples(rows) && result == 0; row++)
+	{
+		if (number(rows, row, DGEN__CLAIM_ACTOR) != batch->nactors)
+			result = decode_actor(worker, row);
+		if (result == 0)
+			batch->actors[batch->nactors - 1].nmessages++;
+	}
+	return result;
+}
+
+int
+dgen__batch_missing(const dgen_worker *worker, int from)
+{
+	for (int i = from; i < worker->batch.nactors; i++)
+		if (worker->batch.actors[i].state == NULL)
+			return i;
+	return -1;
+}
+
+int
+dgen__batch_set_state(dgen_worker *worker, int actor, const char *json, size_t length)
+{
+	int code = dgen__state_parse(&worker->batch.actors[actor].state, json, length);
+
+	return code == 0 ? 0 : dgen__fail(&worker->error, code, "state of actor \"%s\" is not understood",
+									  worker->batch.actors[actor].key);
+}
+
+/* ---- running ---- */
+
+static void
+decode_message(const PGresult *rows, int row, dgen__message *message)
+{
+	message->id = number(rows, row, DGEN__CLAIM_ID);
+	message->kind = PQgetvalue(rows, row, DGEN__CLAIM_KIND);
+	message->attempt = (int) number(rows, row, DGEN__CLAIM_ATTEMPT);
+	message->message = PQgetvalue(rows, row, DGEN__CLAIM_MESSAGE);
+	message->length = (size_t) PQgetlength(rows, row, DGEN__CLAIM_MESSAGE);
+	message->headers = field(rows, row, DGEN__CLAIM_HEADERS);
+	message->in_reply_to = number(rows, row, DGEN__CLAIM_IN_REPLY_TO);
+	message->correlation = field(rows, row, DGEN__CLAIM_CORRELATION);
+	message->error = field(rows, row, DGEN__CLAIM_ERROR);
+	message->sqlstate = field(rows, row, DGEN__CLAIM_SQLSTATE);
+}
+
+static void
+take_result(dgen_worker *worker, dgen__actor *actor, const dgen__message *message, dgen__turn_result *result)
+{
+	if (result->outcome == DGEN__COMMIT)
+	{
+		actor->handled++;
+		actor->destroyed = result->destroyed;
+		if (!actor->destroyed && actor->version == 0 && actor->handled < actor->nmessages)
+			actor->changed = dgen__state_changed(actor->state);
+		dgen__error_free(&result->error);
+		return;
+	}
+	actor->failed = true;
+	actor->outcome = result->outcome;
+	actor->delay_ms = result->delay_ms;
+	actor->error = result->error;
+	dgen__worker_log(worker, result->outcome == DGEN__RETRY ? DGEN_LOG_DEBUG : DGEN_LOG_WARNING,
+					 "turn of %s \"%s\" for message %lld, attempt %d: %s", worker->types[actor->type].name, actor->key,
+					 (long long) message->id, message->attempt,
+					 result->outcome == DGEN__RETRY ? "to be tried again" : dgen__error_text(&result->error));
+}
+
+/* A callback that ended the transaction has committed or undone the turns before it, too. */
+static void
+condemn(dgen_worker *worker, const dgen__actor *actor, int64_t message, const dgen__error *error)
+{
+	dgen__suspect *suspect = dgen__suspects_add(&worker->suspects, actor->type, actor->key);
+
+	if (suspect != NULL)
+		dgen__suspects_convict(&worker->suspects, suspect, message, error);
+}
+
+static void
+run_turn(dgen_worker *worker, dgen__actor *actor)
+{
+	dgen__batch			 *batch = &worker->batch;
+	const dgen__connector connector = {dgen__borrow, dgen__borrow_finish, worker};
+	dgen__message		  message;
+	dgen__turn_result	  result = {0};
+
+	decode_message(batch->rows, actor->row + actor->handled, &message);
+	dgen__turn_run(&worker->types[actor->type].type, actor->key, actor->changed ? 1 : actor->version,
+				   (int) (actor - batch->actors) + 1, actor->state, &batch->outbox, &message, &connector, &result);
+	if (result.outcome == DGEN__ERROR)
+		dgen__borrow_explain(worker, &result.error);
+	dgen__borrow_undo(worker);
+	if (batch->broken && worker->error.code != DGEN_ECONNECT)
+		condemn(worker, actor, message.id, &worker->error);
+	take_result(worker, actor, &message, &result);
+}
+
+/* The failed attempt of a turn that did run, and whose commit failed. */
+static void
+replay_failure(dgen_worker *worker, dgen__actor *actor, const dgen__suspect *suspect)
+{
+	dgen__message message;
+
+	decode_message(worker->batch.rows, actor->row, &message);
+	if (message.id != suspect->message)
+		return;
+	actor->failed = true;
+	actor->outcome = DGEN__ERROR;
+	(void) dgen__fail_error(&actor->error, &suspect->error);
+}
+
+static bool
+run_suspect(dgen_worker *worker)
+{
+	dgen__batch *batch = &worker->batch;
+
+	for (int i = 0; i < batch->nactors && worker->suspects.count > 0; i++)
+	{
+		dgen__actor	  *actor = &batch->actors[i];
+		dgen__suspect *suspect = dgen__suspects_find(&worker->suspects, actor->type, actor->key);
+
+		if (suspect == NULL)
+			continue;
+		batch->alone = true;
+		replay_failure(worker, actor, suspect);
+		if (!actor->failed)
+			run_turn(worker, actor);
+		return true;
+	}
+	if (dgen__suspects_searching(&worker->suspects) && --worker->suspects.patience <= 0)
+		dgen__suspects_forget(&worker->suspects);
+	return false;
+}
+
+static bool
+is_over(const dgen_worker *worker, int64_t until)
+{
+	return worker->batch.broken || worker->batch.savepoints >= MOST_SAVEPOINTS || dgen__worker_stopping(worker) ||
+		dgen__now_ms() >= until;
+}
+
+void
+dgen__batch_run(dgen_worker *worker)
+{
+	dgen__batch *batch = &worker->batch;
+	int64_t		 until = dgen__now_ms() + BATCH_MS;
+
+	if (run_suspect(worker))
+		return;
+	for (int i = 0; i < batch->nactors; i++)
+	{
+		dgen__actor *actor = &batch->actors[i];
+
+		while (actor->handled < actor->nmessages && !actor->failed && !actor->destroyed)
+		{
+			run_turn(worker, actor);
+			if (is_over(worker, until))
+				return;
+		}
+	}
+}
+
+/* ---- afterwards ---- */
+
+/* What runs alone and commits was innocent, or has been punished. */
+static void
+release_suspects(dgen_worker *worker)
+{
+	dgen__batch *batch = &worker->batch;
+
+	for (int i = 0; batch->alone && i < batch->nactors; i++)
+	{
+		dgen__actor	  *actor = &batch->actors[i];
+		dgen__suspect *suspect;
+
+		if (actor->handled == 0 && !actor->failed)
+			continue;
+		suspect = dgen__suspects_find(&worker->suspects, actor->type, actor->key);
+		if (suspect != NULL && suspect->message != 0 && actor->failed)
+			suspect->message = 0;
+		else if (suspect != NULL)
+			dgen__suspects_remove(&worker->suspects, suspect);
+	}
+}
+
+static void
+keep_state(dgen_worker *worker, dgen__actor *actor)
+{
+	if (actor->state == NULL || actor->destroyed || (actor->version == 0 && !actor->changed))
+		return;
+	dgen__state_confirm(actor->state);
+	dgen__cache_put(worker->cache, actor->type, actor->key, actor->state);
+	actor->state = NULL;
+}
+
+static void
+empty(dgen__batch *batch)
+{
+	for (int i = 0; i < batch->nactors; i++)
+	{
+		dgen__state_free(batch->actors[i].state);
+		dgen__error_free(&batch->actors[i].error);
+	}
+	PQclear(batch->rows);
+	batch->rows = NULL;
+	batch->nactors = 0;
+	batch->alone = batch->committing = batch->broken = batch->in_savepoint = false;
+	batch->savepoints = 0;
+}
+
+void
+dgen__batch_committed(dgen_worker *worker)
+{
+	dgen__batch *batch = &worker->batch;
+
+	release_suspects(worker);
+	for (int i = 0; i < batch->nactors; i++)
+		keep_state(worker, &batch->actors[i]);
+	empty(batch);
+	dgen__outbox_finish(&batch->outbox, true);
+}
+
+void
+dgen__batch_drop(dgen_worker *worker)
+{
+	empty(&worker->batch);
+	dgen__outbox_finish(&worker->batch.outbox, false);
+}
+
+typedef enum Cause
+{
+	CAUSE_SERVER, /* out of disk, shutting down ... */
+	CAUSE_CHANCE, /* a deadlock, a cancelled query ... */
+	CAUSE_TURN
+} Cause;
+
+static Cause
+cause_of(const char *sqlstate)
+{
+	static const char *const server[] = {"08", "53", "57P", "58"};
+	static const char *const chance[] = {"40", "55P03", "57014", "ZD033"};
+
+	for (size_t i = 0; i < sizeof(server) / sizeof(server[0]); i++)
+		if (strncmp(sqlstate, server[i], strlen(server[i])) == 0)
+			return CAUSE_SERVER;
+	for (size_t i = 0; i < sizeof(chance) / sizeof(chance[0]); i++)
+		if (strncmp(sqlstate, chance[i], strlen(chance[i])) == 0)
+			return CAUSE_CHANCE;
+	return CAUSE_TURN;
+}
+
+static int
+count_turns(const dgen__batch *batch)
+{
+	int turns = 0;
+
+	for (int i = 0; i < batch->nactors; i++)
+		turns += batch->actors[i].handled + batch->actors[i].failed;
+	return turns;
+}
+
+static void
+suspect_actor(dgen_worker *worker, const dgen__actor *actor, bool only_turn, Cause cause, const dgen__error *error)
+{
+	dgen__suspect *suspect = dgen__suspects_add(&worker->suspects, actor->type, actor->key);
+	dgen__message  message;
+
+	if (suspect == NULL || !only_turn)
+		return;
+	if (cause == CAUSE_CHANCE && ++suspect->tries < MOST_TRIES)
+		return;
+	decode_message(worker->batch.rows, actor->row, &message);
+	dgen__suspects_convict(&worker->suspects, suspect, message.id, error);
+}
+
+/* Nothing is lost: the messages are still in their mailboxes. False: it is no use to claim on at once. */
+bool
+dgen__batch_failed(dgen_worker *worker, const dgen__error *error)
+{
+	dgen__batch *batch = &worker->batch;
+	Cause		 cause = cause_of(error->sqlstate);
+	int			 turns = count_turns(batch);
+
+	dgen__worker_log(worker, DGEN_LOG_WARNING, "a batch of %d turns of %d actors did not commit: %s", turns,
+					 batch->nactors, dgen__error_text(error));
+	for (int i = 0; i < batch->nactors && cause != CAUSE_SERVER; i++)
+		if (batch->actors[i].handled > 0 || batch->actors[i].failed)
+			suspect_actor(worker, &batch->actors[i], turns == 1, cause, error);
+	dgen__batch_drop(worker);
+	dgen__cache_drop(worker->cache);
+	return cause != CAUSE_SERVER;
+}
+
+void
+dgen__batch_free(dgen__batch *batch)
+{
+	for (int i = 0; i < DGEN__COMMIT_PARAMETERS; i++)
+		dgen__array_free(&batch->arrays[i]);
+	dgen__buffer_free(&batch->set);
+	dgen__buffer_free(&batch->deleted);
+	dgen__free(batch->actors);
+}

@@ -1,0 +1,483 @@
+/*
+ * The client: sends, asks and reads, each in one round trip.
+ */
+#include "dgen_int.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define CALL_TIMEOUT_MS 5000
+#define UTF8 "UTF8"
+
+struct dgen_client
+{
+	char	   *conninfo; /* NULL: wrapped, or not to be opened */
+	char	   *application_name;
+	int			connect_timeout_ms; /* 0: what conninfo says */
+	bool		wrapped;
+	PGconn	   *connection;
+	PGresult   *result;	 /* what the last call returned lives in it */
+	dgen__buffer message; /* jsonb in binary form */
+	dgen__error error;
+};
+
+/* ---- opening and closing ---- */
+
+/* Also finds out whether the extension is there. */
+static int
+check_extension(dgen_client *client)
+{
+	PGresult *result = PQexec(client->connection, dgen__sql_version.sql);
+	int		  code;
+
+	if (PQresultStatus(result) != PGRES_TUPLES_OK)
+		code = dgen__fail_result(&client->error, result);
+	else if (PQntuples(result) == 0)
+		code = dgen__fail_hint(&client->error, DGEN_ENOTFOUND,
+							   "Run CREATE EXTENSION dgen in that database, or connect to another one.",
+							   "extension dgen is not installed in database \"%s\"", PQdb(client->connection));
+	else
+		code = dgen__check_version(PQgetvalue(result, 0, 0), &client->error);
+	PQclear(result);
+	return code;
+}
+
+static int
+connect_client(dgen_client *client)
+{
+	int code;
+
+	PQfinish(client->connection);
+	client->connection = dgen__connect(client->conninfo, client->application_name, client->connect_timeout_ms);
+	if (client->connection == NULL)
+		return dgen__fail(&client->error, DGEN_ENOMEM, "out of memory");
+	if (PQstatus(client->connection) == CONNECTION_OK)
+		code = check_extension(client);
+	else
+		code = dgen__fail_connection(&client->error, client->connection);
+	if (code != 0)
+	{
+		PQfinish(client->connection);
+		client->connection = NULL;
+	}
+	return code;
+}
+
+static int
+open_client(dgen_client *client, const char *conninfo, const dgen_client_options *options)
+{
+	dgen_client_options copy = {0};
+	int					code = 0;
+
+	if (options != NULL)
+		code = dgen__check_options(&client->error, options, &copy, sizeof(copy));
+	if (code == 0 && conninfo == NULL)
+		code = dgen__fail(&client->error, DGEN_EINVAL, "conninfo is NULL: \"\" takes all from the environment");
+	if (code == 0)
+		code = dgen__conninfo_check(conninfo, &client->error);
+	if (code != 0)
+		return code;
+	client->connect_timeout_ms = copy.connect_timeout_ms;
+	client->conninfo = dgen__strdup(conninfo);
+	client->application_name =
+		dgen__strdup(copy.application_name != NULL ? copy.application_name : program_invocation_short_name);
+	if (client->conninfo == NULL || client->application_name == NULL)
+		return dgen__fail(&client->error, DGEN_ENOMEM, "out of memory");
+	return connect_client(client);
+}
+
+int
+dgen_client_open(dgen_client **client, const char *conninfo, const dgen_client_options *options)
+{
+	if (client == NULL)
+		return DGEN_EINVAL;
+	*client = dgen__calloc(1, sizeof(dgen_client));
+	return *client == NULL ? DGEN_ENOMEM : open_client(*client, conninfo, options);
+}
+
+/* JSON is UTF-8, and the server would take it for something else. */
+static int
+check_encoding(dgen_client *client)
+{
+	const char *encoding = pg_encoding_to_char(PQclientEncoding(client->connection));
+
+	if (strcmp(encoding, UTF8) == 0)
+		return 0;
+	return dgen__fail_hint(&client->error, DGEN_ESTATE, "Call PQsetClientEncoding(connection, \"UTF8\").",
+						   "the connection's client_encoding is %s, and dgen's text is UTF-8", encoding);
+}
+
+int
+dgen_client_wrap(dgen_client **client, PGconn *connection)
+{
+	int code;
+
+	if (client == NULL)
+		return DGEN_EINVAL;
+	*client = dgen__calloc(1, sizeof(dgen_client));
+	if (*client == NULL)
+		return DGEN_ENOMEM;
+	(*client)->wrapped = true;
+	if (connection == NULL)
+		return dgen__fail(&(*client)->error, DGEN_EINVAL, "connection is NULL");
+	if (PQstatus(connection) != CONNECTION_OK)
+		return dgen__fail_connection(&(*client)->error, connection);
+	(*client)->connection = connection;
+	code = check_encoding(*client);
+	if (code == 0 && PQtransactionStatus(connection) == PQTRANS_IDLE && PQpipelineStatus(connection) == PQ_PIPELINE_OFF)
+		code = check_extension(*client);
+	return code;
+}
+
+void
+dgen_client_close(dgen_client *client)
+{
+	if (client == NULL)
+		return;
+	if (!client->wrapped)
+		PQfinish(client->connection);
+	PQclear(client->result);
+	dgen__buffer_free(&client->message);
+	dgen__error_free(&client->error);
+	dgen__free(client->conninfo);
+	dgen__free(client->application_name);
+	dgen__free(client);
+}
+
+const char *
+dgen_client_error(const dgen_client *client)
+{
+	return client == NULL ? "" : dgen__error_text(&client->error);
+}
+
+const char *
+dgen_client_sqlstate(const dgen_client *client)
+{
+	return client == NULL ? "" : client->error.sqlstate;
+}
+
+const char *
+dgen_client_hint(const dgen_client *client)
+{
+	return client == NULL ? "" : dgen__error_hint(&client->error);
+}
+
+/* ---- one round trip ---- */
+
+/* Data on an idle connection is most often the server's last word, and then the end. */
+static bool
+is_alive(PGconn *connection)
+{
+	struct pollfd socket = {.fd = PQsocket(connection), .events = POLLIN};
+
+	while (PQstatus(connection) == CONNECTION_OK && poll(&socket, 1, 0) > 0 && PQconsumeInput(connection))
+		;
+	return PQstatus(connection) == CONNECTION_OK;
+}
+
+static int
+check_idle(dgen_client *client, bool waits)
+{
+	PGTransactionStatusType status = PQtransactionStatus(client->connection);
+
+	if (PQpipelineStatus(client->connection) != PQ_PIPELINE_OFF)
+		return dgen__fail(&client->error, DGEN_ESTATE, "the connection is in pipeline mode");
+	if (status == PQTRANS_ACTIVE)
+		return dgen__fail(&client->error, DGEN_ESTATE, "a statement is under way on the connection");
+	if (waits && status != PQTRANS_IDLE)
+		return dgen__fail_hint(&client->error, DGEN_ESTATE, "Commit first: nobody can see the request before.",
+							   "a reply cannot be waited for in an open transaction");
+	return 0;
+}
+
+/* What the last call returned ends here. */
+static int
+begin(dgen_client *client, bool waits)
+{
+	if (client == NULL)
+		return DGEN_EINVAL;
+	dgen__error_clear(&client->error);
+	PQclear(client->result);
+	client->result = NULL;
+	if (client->wrapped)
+		return client->connection == NULL ? dgen__fail(&client->error, DGEN_ESTATE, "the client could not be opened")
+			: check_idle(client, waits);
+	if (client->conninfo == NULL)
+		return dgen__fail(&client->error, DGEN_ESTATE, "the client could not be opened");
+	return client->connection != NULL && is_alive(client->connection) ? 0 : connect_client(client);
+}
+
+/* Errors that are the answer to a request are raised by this function of the extension. */
+static bool
+is_answer(const PGresult *result)
+{
+	const char *function = PQresultErrorField(result, PG_DIAG_SOURCE_FUNCTION);
+
+	return function != NULL && strcmp(function, "raise_answer") == 0;
+}
+
+static int
+fail(dgen_client *client, const PGresult *result)
+{
+	dgen__error *error = &client->error;
+
+	(void) dgen__fail_result(error, result);
+	if (PQstatus(client->connection) == CONNECTION_BAD)
+		error->code = DGEN_ECONNECT;
+	else if (is_answer(result) && error->code != DGEN_ENOTFOUND && error->code != DGEN_ESTATE &&
+			 error->code != DGEN_EPERM)
+		error->code = DGEN_EFAILED;
+	return error->code;
+}
+
+typedef struct Parameters
+{
+	const char *values[8];
+	int			lengths[8];
+	int			formats[8];
+	int			count;
+} Parameters;
+
+static void
+add_text(Parameters *parameters, const char *text)
+{
+	parameters->values[parameters->count++] = text;
+}
+
+static void
+add_binary(Parameters *parameters, const dgen__buffer *data)
+{
+	parameters->values[parameters->count] = data->data;
+	parameters->lengths[parameters->count] = (int) data->length;
+	parameters->formats[parameters->count++] = 1;
+}
+
+static int
+run(dgen_client *client, const dgen__statement *statement, const Parameters *p)
+{
+	ExecStatusType status;
+
+	client->result =
+		PQexecParams(client->connection, statement->sql, p->count, NULL, p->values, p->lengths, p->formats, 0);
+	status = PQresultStatus(client->result);
+	return status == PGRES_TUPLES_OK ? 0 : fail(client, client->result);
+}
+
+/* ---- sending ---- */
+
+/* In binary form a text needs no NUL at its end. */
+static int
+set_message(dgen_client *client, const char *message, size_t length)
+{
+	const char version = 1;
+	int		   code;
+
+	if (message == NULL)
+	{
+		message = "null";
+		length = DGEN_STRLEN;
+	}
+	code = dgen__check_json(&client->error, "message", message, &length);
+	if (code != 0)
+		return code;
+	dgen__buffer_clear(&client->message);
+	dgen__buffer_add(&client->message, &version, 1);
+	dgen__buffer_add(&client->message, message, length);
+	return client->message.failed ? dgen__fail(&client->error, DGEN_ENOMEM, "out of memory") : 0;
+}
+
+static int
+check_send(dgen_client *client, const char *type, const char *key, const char *message, size_t length)
+{
+	int code = dgen__check_actor(&client->error, type, key);
+
+	return code == 0 ? set_message(client, message, length) : code;
+}
+
+static int
+run_send(dgen_client *client, const dgen__statement *statement, const char *type, const char *key,
+		 const dgen_send_options *options, int64_t *id)
+{
+	Parameters parameters = {.count = 0};
+	char	   delay[24];
+	char	   priority[12];
+	int		   code;
+
+	snprintf(delay, sizeof(delay), "%lld", (long long) options->delay_ms);
+	snprintf(priority, sizeof(priority), "%d", options->priority);
+	add_text(&parameters, type);
+	add_text(&parameters, key);
+	add_binary(&parameters, &client->message);
+	add_text(&parameters, options->delay_ms == 0 ? NULL : delay);
+	add_text(&parameters, priority);
+	add_text(&parameters, options->idempotency_key);
+	add_text(&parameters, options->headers);
+	code = run(client, statement, &parameters);
+	if (code == 0 && id != NULL)
+		*id = strtoll(PQgetvalue(client->result, 0, 0), NULL, 10);
+	return code;
+}
+
+static int
+send_one(dgen_client *client, const dgen__statement *statement, const char *type, const char *key, const char *message,
+		 size_t length, const dgen_send_options *options, int64_t *id)
+{
+	dgen_send_options copy;
+	int				  code = begin(client, false);
+
+	if (code == 0)
+		code = check_send(client, type, key, message, length);
+	if (code == 0)
+		code = dgen__check_send_options(&client->error, options, &copy);
+	return code == 0 ? run_send(client, statement, type, key, &copy, id) : code;
+}
+
+int
+dgen_client_cast(dgen_client *client, const char *type, const char *key, const char *message, size_t length,
+				 const dgen_send_options *options, int64_t *id)
+{
+	return send_one(client, &dgen__sql_cast, type, key, message, length, options, id);
+}
+
+int
+dgen_client_request(dgen_client *client, const char *type, const char *key, const char *message, size_t length,
+					const dgen_send_options *options, int64_t *request)
+{
+	return send_one(client, &dgen__sql_request, type, key, message, length, options, request);
+}
+
+static int
+add_messages(dgen_client *client, const char *type, const dgen_message *messages, size_t count, dgen__array *keys,
+			 dgen__array *texts)
+{
+	for (size_t i = 0; i < count; i++)
+	{
+		const char *text = messages[i].message == NULL ? "null" : messages[i].message;
+		size_t		length = messages[i].message == NULL ? DGEN_STRLEN : messages[i].length;
+		int			code = dgen__check_actor(&client->error, type, messages[i].key);
+
+		if (code == 0)
+			code = dgen__check_json(&client->error, "message", text, &length);
+		if (code != 0)
+			return code;
+		dgen__array_text(keys, messages[i].key, strlen(messages[i].key));
+		dgen__array_text(texts, text, length);
+	}
+	dgen__array_end(keys);
+	dgen__array_end(texts);
+	return keys->data.failed || texts->data.failed ? dgen__fail(&client->error, DGEN_ENOMEM, "out of memory") : 0;
+}
+
+int
+dgen_client_cast_many(dgen_client *client, const char *type, const dgen_message *messages, size_t count)
+{
+	Parameters	parameters = {.count = 0};
+	dgen__array keys = {0};
+	dgen__array texts = {0};
+	int			code = begin(client, false);
+
+	if (code == 0 && messages == NULL && count > 0)
+		code = dgen__fail(&client->error, DGEN_EINVAL, "messages is NULL");
+	if (code != 0 || count == 0)
+		return code;
+	dgen__array_begin(&keys, DGEN__TEXT);
+	dgen__array_begin(&texts, DGEN__JSONB);
+	code = add_messages(client, type, messages, count, &keys, &texts);
+	add_text(&parameters, type);
+	add_binary(&parameters, &keys.data);
+	add_binary(&parameters, &texts.data);
+	if (code == 0)
+		code = run(client, &dgen__sql_cast_many, &parameters);
+	dgen__array_free(&keys);
+	dgen__array_free(&texts);
+	return code;
+}
+
+/* ---- replies and states ---- */
+
+static int
+return_json(dgen_client *client, const char **json, size_t *length)
+{
+	if (json != NULL)
+		*json = PQgetvalue(client->result, 0, 0);
+	if (length != NULL)
+		*length = (size_t) PQgetlength(client->result, 0, 0);
+	return 0;
+}
+
+/* NULL: no limit. */
+static const char *
+timeout_text(char *text, size_t size, int timeout_ms)
+{
+	snprintf(text, size, "%d", timeout_ms);
+	return timeout_ms == -1 ? NULL : text;
+}
+
+static int
+check_timeout(dgen_client *client, int timeout_ms)
+{
+	return timeout_ms >= -1 ? 0 : dgen__fail(&client->error, DGEN_EINVAL, "timeout_ms is %d", timeout_ms);
+}
+
+int
+dgen_client_await(dgen_client *client, int64_t request, int timeout_ms, const char **reply, size_t *reply_length)
+{
+	Parameters parameters = {.count = 0};
+	char	   id[24];
+	char	   timeout[12];
+	int		   code = begin(client, true);
+
+	if (code == 0)
+		code = check_timeout(client, timeout_ms);
+	if (code != 0)
+		return code;
+	snprintf(id, sizeof(id), "%lld", (long long) request);
+	add_text(&parameters, id);
+	add_text(&parameters, timeout_text(timeout, sizeof(timeout), timeout_ms));
+	code = run(client, &dgen__sql_await, &parameters);
+	return code == 0 ? return_json(client, reply, reply_length) : code;
+}
+
+int
+dgen_client_call(dgen_client *client, const char *type, const char *key, const char *message, size_t length,
+				 int timeout_ms, const char **reply, size_t *reply_length)
+{
+	Parameters parameters = {.count = 0};
+	char	   timeout[12];
+	int		   code = begin(client, true);
+
+	if (code == 0)
+		code = check_timeout(client, timeout_ms);
+	if (code == 0)
+		code = check_send(client, type, key, message, length);
+	if (code != 0)
+		return code;
+	add_text(&parameters, type);
+	add_text(&parameters, key);
+	add_binary(&parameters, &client->message);
+	add_text(&parameters,
+			 timeout_text(timeout, sizeof(timeout), timeout_ms == 0 ? CALL_TIMEOUT_MS : timeout_ms));
+	code = run(client, &dgen__sql_ask, &parameters);
+	return code == 0 ? return_json(client, reply, reply_length) : code;
+}
+
+int
+dgen_client_state(dgen_client *client, const char *type, const char *key, const char **state, size_t *length)
+{
+	Parameters parameters = {.count = 0};
+	int		   code = begin(client, false);
+
+	if (code == 0)
+		code = dgen__check_actor(&client->error, type, key);
+	if (code != 0)
+		return code;
+	add_text(&parameters, type);
+	add_text(&parameters, key);
+	code = run(client, &dgen__sql_state, &parameters);
+	if (code == 0 && PQgetisnull(client->result, 0, 0))
+		code = dgen__fail(&client->error, DGEN_ENOTFOUND, "there is no actor \"%s\" of type \"%s\"", key, type);
+	return code == 0 ? return_json(client, state, length) : code;
+}

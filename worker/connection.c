@@ -1,0 +1,295 @@
+/*
+ * Reaching a server: settings of the connection, its errors, and whether the versions
+ * on both sides fit.
+ */
+#include "dgen_int.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define CONNECT_TIMEOUT_MS 10000
+#define SEVERAL 8 /* settings of one group */
+
+/* ---- what the connection string and the environment say ---- */
+
+int
+dgen__conninfo_check(const char *conninfo, dgen__error *error)
+{
+	char			 *message = NULL;
+	PQconninfoOption *options = PQconninfoParse(conninfo, &message);
+	int				  result = 0;
+
+	if (options == NULL)
+		result = dgen__fail(error, message == NULL ? DGEN_ENOMEM : DGEN_EINVAL, "connection string: %s",
+							message == NULL ? "out of memory" : message);
+	PQfreemem(message);
+	PQconninfoFree(options);
+	return result;
+}
+
+static char *
+option_in(PQconninfoOption *options, const char *keyword)
+{
+	char *value = NULL;
+
+	for (PQconninfoOption *option = options; option != NULL && option->keyword != NULL; option++)
+		if (strcmp(option->keyword, keyword) == 0 && option->val != NULL && option->val[0] != '\0')
+			value = dgen__strdup(option->val);
+	PQconninfoFree(options);
+	return value;
+}
+
+/* To be freed; NULL: not set. */
+static char *
+option_of(const char *conninfo, const char *keyword)
+{
+	char *value = option_in(PQconninfoParse(conninfo, NULL), keyword);
+
+	return value != NULL ? value : option_in(PQconndefaults(), keyword);
+}
+
+int
+dgen__connect_timeout_ms(const char *conninfo)
+{
+	char *text = option_of(conninfo, "connect_timeout");
+	long  seconds = text == NULL ? 0 : strtol(text, NULL, 10);
+
+	dgen__free(text);
+	if (seconds <= 0)
+		return CONNECT_TIMEOUT_MS;
+	return seconds > 3600 ? 3600000 : (int) seconds * 1000;
+}
+
+/*
+ * "a,b,c" from the nth on: "b,c,a". libpq goes on to the next host when one refuses, but
+ * when one accepts and stays silent, only the next attempt can.
+ */
+static char *
+rotate(char *list, int n)
+{
+	size_t length = list == NULL ? 0 : strlen(list);
+	char  *rotated;
+	char  *from = list;
+	int	   count = 1;
+
+	for (size_t i = 0; i < length; i++)
+		count += list[i] == ',';
+	if (count == 1 || n % count == 0)
+		return list;
+	rotated = dgen__malloc(length + 1);
+	if (rotated == NULL)
+		return list;
+	for (n %= count; n > 0; n--)
+		from = strchr(from, ',') + 1;
+	snprintf(rotated, length + 1, "%s,%.*s", from, (int) (from - list - 1), list);
+	dgen__free(list);
+	return rotated;
+}
+
+/* ---- connecting ---- */
+
+typedef struct Settings
+{
+	const char *names[2 * SEVERAL];
+	const char *values[2 * SEVERAL];
+	int			count;
+} Settings;
+
+static void
+set(Settings *settings, const char *name, const char *value)
+{
+	settings->names[settings->count] = name;
+	settings->values[settings->count++] = value;
+}
+
+/* Of settings named twice the later holds: above conninfo are defaults, below it are needs. */
+static void
+add_settings(Settings *settings, const char *conninfo, const char *application_name)
+{
+	set(settings, "keepalives_idle", "20");
+	set(settings, "keepalives_interval", "5");
+	set(settings, "keepalives_count", "3");
+	set(settings, "tcp_user_timeout", "30000");
+	set(settings, "fallback_application_name", application_name);
+	set(settings, "dbname", conninfo);
+	set(settings, "client_encoding", "UTF8");
+}
+
+static void
+ignore_notice(void *context, const PGresult *notice)
+{
+	(void) context;
+	(void) notice;
+}
+
+PGconn *
+dgen__connect_start(const char *conninfo, const char *application_name, int attempt)
+{
+	Settings settings = {.count = 0};
+	char	*host = rotate(option_of(conninfo, "host"), attempt);
+	char	*address = rotate(option_of(conninfo, "hostaddr"), attempt);
+	char	*port = rotate(option_of(conninfo, "port"), attempt);
+	PGconn	*connection;
+
+	add_settings(&settings, conninfo, application_name);
+	set(&settings, "host", host);
+	set(&settings, "hostaddr", address);
+	set(&settings, "port", port);
+	set(&settings, NULL, NULL);
+	connection = PQconnectStartParams(settings.names, settings.values, 1);
+	dgen__free(host);
+	dgen__free(address);
+	dgen__free(port);
+	if (connection != NULL)
+		PQsetErrorVerbosity(connection, PQERRORS_VERBOSE); /* for the SQLSTATE */
+	return connection;
+}
+
+/* libpq calls a timeout by host, and takes care of it when it blocks. */
+PGconn *
+dgen__connect(const char *conninfo, const char *application_name, int timeout_ms)
+{
+	Settings settings = {.count = 0};
+	char	 seconds[16];
+	PGconn	*connection;
+
+	snprintf(seconds, sizeof(seconds), "%d", timeout_ms / 1000 + (timeout_ms % 1000 > 0));
+	set(&settings, "connect_timeout", "10");
+	add_settings(&settings, conninfo, application_name);
+	if (timeout_ms > 0)
+		set(&settings, "connect_timeout", seconds);
+	set(&settings, NULL, NULL);
+	connection = PQconnectdbParams(settings.names, settings.values, 1);
+	if (connection != NULL)
+		PQsetNoticeReceiver(connection, ignore_notice, NULL);
+	return connection;
+}
+
+/* ---- errors ---- */
+
+/* "FATAL:  28P01: password ..." is how libpq tells a SQLSTATE without a result. */
+static char *
+find_sqlstate(char *text)
+{
+	for (char *found = strstr(text, ":  "); found != NULL; found = strstr(found + 1, ":  "))
+	{
+		bool code = true;
+
+		for (int i = 3; code && i < 8; i++)
+			code = isdigit((unsigned char) found[i]) || isupper((unsigned char) found[i]);
+		if (code && found[8] == ':' && found[9] == ' ')
+			return found + 3;
+	}
+	return NULL;
+}
+
+void
+dgen__tidy(char *text)
+{
+	char *location = strstr(text, "\nLOCATION:");
+
+	if (location != NULL)
+		*location = '\0';
+	for (size_t length = strlen(text); length > 0 && isspace((unsigned char) text[length - 1]); length--)
+		text[length - 1] = '\0';
+	for (; *text != '\0'; text++)
+		if (*text == '\n')
+			*text = ' ';
+}
+
+int
+dgen__fail_connection(dgen__error *error, PGconn *connection)
+{
+	char *text = dgen__strdup(connection == NULL ? "out of memory" : PQerrorMessage(connection));
+	char *sqlstate;
+	char  found[6] = "";
+	int	  code;
+
+	if (text == NULL)
+		return dgen__fail(error, DGEN_ECONNECT, "no connection to the server");
+	dgen__tidy(text);
+	while ((sqlstate = find_sqlstate(text)) != NULL)
+	{
+		memcpy(found, sqlstate, 5);
+		memmove(sqlstate, sqlstate + 7, strlen(sqlstate + 7) + 1);
+	}
+	code = dgen__fail(error, DGEN_ECONNECT, "%s", text[0] == '\0' ? "the server closed the connection" : text);
+	memcpy(error->sqlstate, found, sizeof(found));
+	dgen__free(text);
+	return code;
+}
+
+int
+dgen__fail_error(dgen__error *error, const dgen__error *from)
+{
+	if (error == from)
+		return error->code;
+	(void) dgen__fail_hint(error, from->code, dgen__error_hint(from), "%s", dgen__error_text(from));
+	memcpy(error->sqlstate, from->sqlstate, sizeof(error->sqlstate));
+	return error->code;
+}
+
+static bool
+one_of(const char *sqlstate, const char *const *list)
+{
+	for (; *list != NULL; list++)
+		if (strncmp(sqlstate, *list, strlen(*list)) == 0)
+			return true;
+	return false;
+}
+
+bool
+dgen__is_final(const dgen__error *error)
+{
+	static const char *const final[] = {
+		"28",	 /* authentication */
+		"3D000", /* no such database */
+		"3F000", /* no such schema: the extension is missing */
+		"42",	 /* no such function, missing privilege */
+		"22023", /* the worker's name or a policy */
+		NULL,
+	};
+
+	return error->code == DGEN_EVERSION || error->code == DGEN_EINVAL || error->code == DGEN_ENOTFOUND ||
+		one_of(error->sqlstate, final);
+}
+
+/* ---- versions ---- */
+
+const char *
+dgen_version(void)
+{
+	return DGEN_VERSION_STRING;
+}
+
+int
+dgen__check_version(const char *extension_version, dgen__error *error)
+{
+	int major = -1;
+	int minor = -1;
+
+	if (sscanf(extension_version, "%d.%d", &major, &minor) == 2 && major == DGEN_VERSION_MAJOR &&
+		minor == DGEN_VERSION_MINOR)
+		return 0;
+	return dgen__fail_hint(error, DGEN_EVERSION,
+						   "Use a libdgen with the same major and minor version as the extension.",
+						   "extension dgen version %s does not fit libdgen version %s", extension_version,
+						   DGEN_VERSION_STRING);
+}
+
+/* ---- statements ---- */
+
+int
+dgen__statement_send(PGconn *connection, const dgen__statement *statement, const char *const *values, const int *lengths,
+		   const int *formats)
+{
+	int sent;
+
+	if (statement->name != NULL)
+		sent = PQsendQueryPrepared(connection, statement->name, statement->nparams, values, lengths, formats, 0);
+	else
+		sent = PQsendQueryParams(connection, statement->sql, statement->nparams, NULL, values, lengths, formats, 0);
+	return sent ? 0 : DGEN_ECONNECT;
+}

@@ -1,0 +1,163 @@
+/*
+ * What the turns of a batch send, answer, and want done after the commit.
+ */
+#include <string.h>
+
+#include "dgen_int.h"
+
+/* ---- adding ---- */
+
+static size_t
+size_of(const char *text)
+{
+	return text != NULL ? strlen(text) + 1 : 0;
+}
+
+/* Copies the text to *room, moves *room behind it, and lets *text be the copy. */
+static void
+pack(char **room, const char **text, size_t length)
+{
+	if (*text == NULL)
+		return;
+	memcpy(*room, *text, length);
+	(*room)[length] = '\0';
+	*text = *room;
+	*room += length + 1;
+}
+
+static void
+pack_text(char **room, const char **text)
+{
+	pack(room, text, *text != NULL ? strlen(*text) : 0);
+}
+
+/* All texts of a message in one piece of memory, which begins with type. */
+static bool
+copy_texts(dgen__send *send, size_t message_length)
+{
+	size_t size = size_of(send->type) + size_of(send->key) + message_length + 1 +
+				  size_of(send->correlation) + size_of(send->idempotency_key) +
+				  size_of(send->headers);
+	char *room = dgen__malloc(size);
+
+	if (room == NULL)
+		return false;
+	pack_text(&room, &send->type);
+	pack_text(&room, &send->key);
+	pack(&room, &send->message, message_length);
+	pack_text(&room, &send->correlation);
+	pack_text(&room, &send->idempotency_key);
+	pack_text(&room, &send->headers);
+	return true;
+}
+
+static void
+free_send(dgen__send *send)
+{
+	dgen__free((char *) send->type);
+}
+
+int
+dgen__outbox_send(dgen__outbox *outbox, const dgen__send *send, size_t message_length)
+{
+	dgen__send copy = *send;
+
+	if (outbox->nsends == outbox->sends_size)
+	{
+		void *grown = dgen__grow(outbox->sends, &outbox->sends_size, outbox->nsends + 1,
+								 sizeof(dgen__send));
+
+		if (grown == NULL)
+			return DGEN_ENOMEM;
+		outbox->sends = grown;
+	}
+	if (!copy_texts(&copy, message_length))
+		return DGEN_ENOMEM;
+	outbox->sends[outbox->nsends++] = copy;
+	return 0;
+}
+
+int
+dgen__outbox_reply(dgen__outbox *outbox, int64_t request, const char *json, size_t length)
+{
+	char *copy;
+
+	if (outbox->nreplies == outbox->replies_size)
+	{
+		void *grown = dgen__grow(outbox->replies, &outbox->replies_size, outbox->nreplies + 1,
+								 sizeof(dgen__reply));
+
+		if (grown == NULL)
+			return DGEN_ENOMEM;
+		outbox->replies = grown;
+	}
+	copy = dgen__strndup(json, length);
+	if (copy == NULL)
+		return DGEN_ENOMEM;
+	outbox->replies[outbox->nreplies++] = (dgen__reply){request, copy};
+	return 0;
+}
+
+int
+dgen__outbox_action(dgen__outbox *outbox, const dgen__action *action)
+{
+	if (outbox->nactions == outbox->actions_size)
+	{
+		void *grown = dgen__grow(outbox->actions, &outbox->actions_size, outbox->nactions + 1,
+								 sizeof(dgen__action));
+
+		if (grown == NULL)
+			return DGEN_ENOMEM;
+		outbox->actions = grown;
+	}
+	outbox->actions[outbox->nactions++] = *action;
+	return 0;
+}
+
+/* ---- taking back ---- */
+
+dgen__outbox_mark
+dgen__outbox_mark_now(const dgen__outbox *outbox)
+{
+	return (dgen__outbox_mark){outbox->nsends, outbox->nreplies, outbox->nactions};
+}
+
+static void
+release(const dgen__action *action)
+{
+	if (action->release != NULL)
+		action->release(action->data);
+}
+
+void
+dgen__outbox_undo(dgen__outbox *outbox, dgen__outbox_mark mark)
+{
+	while (outbox->nsends > mark.nsends)
+		free_send(&outbox->sends[--outbox->nsends]);
+	while (outbox->nreplies > mark.nreplies)
+		dgen__free(outbox->replies[--outbox->nreplies].reply);
+	for (size_t i = mark.nactions; i < outbox->nactions; i++)
+		release(&outbox->actions[i]);
+	outbox->nactions = mark.nactions;
+}
+
+/* The outbox is empty before the first action runs, whatever that does. */
+void
+dgen__outbox_finish(dgen__outbox *outbox, bool committed)
+{
+	dgen__action *actions = outbox->actions;
+	size_t nactions = outbox->nactions;
+
+	outbox->nactions = 0;
+	dgen__outbox_undo(outbox, (dgen__outbox_mark){0, 0, 0});
+	dgen__free(outbox->sends);
+	dgen__free(outbox->replies);
+	memset(outbox, 0, sizeof(*outbox));
+	for (size_t i = 0; i < nactions; i++)
+	{
+		if (committed && actions[i].action != NULL)
+			actions[i].action(actions[i].data);
+		release(&actions[i]);
+	}
+	dgen__free(actions);
+}

@@ -1,0 +1,523 @@
+/*
+ * The conversation of a worker with the server, in pipeline mode: what is sent, and
+ * what is done when the answers come.
+ *
+ * A section ends with a sync; an error in it makes the server skip the rest of it. One
+ * flush carries
+ *
+ *     commit_turns, COMMIT, BEGIN, claim, sync
+ *
+ * and, when a claim has found nothing,
+ *
+ *     COMMIT, sync  CALL dgen.wait, sync  BEGIN, claim, sync
+ *
+ * so that the server, woken, claims without asking back.
+ */
+#include "dgen_int.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* Failed commits in a row, after which the worker takes a rest. */
+#define FAILED_COMMITS 5
+
+/* ---- sending ---- */
+
+static int
+expect(dgen_worker *worker, dgen__answer answer)
+{
+	dgen__answers *answers = &worker->answers;
+
+	if (answers->first + answers->count == answers->size)
+	{
+		size_t		   size = answers->size == 0 ? 64 : answers->size * 2;
+		unsigned char *list = dgen__realloc(answers->list, size);
+
+		if (list == NULL)
+			return dgen__fail(&worker->error, DGEN_ENOMEM, "out of memory");
+		answers->list = list;
+		answers->size = size;
+	}
+	answers->list[answers->first + answers->count++] = (unsigned char) answer;
+	return 0;
+}
+
+static int
+checked(dgen_worker *worker, int sent, dgen__answer answer)
+{
+	if (sent != 0)
+		return dgen__fail_connection(&worker->error, worker->connection);
+	return expect(worker, answer);
+}
+
+static int
+send_plain(dgen_worker *worker, const dgen__statement *statement, dgen__answer answer)
+{
+	return checked(worker, dgen__statement_send(worker->connection, statement, NULL, NULL, NULL), answer);
+}
+
+static int
+sync(dgen_worker *worker)
+{
+	return checked(worker, PQpipelineSync(worker->connection) ? 0 : DGEN_ECONNECT, DGEN__ANSWER_SYNC);
+}
+
+static int
+send_claim(dgen_worker *worker)
+{
+	const dgen_worker_options *o = &worker->options;
+	char					   actors[16];
+	char					   messages[16];
+	const char				  *values[2] = {NULL, NULL};
+	int						   max_actors = dgen__suspects_searching(&worker->suspects) ? 1 : o->max_actors;
+
+	snprintf(actors, sizeof(actors), "%d", max_actors);
+	snprintf(messages, sizeof(messages), "%d", o->max_messages);
+	if (max_actors > 0)
+		values[0] = actors;
+	if (o->max_messages > 0)
+		values[1] = messages;
+	return checked(worker, dgen__statement_send(worker->connection, &dgen__sql_claim, values, NULL, NULL), DGEN__ANSWER_CLAIM);
+}
+
+static int
+begin_and_claim(dgen_worker *worker)
+{
+	int result = send_plain(worker, &dgen__sql_begin, DGEN__ANSWER_BEGIN);
+
+	if (result == 0)
+		result = send_claim(worker);
+	if (result == 0)
+		result = sync(worker);
+	worker->phase = DGEN__CLAIMING;
+	worker->deadline = DGEN__NEVER;
+	return result;
+}
+
+static int
+wait_and_claim(dgen_worker *worker)
+{
+	int result = send_plain(worker, &dgen__sql_commit, DGEN__ANSWER_RELEASE);
+
+	if (result == 0)
+		result = sync(worker);
+	if (result == 0)
+		result = send_plain(worker, &dgen__sql_wait, DGEN__ANSWER_WAIT);
+	if (result == 0)
+		result = sync(worker);
+	worker->waiting = true;
+	return result == 0 ? begin_and_claim(worker) : result;
+}
+
+static int
+commit_and_claim(dgen_worker *worker)
+{
+	bool leaving = dgen__worker_stopping(worker);
+	int	 result = dgen__borrow_end(worker);
+
+	if (result == 0)
+		result = checked(worker, dgen__commit_send(worker), DGEN__ANSWER_COMMIT_TURNS);
+	if (result == 0)
+		result = send_plain(worker, &dgen__sql_commit, DGEN__ANSWER_COMMIT);
+	if (result != 0)
+		return result;
+	worker->batch.committing = true;
+	if (!leaving)
+		return begin_and_claim(worker);
+	worker->phase = DGEN__LEAVING;
+	worker->deadline = dgen__now_ms() + worker->options.drain_ms;
+	result = send_plain(worker, &dgen__sql_detach, DGEN__ANSWER_DETACH);
+	return result == 0 ? sync(worker) : result;
+}
+
+static int
+rollback_and_claim(dgen_worker *worker)
+{
+	int result = 0;
+
+	if (PQtransactionStatus(worker->connection) != PQTRANS_IDLE)
+	{
+		result = send_plain(worker, &dgen__sql_rollback, DGEN__ANSWER_ROLLBACK);
+		if (result == 0)
+			result = sync(worker);
+	}
+	return result == 0 ? begin_and_claim(worker) : result;
+}
+
+static int
+fetch_states(dgen_worker *worker)
+{
+	int result = 0;
+
+	worker->phase = DGEN__FETCHING;
+	worker->batch.fetching = dgen__batch_missing(worker, 0);
+	for (int i = worker->batch.fetching; i >= 0 && result == 0; i = dgen__batch_missing(worker, i + 1))
+	{
+		char		ordinal[16];
+		const char *values[1] = {ordinal};
+
+		snprintf(ordinal, sizeof(ordinal), "%d", i + 1);
+		result = checked(worker, dgen__statement_send(worker->connection, &dgen__sql_batch_state, values, NULL, NULL),
+						 DGEN__ANSWER_STATE);
+	}
+	return result == 0 ? sync(worker) : result;
+}
+
+/* ---- attaching ---- */
+
+static int
+send_attach(dgen_worker *worker)
+{
+	dgen__array types = {0};
+	const char *values[3] = {worker->name, NULL, DGEN_VERSION_STRING};
+	int			lengths[3] = {0};
+	const int	formats[3] = {0, 1, 0};
+	int			result;
+
+	dgen__array_begin(&types, DGEN__TEXT);
+	for (int i = 0; i < worker->ntypes; i++)
+		dgen__array_text(&types, worker->types[i].name, strlen(worker->types[i].name));
+	dgen__array_end(&types);
+	values[1] = types.data.data;
+	lengths[1] = (int) types.data.length;
+	if (types.data.failed)
+		result = dgen__fail(&worker->error, DGEN_ENOMEM, "out of memory");
+	else
+		result = checked(worker, dgen__statement_send(worker->connection, &dgen__sql_attach, values, lengths, formats),
+						 DGEN__ANSWER_ATTACH);
+	dgen__array_free(&types);
+	return result;
+}
+
+static int
+attach(dgen_worker *worker)
+{
+	int result = send_plain(worker, &dgen__sql_settings, DGEN__ANSWER_SETTINGS);
+
+	if (result == 0)
+		result = send_attach(worker);
+	return result == 0 ? sync(worker) : result;
+}
+
+static int
+send_create_type(dgen_worker *worker, const dgen__type *type)
+{
+	dgen__buffer	  sql = {0};
+	dgen__type_values values;
+	dgen__statement	  statement = {0};
+	int				  result;
+
+	dgen__sql_create_type(&type->type, &sql, &values);
+	statement.sql = sql.data;
+	statement.nparams = values.count;
+	if (sql.failed)
+		result = dgen__fail(&worker->error, DGEN_ENOMEM, "out of memory");
+	else
+		result = checked(worker, dgen__statement_send(worker->connection, &statement, values.values, NULL, NULL),
+						 DGEN__ANSWER_CREATE_TYPE);
+	dgen__buffer_free(&sql);
+	return result == 0 ? sync(worker) : result;
+}
+
+/* Which types are missing nobody says, so all are created; those that exist say so. */
+static int
+create_types_and_attach(dgen_worker *worker)
+{
+	int result = 0;
+
+	worker->created_types = true;
+	for (int i = 0; i < worker->ntypes && result == 0; i++)
+		result = send_create_type(worker, &worker->types[i]);
+	return result == 0 ? attach(worker) : result;
+}
+
+static int
+prepare_and_claim(dgen_worker *worker)
+{
+	int result = 0;
+
+	for (const dgen__statement *const *s = dgen__sql_prepared; *s != NULL && result == 0; s++)
+		result = checked(worker,
+						 PQsendPrepare(worker->connection, (*s)->name, (*s)->sql, 0, NULL) ? 0 : DGEN_ECONNECT,
+						 DGEN__ANSWER_PREPARE);
+	if (result == 0)
+		result = sync(worker);
+	return result == 0 ? begin_and_claim(worker) : result;
+}
+
+static int
+attach_failed(dgen_worker *worker)
+{
+	dgen__error *error = &worker->section_error;
+
+	if (strcmp(error->sqlstate, "ZD001") == 0 && !worker->created_types)
+		return create_types_and_attach(worker);
+	if (strcmp(error->sqlstate, "3F000") == 0)
+		return dgen__fail_hint(&worker->error, DGEN_ENOTFOUND,
+							   "Run CREATE EXTENSION dgen in that database, or connect to another one.",
+							   "extension dgen is not installed in database \"%s\"", PQdb(worker->connection));
+	if (strcmp(error->sqlstate, "ZD001") == 0 && worker->create_error.text != NULL)
+		error = &worker->create_error;
+	if (strcmp(error->sqlstate, "ZD036") == 0)
+		error->code = DGEN_EVERSION;
+	return dgen__fail_error(&worker->error, error);
+}
+
+int
+dgen__session_begin(dgen_worker *worker)
+{
+	PGconn *connection = worker->connection;
+
+	PQsetErrorVerbosity(connection, PQERRORS_DEFAULT);
+	if (PQsetnonblocking(connection, 1) != 0 || PQenterPipelineMode(connection) != 1)
+		return dgen__fail_connection(&worker->error, connection);
+	worker->phase = DGEN__ATTACHING;
+	worker->deadline = dgen__now_ms() + worker->connect_ms;
+	worker->created_types = false;
+	dgen__error_clear(&worker->create_error);
+	dgen__loop_forget(&worker->loop);
+	return attach(worker) == 0 ? dgen__session_step(worker) : worker->error.code;
+}
+
+/* ---- a section has ended ---- */
+
+static int
+run_and_commit(dgen_worker *worker)
+{
+	if (dgen__worker_stopping(worker))
+		return 0;
+	dgen__batch_run(worker);
+	if (worker->batch.broken)
+		return worker->error.code;
+	return commit_and_claim(worker);
+}
+
+static int
+claimed(dgen_worker *worker)
+{
+	PGresult *rows = worker->claimed;
+	int		  result;
+
+	worker->claimed = NULL;
+	worker->attempts = 0;
+	worker->waiting = false;
+	if (PQntuples(rows) == 0)
+	{
+		PQclear(rows);
+		dgen__suspects_forget(&worker->suspects);
+		return wait_and_claim(worker);
+	}
+	result = dgen__batch_decode(worker, rows);
+	if (result != 0)
+		return result;
+	return dgen__batch_missing(worker, 0) < 0 ? run_and_commit(worker) : fetch_states(worker);
+}
+
+static int
+commit_failed(dgen_worker *worker)
+{
+	bool mended = dgen__batch_failed(worker, &worker->section_error);
+
+	if (worker->phase == DGEN__LEAVING)
+		return 0;
+	if (mended && ++worker->failed_commits < FAILED_COMMITS)
+		return rollback_and_claim(worker);
+	worker->failed_commits = 0;
+	return dgen__fail_error(&worker->error, &worker->section_error);
+}
+
+static int
+section_failed(dgen_worker *worker)
+{
+	worker->section_failed = false;
+	PQclear(worker->claimed);
+	worker->claimed = NULL;
+	if (worker->phase == DGEN__ATTACHING)
+		return attach_failed(worker);
+	if (worker->batch.committing)
+		return commit_failed(worker);
+	return dgen__fail_error(&worker->error, &worker->section_error);
+}
+
+static int
+section_done(dgen_worker *worker)
+{
+	switch (worker->phase)
+	{
+		case DGEN__ATTACHING:
+			return prepare_and_claim(worker);
+		case DGEN__CLAIMING:
+			return worker->claimed != NULL ? claimed(worker) : 0;
+		case DGEN__FETCHING:
+			return run_and_commit(worker);
+		default:
+			return 0;
+	}
+}
+
+static int
+synced(dgen_worker *worker)
+{
+	if (worker->section_failed)
+		return section_failed(worker);
+	return worker->answers.count == 0 ? section_done(worker) : 0;
+}
+
+/* ---- an answer has come ---- */
+
+/* Some failures are to be expected, and the conversation goes on as if they had not been. */
+static int
+failed(dgen_worker *worker, dgen__answer answer, const PGresult *result)
+{
+	dgen__error error = {0};
+
+	if (PQresultStatus(result) == PGRES_PIPELINE_ABORTED)
+		return 0;
+	(void) dgen__fail_result(&error, result);
+	if (answer == DGEN__ANSWER_CREATE_TYPE)
+	{
+		if (strcmp(error.sqlstate, "42710") != 0)
+			(void) dgen__fail_error(&worker->create_error, &error);
+	}
+	else if (answer == DGEN__ANSWER_WAIT || answer == DGEN__ANSWER_RELEASE || answer == DGEN__ANSWER_DETACH)
+		dgen__worker_log(worker, DGEN_LOG_WARNING, "%s", dgen__error_text(&error));
+	else if (!worker->section_failed)
+	{
+		worker->section_failed = true;
+		(void) dgen__fail_error(&worker->section_error, &error);
+	}
+	dgen__error_free(&error);
+	return 0;
+}
+
+static int
+state_came(dgen_worker *worker, const PGresult *result)
+{
+	int actor = worker->batch.fetching;
+
+	worker->batch.fetching = dgen__batch_missing(worker, actor + 1);
+	return dgen__batch_set_state(worker, actor, PQgetvalue(result, 0, 0), (size_t) PQgetlength(result, 0, 0));
+}
+
+/* A COMMIT that finds the transaction failed rolls back, and calls that no error. */
+static int
+commit_came(dgen_worker *worker, PGresult *result)
+{
+	if (strcmp(PQcmdStatus(result), "COMMIT") != 0)
+	{
+		worker->section_failed = true;
+		return dgen__fail(&worker->section_error, DGEN_ESERVER, "the batch was rolled back instead of committed");
+	}
+	worker->failed_commits = 0;
+	dgen__batch_committed(worker);
+	return 0;
+}
+
+static int
+succeeded(dgen_worker *worker, dgen__answer answer, PGresult *result)
+{
+	switch (answer)
+	{
+		case DGEN__ANSWER_ATTACH:
+			return dgen__check_version(PQgetvalue(result, 0, 0), &worker->error);
+		case DGEN__ANSWER_CLAIM:
+			worker->claimed = result;
+			return 0;
+		case DGEN__ANSWER_STATE:
+			return state_came(worker, result);
+		case DGEN__ANSWER_COMMIT:
+			(void) commit_came(worker, result);
+			return 0;
+		case DGEN__ANSWER_WAIT:
+			worker->waiting = false;
+			return 0;
+		default:
+			return 0;
+	}
+}
+
+static int
+lost(dgen_worker *worker)
+{
+	if (worker->batch.committing)
+		dgen__worker_log(worker, DGEN_LOG_WARNING,
+						 "the connection was lost in a commit; if it did not happen, its messages come again");
+	return worker->section_failed ? dgen__fail_error(&worker->error, &worker->section_error)
+		: dgen__fail_connection(&worker->error, worker->connection);
+}
+
+static int
+came(dgen_worker *worker, PGresult *result)
+{
+	dgen__answers *answers = &worker->answers;
+	dgen__answer   answer = answers->list[answers->first++];
+	ExecStatusType status = PQresultStatus(result);
+
+	if (--answers->count == 0)
+		answers->first = 0;
+	if ((answer == DGEN__ANSWER_SYNC) != (status == PGRES_PIPELINE_SYNC))
+		return lost(worker);
+	if (answer == DGEN__ANSWER_SYNC)
+		return synced(worker);
+	if (status != PGRES_TUPLES_OK && status != PGRES_COMMAND_OK)
+		return failed(worker, answer, result);
+	return succeeded(worker, answer, result);
+}
+
+/* After each command's result comes one NULL. */
+static int
+take_answers(dgen_worker *worker)
+{
+	int nothing = 0;
+	int code = 0;
+
+	while (code == 0 && worker->answers.count > 0 && nothing < 2 && !PQisBusy(worker->connection))
+	{
+		PGresult *result = PQgetResult(worker->connection);
+
+		nothing = result == NULL ? nothing + 1 : 0;
+		if (result != NULL)
+			code = came(worker, result);
+		if (result != worker->claimed)
+			PQclear(result);
+	}
+	if (code == 0 && (nothing == 2 || PQstatus(worker->connection) == CONNECTION_BAD))
+		return lost(worker);
+	return code;
+}
+
+/* With TLS, what has been decrypted waits in memory, and the socket does not tell. */
+static bool
+read_input(PGconn *connection)
+{
+	int rounds = PQsslInUse(connection) ? 3 : 1;
+
+	while (rounds-- > 0)
+	{
+		if (!PQconsumeInput(connection))
+			return false;
+		if (!PQisBusy(connection))
+			break;
+	}
+	return true;
+}
+
+int
+dgen__session_step(dgen_worker *worker)
+{
+	PGconn *connection = worker->connection;
+	int		result;
+	int		unsent;
+
+	(void) read_input(connection);	/* what came before an error is still to be read */
+	result = take_answers(worker);
+	if (result != 0)
+		return result;
+	if (worker->phase == DGEN__ATTACHING && dgen__now_ms() >= worker->deadline)
+		return dgen__fail(&worker->error, DGEN_ECONNECT, "no answer from the server in %d ms", worker->connect_ms);
+	unsent = PQflush(connection);
+	if (unsent < 0)
+		return dgen__fail_connection(&worker->error, connection);
+	dgen__loop_watch(&worker->loop, PQsocket(connection), true, unsent > 0);
+	return 0;
+}

@@ -1,0 +1,175 @@
+/*
+ * Every SQL text that the library sends.
+ */
+#include "dgen_int.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define MS "::bigint * interval '1 millisecond'"
+
+/* ---- the client: not prepared, so that a pooler may stand between ---- */
+
+const dgen__statement dgen__sql_version = {
+	NULL,
+	"SELECT extversion FROM pg_catalog.pg_extension WHERE extname = 'dgen'",
+	0,
+};
+
+const dgen__statement dgen__sql_cast = {
+	NULL,
+	"SELECT dgen.cast($1, $2, $3, delay => $4" MS
+	", priority => $5, idempotency_key => $6, headers => $7)",
+	7,
+};
+
+const dgen__statement dgen__sql_cast_many = {
+	NULL,
+	"SELECT dgen.cast_many($1, $2, $3)",
+	3,
+};
+
+const dgen__statement dgen__sql_request = {
+	NULL,
+	"SELECT dgen.request($1, $2, $3, delay => $4" MS
+	", priority => $5, idempotency_key => $6, headers => $7)",
+	7,
+};
+
+const dgen__statement dgen__sql_await = {
+	NULL,
+	"SELECT dgen.await_reply($1, $2" MS ")",
+	2,
+};
+
+const dgen__statement dgen__sql_ask = {
+	NULL,
+	"CALL dgen.ask($1, $2, $3, $4" MS ")",
+	4,
+};
+
+const dgen__statement dgen__sql_state = {
+	NULL,
+	"SELECT dgen.state($1, $2)",
+	2,
+};
+
+/* ---- the worker ---- */
+
+/* A timeout that a role was given for its queries must not end the wait for work. */
+const dgen__statement dgen__sql_settings = {
+	NULL,
+	"SELECT set_config('statement_timeout', '0', false), set_config('idle_session_timeout', '0', false)",
+	0,
+};
+
+const dgen__statement dgen__sql_attach = {
+	NULL,
+	"SELECT extension_version FROM dgen.attach($1, $2, $3)",
+	3,
+};
+
+const dgen__statement dgen__sql_begin = {
+	"dgen_begin",
+	"BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE",
+	0,
+};
+
+const dgen__statement dgen__sql_claim = {
+	"dgen_claim",
+	"SELECT actor, actor_type, actor_key, version, state, message_id, kind, attempt, message, headers, "
+	"in_reply_to, correlation, error, sqlstate FROM dgen.claim($1, $2, true)",
+	2,
+};
+
+const dgen__statement dgen__sql_batch_state = {
+	"dgen_batch_state",
+	"SELECT dgen.batch_state($1)",
+	1,
+};
+
+/* dgen__commit_parameter numbers the parameters. */
+const dgen__statement dgen__sql_commit_turns = {
+	"dgen_commit_turns",
+	"SELECT dgen.commit_turns(handled => $1, set_entries => $2, delete_entries => $3, destroyed => $4, "
+	"errors => $5, sqlstates => $6, hints => $7, outcomes => $8, delays => $9, reply_requests => $10, "
+	"replies => $11, send_types => $12, send_keys => $13, send_messages => $14, send_actors => $15, "
+	"send_requests => $16, send_correlations => $17, send_delays_ms => $18, send_priorities => $19, "
+	"send_idempotency_keys => $20, send_headers => $21)",
+	DGEN__COMMIT_PARAMETERS,
+};
+
+const dgen__statement dgen__sql_commit = {"dgen_commit", "COMMIT", 0};
+const dgen__statement dgen__sql_rollback = {"dgen_rollback", "ROLLBACK", 0};
+
+/* Without a timeout: the server ends the wait when this end of the connection closes. */
+const dgen__statement dgen__sql_wait = {"dgen_wait", "CALL dgen.wait(NULL)", 0};
+
+const dgen__statement dgen__sql_detach = {NULL, "SELECT dgen.detach()", 0};
+
+const dgen__statement *const dgen__sql_prepared[] = {
+	&dgen__sql_begin,
+	&dgen__sql_claim,
+	&dgen__sql_batch_state,
+	&dgen__sql_commit_turns,
+	&dgen__sql_commit,
+	&dgen__sql_rollback,
+	&dgen__sql_wait,
+	NULL,
+};
+
+/* ---- texts with something to fill in ---- */
+
+static void
+add_parameter(dgen__buffer *sql, dgen__type_values *values, const char *name, const char *value)
+{
+	if (value == NULL)
+		return;
+	values->values[values->count++] = value;
+	dgen__buffer_printf(sql, "%s%s => $%d", values->count == 1 ? "" : ", ", name, values->count);
+}
+
+static void
+add_number(dgen__buffer *sql, dgen__type_values *values, const char *name, int number, const char *unit)
+{
+	char *text = values->numbers[values->count];
+
+	if (number == 0)
+		return;
+	snprintf(text, sizeof(values->numbers[0]), "%d%s", number, unit);
+	add_parameter(sql, values, name, text);
+}
+
+void
+dgen__sql_create_type(const dgen_actor_type *type, dgen__buffer *sql, dgen__type_values *values)
+{
+	memset(values, 0, sizeof(*values));
+	dgen__buffer_puts(sql, "SELECT dgen.create_actor_type(");
+	add_parameter(sql, values, "name", type->name);
+	add_parameter(sql, values, "initial_state", type->initial_state);
+	add_number(sql, values, "max_attempts", type->max_attempts, "");
+	add_number(sql, values, "backoff", type->backoff_ms, " ms");
+	add_number(sql, values, "max_backoff", type->max_backoff_ms, " ms");
+	add_number(sql, values, "turn_timeout", type->turn_timeout_ms, " ms");
+	dgen__buffer_puts(sql, ")");
+}
+
+/* The number tells this savepoint from one of a transaction that a callback began itself. */
+void
+dgen__sql_savepoint(char *sql, int n)
+{
+	snprintf(sql, DGEN__SAVEPOINT_SIZE, "SAVEPOINT dgen_turn_%d", n);
+}
+
+void
+dgen__sql_release(char *sql, int n)
+{
+	snprintf(sql, DGEN__SAVEPOINT_SIZE, "RELEASE SAVEPOINT dgen_turn_%d", n);
+}
+
+void
+dgen__sql_rollback_to(char *sql, int n)
+{
+	snprintf(sql, DGEN__SAVEPOINT_SIZE,
+			 "ROLLBACK TO SAVEPOINT dgen_turn_%d; RELEASE SAVEPOINT dgen_turn_%d", n, n);
+}

@@ -1,0 +1,266 @@
+/*
+ * A turn: runs the callback for one message, and decides how the turn ends. Errors
+ * stick: the first one decides, unless the callback chooses another end.
+ */
+#include <inttypes.h>
+#include <string.h>
+
+#include "dgen_int.h"
+
+/* ---- errors ---- */
+
+int
+dgen__turn_ready(const dgen_turn *turn)
+{
+	return turn == NULL ? DGEN_EINVAL : turn->stuck;
+}
+
+int
+dgen__turn_stick(dgen_turn *turn, int code)
+{
+	if (code == 0 || turn->stuck != 0)
+		return code;
+	turn->stuck = code;
+	turn->error.code = code;
+	return code;
+}
+
+int
+dgen_turn_error(const dgen_turn *turn)
+{
+	return dgen__turn_ready(turn);
+}
+
+/* ---- other ends than committing ---- */
+
+/* The first of fail and retry counts, and more than an error before it. */
+static bool
+chosen(const dgen_turn *turn)
+{
+	return turn->ending != DGEN__COMMIT;
+}
+
+int
+dgen_turn_fail(dgen_turn *turn, const char *error, const char *sqlstate)
+{
+	if (turn == NULL)
+		return DGEN_EINVAL;
+	if (chosen(turn))
+		return DGEN_EFAILED;
+	if (sqlstate == NULL || !dgen__sqlstate_valid(sqlstate))
+		sqlstate = "ZD400";
+	(void) dgen__fail(&turn->error, DGEN_EFAILED, "%s", error != NULL ? error : "unspecified error");
+	memcpy(turn->error.sqlstate, sqlstate, 6);
+	turn->ending = DGEN__FAIL;
+	(void) dgen__turn_stick(turn, DGEN_EFAILED);
+	return DGEN_EFAILED;
+}
+
+int
+dgen_turn_retry(dgen_turn *turn, int64_t delay_ms)
+{
+	if (turn == NULL)
+		return DGEN_EINVAL;
+	if (chosen(turn))
+		return DGEN_EFAILED;
+	if (delay_ms < -1 || delay_ms > DGEN__MAX_DELAY_MS)
+	{
+		if (turn->stuck == 0)
+			(void) dgen__fail(&turn->error, DGEN_EINVAL, "delay_ms of a retry is %" PRId64 ", not -1 to %" PRId64,
+							  delay_ms, DGEN__MAX_DELAY_MS);
+		return dgen__turn_stick(turn, DGEN_EINVAL);
+	}
+	turn->ending = DGEN__RETRY;
+	turn->delay_ms = delay_ms;
+	(void) dgen__turn_stick(turn, DGEN_EFAILED);
+	return DGEN_EFAILED;
+}
+
+int
+dgen_turn_destroy(dgen_turn *turn)
+{
+	int rc = dgen__turn_ready(turn);
+
+	if (rc == 0)
+		turn->destroyed = true;
+	return rc;
+}
+
+/* ---- the connection ---- */
+
+PGconn *
+dgen_turn_connection(dgen_turn *turn)
+{
+	const dgen__connector *connector;
+
+	if (dgen__turn_ready(turn) != 0)
+		return NULL;
+	if (turn->connection != NULL)
+		return turn->connection;
+	connector = turn->connector;
+	if (connector == NULL)
+	{
+		(void) dgen__turn_stick(turn, dgen__fail(&turn->error, DGEN_ESTATE, "a turn without a database has no connection"));
+		return NULL;
+	}
+	turn->connection = connector->connection(connector->context, &turn->error);
+	if (turn->connection == NULL)
+		(void) dgen__turn_stick(turn, turn->error.code != 0 ? turn->error.code : DGEN_ECONNECT);
+	return turn->connection;
+}
+
+int
+dgen_turn_after_commit(dgen_turn *turn, void (*action)(void *data), void (*release)(void *data), void *data)
+{
+	dgen__action new_action = {action, release, data};
+	int rc = dgen__turn_ready(turn);
+
+	if (rc == 0 && action == NULL)
+		rc = dgen__turn_stick(turn, dgen__fail(&turn->error, DGEN_EINVAL, "the action is NULL"));
+	if (rc == 0)
+		rc = dgen__turn_stick(turn, dgen__outbox_action(turn->outbox, &new_action));
+	if (rc != 0 && release != NULL)
+		release(data);
+	return rc;
+}
+
+/* ---- running ---- */
+
+/* The callback for the message's kind and its name; NULL and a name: the type lacks it; NULL, NULL: unknown. */
+static dgen_callback
+callback_for(const dgen_actor_type *type, const char *kind, const char **name)
+{
+	dgen_callback callback = NULL;
+
+	*name = "handle_cast";
+	if (strcmp(kind, "call") == 0)
+	{
+		callback = type->handle_call;
+		*name = callback != NULL ? "handle_call" : "handle_cast";
+	}
+	else if (strcmp(kind, "timer") == 0)
+	{
+		callback = type->handle_timer;
+		*name = callback != NULL ? "handle_timer" : "handle_cast";
+	}
+	else if (strcmp(kind, "reply") == 0)
+	{
+		*name = "handle_reply";
+		return type->handle_reply;
+	}
+	else if (strcmp(kind, "cast") != 0)
+	{
+		*name = NULL;
+		return NULL;
+	}
+	return callback != NULL ? callback : type->handle_cast;
+}
+
+static void
+run_callback(dgen_turn *turn, dgen_callback callback, const char *name)
+{
+	const dgen__message *message = turn->message;
+	const char *text = message->message != NULL ? message->message : "null";
+	size_t length = message->message != NULL ? message->length : 4;
+	int rc = callback(turn, text, length, turn->type->user);
+
+	if (rc == 0 || turn->stuck != 0)
+		return;
+	(void) dgen__turn_stick(turn, dgen__fail(&turn->error, rc < 0 ? rc : DGEN_EFAILED, "%s returned %d (%s)", name, rc,
+											 rc < 0 ? dgen_strerror(rc) : "0 commits, a negative code fails the attempt"));
+}
+
+/* A reply that nobody handles is dropped, and nothing runs for it. */
+static void
+run_callbacks(dgen_turn *turn)
+{
+	const dgen_actor_type *type = turn->type;
+	const char *kind = turn->message->kind;
+	const char *name;
+	dgen_callback callback = callback_for(type, kind, &name);
+
+	if (callback == NULL && name != NULL && strcmp(kind, "reply") == 0)
+		return;
+	if (callback == NULL)
+	{
+		(void) dgen__turn_stick(turn, dgen__fail_hint(&turn->error, DGEN_ESTATE, "Set it in the dgen_actor_type that is registered.",
+													  "actor type \"%s\" has no callback for a %s", type->name, kind));
+		return;
+	}
+	if (turn->version == 0 && type->init != NULL)
+		run_callback(turn, type->init, "init");
+	if (turn->stuck == 0)
+		run_callback(turn, callback, name);
+}
+
+/* Ends what the callback did on the connection, which may show that the turn cannot be kept. */
+static void
+finish_connection(dgen_turn *turn)
+{
+	const dgen__connector *connector = turn->connector;
+
+	if (turn->connection == NULL || turn->stuck != 0 || connector->finish == NULL)
+		return;
+	(void) dgen__turn_stick(turn, connector->finish(connector->context, &turn->error));
+}
+
+static void
+free_texts(dgen_turn *turn)
+{
+	while (turn->texts != NULL)
+	{
+		dgen__turn_text *text = turn->texts;
+
+		turn->texts = text->next;
+		dgen__free(text);
+	}
+	dgen__buffer_free(&turn->whole);
+	dgen__buffer_free(&turn->scratch);
+}
+
+static void
+judge(const dgen_turn *turn, dgen__turn_result *result)
+{
+	memset(result, 0, sizeof(*result));
+	result->outcome = turn->ending;
+	if (turn->stuck != 0 && turn->ending == DGEN__COMMIT)
+		result->outcome = DGEN__ERROR;
+	result->used_connection = turn->connection != NULL;
+	result->delay_ms = turn->delay_ms;
+	result->error = turn->error;
+	if (result->outcome != DGEN__COMMIT)
+		return;
+	result->replied = turn->answered && strcmp(turn->message->kind, "call") == 0;
+	result->destroyed = turn->destroyed;
+}
+
+void
+dgen__turn_run(const dgen_actor_type *type, const char *key, int64_t version, int actor, dgen__state *state,
+			   dgen__outbox *outbox, const dgen__message *message, const dgen__connector *connector,
+			   dgen__turn_result *result)
+{
+	dgen__outbox_mark mark = dgen__outbox_mark_now(outbox);
+	dgen_turn turn = {
+		.type = type,
+		.key = key,
+		.version = version,
+		.actor = actor,
+		.state = state,
+		.outbox = outbox,
+		.message = message,
+		.connector = connector,
+		.delay_ms = -1,
+	};
+
+	dgen__state_begin_turn(state);
+	run_callbacks(&turn);
+	finish_connection(&turn);
+	judge(&turn, result);
+	if (result->outcome == DGEN__COMMIT && !result->destroyed)
+		dgen__state_keep_turn(state);
+	else
+		dgen__state_undo_turn(state);
+	if (result->outcome != DGEN__COMMIT)
+		dgen__outbox_undo(outbox, mark);
+	free_texts(&turn);
+}

@@ -1,0 +1,206 @@
+/*
+ * What a turn got: who the actor is, and the message.
+ */
+#include <string.h>
+
+#include "dgen_int.h"
+
+/* ---- who and what ---- */
+
+const char *
+dgen_turn_actor_type(const dgen_turn *turn)
+{
+	return turn != NULL ? turn->type->name : "";
+}
+
+const char *
+dgen_turn_actor_key(const dgen_turn *turn)
+{
+	return turn != NULL ? turn->key : "";
+}
+
+const char *
+dgen_turn_kind(const dgen_turn *turn)
+{
+	return turn != NULL ? turn->message->kind : "";
+}
+
+int64_t
+dgen_turn_message_id(const dgen_turn *turn)
+{
+	return turn != NULL ? turn->message->id : 0;
+}
+
+int
+dgen_turn_attempt(const dgen_turn *turn)
+{
+	return turn != NULL ? turn->message->attempt : 0;
+}
+
+int64_t
+dgen_turn_version(const dgen_turn *turn)
+{
+	return turn != NULL ? turn->version : 0;
+}
+
+const char *
+dgen_turn_headers(const dgen_turn *turn)
+{
+	return turn != NULL ? turn->message->headers : NULL;
+}
+
+int64_t
+dgen_turn_in_reply_to(const dgen_turn *turn)
+{
+	return turn != NULL ? turn->message->in_reply_to : 0;
+}
+
+const char *
+dgen_turn_correlation(const dgen_turn *turn)
+{
+	return turn != NULL ? turn->message->correlation : NULL;
+}
+
+const char *
+dgen_turn_reply_error(const dgen_turn *turn)
+{
+	return turn != NULL ? turn->message->error : NULL;
+}
+
+const char *
+dgen_turn_reply_sqlstate(const dgen_turn *turn)
+{
+	return turn != NULL ? turn->message->sqlstate : NULL;
+}
+
+/* ---- a value as its type, for messages and entries ---- */
+
+/* Quotes the value, unless it is long. `what` and `name` say where it was found. */
+static void
+wrong_type(dgen_turn *turn, const char *what, const char *name, const char *wanted, const dgen_json *value)
+{
+	const char *more = "";
+	int length = (int) value->length;
+
+	if (value->length > 60)
+	{
+		length = 60;
+		more = "...";
+	}
+	(void) dgen__fail(&turn->error, DGEN_ETYPE, "%s \"%s\" is not %s: %.*s%s", what, name, wanted, length,
+					  value->text, more);
+	(void) dgen__turn_stick(turn, DGEN_ETYPE);
+}
+
+int64_t
+dgen__turn_int64(dgen_turn *turn, const dgen_json *value, const char *what, const char *name, int64_t absent)
+{
+	int64_t number;
+
+	if (dgen_json_int64(value, &number) == 0)
+		return number;
+	wrong_type(turn, what, name, "an integer of 64 bits", value);
+	return absent;
+}
+
+double
+dgen__turn_double(dgen_turn *turn, const dgen_json *value, const char *what, const char *name, double absent)
+{
+	double number;
+
+	if (dgen_json_double(value, &number) == 0)
+		return number;
+	wrong_type(turn, what, name, "a number that fits a double", value);
+	return absent;
+}
+
+bool
+dgen__turn_bool(dgen_turn *turn, const dgen_json *value, const char *what, const char *name, bool absent)
+{
+	bool truth;
+
+	if (dgen_json_bool(value, &truth) == 0)
+		return truth;
+	wrong_type(turn, what, name, "true or false", value);
+	return absent;
+}
+
+const char *
+dgen__turn_string(dgen_turn *turn, const dgen_json *value, const char *what, const char *name, const char *absent)
+{
+	long length = dgen_json_string(value, NULL, 0);
+	dgen__turn_text *text;
+
+	if (length < 0)
+	{
+		wrong_type(turn, what, name, "a string", value);
+		return absent;
+	}
+	text = dgen__malloc(sizeof(*text) + (size_t) length + 1);
+	if (text == NULL)
+	{
+		(void) dgen__turn_stick(turn, DGEN_ENOMEM);
+		return absent;
+	}
+	(void) dgen_json_string(value, text->text, (size_t) length + 1);
+	text->next = turn->texts;
+	turn->texts = text;
+	return text->text;
+}
+
+/* ---- members of the message ---- */
+
+/* False: absent, or an error that sticks. */
+static bool
+find(dgen_turn *turn, const char *pointer, dgen_json *value)
+{
+	const dgen__message *message;
+	int rc;
+
+	if (dgen__turn_ready(turn) != 0)
+		return false;
+	message = turn->message;
+	if (message->message == NULL)
+		rc = dgen_json_find("null", 4, pointer, value);
+	else
+		rc = dgen_json_find(message->message, message->length, pointer, value);
+	if (rc == DGEN_EINVAL)
+		(void) dgen__fail(&turn->error, rc, "not a JSON pointer: \"%s\"", pointer != NULL ? pointer : "(null)");
+	else if (rc == DGEN_EJSON)
+		(void) dgen__fail(&turn->error, rc, "the message has more than %d levels", DGEN__JSON_DEPTH);
+	if (rc != DGEN_ENOTFOUND)
+		(void) dgen__turn_stick(turn, rc);
+	return rc == 0;
+}
+
+int64_t
+dgen_turn_arg_int64(dgen_turn *turn, const char *pointer, int64_t absent)
+{
+	dgen_json value;
+
+	return find(turn, pointer, &value) ? dgen__turn_int64(turn, &value, "message", pointer, absent) : absent;
+}
+
+double
+dgen_turn_arg_double(dgen_turn *turn, const char *pointer, double absent)
+{
+	dgen_json value;
+
+	return find(turn, pointer, &value) ? dgen__turn_double(turn, &value, "message", pointer, absent) : absent;
+}
+
+bool
+dgen_turn_arg_bool(dgen_turn *turn, const char *pointer, bool absent)
+{
+	dgen_json value;
+
+	return find(turn, pointer, &value) ? dgen__turn_bool(turn, &value, "message", pointer, absent) : absent;
+}
+
+const char *
+dgen_turn_arg_string(dgen_turn *turn, const char *pointer, const char *absent)
+{
+	dgen_json value;
+
+	return find(turn, pointer, &value) ? dgen__turn_string(turn, &value, "message", pointer, absent) : absent;
+}

@@ -1,0 +1,494 @@
+/*
+ * The worker as the application sees it: opening, registering types, running,
+ * stopping; and when it connects, rests and ends.
+ */
+#include "dgen_int.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define CACHE_BYTES ((size_t) 64 * 1024 * 1024)
+#define DRAIN_MS 30000
+#define RECONNECT_MIN_MS 100
+#define RECONNECT_MAX_MS 10000
+
+/* ---- opening and closing ---- */
+
+/* program@host:pid, as long as the server takes it. */
+static char *
+default_name(void)
+{
+	char host[33] = "";
+	char name[64];
+
+	(void) gethostname(host, sizeof(host) - 1);
+	snprintf(name, sizeof(name), "%.20s@%.30s:%ld", program_invocation_short_name, host, (long) getpid());
+	return dgen__strdup(name);
+}
+
+static void
+set_options(dgen_worker *worker, const dgen_worker_options *options)
+{
+	dgen_worker_options *o = &worker->options;
+
+	if (options != NULL)
+		memcpy(o, options, options->size < sizeof(*o) ? options->size : sizeof(*o));
+	o->size = sizeof(*o);
+	if (o->cache_bytes == 0)
+		o->cache_bytes = CACHE_BYTES;
+	if (o->drain_ms == 0)
+		o->drain_ms = DRAIN_MS;
+	if (o->reconnect_min_ms == 0)
+		o->reconnect_min_ms = RECONNECT_MIN_MS;
+	if (o->reconnect_max_ms == 0)
+		o->reconnect_max_ms = RECONNECT_MAX_MS;
+	if (o->reconnect_max_ms < o->reconnect_min_ms)
+		o->reconnect_max_ms = o->reconnect_min_ms;
+}
+
+static int
+check_options(dgen_worker *worker, const dgen_worker_options *options)
+{
+	const dgen_worker_options *o = &worker->options;
+
+	if (options != NULL && options->size == 0)
+		return dgen__fail(&worker->error, DGEN_EINVAL,
+						  "size of dgen_worker_options is 0: begin with DGEN_WORKER_OPTIONS_INIT");
+	if (o->max_actors < 0 || o->max_messages < 0 || o->drain_ms < 0 || o->reconnect_min_ms < 0 ||
+		o->reconnect_max_ms < 0)
+		return dgen__fail(&worker->error, DGEN_EINVAL, "a number in dgen_worker_options is negative");
+	if (o->name != NULL && (o->name[0] == '\0' || strlen(o->name) > 63))
+		return dgen__fail(&worker->error, DGEN_EINVAL, "the worker's name is empty or longer than 63 bytes");
+	return 0;
+}
+
+static int
+open_worker(dgen_worker *worker, const char *conninfo, const dgen_worker_options *options)
+{
+	int result;
+
+	set_options(worker, options);
+	result = check_options(worker, options);
+	if (result == 0 && conninfo == NULL)
+		result = dgen__fail(&worker->error, DGEN_EINVAL, "conninfo is NULL: \"\" takes all from the environment");
+	if (result == 0)
+		result = dgen__conninfo_check(conninfo, &worker->error);
+	if (result != 0)
+		return result;
+	worker->conninfo = dgen__strdup(conninfo);
+	worker->name = worker->options.name == NULL ? default_name() : dgen__strdup(worker->options.name);
+	worker->options.name = NULL;
+	worker->cache = dgen__cache_open(worker->options.cache_bytes);
+	if (worker->conninfo == NULL || worker->name == NULL || worker->cache == NULL)
+		return dgen__fail(&worker->error, DGEN_ENOMEM, "out of memory");
+	worker->connect_ms = dgen__connect_timeout_ms(conninfo);
+	return 0;
+}
+
+int
+dgen_worker_open(dgen_worker **worker, const char *conninfo, const dgen_worker_options *options)
+{
+	dgen_worker *w;
+
+	if (worker == NULL)
+		return DGEN_EINVAL;
+	*worker = w = dgen__calloc(1, sizeof(dgen_worker));
+	if (w == NULL)
+		return DGEN_ENOMEM;
+	w->random = (uint64_t) dgen__now_ms() * UINT64_C(0x9e3779b97f4a7c15) ^ (uint64_t) (uintptr_t) w ^
+		((uint64_t) getpid() << 32);
+	w->loop_is_open = dgen__loop_open(&w->loop) == 0;
+	if (!w->loop_is_open)
+		w->result = dgen__fail(&w->error, DGEN_ESTATE, "no descriptors: %s", strerror(errno));
+	else
+		w->result = open_worker(w, conninfo, options);
+	w->phase = w->result == 0 ? DGEN__RESTING : DGEN__ENDED;
+	return w->result;
+}
+
+static void
+disconnect(dgen_worker *worker)
+{
+	dgen__loop_forget(&worker->loop);
+	PQfinish(worker->connection);
+	worker->connection = NULL;
+	PQclear(worker->claimed);
+	worker->claimed = NULL;
+	worker->answers.first = worker->answers.count = 0;
+	worker->waiting = false;
+	worker->section_failed = false;
+	dgen__batch_drop(worker);
+	if (worker->cache != NULL)
+		dgen__cache_drop(worker->cache);
+}
+
+void
+dgen_worker_close(dgen_worker *worker)
+{
+	if (worker == NULL)
+		return;
+	disconnect(worker);
+	dgen__batch_free(&worker->batch);
+	dgen__cache_close(worker->cache);
+	dgen__suspects_free(&worker->suspects);
+	for (int i = 0; i < worker->ntypes; i++)
+	{
+		dgen__free(worker->types[i].name);
+		dgen__free(worker->types[i].initial_state);
+	}
+	dgen__free(worker->types);
+	dgen__free(worker->answers.list);
+	dgen__free(worker->conninfo);
+	dgen__free(worker->name);
+	if (worker->loop_is_open)
+		dgen__loop_close(&worker->loop);
+	dgen__error_free(&worker->section_error);
+	dgen__error_free(&worker->create_error);
+	dgen__error_free(&worker->error);
+	dgen__free(worker);
+}
+
+/* ---- actor types ---- */
+
+static int
+check_type(dgen_worker *worker, const dgen_actor_type *type)
+{
+	if (type == NULL || type->size == 0)
+		return dgen__fail(&worker->error, DGEN_EINVAL,
+						  "size of dgen_actor_type is 0: begin with { .size = sizeof(dgen_actor_type) }");
+	if (type->name == NULL || type->name[0] == '\0')
+		return dgen__fail(&worker->error, DGEN_EINVAL, "the actor type has no name");
+	if (type->initial_state != NULL && dgen_json_check(type->initial_state, DGEN_STRLEN) != 0)
+		return dgen__fail(&worker->error, DGEN_EJSON, "initial_state of actor type \"%s\" is not JSON", type->name);
+	for (int i = 0; i < worker->ntypes; i++)
+		if (strcmp(worker->types[i].name, type->name) == 0)
+			return dgen__fail(&worker->error, DGEN_EINVAL, "actor type \"%s\" is registered already", type->name);
+	return 0;
+}
+
+static int
+add_type(dgen_worker *worker, const dgen_actor_type *type)
+{
+	dgen__type *types = dgen__realloc(worker->types, ((size_t) worker->ntypes + 1) * sizeof(dgen__type));
+	dgen__type *added;
+
+	if (types == NULL)
+		return dgen__fail(&worker->error, DGEN_ENOMEM, "out of memory");
+	worker->types = types;
+	added = &types[worker->ntypes++];
+	memset(added, 0, sizeof(*added));
+	memcpy(&added->type, type, type->size < sizeof(*type) ? type->size : sizeof(*type));
+	added->type.size = sizeof(*type);
+	added->type.name = added->name = dgen__strdup(type->name);
+	if (added->type.initial_state != NULL)
+		added->type.initial_state = added->initial_state = dgen__strdup(type->initial_state);
+	if (added->name != NULL && (type->initial_state == NULL || added->initial_state != NULL))
+		return 0;
+	worker->ntypes--;
+	dgen__free(added->name);
+	dgen__free(added->initial_state);
+	return dgen__fail(&worker->error, DGEN_ENOMEM, "out of memory");
+}
+
+int
+dgen_worker_register(dgen_worker *worker, const dgen_actor_type *type)
+{
+	int result;
+
+	if (worker == NULL)
+		return DGEN_EINVAL;
+	if (worker->phase == DGEN__ENDED)
+		return dgen__fail(&worker->error, DGEN_ESTATE, "the worker could not be opened, or has ended");
+	if (worker->ran)
+		return dgen__fail(&worker->error, DGEN_ESTATE, "types are registered before the worker runs");
+	result = check_type(worker, type);
+	return result == 0 ? add_type(worker, type) : result;
+}
+
+/* ---- what went wrong ---- */
+
+const char *
+dgen_worker_error(const dgen_worker *worker)
+{
+	return worker == NULL ? "" : dgen__error_text(&worker->error);
+}
+
+const char *
+dgen_worker_sqlstate(const dgen_worker *worker)
+{
+	return worker == NULL ? "" : worker->error.sqlstate;
+}
+
+const char *
+dgen_worker_hint(const dgen_worker *worker)
+{
+	return worker == NULL ? "" : dgen__error_hint(&worker->error);
+}
+
+void
+dgen__worker_log(dgen_worker *worker, dgen_log_level level, const char *format, ...)
+{
+	char	line[1024];
+	va_list arguments;
+
+	if (worker->options.log == NULL)
+		return;
+	va_start(arguments, format);
+	vsnprintf(line, sizeof(line), format, arguments);
+	va_end(arguments);
+	for (char *c = line; *c != '\0'; c++)
+		if (*c == '\n')
+			*c = ' ';
+	worker->options.log(level, line, worker->options.log_user);
+}
+
+/* ---- connecting, resting, ending ---- */
+
+/* xorshift: workers that lost the same server should not come back together. */
+static int
+backoff_ms(dgen_worker *worker)
+{
+	const dgen_worker_options *o = &worker->options;
+	int64_t					   ms = o->reconnect_min_ms;
+
+	for (int i = 1; i < worker->attempts && ms < o->reconnect_max_ms; i++)
+		ms *= 2;
+	if (ms > o->reconnect_max_ms)
+		ms = o->reconnect_max_ms;
+	worker->random ^= worker->random << 13;
+	worker->random ^= worker->random >> 7;
+	worker->random ^= worker->random << 17;
+	return (int) (ms / 2 + (int64_t) (worker->random % (uint64_t) (ms / 2 + 1)));
+}
+
+void
+dgen__worker_end(dgen_worker *worker, int result)
+{
+	disconnect(worker);
+	worker->phase = DGEN__ENDED;
+	worker->result = result;
+	worker->deadline = DGEN__NEVER;
+	if (result == 0)
+		dgen__worker_log(worker, DGEN_LOG_INFO, "worker stopped");
+	else
+		dgen__worker_log(worker, DGEN_LOG_ERROR, "worker ended: %s", dgen_worker_error(worker));
+}
+
+void
+dgen__worker_rest(dgen_worker *worker, const dgen__error *why)
+{
+	int ms;
+
+	(void) dgen__fail_error(&worker->error, why);
+	disconnect(worker);
+	if (dgen__worker_stopping(worker))
+	{
+		dgen__worker_end(worker, 0);
+		return;
+	}
+	if (dgen__is_final(&worker->error))
+	{
+		dgen__worker_end(worker, worker->error.code);
+		return;
+	}
+	worker->attempts++;
+	ms = backoff_ms(worker);
+	worker->phase = DGEN__RESTING;
+	worker->deadline = dgen__now_ms() + ms;
+	dgen__worker_log(worker, DGEN_LOG_WARNING, "%s; connecting again in %d ms", dgen_worker_error(worker), ms);
+}
+
+static void
+log_notice(void *context, const PGresult *notice)
+{
+	const char *text = PQresultErrorField(notice, PG_DIAG_MESSAGE_PRIMARY);
+
+	dgen__worker_log(context, DGEN_LOG_INFO, "server: %s", text == NULL ? "" : text);
+}
+
+/* While it connects, libpq may have closed its socket and opened another one with the same number. */
+static void
+watch(dgen_worker *worker, PostgresPollingStatusType wants)
+{
+	dgen__loop_forget(&worker->loop);
+	dgen__loop_watch(&worker->loop, PQsocket(worker->connection), wants == PGRES_POLLING_READING,
+					 wants == PGRES_POLLING_WRITING);
+}
+
+static void
+begin_connecting(dgen_worker *worker)
+{
+	dgen__error error = {0};
+
+	worker->connection = dgen__connect_start(worker->conninfo, worker->name, worker->attempts);
+	if (worker->connection == NULL || PQstatus(worker->connection) == CONNECTION_BAD)
+	{
+		(void) dgen__fail_connection(&error, worker->connection);
+		dgen__worker_rest(worker, &error);
+		dgen__error_free(&error);
+		return;
+	}
+	PQsetNoticeReceiver(worker->connection, log_notice, worker);
+	worker->phase = DGEN__CONNECTING;
+	worker->deadline = dgen__now_ms() + worker->connect_ms;
+	watch(worker, PGRES_POLLING_WRITING);
+}
+
+/* PQconnectPoll must be called only when the socket is as it asked for. */
+static bool
+socket_is_ready(const dgen_worker *worker)
+{
+	struct pollfd socket = {
+		.fd = worker->loop.socket,
+		.events = worker->loop.reading ? POLLIN : POLLOUT,
+	};
+
+	return poll(&socket, 1, 0) > 0;
+}
+
+static void
+continue_connecting(dgen_worker *worker)
+{
+	PostgresPollingStatusType status;
+	dgen__error				  error = {0};
+	int						  result = 0;
+
+	if (!socket_is_ready(worker) && dgen__now_ms() < worker->deadline)
+		return;
+	status = dgen__now_ms() < worker->deadline ? PQconnectPoll(worker->connection) : PGRES_POLLING_ACTIVE;
+	if (status == PGRES_POLLING_OK)
+		result = dgen__session_begin(worker);
+	else if (status == PGRES_POLLING_ACTIVE)
+		result = dgen__fail(&error, DGEN_ECONNECT, "no answer from the server in %d ms", worker->connect_ms);
+	else if (status == PGRES_POLLING_FAILED)
+		result = dgen__fail_connection(&error, worker->connection);
+	else
+		watch(worker, status);
+	if (result != 0)
+		dgen__worker_rest(worker, error.code == 0 ? &worker->error : &error);
+	dgen__error_free(&error);
+}
+
+/* ---- running ---- */
+
+bool
+dgen__worker_stopping(const dgen_worker *worker)
+{
+	return atomic_load(&worker->loop.stopped);
+}
+
+void
+dgen_worker_stop(dgen_worker *worker)
+{
+	if (worker != NULL && worker->loop_is_open)
+		dgen__loop_stop(&worker->loop);
+}
+
+/*
+ * A commit that is under way is waited for, so that its outcome is known; anything
+ * else is left as it is: the server gives it to others when the connection closes.
+ */
+static void
+stop(dgen_worker *worker)
+{
+	if (worker->phase == DGEN__ENDED)
+		return;
+	if (!worker->batch.committing)
+		dgen__worker_end(worker, 0);
+	else if (worker->phase != DGEN__LEAVING)
+	{
+		worker->phase = DGEN__LEAVING;
+		worker->deadline = dgen__now_ms() + worker->options.drain_ms;
+	}
+	else if (dgen__now_ms() >= worker->deadline)
+	{
+		dgen__worker_log(worker, DGEN_LOG_WARNING, "the last commit was not confirmed in %d ms",
+						 worker->options.drain_ms);
+		dgen__worker_end(worker, 0);
+	}
+}
+
+static void
+go_on(dgen_worker *worker)
+{
+	int result;
+
+	switch (worker->phase)
+	{
+		case DGEN__RESTING:
+			if (dgen__now_ms() >= worker->deadline)
+				begin_connecting(worker);
+			break;
+		case DGEN__CONNECTING:
+			continue_connecting(worker);
+			break;
+		case DGEN__ENDED:
+			break;
+		default:
+			result = dgen__session_step(worker);
+			if (result != 0)
+				dgen__worker_rest(worker, &worker->error);
+	}
+}
+
+static int
+check_runnable(dgen_worker *worker)
+{
+	worker->ran = true;
+	if (worker->ntypes == 0 && worker->phase != DGEN__ENDED)
+		return dgen__fail(&worker->error, DGEN_EINVAL, "no actor type is registered");
+	return 0;
+}
+
+int
+dgen_worker_step(dgen_worker *worker)
+{
+	int result;
+
+	if (worker == NULL)
+		return DGEN_EINVAL;
+	result = check_runnable(worker);
+	if (result != 0)
+		return result;
+	if (dgen__worker_stopping(worker))
+		stop(worker);
+	go_on(worker);
+	if (dgen__worker_stopping(worker))
+		stop(worker);
+	if (worker->phase == DGEN__ENDED)
+		return worker->result;
+	dgen__loop_alarm(&worker->loop, worker->deadline);
+	return 1;
+}
+
+int
+dgen_worker_run(dgen_worker *worker)
+{
+	int result;
+
+	while ((result = dgen_worker_step(worker)) == 1)
+		dgen__loop_wait(&worker->loop);
+	return result;
+}
+
+int
+dgen_worker_fd(dgen_worker *worker)
+{
+	return worker == NULL || !worker->loop_is_open ? DGEN_EINVAL : worker->loop.epoll;
+}
+
+int
+dgen_worker_timeout(dgen_worker *worker)
+{
+	int64_t ms;
+
+	if (worker == NULL || worker->phase == DGEN__ENDED)
+		return 0;
+	if (worker->deadline == DGEN__NEVER)
+		return -1;
+	ms = worker->deadline - dgen__now_ms();
+	return ms < 0 ? 0 : (int) ms;
+}
