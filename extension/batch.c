@@ -186,15 +186,16 @@ run_one(Run *run, int mailbox, Attempt *attempt)
 }
 
 /*
- * A full disk is not the message's fault, nor is an error before its turn began:
- * nothing is recorded, the worker backs off and tries the batch again.
+ * What is not the message's fault counts as no attempt: a full disk, and a deadlock,
+ * which the turns before it in this batch may have caused with the locks they keep.
+ * But one actor alone may fill the disk, so the others go on.
  */
 static bool
-is_environment(const Attempt *attempt)
+is_blameless(const ErrorData *error)
 {
-	return attempt->actor == NULL ||
-		   (attempt->error != NULL && (attempt->error->sqlerrcode == ERRCODE_DISK_FULL ||
-									   attempt->error->sqlerrcode == ERRCODE_IO_ERROR));
+	return error != NULL &&
+		   (error->sqlerrcode == ERRCODE_DISK_FULL || error->sqlerrcode == ERRCODE_IO_ERROR ||
+			error->sqlerrcode == ERRCODE_T_R_DEADLOCK_DETECTED);
 }
 
 /*
@@ -230,13 +231,15 @@ attempt_one(Run *run, int mailbox)
 	CurrentResourceOwner = owner;
 	running = NULL;
 
-	if (attempt->failed && is_environment(attempt))
+	/* An error before the turn began: nothing is recorded, the worker backs off. */
+	if (attempt->failed && attempt->actor == NULL)
 		ReThrowError(attempt->error);
 	if (attempt->actor == NULL)
 		return false;
 	run->turns++;
 	if (!attempt->failed)
 		return true;
+	attempt->failure.retry |= is_blameless(attempt->error);
 	return dgen_record_failure(attempt->actor, &attempt->actor->messages[0], &attempt->failure);
 }
 

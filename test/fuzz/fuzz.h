@@ -17,14 +17,14 @@ extern int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 extern const char *const fuzz_words[];
 
 /* abort is what a fuzzer notices. */
-#define REQUIRE(condition) \
-	do \
-	{ \
-		if (!(condition)) \
-		{ \
+#define REQUIRE(condition)                                                          \
+	do                                                                              \
+	{                                                                               \
+		if (!(condition))                                                           \
+		{                                                                           \
 			fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #condition); \
-			abort(); \
-		} \
+			abort();                                                                \
+		}                                                                           \
 	} while (0)
 
 #endif /* FUZZ_H */

@@ -6,10 +6,47 @@
 
 #include "fuzz.h"
 
-const char *const fuzz_words[] = {
-	"{", "}", "[", "]", ",", ":", "\"", "\"a\"", "\"b\":", "\"a\":1,", "{\"a\":", "[1,", "1", "-", "0", ".5", "e3", "E-2",
-	"true", "false", "null", " ", "\n", "\\", "\\u0041", "\\ud83d\\ude00", "\\ud800", "\\u0000", "\\n", "\xc3\xa9",
-	"\xe2\x82\xac", "\xf0\x9f\x98\x80", "\xed\xa0\x80", "/", "~0", "~1", "a", "[]", "{}", "123456789012345678", NULL};
+const char *const fuzz_words[] = {"{",
+								  "}",
+								  "[",
+								  "]",
+								  ",",
+								  ":",
+								  "\"",
+								  "\"a\"",
+								  "\"b\":",
+								  "\"a\":1,",
+								  "{\"a\":",
+								  "[1,",
+								  "1",
+								  "-",
+								  "0",
+								  ".5",
+								  "e3",
+								  "E-2",
+								  "true",
+								  "false",
+								  "null",
+								  " ",
+								  "\n",
+								  "\\",
+								  "\\u0041",
+								  "\\ud83d\\ude00",
+								  "\\ud800",
+								  "\\u0000",
+								  "\\n",
+								  "\xc3\xa9",
+								  "\xe2\x82\xac",
+								  "\xf0\x9f\x98\x80",
+								  "\xed\xa0\x80",
+								  "/",
+								  "~0",
+								  "~1",
+								  "a",
+								  "[]",
+								  "{}",
+								  "123456789012345678",
+								  NULL};
 
 /* ---- the reference: each function passes what its name says, or returns NULL ---- */
 
@@ -70,7 +107,11 @@ ref_decode(const unsigned char *p, size_t left, size_t *length)
 	static const long least[] = {0, 0, 0x80, 0x800, 0x10000};
 	long point;
 
-	*length = *p < 0x80 ? 1 : (*p & 0xe0) == 0xc0 ? 2 : (*p & 0xf0) == 0xe0 ? 3 : (*p & 0xf8) == 0xf0 ? 4 : 0;
+	*length = *p < 0x80             ? 1
+			  : (*p & 0xe0) == 0xc0 ? 2
+			  : (*p & 0xf0) == 0xe0 ? 3
+			  : (*p & 0xf8) == 0xf0 ? 4
+									: 0;
 	if (*length == 0 || *length > left)
 		return -1;
 	point = *length == 1 ? *p : *p & (0xff >> (*length + 1));
@@ -80,7 +121,9 @@ ref_decode(const unsigned char *p, size_t left, size_t *length)
 			return -1;
 		point = point * 64 + (p[i] & 0x3f);
 	}
-	return point < least[*length] || point > 0x10ffff || (point >= 0xd800 && point < 0xe000) ? -1 : point;
+	return point < least[*length] || point > 0x10ffff || (point >= 0xd800 && point < 0xe000)
+			   ? -1
+			   : point;
 }
 
 static long
@@ -193,7 +236,8 @@ test_string(const dgen_json *value)
 	if (length < 0)
 		return;
 	copy = malloc((size_t) length + 1);
-	REQUIRE(dgen_json_string(value, copy, (size_t) length + 1) == length && strlen(copy) == (size_t) length);
+	REQUIRE(dgen_json_string(value, copy, (size_t) length + 1) == length &&
+			strlen(copy) == (size_t) length);
 	REQUIRE(dgen__utf8_valid(copy, (size_t) length));
 	REQUIRE(strncmp(copy, text, strlen(text)) == 0);
 	dgen__json_add_string(&again, copy, (size_t) length);
@@ -224,7 +268,7 @@ test_number(const dgen_json *value)
 	dgen__buffer_free(&again);
 	if (dgen_json_int64(value, &integer) == 0)
 		REQUIRE((double) integer == number);
-	else if (value->length <= 15)
+	else if (value->length <= 15 && strpbrk(text, "eE") == NULL)
 		REQUIRE(floor(number) != number || fabs(number) >= 9007199254740992.0);
 }
 
@@ -246,7 +290,8 @@ test_walk(const char *text, size_t length, char open)
 		REQUIRE(open == '[' || dgen_json_check(name.text, name.length) == 0);
 		(void) snprintf(pointer, sizeof(pointer), "/%d", i);
 		if (open == '[')
-			REQUIRE(dgen_json_find(text, length, pointer, &found) == 0 && found.text == value.text && found.length == value.length);
+			REQUIRE(dgen_json_find(text, length, pointer, &found) == 0 &&
+					found.text == value.text && found.length == value.length);
 	}
 }
 
@@ -270,7 +315,8 @@ test_find(const char *text, size_t length, const char *pointer, bool valid)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const char *const pointers[] = {"", "/a", "/a/b", "/0", "/0/a", "/1/0", "/b", "/", "a", "/~1", "/~"};
+	static const char *const pointers[] = {"",   "/a", "/a/b", "/0",  "/0/a", "/1/0",
+										   "/b", "/",  "a",    "/~1", "/~"};
 	const char *text = (const char *) data;
 	const char *pointer = "";
 	const uint8_t *nul = size > 0 ? memchr(data, 0, size) : NULL;

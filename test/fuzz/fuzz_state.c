@@ -8,13 +8,24 @@ const char *const fuzz_words[] = {NULL};
 
 /* By their bytes. */
 static const char *const names[] = {
-	"", "\n", "\"", "a", "a0", "a00", "aa", "ab", "b", "item:", "item:1", "item:10", "item:2", "item:20", "item:3", "item:4",
-	"item:5", "item:6", "item:7", "item:8", "item:9", "z", "\xc3\xa9", "\xf0\x9f\x98\x80"};
+	"",       "\n",     "\"",     "a",       "a0",     "a00",     "aa",       "ab",
+	"b",      "item:",  "item:1", "item:10", "item:2", "item:20", "item:3",   "item:4",
+	"item:5", "item:6", "item:7", "item:8",  "item:9", "z",       "\xc3\xa9", "\xf0\x9f\x98\x80"};
 #define NAMES (sizeof(names) / sizeof(names[0]))
 
 static const char *const values[] = {
-	"1", "2", "null", "true", "\"\"", "{}", "[]", "\"some text\"", "[1, {\"a\": \"]}\"}]", "{\"b\": [\"\\\"\", 2]}",
-	"\"a longer text, so that memory is asked for in other sizes, and a little longer\"", "-1.5e3"};
+	"1",
+	"2",
+	"null",
+	"true",
+	"\"\"",
+	"{}",
+	"[]",
+	"\"some text\"",
+	"[1, {\"a\": \"]}\"}]",
+	"{\"b\": [\"\\\"\", 2]}",
+	"\"a longer text, so that memory is asked for in other sizes, and a little longer\"",
+	"-1.5e3"};
 #define VALUES (sizeof(values) / sizeof(values[0]))
 
 /* NULL: no such entry. */
@@ -115,7 +126,8 @@ compare_scan(run *r, const char *prefix)
 	{
 		while (r->now.values[i] == NULL || strncmp(names[i], prefix, strlen(prefix)) != 0)
 			REQUIRE(++i < NAMES);
-		REQUIRE(strcmp(name, names[i]) == 0 && strcmp(value, r->now.values[i]) == 0 && strlen(value) == length);
+		REQUIRE(strcmp(name, names[i]) == 0 && strcmp(value, r->now.values[i]) == 0 &&
+				strlen(value) == length);
 		i++;
 	}
 	for (; i < NAMES; i++)
@@ -157,7 +169,8 @@ compare_diff(run *r)
 			size_t i = number_of(&name);
 
 			REQUIRE(r->kept.values[i] != NULL && !same_value(t.values[i], r->kept.values[i]));
-			REQUIRE(strlen(r->kept.values[i]) == value.length && memcmp(value.text, r->kept.values[i], value.length) == 0);
+			REQUIRE(strlen(r->kept.values[i]) == value.length &&
+					memcmp(value.text, r->kept.values[i], value.length) == 0);
 			t.values[i] = r->kept.values[i];
 		}
 	}
@@ -217,7 +230,10 @@ change(run *r, bool delete)
 
 	dgen__memory_fail_after(failing < 4 ? (long) failing : -1, false);
 	after.values[i] = delete ? NULL : value;
-	settle(r, delete ? dgen__state_delete(r->state, names[i]) : dgen__state_set(r->state, names[i], value, strlen(value)), &after);
+	settle(r,
+		   delete ? dgen__state_delete(r->state, names[i])
+				  : dgen__state_set(r->state, names[i], value, strlen(value)),
+		   &after);
 }
 
 static void

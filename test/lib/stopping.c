@@ -71,13 +71,15 @@ print_log(dgen_log_level level, const char *text, void *user)
 static dgen_worker *
 open_worker(size_t cache_bytes)
 {
-	dgen_actor_type type = {.size = sizeof(type), .name = "stopping", .handle_cast = handle, .backoff_ms = 10};
+	dgen_actor_type type = {
+		.size = sizeof(type), .name = "stopping", .handle_cast = handle, .backoff_ms = 10};
 	dgen_worker_options options = DGEN_WORKER_OPTIONS_INIT;
 	dgen_worker *worker;
 
 	options.log = print_log;
 	options.cache_bytes = cache_bytes;
-	if (dgen_worker_open(&worker, conninfo, &options) != 0 || dgen_worker_register(worker, &type) != 0)
+	if (dgen_worker_open(&worker, conninfo, &options) != 0 ||
+		dgen_worker_register(worker, &type) != 0)
 		printf("not ok - open: %s\n", dgen_worker_error(worker));
 	return worker;
 }
@@ -98,7 +100,9 @@ static void
 check_sum(long expected, const char *name)
 {
 	PGconn *connection = PQconnectdb(conninfo);
-	PGresult *result = PQexec(connection, "SELECT sum((state->>'n')::int) FROM dgen.actors WHERE actor_type = 'stopping'");
+	PGresult *result =
+		PQexec(connection,
+			   "SELECT sum((state->>'n')::int) FROM dgen.actors WHERE actor_type = 'stopping'");
 
 	check_int(strtol(PQgetvalue(result, 0, 0), NULL, 10), expected, name);
 	PQclear(result);
@@ -160,7 +164,8 @@ test_in_batch(void)
 	dgen_worker_stop(worker);
 	pthread_join(thread, NULL);
 	check(atomic_load(&turns) < before + 20, "a stop ends the batch");
-	check_int(atomic_load(&committed) - committed_before, atomic_load(&turns) - before, "and what ran is committed");
+	check_int(atomic_load(&committed) - committed_before, atomic_load(&turns) - before,
+			  "and what ran is committed");
 	dgen_worker_close(worker);
 	sql("SELECT dgen.delete_actor('stopping', 'a')");
 }
@@ -221,7 +226,11 @@ test_own_loop(void)
 static void
 test_threads(void)
 {
-	enum { WORKERS = 4, MESSAGES = 5000 };
+	enum
+	{
+		WORKERS = 4,
+		MESSAGES = 5000
+	};
 	dgen_worker *workers[WORKERS];
 	pthread_t threads[WORKERS];
 	int target = atomic_load(&committed) + MESSAGES;
@@ -304,7 +313,8 @@ test_reset(void)
 	sql("SELECT dgen.reset('stopping', 'warm')");
 	handle_one_by_one(worker, 1);
 	result = PQexec(connection, "SELECT dgen.state('stopping', 'warm')->>'n'");
-	check(strtol(PQgetvalue(result, 0, 0), NULL, 10) <= 2, "a state that was reset is not taken from the cache");
+	check(strtol(PQgetvalue(result, 0, 0), NULL, 10) <= 2,
+		  "a state that was reset is not taken from the cache");
 	PQclear(result);
 	PQfinish(connection);
 	dgen_worker_close(worker);

@@ -93,7 +93,8 @@ ask(dgen_turn *turn, const char *message, size_t length, void *user)
 	(void) user;
 	dgen_turn_set_int64(turn, "caller", dgen_turn_message_id(turn));
 	return dgen_turn_request(turn, dgen_turn_arg_string(turn, "/type", "counter"),
-							 dgen_turn_arg_string(turn, "/key", "asked"), message, length, "corr", NULL);
+							 dgen_turn_arg_string(turn, "/key", "asked"), message, length, "corr",
+							 NULL);
 }
 
 static int
@@ -170,11 +171,31 @@ write_row(dgen_turn *turn, const char *message, size_t length, void *user)
 /* ---- the program ---- */
 
 static const dgen_actor_type types[] = {
-	{.size = sizeof(dgen_actor_type), .name = "counter", .init = initialize, .handle_cast = count, .backoff_ms = 20},
+	{.size = sizeof(dgen_actor_type),
+	 .name = "counter",
+	 .init = initialize,
+	 .handle_cast = count,
+	 .backoff_ms = 20},
+	{.size = sizeof(dgen_actor_type),
+	 .name = "slow",
+	 .handle_cast = count,
+	 .turn_timeout_ms = 1,
+	 .max_attempts = 1},
 	{.size = sizeof(dgen_actor_type), .name = "account", .handle_cast = transfer},
-	{.size = sizeof(dgen_actor_type), .name = "asker", .handle_cast = ask, .handle_reply = got_reply},
-	{.size = sizeof(dgen_actor_type), .name = "sender", .handle_cast = forward, .max_attempts = 2, .backoff_ms = 20},
-	{.size = sizeof(dgen_actor_type), .name = "writer", .handle_cast = write_row, .max_attempts = 3, .backoff_ms = 20},
+	{.size = sizeof(dgen_actor_type),
+	 .name = "asker",
+	 .handle_cast = ask,
+	 .handle_reply = got_reply},
+	{.size = sizeof(dgen_actor_type),
+	 .name = "sender",
+	 .handle_cast = forward,
+	 .max_attempts = 2,
+	 .backoff_ms = 20},
+	{.size = sizeof(dgen_actor_type),
+	 .name = "writer",
+	 .handle_cast = write_row,
+	 .max_attempts = 3,
+	 .backoff_ms = 20},
 };
 
 int
@@ -197,8 +218,8 @@ main(int argc, char **argv)
 	if (result == 0)
 		result = dgen_worker_run(worker);
 	if (result != 0)
-		fprintf(stderr, "%s (%s) %s %s\n", dgen_worker_error(worker), dgen_strerror(result), dgen_worker_sqlstate(worker),
-				dgen_worker_hint(worker));
+		fprintf(stderr, "%s (%s) %s %s\n", dgen_worker_error(worker), dgen_strerror(result),
+				dgen_worker_sqlstate(worker), dgen_worker_hint(worker));
 	dgen_worker_close(worker);
 	return result != 0;
 }

@@ -90,7 +90,7 @@ sub set_up {
 			CASE COALESCE(message->>'op', 'log')
 				WHEN 'log' THEN NULL;
 				WHEN 'raise' THEN
-					RAISE EXCEPTION 'attempt %', ctx.attempt USING ERRCODE = 'SH042', HINT = 'as asked';
+					RAISE EXCEPTION 'attempt %', ctx.attempt USING ERRCODE = COALESCE(message->>'sqlstate', 'SH042'), HINT = 'as asked';
 				WHEN 'raise while' THEN
 					IF is_on THEN RAISE EXCEPTION 'broken'; END IF;
 				WHEN 'retry while' THEN
@@ -210,6 +210,44 @@ sub test_error {
 	sql("SELECT dgen.cancel('player', 'e2', $bad)");
 	log_becomes('e2', 'before after', 'when the message is cancelled the actor goes on');
 	sql(q{DELETE FROM switch; SELECT dgen.alter_actor_type('player', backoff => '1 ms', max_backoff => '10 ms')});
+}
+
+# A full disk is nobody's fault, so no attempt is counted; but others must not suffer from it.
+sub test_disk_full {
+	in_one_batch(sub { send_to('full', op => 'raise', sqlstate => '53100', tag => 'bad'); send_to("disk$_", tag => 'x') for 1 .. 5 });
+	log_becomes("disk$_", 'x', 'other actors go on while one fills the disk') for 1 .. 5;
+	becomes(q{SELECT concat_ws(',', attempts, last_sqlstate) FROM dgen.mailbox('player', 'full')}, '0,53100', 'which is no attempt');
+	sql(q{SELECT dgen.cancel('player', 'full', message_id) FROM dgen.mailbox('player', 'full')});
+}
+
+# Turns that cannot deadlock one by one may do so in a batch, which keeps the locks of all.
+sub test_deadlock {
+	$node->safe_psql('postgres', q{
+		SET ROLE shop;
+		SET search_path = shop;
+		CREATE TABLE hot AS SELECT i, 0 AS n FROM generate_series(1, 2) AS i;
+		CREATE SEQUENCE first;
+		CREATE FUNCTION bump(ctx dgen.context, state jsonb, message jsonb) RETURNS dgen.outcome LANGUAGE plpgsql AS $$
+		BEGIN
+			-- So that the turns are run one by one.
+			IF message = '2' AND nextval('first') = 1 THEN RAISE EXCEPTION 'at first'; END IF;
+			UPDATE hot SET n = n + 1 WHERE i = message::int;
+			RETURN dgen.noreply();
+		END $$;
+		SELECT dgen.create_actor_type('bumper', 'bump', max_attempts => 1);
+		SELECT dgen.pause('bumper');
+		SELECT dgen.cast('bumper', 'k', '1'), dgen.cast('bumper', 'k', '2');});
+	my $session = $node->background_psql('postgres', on_error_stop => 0);
+	$session->query_safe(q{SET deadlock_timeout = '10 s'; BEGIN; UPDATE shop.hot SET n = n + 10 WHERE i = 2});
+	sql(q{SELECT dgen.resume('bumper')});
+	$node->poll_query_until('postgres', q{SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'dgen worker' AND wait_event_type = 'Lock'})
+		or die 'the turn does not wait';
+	$session->query(q{UPDATE shop.hot SET n = n + 10 WHERE i = 1});
+	$session->query('COMMIT');
+	$session->quit;
+	becomes(q{SELECT count(*) FROM dgen.messages WHERE actor_type = 'bumper'}, '0', 'a turn that ends in a deadlock is tried again');
+	is(sql(q{SELECT count(*) FROM dgen.dead_letters}), '0', 'and is not to blame');
+	is(sql(q{SELECT string_agg((n % 10)::text, ',') FROM shop.hot}), '1,1', 'both took effect');
 }
 
 sub test_order_after_error {
@@ -490,6 +528,8 @@ test_casts();
 test_requests();
 test_session_that_waits();
 test_error();
+test_disk_full();
+test_deadlock();
 test_order_after_error();
 test_dead_letter();
 test_failed_request();

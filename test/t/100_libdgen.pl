@@ -5,6 +5,7 @@
 use strict;
 use warnings;
 use Cwd 'getcwd';
+use IO::Socket::UNIX;
 use IPC::Run;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
@@ -82,7 +83,7 @@ sub program {
 
 my $worker = start_worker('turns');
 
-becomes(q{SELECT count(*) FROM dgen.actor_type}, 5, 'types that do not exist are created');
+becomes(q{SELECT count(*) FROM dgen.actor_type}, 6, 'types that do not exist are created');
 is(sql(q{SELECT max_attempts, backoff FROM dgen.actor_type WHERE name = 'sender'}), '2|00:00:00.02', 'with their policy');
 is(ask('counter', 'a'), 1, 'a call is answered');
 is(ask('counter', 'a'), 2, 'by an actor that remembers');
@@ -104,6 +105,11 @@ my $until = time + 2;
 is(ask('counter', 'r', qq({"retry_until": $until})), 1, 'a turn that wants to be tried again');
 ok(time >= $until, 'is');
 is(sql(q{SELECT count(*) FROM dgen.failed_attempt}), 0, 'without a failed attempt');
+
+sql(q{SELECT dgen.cast('slow', 's', '{"sleep_ms": 5600}')});
+is(ask('slow', 's'), 1, 'a turn that takes so long that the server ends the session');
+is(sql(q{SELECT sqlstate FROM dgen.dead_letters WHERE actor_type = 'slow'}), 'ZD041', 'is a failed attempt');
+ok(logged($worker, qr/idle-in-transaction timeout; connecting again/), 'and the worker connects again');
 
 is(ask('counter', 'a', '{"destroy": true}'), 4, 'a turn that destroys its actor replies');
 is(sql(q{SELECT dgen.state('counter', 'a') IS NULL}), 't', 'and the state is gone');
@@ -177,6 +183,8 @@ program('client');
 end_worker($worker);
 sql(q{SELECT dgen.drop_actor_type(name, discard => true) FROM dgen.actor_type});
 program('stopping');
+program('memory');
+sql(q{SELECT dgen.drop_actor_type(name, discard => true) FROM dgen.actor_type});
 
 # ---- what cannot be mended ----
 
@@ -196,6 +204,22 @@ refusal('nonsense=1', qr/invalid connection option "nonsense"/, 'a wrong connect
 sql(q{UPDATE pg_extension SET extversion = '7.7.7' WHERE extname = 'dgen'});
 refusal($node->connstr('postgres'), qr/7\.7\.7.*0\.1\.0.*different versions.*ZD036/, 'another version');
 sql(q{UPDATE pg_extension SET extversion = '0.1.0' WHERE extname = 'dgen'});
+
+# ---- hosts ----
+
+# One that accepts and stays silent, before one that serves.
+my $silent_dir = PostgreSQL::Test::Utils::tempdir_short();
+my $silent = IO::Socket::UNIX->new(Listen => 5, Local => "$silent_dir/.s.PGSQL." . $node->port) or die;
+$worker = do {
+	local $ENV{PGCONNECT_TIMEOUT} = 1;
+	no warnings 'redefine';
+	local *conninfo = sub { return "host=$silent_dir," . $node->host . ' port=' . $node->port . ' dbname=postgres' };
+	start_worker('hosts');
+};
+becomes(q{SELECT count(*) FROM dgen.workers}, 1, 'a silent host is given up for the next');
+end_worker($worker);
+ok(logged($worker, qr/no answer from the server/), 'after its time');
+close $silent;
 
 # ---- under load ----
 
@@ -221,7 +245,7 @@ sql(q{SELECT dgen.drop_actor_type('writer')});
 settle('at first');
 
 for my $round (1 .. 5) {
-	sql(transfers(20000));
+	sql(transfers(6000));
 	usleep(30000 * $round);
 	end_worker($one, 'KILL');
 	$one = start_worker('load1');
@@ -229,7 +253,7 @@ for my $round (1 .. 5) {
 settle('a worker is killed five times');
 
 for my $mode (qw(fast immediate fast immediate)) {
-	sql(transfers(20000));
+	sql(transfers(6000));
 	usleep(50000);
 	$node->stop($mode);
 	$node->start;

@@ -22,7 +22,10 @@ typedef struct tap_test
 	void (*run)(void);
 } tap_test;
 
-#define TEST(function) {#function, function}
+#define TEST(function)      \
+	{                       \
+#function, function \
+	}
 #define CHECK(condition) tap_check((condition), #condition, __FILE__, __LINE__)
 #define CHECK_TEXT(got, wanted) tap_check_text((got), (wanted), #got, __FILE__, __LINE__)
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
@@ -47,7 +50,8 @@ tap_check_text(const char *got, const char *wanted, const char *text, const char
 	if (got != NULL && strcmp(got, wanted) == 0)
 		return true;
 	if (!dgen__memory_failed())
-		printf("# %s:%d: %s is %s\n#   wanted %s\n", file, line, text, got != NULL ? got : "NULL", wanted);
+		printf("# %s:%d: %s is %s\n#   wanted %s\n", file, line, text, got != NULL ? got : "NULL",
+			   wanted);
 	tap_failed++;
 	return false;
 }
@@ -86,7 +90,8 @@ tap_main(const tap_test *tests, size_t count)
 		tap_failed = 0;
 		if (!memory_fails)
 			tests[i].run();
-		else if ((failures = tap_run_without_memory(&tests[i], false)) < 0 || tap_run_without_memory(&tests[i], true) < 0)
+		else if ((failures = tap_run_without_memory(&tests[i], false)) < 0 ||
+				 tap_run_without_memory(&tests[i], true) < 0)
 			tap_failed = 1;
 		printf("%sok %zu - %s", tap_failed == 0 ? "" : "not ", i + 1, tests[i].name);
 		if (memory_fails)
@@ -98,9 +103,9 @@ tap_main(const tap_test *tests, size_t count)
 	return bad != 0;
 }
 
-#define TAP_MAIN(tests) \
-	int main(void) \
-	{ \
+#define TAP_MAIN(tests)                       \
+	int main(void)                            \
+	{                                         \
 		return tap_main(tests, COUNT(tests)); \
 	}
 

@@ -74,7 +74,8 @@ json_tells_where_it_is_wrong(void)
 static void
 json_that_jsonb_cannot_hold_is_refused(void)
 {
-	static const char *const refused[] = {"\"\\u0000\"", "1e131072", "1e-16384", "[{\"\\u0000\": 1}]", "1e999999999999"};
+	static const char *const refused[] = {"\"\\u0000\"", "1e131072", "1e-16384",
+										  "[{\"\\u0000\": 1}]", "1e999999999999"};
 	dgen__error e = {0};
 
 	for (size_t i = 0; i < COUNT(refused); i++)
@@ -91,7 +92,8 @@ json_that_jsonb_cannot_hold_is_refused(void)
 static void
 json_at_the_limits_of_jsonb_passes(void)
 {
-	static const char *const fine[] = {"1e131071", "1e-16383", "0e-16383", "-1E+131071", "\"\\u0001\""};
+	static const char *const fine[] = {"1e131071", "1e-16383", "0e-16383", "-1E+131071",
+									   "\"\\u0001\""};
 	dgen__error e = {0};
 
 	for (size_t i = 0; i < COUNT(fine); i++)
@@ -125,7 +127,8 @@ options_without_size_are_refused(void)
 	dgen_send_options copy;
 
 	CHECK(dgen__check_send_options(&e, &options, &copy) == DGEN_EINVAL);
-	CHECK(dgen__check_send_options(&e, NULL, &copy) == 0 && copy.size == sizeof(copy) && copy.headers == NULL);
+	CHECK(dgen__check_send_options(&e, NULL, &copy) == 0 && copy.size == sizeof(copy) &&
+		  copy.headers == NULL);
 	dgen__error_free(&e);
 }
 
@@ -141,8 +144,10 @@ options_of_another_version_fit(void)
 	dgen_send_options copy;
 	dgen__error e = {0};
 
-	CHECK(dgen__check_send_options(&e, &later.known, &copy) == 0 && copy.priority == 1 && copy.headers != NULL);
-	CHECK(dgen__check_send_options(&e, &earlier, &copy) == 0 && copy.delay_ms == 5 && copy.priority == 0);
+	CHECK(dgen__check_send_options(&e, &later.known, &copy) == 0 && copy.priority == 1 &&
+		  copy.headers != NULL);
+	CHECK(dgen__check_send_options(&e, &earlier, &copy) == 0 && copy.delay_ms == 5 &&
+		  copy.priority == 0);
 	CHECK(copy.headers == NULL && copy.size == sizeof(copy));
 	dgen__error_free(&e);
 }
@@ -170,7 +175,8 @@ static void
 sqlstate_is_five_digits_or_capitals(void)
 {
 	CHECK(dgen__sqlstate_valid("ZD400") && dgen__sqlstate_valid("23505"));
-	CHECK(!dgen__sqlstate_valid("zd400") && !dgen__sqlstate_valid("ZD40") && !dgen__sqlstate_valid("ZD4000"));
+	CHECK(!dgen__sqlstate_valid("zd400") && !dgen__sqlstate_valid("ZD40") &&
+		  !dgen__sqlstate_valid("ZD4000"));
 	CHECK(!dgen__sqlstate_valid("00000") && !dgen__sqlstate_valid(""));
 }
 

@@ -5,7 +5,8 @@ static int
 add(dgen_turn *turn, const char *message, size_t length, void *user)
 {
 	(void) message, (void) length, (void) user;
-	return dgen_turn_set_int64(turn, "sum", dgen_turn_get_int64(turn, "sum", 0) + dgen_turn_arg_int64(turn, "", 1));
+	return dgen_turn_set_int64(
+		turn, "sum", dgen_turn_get_int64(turn, "sum", 0) + dgen_turn_arg_int64(turn, "", 1));
 }
 
 static int
@@ -15,8 +16,11 @@ destroy(dgen_turn *turn, const char *message, size_t length, void *user)
 	return dgen_turn_destroy(turn);
 }
 
-static const dgen_actor_type summer = {
-	.size = sizeof(summer), .name = "summer", .handle_cast = add, .handle_call = destroy, .initial_state = "{\"sum\": 5}"};
+static const dgen_actor_type summer = {.size = sizeof(summer),
+									   .name = "summer",
+									   .handle_cast = add,
+									   .handle_call = destroy,
+									   .initial_state = "{\"sum\": 5}"};
 
 static void
 state_goes_on_from_turn_to_turn(void)
@@ -54,7 +58,8 @@ type_and_texts_are_copied(void)
 	char name[] = "summer";
 	char state[] = "{\"sum\": 1}";
 	char key[] = "k";
-	dgen_actor_type type = {.size = sizeof(type), .name = name, .handle_cast = add, .initial_state = state};
+	dgen_actor_type type = {
+		.size = sizeof(type), .name = name, .handle_cast = add, .initial_state = state};
 	dgen_test *test;
 
 	if (dgen_test_open(&test, &type, key, NULL) == 0)
@@ -70,7 +75,8 @@ type_and_texts_are_copied(void)
 }
 
 static void
-check_open_fails(const dgen_actor_type *type, const char *key, const char *state, int rc, const char *error)
+check_open_fails(const dgen_actor_type *type, const char *key, const char *state, int rc,
+				 const char *error)
 {
 	dgen_test *test;
 
@@ -146,12 +152,9 @@ no_test_is_an_error_and_no_crash(void)
 }
 
 static const tap_test tests[] = {
-	TEST(state_goes_on_from_turn_to_turn),
-	TEST(new_actor_has_the_initial_state),
-	TEST(type_and_texts_are_copied),
-	TEST(open_tells_what_is_wrong),
-	TEST(bad_message_runs_nothing),
-	TEST(failed_turn_changes_nothing),
+	TEST(state_goes_on_from_turn_to_turn),  TEST(new_actor_has_the_initial_state),
+	TEST(type_and_texts_are_copied),        TEST(open_tells_what_is_wrong),
+	TEST(bad_message_runs_nothing),         TEST(failed_turn_changes_nothing),
 	TEST(no_test_is_an_error_and_no_crash),
 };
 

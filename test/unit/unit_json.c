@@ -11,10 +11,32 @@ static void
 valid_json_passes(void)
 {
 	static const char *const valid[] = {
-		"null", "true", "false", "0", "-0", "1", "-1.5e+10", "1E-2", "0.5", "\"\"", "\"a\"", "[]", "{}",
-		" [ 1 , 2 ] ", "{\"a\":1,\"b\":[{}]}", "\t\r\n1\n", "\"\\\"\\\\\\/\\b\\f\\n\\r\\t\\u00e9\"",
-		"\"\\ud83d\\ude00\"", "\"\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80\"", "\"\x7f\"", "[[[[[]]]]]", "\"\\u0000\"",
-		"{\"\":0}", "{\"a\":1,\"a\":2}", "123456789012345678901234567890", "\"\xed\x9f\xbf\xee\x80\x80\xf4\x8f\xbf\xbf\"",
+		"null",
+		"true",
+		"false",
+		"0",
+		"-0",
+		"1",
+		"-1.5e+10",
+		"1E-2",
+		"0.5",
+		"\"\"",
+		"\"a\"",
+		"[]",
+		"{}",
+		" [ 1 , 2 ] ",
+		"{\"a\":1,\"b\":[{}]}",
+		"\t\r\n1\n",
+		"\"\\\"\\\\\\/\\b\\f\\n\\r\\t\\u00e9\"",
+		"\"\\ud83d\\ude00\"",
+		"\"\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80\"",
+		"\"\x7f\"",
+		"[[[[[]]]]]",
+		"\"\\u0000\"",
+		"{\"\":0}",
+		"{\"a\":1,\"a\":2}",
+		"123456789012345678901234567890",
+		"\"\xed\x9f\xbf\xee\x80\x80\xf4\x8f\xbf\xbf\"",
 	};
 
 	for (size_t i = 0; i < COUNT(valid); i++)
@@ -26,12 +48,70 @@ static void
 invalid_json_does_not_pass(void)
 {
 	static const char *const invalid[] = {
-		"", " ", "nul", "nulll", "True", "01", "-", "+1", "1.", ".5", "1e", "1e+", "0x1", "1 2", "--1", "-a", "00", "1.e1",
-		"[", "]", "[1", "[1,", "[1,]", "[,1]", "[1 2]", "[1}", "{", "}", "{]", "{\"a\"}", "{\"a\":}", "{\"a\":1,}", "{,}",
-		"{a:1}", "{1:1}", "{\"a\" 1}", "{\"a\":1 \"b\":2}", "{\"a\":1]", "\"", "\"a", "'a'", "\"\\\"", "\"\\x\"", "\"\\u12\"",
-		"\"\\u12g4\"", "\"\n\"", "\"\t\"", "\"\x01\"", "\"\\", "\"\\u", "NaN", "Infinity", "[1]]", "{}{}", "\"a\"b",
-		"\"\\ud800\"", "\"\\udc00\"", "\"\\ud800\\u0041\"", "\"\\ud800x\"", "\"\\ud800\\n\"", "\v1", "\xef\xbb\xbf" "1",
-		"// c\n1", "[1]//",
+		"",
+		" ",
+		"nul",
+		"nulll",
+		"True",
+		"01",
+		"-",
+		"+1",
+		"1.",
+		".5",
+		"1e",
+		"1e+",
+		"0x1",
+		"1 2",
+		"--1",
+		"-a",
+		"00",
+		"1.e1",
+		"[",
+		"]",
+		"[1",
+		"[1,",
+		"[1,]",
+		"[,1]",
+		"[1 2]",
+		"[1}",
+		"{",
+		"}",
+		"{]",
+		"{\"a\"}",
+		"{\"a\":}",
+		"{\"a\":1,}",
+		"{,}",
+		"{a:1}",
+		"{1:1}",
+		"{\"a\" 1}",
+		"{\"a\":1 \"b\":2}",
+		"{\"a\":1]",
+		"\"",
+		"\"a",
+		"'a'",
+		"\"\\\"",
+		"\"\\x\"",
+		"\"\\u12\"",
+		"\"\\u12g4\"",
+		"\"\n\"",
+		"\"\t\"",
+		"\"\x01\"",
+		"\"\\",
+		"\"\\u",
+		"NaN",
+		"Infinity",
+		"[1]]",
+		"{}{}",
+		"\"a\"b",
+		"\"\\ud800\"",
+		"\"\\udc00\"",
+		"\"\\ud800\\u0041\"",
+		"\"\\ud800x\"",
+		"\"\\ud800\\n\"",
+		"\v1",
+		"\xef\xbb\xbf{}",
+		"// c\n1",
+		"[1]//",
 	};
 
 	for (size_t i = 0; i < COUNT(invalid); i++)
@@ -43,16 +123,32 @@ static void
 invalid_utf8_does_not_pass(void)
 {
 	static const char *const invalid[] = {
-		"\"\x80\"", "\"\xc3\"", "\"\xc0\x80\"", "\"\xc1\xbf\"", "\"\xe0\x80\x80\"", "\"\xe0\x9f\xbf\"", "\"\xed\xa0\x80\"",
-		"\"\xed\xbf\xbf\"", "\"\xf0\x80\x80\x80\"", "\"\xf0\x8f\xbf\xbf\"", "\"\xf4\x90\x80\x80\"", "\"\xf5\x80\x80\x80\"",
-		"\"\xff\"", "\"\xe2\x82\"", "\"\xe2\x28\xa1\"", "\"\xf0\x9f\x98\"", "\"\xf0\x9f\x28\x80\"", "\xc3\xa9",
+		"\"\x80\"",
+		"\"\xc3\"",
+		"\"\xc0\x80\"",
+		"\"\xc1\xbf\"",
+		"\"\xe0\x80\x80\"",
+		"\"\xe0\x9f\xbf\"",
+		"\"\xed\xa0\x80\"",
+		"\"\xed\xbf\xbf\"",
+		"\"\xf0\x80\x80\x80\"",
+		"\"\xf0\x8f\xbf\xbf\"",
+		"\"\xf4\x90\x80\x80\"",
+		"\"\xf5\x80\x80\x80\"",
+		"\"\xff\"",
+		"\"\xe2\x82\"",
+		"\"\xe2\x28\xa1\"",
+		"\"\xf0\x9f\x98\"",
+		"\"\xf0\x9f\x28\x80\"",
+		"\xc3\xa9",
 		"{\"\x80\":1}",
 	};
 
 	for (size_t i = 0; i < COUNT(invalid); i++)
 	{
 		CHECK(check(invalid[i]) == DGEN_EJSON);
-		CHECK(dgen__utf8_valid(invalid[i], strlen(invalid[i])) == (strcmp(invalid[i], "\xc3\xa9") == 0));
+		CHECK(dgen__utf8_valid(invalid[i], strlen(invalid[i])) ==
+			  (strcmp(invalid[i], "\xc3\xa9") == 0));
 	}
 }
 
@@ -129,8 +225,9 @@ find(const char *text, const char *pointer)
 static void
 find_follows_the_rfc(void)
 {
-	static const char text[] = "{\"foo\": [\"bar\", \"baz\"], \"\": 0, \"a/b\": 1, \"c%d\": 2, \"e^f\": 3,"
-							   " \"g|h\": 4, \"i\\\\j\": 5, \"k\\\"l\": 6, \" \": 7, \"m~n\": 8}";
+	static const char text[] =
+		"{\"foo\": [\"bar\", \"baz\"], \"\": 0, \"a/b\": 1, \"c%d\": 2, \"e^f\": 3,"
+		" \"g|h\": 4, \"i\\\\j\": 5, \"k\\\"l\": 6, \" \": 7, \"m~n\": 8}";
 
 	CHECK_TEXT(find(text, ""), text);
 	CHECK_TEXT(find(text, "/foo"), "[\"bar\", \"baz\"]");
@@ -149,7 +246,8 @@ find_follows_the_rfc(void)
 static void
 find_goes_deep(void)
 {
-	static const char text[] = " {\"items\": [{\"price\": 5}, {\"price\": [1, 2, {\"x\": \"y\"}]}]} ";
+	static const char text[] =
+		" {\"items\": [{\"price\": 5}, {\"price\": [1, 2, {\"x\": \"y\"}]}]} ";
 
 	CHECK_TEXT(find(text, "/items/1/price/2/x"), "\"y\"");
 	CHECK_TEXT(find(text, "/items/0/price"), "5");
@@ -252,8 +350,9 @@ string_is_cut_at_a_character(void)
 static void
 what_is_no_string_is_another_type(void)
 {
-	static const char *const others[] = {"1", "null", "[\"a\"]", "\"", "", "\"a", "\"a\\u0000\"", "\"a\"b\"", "\"\\ud800\"",
-										 "\"\x80\"", "\"\\\"", "\"\n\""};
+	static const char *const others[] = {
+		"1",        "null",        "[\"a\"]",  "\"",     "",      "\"a", "\"a\\u0000\"",
+		"\"a\"b\"", "\"\\ud800\"", "\"\x80\"", "\"\\\"", "\"\n\""};
 	dgen_json none = {NULL, 0};
 
 	for (size_t i = 0; i < COUNT(others); i++)
@@ -279,7 +378,8 @@ bool_is_true_or_false(void)
 		value = (dgen_json){others[i], strlen(others[i])};
 		CHECK(dgen_json_bool(&value, &truth) == DGEN_ETYPE);
 	}
-	CHECK(dgen_json_bool(NULL, &truth) == DGEN_EINVAL && dgen_json_bool(&value, NULL) == DGEN_EINVAL);
+	CHECK(dgen_json_bool(NULL, &truth) == DGEN_EINVAL &&
+		  dgen_json_bool(&value, NULL) == DGEN_EINVAL);
 }
 
 static void
@@ -313,15 +413,21 @@ walk_all(const char *text, char open, dgen__buffer *found)
 		dgen__buffer_puts(found, "ETYPE");
 	else
 		while (dgen__json_walk_next(&walk, &name, &value))
-			dgen__buffer_printf(found, "%.*s=%.*s;", (int) name.length, name.text, (int) value.length, value.text);
+			dgen__buffer_printf(found, "%.*s=%.*s;", (int) name.length, name.text,
+								(int) value.length, value.text);
 }
 
 static void
 walk_visits_each_member(void)
 {
 	static const char *const cases[][2] = {
-		{" {\"a\": 1, \"b\\\"}\":[1, {\"x\":\"]\"}] ,\"\" : \"s,\" } ", "\"a\"=1;\"b\\\"}\"=[1, {\"x\":\"]\"}];\"\"=\"s,\";"},
-		{"{}", ""}, {"{ }", ""}, {"[]", "ETYPE"}, {"", "ETYPE"}, {"{\"a\":{}}", "\"a\"={};"},
+		{" {\"a\": 1, \"b\\\"}\":[1, {\"x\":\"]\"}] ,\"\" : \"s,\" } ",
+		 "\"a\"=1;\"b\\\"}\"=[1, {\"x\":\"]\"}];\"\"=\"s,\";"},
+		{"{}", ""},
+		{"{ }", ""},
+		{"[]", "ETYPE"},
+		{"", "ETYPE"},
+		{"{\"a\":{}}", "\"a\"={};"},
 	};
 
 	for (size_t i = 0; i < COUNT(cases); i++)
@@ -348,7 +454,9 @@ walk_visits_each_element(void)
 static void
 walk_of_bad_text_ends(void)
 {
-	static const char *const bad[] = {"{", "{\"", "{\"a", "{\"a\"", "{\"a\":", "{\"a\":[", "{\"a\":\"\\", "{,", "{:", "{\"a\":1,", "{1"};
+	static const char *const bad[] = {"{",       "{\"",       "{\"a",        "{\"a\"",
+									  "{\"a\":", "{\"a\":[",  "{\"a\":\"\\", "{,",
+									  "{:",      "{\"a\":1,", "{1"};
 
 	for (size_t i = 0; i < COUNT(bad); i++)
 	{

@@ -35,12 +35,19 @@ send_copies_its_texts(void)
 {
 	dgen__outbox outbox = {0};
 	char message[] = "[1]trailing";
-	dgen__send send = {.actor = 3, .request = true, .type = "cart", .key = "k", .message = message, .headers = "{}", .priority = -1};
+	dgen__send send = {.actor = 3,
+					   .request = true,
+					   .type = "cart",
+					   .key = "k",
+					   .message = message,
+					   .headers = "{}",
+					   .priority = -1};
 
 	if (dgen__outbox_send(&outbox, &send, 3) == 0)
 	{
 		memset(message, 'x', 5);
-		CHECK(outbox.nsends == 1 && outbox.sends[0].actor == 3 && outbox.sends[0].request && outbox.sends[0].priority == -1);
+		CHECK(outbox.nsends == 1 && outbox.sends[0].actor == 3 && outbox.sends[0].request &&
+			  outbox.sends[0].priority == -1);
 		CHECK_TEXT(outbox.sends[0].type, "cart");
 		CHECK_TEXT(outbox.sends[0].key, "k");
 		CHECK_TEXT(outbox.sends[0].message, "[1]");
@@ -125,12 +132,9 @@ releases_run_on_undo(void)
 }
 
 static const tap_test tests[] = {
-	TEST(send_copies_its_texts),
-	TEST(reply_copies_its_text),
-	TEST(undo_drops_what_came_after),
-	TEST(actions_run_after_a_commit_each_with_its_release),
-	TEST(releases_run_without_a_commit),
-	TEST(releases_run_on_undo),
+	TEST(send_copies_its_texts),         TEST(reply_copies_its_text),
+	TEST(undo_drops_what_came_after),    TEST(actions_run_after_a_commit_each_with_its_release),
+	TEST(releases_run_without_a_commit), TEST(releases_run_on_undo),
 };
 
 TAP_MAIN(tests)

@@ -56,7 +56,8 @@ only_an_object_is_a_state(void)
 static void
 get_finds_each_entry(void)
 {
-	dgen__state *state = state_of(" { \"b\" : [1, 2] , \"a\":\"x\", \"\" : null, \"\\u00e9\\n\": {\"y\": 1}} ");
+	dgen__state *state =
+		state_of(" { \"b\" : [1, 2] , \"a\":\"x\", \"\" : null, \"\\u00e9\\n\": {\"y\": 1}} ");
 	size_t length = 0;
 
 	if (state == NULL)
@@ -285,7 +286,8 @@ check_scan(dgen__state *state, const char *prefix, const char *wanted)
 static void
 scan_goes_by_the_bytes_of_names(void)
 {
-	dgen__state *state = state_of("{\"b\": 1, \"a2\": 2, \"a10\": 3, \"a\": 4, \"B\": 5, \"\\u00e9\": 6, \"\": 7}");
+	dgen__state *state =
+		state_of("{\"b\": 1, \"a2\": 2, \"a10\": 3, \"a\": 4, \"B\": 5, \"\\u00e9\": 6, \"\": 7}");
 
 	if (state == NULL)
 		return;
