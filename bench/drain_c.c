@@ -116,8 +116,8 @@ main(int argc, char **argv)
 	for (int i = 0; i < nworkers; i++)
 		pthread_join(threads[i], NULL);
 	if (atomic_load(&left) <= 0)
-		printf("workers %d  actors %s  messages %ld  messages/s %.0f\n", nworkers, argv[2], messages,
-			   (double) messages / (now() - start));
+		printf("workers %d  actors %s  messages %ld  messages/s %.0f\n", nworkers, argv[2],
+			   messages, (double) messages / (now() - start));
 	for (int i = 0; i < nworkers; i++)
 		dgen_worker_close(workers[i]);
 	return atomic_load(&left) > 0;

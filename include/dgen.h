@@ -17,8 +17,11 @@
  * - Text given to the library is copied before the function returns. Text the
  *   library hands out is NUL-terminated, belongs to the library, and lives as long as
  *   its function says.
- * - A message, a reply or a state entry is JSON text in UTF-8. A length of
- *   DGEN_STRLEN means "up to the NUL".
+ * - A message, a reply or a state entry is JSON text in UTF-8, of a kind that the
+ *   server's jsonb can hold: without \u0000 in strings, without numbers beyond numeric,
+ *   with 256 MB and 6000 levels at most. Anything else is DGEN_EJSON or DGEN_EINVAL
+ *   before it is sent. A length of DGEN_STRLEN means "up to the NUL".
+ * - An actor type has 1 to 128 bytes, a key 1 to 512, both in UTF-8.
  * - One handle belongs to one thread at a time; different handles work in parallel.
  *   Functions that may be called from elsewhere say so.
  * - Nothing calls exit or abort, nothing writes to the standard streams.
@@ -33,9 +36,16 @@
 #include <libpq-fe.h>
 
 #ifdef __cplusplus
-extern "C"
-{
+#define DGEN_BEGIN_DECLS \
+	extern "C"           \
+	{
+#define DGEN_END_DECLS }
+#else
+#define DGEN_BEGIN_DECLS
+#define DGEN_END_DECLS
 #endif
+
+DGEN_BEGIN_DECLS
 
 #if defined(__GNUC__)
 #define DGEN_API __attribute__((visibility("default")))
@@ -54,8 +64,8 @@ extern "C"
 #define DGEN_VERSION_PATCH 0
 #define DGEN_VERSION_STRING "0.1.0"
 
-	/* The version of the library that runs, as text. Any thread. */
-	DGEN_API const char *dgen_version(void);
+/* The version of the library that runs, as text. Any thread. */
+DGEN_API const char *dgen_version(void);
 
 #define DGEN_STRLEN ((size_t) -1)
 
@@ -77,383 +87,441 @@ extern "C"
 	X(EPERM, -12, "permission denied")                               \
 	X(EBUSY, -13, "too much under way")
 
-	enum dgen_error
-	{
+enum dgen_error
+{
 #define DGEN_ERROR_CODE(name, code, text) DGEN_##name = code,
-		DGEN_ERROR_MAP(DGEN_ERROR_CODE)
+	DGEN_ERROR_MAP(DGEN_ERROR_CODE)
 #undef DGEN_ERROR_CODE
-		DGEN_OK = 0
-	};
+	DGEN_OK = 0
+};
 
-	/* The text of a code; never NULL. Static. Any thread. */
-	DGEN_API const char *dgen_strerror(int code);
+/* The text of a code; never NULL. Static. Any thread. */
+DGEN_API const char *dgen_strerror(int code);
 
-	/* ---- looking into JSON --------------------------------------------------
+/* ---- looking into JSON --------------------------------------------------
  *
- * Read-only and without allocation. A value is a part of the text it was found in.
+ * Read-only, without allocation and without recursion. A value is a part of the text
+ * it was found in, without the white space around it.
  */
 
-	typedef struct dgen_json
-	{
-		const char *text; /* not NUL-terminated */
-		size_t length;
-	} dgen_json;
+typedef struct dgen_json
+{
+	const char *text; /* not NUL-terminated */
+	size_t length;
+} dgen_json;
 
-	/* Is the text one valid JSON value in UTF-8? DGEN_EJSON if not. Any thread. */
-	DGEN_API int dgen_json_check(const char *text, size_t length);
+/*
+ * Is the text one valid JSON value in UTF-8, as RFC 8259 has it? DGEN_EJSON if not, and
+ * if it has more than 6000 levels or half of an escaped surrogate pair. Any thread.
+ */
+DGEN_API int dgen_json_check(const char *text, size_t length);
 
-	/*
- * Finds a value by JSON pointer (RFC 6901: "" is the whole, "/items/0/price").
+/*
+ * Finds a value by JSON pointer (RFC 6901: "" is the whole, "/items/0/price"; in a name
+ * ~1 is / and ~0 is ~). The last of equal names counts, as in jsonb.
  * DGEN_ENOTFOUND if there is none, DGEN_EJSON if the text is not JSON as far as it
- * had to be read. Any thread.
+ * had to be read, DGEN_EINVAL if the pointer is none. *value is set only on 0. Any thread.
  */
-	DGEN_API int dgen_json_find(const char *text, size_t length, const char *pointer,
-								dgen_json *value);
+DGEN_API int dgen_json_find(const char *text, size_t length, const char *pointer, dgen_json *value);
 
-	/* The value as a number or truth value; DGEN_ETYPE if it is something else or does not fit. */
-	DGEN_API int dgen_json_int64(const dgen_json *value, int64_t *number);
-	DGEN_API int dgen_json_double(const dgen_json *value, double *number);
-	DGEN_API int dgen_json_bool(const dgen_json *value, bool *truth);
+/*
+ * The value as a number or truth value; DGEN_ETYPE if it is something else or does not
+ * fit. An int64 is exact and may be written 1e2 or 1.0; a double is the nearest one. The
+ * locale does not matter. Any thread.
+ */
+DGEN_API int dgen_json_int64(const dgen_json *value, int64_t *number);
+DGEN_API int dgen_json_double(const dgen_json *value, double *number);
+DGEN_API int dgen_json_bool(const dgen_json *value, bool *truth);
 
-	/*
+/*
  * The string without quotes and escapes, NUL-terminated. Writes at most `size` bytes
  * and returns the length that it takes without the NUL, like snprintf; DGEN_ETYPE
- * if it is no string or contains \u0000.
+ * if it is no string or contains \u0000. A text that does not fit is cut between two
+ * characters. buffer NULL with size 0 asks for the length. Any thread.
  */
-	DGEN_API long dgen_json_string(const dgen_json *value, char *buffer, size_t size);
+DGEN_API long dgen_json_string(const dgen_json *value, char *buffer, size_t size);
 
-	/* ---- client --------------------------------------------------------------- */
+/* ---- client --------------------------------------------------------------- */
 
-	typedef struct dgen_client dgen_client;
+typedef struct dgen_client dgen_client;
 
-	typedef struct dgen_client_options
-	{
-		size_t size;
-		const char *application_name; /* default: the program's name as libpq finds it */
-		int connect_timeout_ms;       /* default: what the connection string says, else 10 s */
-	} dgen_client_options;
+typedef struct dgen_client_options
+{
+	size_t size;
+	const char *application_name; /* default: the program's name as libpq finds it */
+	int connect_timeout_ms;       /* default: what the connection string says, else 10 s */
+} dgen_client_options;
 #define DGEN_CLIENT_OPTIONS_INIT          \
 	{                                     \
 		sizeof(dgen_client_options), 0, 0 \
 	}
 
-	/*
+/*
  * Connects. conninfo is libpq's connection string or URI, several hosts included; ""
  * takes all from the environment (PGHOST, ...). *client is always set unless memory
  * is out, so that dgen_client_error tells what failed; close it in any case.
  */
-	DGEN_API int dgen_client_open(dgen_client **client, const char *conninfo,
-								  const dgen_client_options *options);
+DGEN_API int dgen_client_open(dgen_client **client, const char *conninfo,
+							  const dgen_client_options *options);
 
-	/*
+/*
  * A client on a connection of the application's own. What is sent is part of the
  * transaction that the application has open on it. The connection stays the
  * application's: it must be idle during each call, outlive the client, and is not
  * closed. Functions that wait for a reply refuse (DGEN_ESTATE) in an open transaction.
  */
-	DGEN_API int dgen_client_wrap(dgen_client **client, PGconn *connection);
+DGEN_API int dgen_client_wrap(dgen_client **client, PGconn *connection);
 
-	DGEN_API void dgen_client_close(dgen_client *client);
+DGEN_API void dgen_client_close(dgen_client *client);
 
-	/* The text of the last error; "" if there was none. Lives until the next call with the client. */
-	DGEN_API const char *dgen_client_error(const dgen_client *client);
-	/* Its SQLSTATE ("" if it did not come from the server) and hint (""). The same life. */
-	DGEN_API const char *dgen_client_sqlstate(const dgen_client *client);
-	DGEN_API const char *dgen_client_hint(const dgen_client *client);
+/* The text of the last error; "" if there was none. Lives until the next call with the client. */
+DGEN_API const char *dgen_client_error(const dgen_client *client);
+/* Its SQLSTATE ("" if it did not come from the server) and hint (""). The same life. */
+DGEN_API const char *dgen_client_sqlstate(const dgen_client *client);
+DGEN_API const char *dgen_client_hint(const dgen_client *client);
 
-	typedef struct dgen_send_options
-	{
-		size_t size;
-		int64_t delay_ms;            /* 0: now */
-		int priority;                /* -32768 to 32767, higher first */
-		const char *idempotency_key; /* NULL: none */
-		const char *headers;         /* a JSON object; NULL: none */
-	} dgen_send_options;
+typedef struct dgen_send_options
+{
+	size_t size;
+	int64_t delay_ms;            /* 0: now */
+	int priority;                /* -32768 to 32767, higher first */
+	const char *idempotency_key; /* NULL: none */
+	const char *headers;         /* a JSON object; NULL: none */
+} dgen_send_options;
 #define DGEN_SEND_OPTIONS_INIT                \
 	{                                         \
 		sizeof(dgen_send_options), 0, 0, 0, 0 \
 	}
 
-	/* Sends a message; message NULL is JSON null. *id, unless NULL, gets its id. Returns once it is committed. */
-	DGEN_API int dgen_client_cast(dgen_client *client, const char *type, const char *key,
-								  const char *message, size_t length,
-								  const dgen_send_options *options, int64_t *id);
+/* Sends a message; message NULL is JSON null. *id, unless NULL, gets its id. Returns once it is committed. */
+DGEN_API int dgen_client_cast(dgen_client *client, const char *type, const char *key,
+							  const char *message, size_t length, const dgen_send_options *options,
+							  int64_t *id);
 
-	/* One of many. */
-	typedef struct dgen_message
-	{
-		const char *key;
-		const char *message; /* NULL: JSON null */
-		size_t length;       /* DGEN_STRLEN: up to the NUL */
-	} dgen_message;
+/* One of many. */
+typedef struct dgen_message
+{
+	const char *key;
+	const char *message; /* NULL: JSON null */
+	size_t length;       /* DGEN_STRLEN: up to the NUL */
+} dgen_message;
 
-	/* Sends them all, or on error none, in array order and in one round trip. */
-	DGEN_API int dgen_client_cast_many(dgen_client *client, const char *type,
-									   const dgen_message *messages, size_t count);
+/* Sends them all, or on error none, in array order and in one round trip. */
+DGEN_API int dgen_client_cast_many(dgen_client *client, const char *type,
+								   const dgen_message *messages, size_t count);
 
-	/* Like cast; the reply is kept. *request gets the id that dgen_client_await takes. */
-	DGEN_API int dgen_client_request(dgen_client *client, const char *type, const char *key,
-									 const char *message, size_t length,
-									 const dgen_send_options *options, int64_t *request);
+/* Like cast; the reply is kept. *request gets the id that dgen_client_await takes. */
+DGEN_API int dgen_client_request(dgen_client *client, const char *type, const char *key,
+								 const char *message, size_t length,
+								 const dgen_send_options *options, int64_t *request);
 
-	/*
+/*
  * Waits for the reply to a request and takes it. *reply and *reply_length, unless
  * NULL, get it; it lives until the next call with the client. timeout_ms 0: looks
  * and does not wait; -1: no limit.
  * DGEN_ETIMEOUT: not yet, await it again. DGEN_EFAILED: the handler's error is in
  * dgen_client_error and dgen_client_sqlstate. DGEN_ENOTFOUND: unknown or collected.
  */
-	DGEN_API int dgen_client_await(dgen_client *client, int64_t request, int timeout_ms,
-								   const char **reply, size_t *reply_length);
+DGEN_API int dgen_client_await(dgen_client *client, int64_t request, int timeout_ms,
+							   const char **reply, size_t *reply_length);
 
-	/* Request and await in one. timeout_ms 0 is the default of 5 s. */
-	DGEN_API int dgen_client_call(dgen_client *client, const char *type, const char *key,
-								  const char *message, size_t length, int timeout_ms,
-								  const char **reply, size_t *reply_length);
+/* Request and await in one. timeout_ms 0 is the default of 5 s. */
+DGEN_API int dgen_client_call(dgen_client *client, const char *type, const char *key,
+							  const char *message, size_t length, int timeout_ms,
+							  const char **reply, size_t *reply_length);
 
-	/* The committed state. DGEN_ENOTFOUND if there is no such actor. *state lives until the next call with the client. */
-	DGEN_API int dgen_client_state(dgen_client *client, const char *type, const char *key,
-								   const char **state, size_t *length);
+/* The committed state. DGEN_ENOTFOUND if there is no such actor. *state lives until the next call with the client. */
+DGEN_API int dgen_client_state(dgen_client *client, const char *type, const char *key,
+							   const char **state, size_t *length);
 
-	/* ---- worker ------------------------------------------------------------- */
+/* ---- worker ------------------------------------------------------------- */
 
-	typedef struct dgen_worker dgen_worker;
-	typedef struct dgen_turn dgen_turn;
+typedef struct dgen_worker dgen_worker;
+typedef struct dgen_turn dgen_turn;
 
-	/*
+/*
  * A callback. message is the payload, NUL-terminated, valid JSON; it lives until the
  * callback returns, and so does the turn. user is the actor type's. Returns 0 to
  * commit the turn, or a negative code to fail the attempt: it is tried again after
- * the type's backoff. Runs in the thread that runs the worker.
+ * the type's backoff. (A code above 0 fails it, too.) Runs in the thread that runs the worker.
  */
-	typedef int (*dgen_callback)(dgen_turn *turn, const char *message, size_t length, void *user);
+typedef int (*dgen_callback)(dgen_turn *turn, const char *message, size_t length, void *user);
 
-	typedef struct dgen_actor_type
-	{
-		size_t size;
-		const char *name;
-		void *user; /* for the callbacks; stays the application's */
+typedef struct dgen_actor_type
+{
+	size_t size;
+	const char *name;
+	void *user; /* for the callbacks; stays the application's */
 
-		dgen_callback
-			init; /* before the first turn of a new actor, with its first message; NULL: none */
-		dgen_callback handle_cast;
-		dgen_callback
-			handle_call; /* has to reply, now or later; NULL: handle_cast gets calls too */
-		dgen_callback handle_reply; /* to a request of the actor; NULL: dropped */
-		dgen_callback handle_timer; /* NULL: handle_cast gets it */
+	/*
+	 * Which of them a message comes to. One that is needed and NULL is DGEN_ESTATE, and
+	 * fails the attempt. init runs before the first turn of a new actor, in that turn and
+	 * with its message (NULL: nothing to do); an actor is new until a turn has changed
+	 * its state.
+	 */
+	dgen_callback init;
+	dgen_callback handle_cast;
+	dgen_callback handle_call;  /* replies, now or later; NULL: handle_cast gets calls too */
+	dgen_callback handle_reply; /* to a request of the actor; NULL: dropped */
+	dgen_callback handle_timer; /* NULL: handle_cast gets it */
 
-		/* Policy of a type that does not exist yet; NULL or 0: dgen.create_actor_type's default. */
-		const char *initial_state; /* a JSON object */
-		int max_attempts;
-		int backoff_ms;
-		int max_backoff_ms;
-		int turn_timeout_ms;
-	} dgen_actor_type;
+	/* Policy of a type that does not exist yet; NULL or 0: dgen.create_actor_type's default. */
+	const char *initial_state; /* a JSON object */
+	int max_attempts;
+	int backoff_ms;
+	int max_backoff_ms;
+	int turn_timeout_ms;
+} dgen_actor_type;
 
-	typedef enum dgen_log_level
-	{
-		DGEN_LOG_DEBUG,
-		DGEN_LOG_INFO,
-		DGEN_LOG_WARNING,
-		DGEN_LOG_ERROR
-	} dgen_log_level;
+typedef enum dgen_log_level
+{
+	DGEN_LOG_DEBUG,
+	DGEN_LOG_INFO,
+	DGEN_LOG_WARNING,
+	DGEN_LOG_ERROR
+} dgen_log_level;
 
-	/* text lives until the callback returns; it is one line. Called from the worker's thread. */
-	typedef void (*dgen_log_callback)(dgen_log_level level, const char *text, void *user);
+/* text lives until the callback returns; it is one line. Called from the worker's thread. */
+typedef void (*dgen_log_callback)(dgen_log_level level, const char *text, void *user);
 
-	typedef struct dgen_worker_options
-	{
-		size_t size;
-		const char *name;     /* in dgen.workers; default: program@host:pid */
-		int max_actors;       /* in a batch; default: what the server finds good */
-		int max_messages;     /* in a batch; default: what the server finds good */
-		size_t cache_bytes;   /* of states kept between batches; default 64 MB */
-		int drain_ms;         /* what a batch gets to end in after a stop; default 30 s */
-		int reconnect_min_ms; /* default 100 ms, doubled with jitter up to ... */
-		int reconnect_max_ms; /* ... default 10 s */
-		dgen_log_callback log;
-		void *log_user;
-	} dgen_worker_options;
+typedef struct dgen_worker_options
+{
+	size_t size;
+	const char *name;     /* in dgen.workers; default: program@host:pid */
+	int max_actors;       /* in a batch; default: what the server finds good */
+	int max_messages;     /* in a batch; default: what the server finds good */
+	size_t cache_bytes;   /* of states kept between batches; default 64 MB */
+	int drain_ms;         /* what a batch gets to end in after a stop; default 30 s */
+	int reconnect_min_ms; /* default 100 ms, doubled with jitter up to ... */
+	int reconnect_max_ms; /* ... default 10 s */
+	dgen_log_callback log;
+	void *log_user;
+} dgen_worker_options;
 #define DGEN_WORKER_OPTIONS_INIT                               \
 	{                                                          \
 		sizeof(dgen_worker_options), 0, 0, 0, 0, 0, 0, 0, 0, 0 \
 	}
 
-	/* Does not connect yet. *worker is always set unless memory is out; close it in any case. */
-	DGEN_API int dgen_worker_open(dgen_worker **worker, const char *conninfo,
-								  const dgen_worker_options *options);
+/* Does not connect yet. *worker is always set unless memory is out; close it in any case. */
+DGEN_API int dgen_worker_open(dgen_worker **worker, const char *conninfo,
+							  const dgen_worker_options *options);
 
-	/* Adds an actor type, before the worker runs. When it connects, a type that does not exist is created. */
-	DGEN_API int dgen_worker_register(dgen_worker *worker, const dgen_actor_type *type);
+/* Adds an actor type, before the worker runs. When it connects, a type that does not exist is created. */
+DGEN_API int dgen_worker_register(dgen_worker *worker, const dgen_actor_type *type);
 
-	/*
+/*
  * Handles messages until dgen_worker_stop, reconnecting when the server goes away.
  * Returns 0 after a stop; an error that trying again cannot mend (a wrong password, a
  * missing extension, another version, a missing privilege) otherwise.
  */
-	DGEN_API int dgen_worker_run(dgen_worker *worker);
+DGEN_API int dgen_worker_run(dgen_worker *worker);
 
-	/*
+/*
  * Makes dgen_worker_run return once the batch under way is committed. Any thread, and
  * from a signal handler; may be called before run, which then returns at once.
  */
-	DGEN_API void dgen_worker_stop(dgen_worker *worker);
+DGEN_API void dgen_worker_stop(dgen_worker *worker);
 
-	/*
+/*
  * For the application's own event loop, instead of run: when the descriptor (the same
  * from open to close, only ever to be polled for reading) is readable, or the timeout
  * has passed (ms; -1: none), call step, which never blocks for longer than callbacks
  * take. step returns 1 while there is more to come, 0 after a stop, or an error.
  */
-	DGEN_API int dgen_worker_fd(dgen_worker *worker);
-	DGEN_API int dgen_worker_timeout(dgen_worker *worker);
-	DGEN_API int dgen_worker_step(dgen_worker *worker);
+DGEN_API int dgen_worker_fd(dgen_worker *worker);
+DGEN_API int dgen_worker_timeout(dgen_worker *worker);
+DGEN_API int dgen_worker_step(dgen_worker *worker);
 
-	DGEN_API void dgen_worker_close(dgen_worker *worker);
+DGEN_API void dgen_worker_close(dgen_worker *worker);
 
-	/* As of the client. */
-	DGEN_API const char *dgen_worker_error(const dgen_worker *worker);
-	DGEN_API const char *dgen_worker_sqlstate(const dgen_worker *worker);
-	DGEN_API const char *dgen_worker_hint(const dgen_worker *worker);
+/* As of the client. */
+DGEN_API const char *dgen_worker_error(const dgen_worker *worker);
+DGEN_API const char *dgen_worker_sqlstate(const dgen_worker *worker);
+DGEN_API const char *dgen_worker_hint(const dgen_worker *worker);
 
-	/* ---- turn ---------------------------------------------------------------
+/* ---- turn ---------------------------------------------------------------
  *
  * Only inside a callback, with the turn it got. The first error sticks: later calls
- * return it, and a turn with an error never commits, whatever the callback returns.
+ * return it and do nothing, getters return `absent` or NULL, and a turn with an error
+ * never commits, whatever the callback returns. So a callback may do all its work and
+ * look at the error once, or never. NULL where a value is needed, or a value that cannot
+ * be stored, is such an error.
  */
 
-	DGEN_API int dgen_turn_error(const dgen_turn *turn); /* the error that stuck, or 0 */
+DGEN_API int dgen_turn_error(const dgen_turn *turn); /* the error that stuck, or 0 */
 
-	/* Text lives as long as the turn; "" for a NULL turn. */
-	DGEN_API const char *dgen_turn_actor_type(const dgen_turn *turn);
-	DGEN_API const char *dgen_turn_actor_key(const dgen_turn *turn);
-	DGEN_API const char *dgen_turn_kind(
-		const dgen_turn *turn); /* "cast", "call", "reply" or "timer" */
-	DGEN_API int64_t
-	dgen_turn_message_id(const dgen_turn *turn);           /* of a call: the request to answer */
-	DGEN_API int dgen_turn_attempt(const dgen_turn *turn); /* 1: the first */
-	DGEN_API int64_t dgen_turn_version(const dgen_turn *turn);     /* of the state; 0: new actor */
-	DGEN_API const char *dgen_turn_headers(const dgen_turn *turn); /* JSON object; NULL: none */
+/* Text lives as long as the turn; "" for a NULL turn. */
+DGEN_API const char *dgen_turn_actor_type(const dgen_turn *turn);
+DGEN_API const char *dgen_turn_actor_key(const dgen_turn *turn);
+DGEN_API const char *dgen_turn_kind(const dgen_turn *turn); /* "cast", "call", "reply" or "timer" */
+DGEN_API int64_t dgen_turn_message_id(const dgen_turn *turn); /* of a call: the request to answer */
+DGEN_API int dgen_turn_attempt(const dgen_turn *turn);        /* 1: the first */
+DGEN_API int64_t dgen_turn_version(const dgen_turn *turn);    /* of the state; 0: new actor */
+DGEN_API const char *dgen_turn_headers(const dgen_turn *turn); /* JSON object; NULL: none */
 
-	/* Of a reply: the request, its correlation (NULL: none), and the error of one that failed (NULL: none). */
-	DGEN_API int64_t dgen_turn_in_reply_to(const dgen_turn *turn);
-	DGEN_API const char *dgen_turn_correlation(const dgen_turn *turn);
-	DGEN_API const char *dgen_turn_reply_error(const dgen_turn *turn);
-	DGEN_API const char *dgen_turn_reply_sqlstate(const dgen_turn *turn);
+/* Of a reply: the request, its correlation (NULL: none), and the error of one that failed (NULL: none). */
+DGEN_API int64_t dgen_turn_in_reply_to(const dgen_turn *turn);
+DGEN_API const char *dgen_turn_correlation(const dgen_turn *turn);
+DGEN_API const char *dgen_turn_reply_error(const dgen_turn *turn);
+DGEN_API const char *dgen_turn_reply_sqlstate(const dgen_turn *turn);
 
-	/*
- * A member of the message by JSON pointer, or `absent` if there is none. Another type
- * is the error DGEN_ETYPE of the turn. The string lives as long as the turn.
+/*
+ * A member of the message by JSON pointer, or `absent` if there is none. Another type,
+ * null too, is the error DGEN_ETYPE of the turn. The string lives as long as the turn.
  */
-	DGEN_API int64_t dgen_turn_arg_int64(dgen_turn *turn, const char *pointer, int64_t absent);
-	DGEN_API double dgen_turn_arg_double(dgen_turn *turn, const char *pointer, double absent);
-	DGEN_API bool dgen_turn_arg_bool(dgen_turn *turn, const char *pointer, bool absent);
-	DGEN_API const char *dgen_turn_arg_string(dgen_turn *turn, const char *pointer,
-											  const char *absent);
+DGEN_API int64_t dgen_turn_arg_int64(dgen_turn *turn, const char *pointer, int64_t absent);
+DGEN_API double dgen_turn_arg_double(dgen_turn *turn, const char *pointer, double absent);
+DGEN_API bool dgen_turn_arg_bool(dgen_turn *turn, const char *pointer, bool absent);
+DGEN_API const char *dgen_turn_arg_string(dgen_turn *turn, const char *pointer, const char *absent);
 
-	/*
+/*
  * State entries: the top-level members of the state. Only those set or deleted travel
- * to the server. What get returns lives until the entry is set or deleted, or the turn
- * ends. *length, unless NULL, gets the length.
+ * to the server, and not those that are the same as before. A name is any text in UTF-8,
+ * "" too. What get returns lives until the entry is set or deleted, or the turn ends;
+ * what get_string returns lives as long as the turn. *length, unless NULL, gets the
+ * length. Numbers and strings are read as in the message.
  */
-	DGEN_API const char *dgen_turn_get(dgen_turn *turn, const char *entry,
-									   size_t *length); /* JSON; NULL: absent */
-	DGEN_API int64_t dgen_turn_get_int64(dgen_turn *turn, const char *entry, int64_t absent);
-	DGEN_API double dgen_turn_get_double(dgen_turn *turn, const char *entry, double absent);
-	DGEN_API bool dgen_turn_get_bool(dgen_turn *turn, const char *entry, bool absent);
-	DGEN_API const char *dgen_turn_get_string(dgen_turn *turn, const char *entry,
-											  const char *absent);
+DGEN_API const char *dgen_turn_get(dgen_turn *turn, const char *entry,
+								   size_t *length); /* JSON; NULL: absent */
+DGEN_API int64_t dgen_turn_get_int64(dgen_turn *turn, const char *entry, int64_t absent);
+DGEN_API double dgen_turn_get_double(dgen_turn *turn, const char *entry, double absent);
+DGEN_API bool dgen_turn_get_bool(dgen_turn *turn, const char *entry, bool absent);
+DGEN_API const char *dgen_turn_get_string(dgen_turn *turn, const char *entry, const char *absent);
 
-	DGEN_API int dgen_turn_set(dgen_turn *turn, const char *entry, const char *json, size_t length);
-	DGEN_API int dgen_turn_set_int64(dgen_turn *turn, const char *entry, int64_t number);
-	DGEN_API int dgen_turn_set_double(dgen_turn *turn, const char *entry, double number);
-	DGEN_API int dgen_turn_set_bool(dgen_turn *turn, const char *entry, bool truth);
-	DGEN_API int dgen_turn_set_string(dgen_turn *turn, const char *entry, const char *text);
-	DGEN_API int dgen_turn_delete(dgen_turn *turn, const char *entry); /* absent is fine */
+DGEN_API int dgen_turn_set(dgen_turn *turn, const char *entry, const char *json, size_t length);
+DGEN_API int dgen_turn_set_int64(dgen_turn *turn, const char *entry, int64_t number);
+DGEN_API int dgen_turn_set_double(dgen_turn *turn, const char *entry, double number);
+DGEN_API int dgen_turn_set_bool(dgen_turn *turn, const char *entry, bool truth);
+DGEN_API int dgen_turn_set_string(dgen_turn *turn, const char *entry, const char *text);
+DGEN_API int dgen_turn_delete(dgen_turn *turn, const char *entry); /* absent is fine */
 
-	/*
+/*
  * Walks the entries whose names begin with prefix ("" for all), in the order of their
  * bytes: *entry NULL begins, then it is the name of the one found. Returns its JSON,
- * or NULL at the end. Changes of other entries during the walk are fine.
+ * or NULL at the end. Changes during the walk are fine: ahead of it, what was set is found
+ * and what was deleted is not. The name lives as long as the turn. *entry may also begin as any
+ * text: the walk goes on behind it.
  */
-	DGEN_API const char *dgen_turn_scan(dgen_turn *turn, const char *prefix, const char **entry,
-										size_t *length);
+DGEN_API const char *dgen_turn_scan(dgen_turn *turn, const char *prefix, const char **entry,
+									size_t *length);
 
-	/* The whole state as one JSON object, and replacing it. What state returns lives until the next change. */
-	DGEN_API const char *dgen_turn_state(dgen_turn *turn, size_t *length);
-	DGEN_API int dgen_turn_set_state(dgen_turn *turn, const char *json, size_t length);
+/*
+ * The whole state as one JSON object, and replacing it: entries that are not in it are
+ * deleted, those that are the same stay. What state returns lives until the next change.
+ */
+DGEN_API const char *dgen_turn_state(dgen_turn *turn, size_t *length);
+DGEN_API int dgen_turn_set_state(dgen_turn *turn, const char *json, size_t length);
 
-	/* Answers the call that this turn handles. Once; a cast drops it. */
-	DGEN_API int dgen_turn_reply(dgen_turn *turn, const char *json, size_t length);
-	DGEN_API int dgen_turn_reply_int64(dgen_turn *turn, int64_t number);
-	DGEN_API int dgen_turn_reply_double(dgen_turn *turn, double number);
-	DGEN_API int dgen_turn_reply_bool(dgen_turn *turn, bool truth);
-	DGEN_API int dgen_turn_reply_string(dgen_turn *turn, const char *text);
+/*
+ * Answers the call that this turn handles. Once: a second reply is DGEN_ESTATE. In a turn
+ * for something else the reply is dropped. json NULL is JSON null. A call whose turn does
+ * not reply stays open, for dgen_turn_send_reply in a later one.
+ */
+DGEN_API int dgen_turn_reply(dgen_turn *turn, const char *json, size_t length);
+DGEN_API int dgen_turn_reply_int64(dgen_turn *turn, int64_t number);
+DGEN_API int dgen_turn_reply_double(dgen_turn *turn, double number);
+DGEN_API int dgen_turn_reply_bool(dgen_turn *turn, bool truth);
+DGEN_API int dgen_turn_reply_string(dgen_turn *turn, const char *text);
 
-	/* Answers a call that an earlier turn left open: request is that turn's dgen_turn_message_id. */
-	DGEN_API int dgen_turn_send_reply(dgen_turn *turn, int64_t request, const char *json,
-									  size_t length);
+/*
+ * Answers a call that an earlier turn left open: request is that turn's
+ * dgen_turn_message_id. That of this turn is dgen_turn_reply. json NULL is JSON null.
+ */
+DGEN_API int dgen_turn_send_reply(dgen_turn *turn, int64_t request, const char *json,
+								  size_t length);
 
-	/* Sends to another actor when the turn commits. options NULL: defaults. */
-	DGEN_API int dgen_turn_cast(dgen_turn *turn, const char *type, const char *key,
-								const char *message, size_t length,
-								const dgen_send_options *options);
+/*
+ * Sends to another actor when the turn commits. message NULL is JSON null; options NULL:
+ * defaults.
+ */
+DGEN_API int dgen_turn_cast(dgen_turn *turn, const char *type, const char *key, const char *message,
+							size_t length, const dgen_send_options *options);
 
-	/* The reply comes to this actor's handle_reply, with the correlation (NULL: none). */
-	DGEN_API int dgen_turn_request(dgen_turn *turn, const char *type, const char *key,
-								   const char *message, size_t length, const char *correlation,
-								   const dgen_send_options *options);
+/* The reply comes to this actor's handle_reply, with the correlation (NULL: none). */
+DGEN_API int dgen_turn_request(dgen_turn *turn, const char *type, const char *key,
+							   const char *message, size_t length, const char *correlation,
+							   const dgen_send_options *options);
 
-	/* Other ends of a turn than committing; what it did is undone. To be returned: return dgen_turn_fail(...); */
-	DGEN_API int dgen_turn_fail(dgen_turn *turn, const char *error,
-								const char *sqlstate); /* final; sqlstate NULL: ZD400 */
-	DGEN_API int dgen_turn_retry(
-		dgen_turn *turn, int64_t delay_ms); /* no attempt is counted; -1: the type's backoff */
+/*
+ * Other ends of a turn than committing; what it did is undone. Both return DGEN_EFAILED
+ * (retry with a delay below -1 or above a century: DGEN_EINVAL), to be returned by the
+ * callback: return dgen_turn_fail(...). The first of them counts, also after an error.
+ *
+ * fail is final: the caller of a call gets the error, a cast becomes a dead letter. error
+ * NULL: "unspecified error"; sqlstate NULL, or not five digits and capitals: ZD400.
+ * retry counts no attempt. delay_ms -1: the type's backoff.
+ */
+DGEN_API int dgen_turn_fail(dgen_turn *turn, const char *error, const char *sqlstate);
+DGEN_API int dgen_turn_retry(dgen_turn *turn, int64_t delay_ms);
 
-	/* The turn commits and the state goes; messages that wait start a new actor. */
-	DGEN_API int dgen_turn_destroy(dgen_turn *turn);
+/*
+ * The turn commits and the state goes, with what the turn changed in it; messages that
+ * wait start a new actor. Replies and sends are made. To change the state after it, in
+ * the same turn, is DGEN_ESTATE.
+ */
+DGEN_API int dgen_turn_destroy(dgen_turn *turn);
 
-	/*
+/*
  * The connection, in the turn's transaction behind a savepoint, for the application's
  * own tables. NULL on error. Use only statements that PQexec and PQexecParams run to
  * the end; do not commit, roll back, or leave pipeline mode on. A statement that fails
  * makes the turn fail, unless the application rolls back to a savepoint of its own.
  */
-	DGEN_API PGconn *dgen_turn_connection(dgen_turn *turn);
+DGEN_API PGconn *dgen_turn_connection(dgen_turn *turn);
 
-	/*
+/*
  * Runs action once the turn's transaction is known to be committed: best effort, it is
- * lost with the process. release, unless NULL, always runs, committed or not, after it.
+ * lost with the process. release, unless NULL, always runs, once: after the action, or
+ * without it when the turn is not committed, or at once when this function fails.
  */
-	DGEN_API int dgen_turn_after_commit(dgen_turn *turn, void (*action)(void *data),
-										void (*release)(void *data), void *data);
+DGEN_API int dgen_turn_after_commit(dgen_turn *turn, void (*action)(void *data),
+									void (*release)(void *data), void *data);
 
-	/* ---- testing callbacks without a database --------------------------------- */
+/* ---- worker programs ------------------------------------------------------
+ *
+ * The program dgen runs actor types in a shared object, "dgen worker FILE.so -j 4": it
+ * has the options, signals, threads and log of a worker, the object only this function.
+ * The library does not contain it.
+ *
+ *     cc -shared -fPIC -o counter.so counter.c
+ */
 
-	typedef struct dgen_test dgen_test;
+/*
+ * Defined by the shared object. Returns its actor types, an array of *count elements
+ * that lives until the process ends; each says size = sizeof(dgen_actor_type). Called
+ * once. With -j the callbacks run in several threads at once, with the same user.
+ */
+DGEN_API const dgen_actor_type *dgen_actor_types(size_t *count);
 
-	/*
+/* ---- testing callbacks without a database --------------------------------- */
+
+typedef struct dgen_test dgen_test;
+
+/*
  * An actor of the type, with a state to start from. NULL: a new actor, whose first turn
  * runs init and begins with the type's initial state. Type, key and state are copied.
  * *test is always set unless memory is out, so that dgen_test_error tells what is wrong;
  * close it in any case.
  */
-	DGEN_API int dgen_test_open(dgen_test **test, const dgen_actor_type *type, const char *key,
-								const char *state);
+DGEN_API int dgen_test_open(dgen_test **test, const dgen_actor_type *type, const char *key,
+							const char *state);
 
-	/*
+/*
  * Runs the callback for one message of the kind ("cast", "call", "reply", "timer");
  * message NULL is JSON null. Returns 0 if the turn would commit, and then runs what
  * dgen_turn_after_commit was given; else the turn's error (of fail and retry:
  * DGEN_EFAILED), and nothing has changed. dgen_turn_connection is DGEN_ESTATE here.
  */
-	DGEN_API int dgen_test_run(dgen_test *test, const char *kind, const char *message);
+DGEN_API int dgen_test_run(dgen_test *test, const char *kind, const char *message);
 
-	/* The same for the reply to a request with the correlation; error, unless NULL: the request failed with this text. */
-	DGEN_API int dgen_test_run_reply(dgen_test *test, const char *correlation, const char *message,
-									 const char *error);
+/*
+ * The same for the reply to a request with the correlation. error, unless NULL: the
+ * request failed with this text, and the message is JSON null.
+ */
+DGEN_API int dgen_test_run_reply(dgen_test *test, const char *correlation, const char *message,
+								 const char *error);
 
-	/*
+/*
  * What the turns so far came to, as JSON objects; each lives until the next call, and is
  * "" if there is none or memory is out. outcome is that of the last turn:
  *
@@ -466,13 +534,11 @@ extern "C"
  * something to tell; end is "error", "fail" or "retry". A send may have correlation,
  * delay_ms, priority, idempotency_key and headers.
  */
-	DGEN_API const char *dgen_test_state(dgen_test *test);
-	DGEN_API const char *dgen_test_outcome(dgen_test *test);
-	DGEN_API const char *dgen_test_error(dgen_test *test);
-	DGEN_API void dgen_test_close(dgen_test *test);
+DGEN_API const char *dgen_test_state(dgen_test *test);
+DGEN_API const char *dgen_test_outcome(dgen_test *test);
+DGEN_API const char *dgen_test_error(dgen_test *test);
+DGEN_API void dgen_test_close(dgen_test *test);
 
-#ifdef __cplusplus
-}
-#endif
+DGEN_END_DECLS
 
 #endif /* DGEN_H */

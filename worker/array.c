@@ -2,10 +2,10 @@
  * PostgreSQL's arrays in binary form, built element by element: no quoting, and the
  * server need not parse them.
  */
-#include "dgen_int.h"
-
 #include <arpa/inet.h>
 #include <string.h>
+
+#include "dgen_int.h"
 
 /* Dimensions, "has NULLs", element type, length, lower bound: 32 bits each, big-endian. */
 #define HEADER_BYTES 20
@@ -107,7 +107,8 @@ void
 dgen__array_end(dgen__array *array)
 {
 	uint32_t header[HEADER_BYTES / 4] = {
-		htonl(1), htonl(array->has_null), htonl(array->type), htonl((uint32_t) array->count), htonl(1),
+		htonl(1), htonl(array->has_null), htonl(array->type), htonl((uint32_t) array->count),
+		htonl(1),
 	};
 
 	if (!array->data.failed)

@@ -2,10 +2,10 @@
  * A batch: decoded from what a claim returned, run turn by turn, and what becomes of
  * it once its commit is confirmed or has failed.
  */
-#include "dgen_int.h"
-
 #include <stdlib.h>
 #include <string.h>
+
+#include "dgen_int.h"
 
 /* A batch that has run so long commits what it has, so that nobody waits for long. */
 #define BATCH_MS 10
@@ -15,6 +15,13 @@
 
 /* Failed commits of a turn alone whose cause may have been another one, such as a deadlock. */
 #define MOST_TRIES 3
+
+/* Of a buffer, between batches. */
+#define KEPT_BYTES ((size_t) 1024 * 1024)
+
+/* Of the extension: DGEN_ERR_TURN_TIMEOUT, and what it grants beyond turn_timeout. */
+#define TURN_TIMEOUT "ZD041"
+#define GRACE_MS 5000
 
 /* ---- decoding ---- */
 
@@ -46,7 +53,7 @@ add_actor(dgen__batch *batch)
 
 	if (batch->nactors == batch->size)
 	{
-		int			 size = batch->size == 0 ? 64 : batch->size * 2;
+		int size = batch->size == 0 ? 64 : batch->size * 2;
 		dgen__actor *actors = dgen__realloc(batch->actors, (size_t) size * sizeof(dgen__actor));
 
 		if (actors == NULL)
@@ -64,7 +71,7 @@ static int
 take_state(dgen_worker *worker, dgen__actor *actor)
 {
 	dgen__state *cached = dgen__cache_take(worker->cache, actor->type, actor->key);
-	PGresult	*rows = worker->batch.rows;
+	PGresult *rows = worker->batch.rows;
 
 	if (PQgetisnull(rows, actor->row, DGEN__CLAIM_STATE))
 	{
@@ -80,15 +87,16 @@ take_state(dgen_worker *worker, dgen__actor *actor)
 static int
 decode_actor(dgen_worker *worker, int row)
 {
-	PGresult	*rows = worker->batch.rows;
-	const char	*type = PQgetvalue(rows, row, DGEN__CLAIM_TYPE);
+	PGresult *rows = worker->batch.rows;
+	const char *type = PQgetvalue(rows, row, DGEN__CLAIM_TYPE);
 	dgen__actor *actor = add_actor(&worker->batch);
 
 	if (actor == NULL)
 		return dgen__fail(&worker->error, DGEN_ENOMEM, "out of memory");
 	actor->type = find_type(worker, type);
 	if (actor->type < 0)
-		return dgen__fail(&worker->error, DGEN_ESERVER, "the server sent an actor of type \"%s\"", type);
+		return dgen__fail(&worker->error, DGEN_ESERVER, "the server sent an actor of type \"%s\"",
+						  type);
 	actor->key = PQgetvalue(rows, row, DGEN__CLAIM_KEY);
 	actor->version = number(rows, row, DGEN__CLAIM_VERSION);
 	actor->row = row;
@@ -99,7 +107,7 @@ int
 dgen__batch_decode(dgen_worker *worker, PGresult *rows)
 {
 	dgen__batch *batch = &worker->batch;
-	int			 result = 0;
+	int result = 0;
 
 	batch->rows = rows;
 	for (int row = 0; row < PQntuples(rows) && result == 0; row++)
@@ -126,8 +134,9 @@ dgen__batch_set_state(dgen_worker *worker, int actor, const char *json, size_t l
 {
 	int code = dgen__state_parse(&worker->batch.actors[actor].state, json, length);
 
-	return code == 0 ? 0 : dgen__fail(&worker->error, code, "state of actor \"%s\" is not understood",
-									  worker->batch.actors[actor].key);
+	return code == 0 ? 0
+					 : dgen__fail(&worker->error, code, "state of actor \"%s\" is not understood",
+								  worker->batch.actors[actor].key);
 }
 
 /* ---- running ---- */
@@ -148,7 +157,8 @@ decode_message(const PGresult *rows, int row, dgen__message *message)
 }
 
 static void
-take_result(dgen_worker *worker, dgen__actor *actor, const dgen__message *message, dgen__turn_result *result)
+take_result(dgen_worker *worker, dgen__actor *actor, const dgen__message *message,
+			dgen__turn_result *result)
 {
 	if (result->outcome == DGEN__COMMIT)
 	{
@@ -163,10 +173,11 @@ take_result(dgen_worker *worker, dgen__actor *actor, const dgen__message *messag
 	actor->outcome = result->outcome;
 	actor->delay_ms = result->delay_ms;
 	actor->error = result->error;
-	dgen__worker_log(worker, result->outcome == DGEN__RETRY ? DGEN_LOG_DEBUG : DGEN_LOG_WARNING,
-					 "turn of %s \"%s\" for message %lld, attempt %d: %s", worker->types[actor->type].name, actor->key,
-					 (long long) message->id, message->attempt,
-					 result->outcome == DGEN__RETRY ? "to be tried again" : dgen__error_text(&result->error));
+	dgen__worker_log(
+		worker, result->outcome == DGEN__RETRY ? DGEN_LOG_DEBUG : DGEN_LOG_WARNING,
+		"turn of %s \"%s\" for message %lld, attempt %d: %s", worker->types[actor->type].name,
+		actor->key, (long long) message->id, message->attempt,
+		result->outcome == DGEN__RETRY ? "to be tried again" : dgen__error_text(&result->error));
 }
 
 /* A callback that ended the transaction has committed or undone the turns before it, too. */
@@ -180,16 +191,29 @@ condemn(dgen_worker *worker, const dgen__actor *actor, int64_t message, const dg
 }
 
 static void
+note_time(dgen__batch *batch, const dgen__actor *actor, int64_t message, int64_t ms)
+{
+	if (ms <= batch->slowest_ms)
+		return;
+	batch->slowest = (int) (actor - batch->actors);
+	batch->slowest_message = message;
+	batch->slowest_ms = ms;
+}
+
+static void
 run_turn(dgen_worker *worker, dgen__actor *actor)
 {
-	dgen__batch			 *batch = &worker->batch;
+	dgen__batch *batch = &worker->batch;
 	const dgen__connector connector = {dgen__borrow, dgen__borrow_finish, worker};
-	dgen__message		  message;
-	dgen__turn_result	  result = {0};
+	dgen__message message;
+	dgen__turn_result result = {0};
+	int64_t start = dgen__now_ms();
 
 	decode_message(batch->rows, actor->row + actor->handled, &message);
-	dgen__turn_run(&worker->types[actor->type].type, actor->key, actor->changed ? 1 : actor->version,
-				   (int) (actor - batch->actors) + 1, actor->state, &batch->outbox, &message, &connector, &result);
+	dgen__turn_run(&worker->types[actor->type].type, actor->key,
+				   actor->changed ? 1 : actor->version, (int) (actor - batch->actors) + 1,
+				   actor->state, &batch->outbox, &message, &connector, &result);
+	note_time(batch, actor, message.id, dgen__now_ms() - start);
 	if (result.outcome == DGEN__ERROR)
 		dgen__borrow_explain(worker, &result.error);
 	dgen__borrow_undo(worker);
@@ -219,7 +243,7 @@ run_suspect(dgen_worker *worker)
 
 	for (int i = 0; i < batch->nactors && worker->suspects.count > 0; i++)
 	{
-		dgen__actor	  *actor = &batch->actors[i];
+		dgen__actor *actor = &batch->actors[i];
 		dgen__suspect *suspect = dgen__suspects_find(&worker->suspects, actor->type, actor->key);
 
 		if (suspect == NULL)
@@ -238,15 +262,15 @@ run_suspect(dgen_worker *worker)
 static bool
 is_over(const dgen_worker *worker, int64_t until)
 {
-	return worker->batch.broken || worker->batch.savepoints >= MOST_SAVEPOINTS || dgen__worker_stopping(worker) ||
-		dgen__now_ms() >= until;
+	return worker->batch.broken || worker->batch.savepoints >= MOST_SAVEPOINTS ||
+		   dgen__worker_stopping(worker) || dgen__now_ms() >= until;
 }
 
 void
 dgen__batch_run(dgen_worker *worker)
 {
 	dgen__batch *batch = &worker->batch;
-	int64_t		 until = dgen__now_ms() + BATCH_MS;
+	int64_t until = dgen__now_ms() + BATCH_MS;
 
 	if (run_suspect(worker))
 		return;
@@ -273,7 +297,7 @@ release_suspects(dgen_worker *worker)
 
 	for (int i = 0; batch->alone && i < batch->nactors; i++)
 	{
-		dgen__actor	  *actor = &batch->actors[i];
+		dgen__actor *actor = &batch->actors[i];
 		dgen__suspect *suspect;
 
 		if (actor->handled == 0 && !actor->failed)
@@ -296,9 +320,21 @@ keep_state(dgen_worker *worker, dgen__actor *actor)
 	actor->state = NULL;
 }
 
+/* Memory is kept for the next batch, but not that of a giant. */
+static void
+trim(dgen__buffer *buffer)
+{
+	if (buffer->size > KEPT_BYTES)
+		dgen__buffer_free(buffer);
+}
+
 static void
 empty(dgen__batch *batch)
 {
+	for (int i = 0; i < DGEN__COMMIT_PARAMETERS; i++)
+		trim(&batch->arrays[i].data);
+	trim(&batch->set);
+	trim(&batch->deleted);
 	for (int i = 0; i < batch->nactors; i++)
 	{
 		dgen__state_free(batch->actors[i].state);
@@ -309,6 +345,7 @@ empty(dgen__batch *batch)
 	batch->nactors = 0;
 	batch->alone = batch->committing = batch->broken = batch->in_savepoint = false;
 	batch->savepoints = 0;
+	batch->slowest_ms = 0;
 }
 
 void
@@ -328,6 +365,26 @@ dgen__batch_drop(dgen_worker *worker)
 {
 	empty(&worker->batch);
 	dgen__outbox_finish(&worker->batch.outbox, false);
+}
+
+/*
+ * The server ends a session that is silent in a batch for longer than any of its turns
+ * may take. The messages come again, and one of them would take as long again.
+ */
+void
+dgen__batch_timed_out(dgen_worker *worker)
+{
+	dgen__batch *batch = &worker->batch;
+	dgen__error error = {0};
+
+	if (batch->slowest_ms < GRACE_MS)
+		return;
+	(void) dgen__fail_hint(
+		&error, DGEN_ETIMEOUT, "Make the turn shorter, or the turn_timeout of its type longer.",
+		"the turn took %lld ms, and the server ended the session", (long long) batch->slowest_ms);
+	memcpy(error.sqlstate, TURN_TIMEOUT, sizeof(TURN_TIMEOUT));
+	condemn(worker, &batch->actors[batch->slowest], batch->slowest_message, &error);
+	dgen__error_free(&error);
 }
 
 typedef enum Cause
@@ -363,16 +420,19 @@ count_turns(const dgen__batch *batch)
 }
 
 static void
-suspect_actor(dgen_worker *worker, const dgen__actor *actor, bool only_turn, Cause cause, const dgen__error *error)
+suspect_actor(dgen_worker *worker, const dgen__actor *actor, bool only_turn, Cause cause,
+			  const dgen__error *error)
 {
 	dgen__suspect *suspect = dgen__suspects_add(&worker->suspects, actor->type, actor->key);
-	dgen__message  message;
+	dgen__message message;
 
 	if (suspect == NULL || !only_turn)
 		return;
 	if (cause == CAUSE_CHANCE && ++suspect->tries < MOST_TRIES)
 		return;
 	decode_message(worker->batch.rows, actor->row, &message);
+	if (suspect->message != message.id)
+		worker->failed_commits = 0; /* that is progress */
 	dgen__suspects_convict(&worker->suspects, suspect, message.id, error);
 }
 
@@ -381,11 +441,12 @@ bool
 dgen__batch_failed(dgen_worker *worker, const dgen__error *error)
 {
 	dgen__batch *batch = &worker->batch;
-	Cause		 cause = cause_of(error->sqlstate);
-	int			 turns = count_turns(batch);
+	Cause cause = cause_of(error->sqlstate);
+	int turns = count_turns(batch);
 
-	dgen__worker_log(worker, DGEN_LOG_WARNING, "a batch of %d turns of %d actors did not commit: %s", turns,
-					 batch->nactors, dgen__error_text(error));
+	dgen__worker_log(worker, DGEN_LOG_WARNING,
+					 "a batch of %d turns of %d actors did not commit: %s", turns, batch->nactors,
+					 dgen__error_text(error));
 	for (int i = 0; i < batch->nactors && cause != CAUSE_SERVER; i++)
 		if (batch->actors[i].handled > 0 || batch->actors[i].failed)
 			suspect_actor(worker, &batch->actors[i], turns == 1, cause, error);

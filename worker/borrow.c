@@ -5,15 +5,15 @@
  * A callback can do anything with a connection. What it must not do is noticed: the
  * batch is dropped then, the connection closed, and the turn gets a failed attempt.
  */
-#include "dgen_int.h"
-
 #include <string.h>
+
+#include "dgen_int.h"
 
 static int
 run(dgen_worker *worker, const char *sql, dgen__error *error)
 {
 	PGresult *result = PQexec(worker->connection, sql);
-	int		  code = 0;
+	int code = 0;
 
 	if (PQresultStatus(result) != PGRES_COMMAND_OK)
 		code = dgen__fail_result(error, result);
@@ -36,7 +36,7 @@ dgen__borrow(void *context, dgen__error *error)
 {
 	dgen_worker *worker = context;
 	dgen__batch *batch = &worker->batch;
-	char		 sql[DGEN__SAVEPOINT_SIZE];
+	char sql[DGEN__SAVEPOINT_SIZE];
 
 	if (batch->in_savepoint)
 		return worker->connection;
@@ -57,10 +57,11 @@ break_batch(dgen_worker *worker, dgen__error *error, const char *what)
 {
 	worker->batch.broken = true;
 	worker->batch.in_savepoint = false;
-	(void) dgen__fail_hint(&worker->error, DGEN_ESTATE,
-						   "A callback runs its statements to the end, and leaves BEGIN, COMMIT, ROLLBACK and "
-						   "pipeline mode alone.",
-						   "the callback %s on the turn's connection", what);
+	(void) dgen__fail_hint(
+		&worker->error, DGEN_ESTATE,
+		"A callback runs its statements to the end, and leaves BEGIN, COMMIT, ROLLBACK and "
+		"pipeline mode alone.",
+		"the callback %s on the turn's connection", what);
 	return dgen__fail_error(error, &worker->error);
 }
 
@@ -106,8 +107,8 @@ int
 dgen__borrow_finish(void *context, dgen__error *error)
 {
 	dgen_worker *worker = context;
-	char		 sql[DGEN__SAVEPOINT_SIZE];
-	int			 code;
+	char sql[DGEN__SAVEPOINT_SIZE];
+	int code;
 
 	if (!worker->batch.in_savepoint)
 		return 0;
@@ -115,10 +116,11 @@ dgen__borrow_finish(void *context, dgen__error *error)
 	if (code != 0)
 		return code;
 	if (PQtransactionStatus(worker->connection) == PQTRANS_INERROR)
-		return dgen__fail_hint(error, DGEN_ESERVER,
-							   "Check the result of each statement, and return a negative code, or roll back to a "
-							   "savepoint of your own.",
-							   "a statement on the turn's connection failed, and the callback returned 0");
+		return dgen__fail_hint(
+			error, DGEN_ESERVER,
+			"Check the result of each statement, and return a negative code, or roll back to a "
+			"savepoint of your own.",
+			"a statement on the turn's connection failed, and the callback returned 0");
 	dgen__sql_release(sql, worker->batch.savepoints);
 	code = undone(worker, error, sql);
 	worker->batch.in_savepoint = false;
@@ -129,7 +131,7 @@ dgen__borrow_finish(void *context, dgen__error *error)
 void
 dgen__borrow_explain(dgen_worker *worker, dgen__error *error)
 {
-	char  sqlstate[6];
+	char sqlstate[6];
 	char *text;
 
 	if (!worker->batch.in_savepoint || PQtransactionStatus(worker->connection) != PQTRANS_INERROR)
@@ -140,7 +142,8 @@ dgen__borrow_explain(dgen_worker *worker, dgen__error *error)
 	dgen__tidy(text);
 	memcpy(sqlstate, error->sqlstate, sizeof(sqlstate));
 	if (text[0] != '\0')
-		(void) dgen__fail_hint(error, error->code, dgen__error_hint(error), "%s: %s", dgen__error_text(error), text);
+		(void) dgen__fail_hint(error, error->code, dgen__error_hint(error), "%s: %s",
+							   dgen__error_text(error), text);
 	memcpy(error->sqlstate, sqlstate, sizeof(sqlstate));
 	dgen__free(text);
 }
@@ -149,7 +152,7 @@ void
 dgen__borrow_undo(dgen_worker *worker)
 {
 	dgen__error error = {0};
-	char		sql[DGEN__SAVEPOINT_SIZE];
+	char sql[DGEN__SAVEPOINT_SIZE];
 
 	if (worker->batch.in_savepoint && look(worker, &error) == 0)
 	{

@@ -4,9 +4,9 @@
  *
  *     buckets[hash] ──> entry ──> entry          oldest <──> entry <──> entry <──> newest
  */
-#include "dgen_int.h"
-
 #include <string.h>
+
+#include "dgen_int.h"
 
 #define FIRST_BUCKETS 256
 
@@ -15,22 +15,22 @@ typedef struct Entry
 	struct Entry *next_in_bucket;
 	struct Entry *older;
 	struct Entry *newer;
-	uint64_t	  hash;
-	size_t		  bytes; /* of all that it takes */
-	dgen__state	 *state;
-	int			  type;
-	char		  key[];
+	uint64_t hash;
+	size_t bytes; /* of all that it takes */
+	dgen__state *state;
+	int type;
+	char key[];
 } Entry;
 
 struct dgen__cache
 {
 	Entry **buckets;
-	size_t	nbuckets; /* a power of 2 */
-	size_t	count;
-	size_t	bytes;
-	size_t	limit;
-	Entry  *oldest;
-	Entry  *newest;
+	size_t nbuckets; /* a power of 2 */
+	size_t count;
+	size_t bytes;
+	size_t limit;
+	Entry *oldest;
+	Entry *newest;
 };
 
 /* FNV-1a, and a last step that makes the low bits depend on all. */
@@ -78,7 +78,8 @@ find(dgen__cache *cache, uint64_t hash, int type, const char *key)
 {
 	Entry **link = &cache->buckets[hash & (cache->nbuckets - 1)];
 
-	while (*link != NULL && ((*link)->hash != hash || (*link)->type != type || strcmp((*link)->key, key) != 0))
+	while (*link != NULL &&
+		   ((*link)->hash != hash || (*link)->type != type || strcmp((*link)->key, key) != 0))
 		link = &(*link)->next_in_bucket;
 	return link;
 }
@@ -87,7 +88,7 @@ find(dgen__cache *cache, uint64_t hash, int type, const char *key)
 static dgen__state *
 take_out(dgen__cache *cache, Entry **link)
 {
-	Entry		*entry = *link;
+	Entry *entry = *link;
 	dgen__state *state = entry->state;
 
 	*link = entry->next_in_bucket;
@@ -130,7 +131,7 @@ dgen__cache_drop(dgen__cache *cache)
 static void
 grow(dgen__cache *cache)
 {
-	size_t	nbuckets = cache->nbuckets * 2;
+	size_t nbuckets = cache->nbuckets * 2;
 	Entry **buckets = dgen__calloc(nbuckets, sizeof(Entry *));
 
 	if (buckets == NULL)
@@ -169,10 +170,10 @@ insert(dgen__cache *cache, Entry *entry)
 void
 dgen__cache_put(dgen__cache *cache, int type, const char *key, dgen__state *state)
 {
-	size_t	 size = sizeof(Entry) + strlen(key) + 1;
+	size_t size = sizeof(Entry) + strlen(key) + 1;
 	uint64_t hash = hash_of(type, key);
-	Entry  **old = find(cache, hash, type, key);
-	Entry	*entry = dgen__malloc(size);
+	Entry **old = find(cache, hash, type, key);
+	Entry *entry = dgen__malloc(size);
 
 	if (*old != NULL)
 		dgen__state_free(take_out(cache, old));

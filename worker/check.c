@@ -36,8 +36,9 @@ static int
 refuse_json(dgen__error *error, const char *what, const char *json, size_t length, size_t wrong)
 {
 	if (dgen_json_check(json, length) == 0)
-		return dgen__fail_hint(error, DGEN_EJSON, "jsonb can hold neither \\u0000 nor numbers beyond numeric.",
-							   "%s has something at byte %zu that the server cannot store", what, wrong + 1);
+		return dgen__fail_hint(
+			error, DGEN_EJSON, "jsonb can hold neither \\u0000 nor numbers beyond numeric.",
+			"%s has something at byte %zu that the server cannot store", what, wrong + 1);
 	if (!dgen__utf8_valid(json, length))
 		return dgen__fail(error, DGEN_EJSON, "%s is not valid UTF-8", what);
 	return dgen__fail(error, DGEN_EJSON, "%s is not valid JSON at byte %zu", what, wrong + 1);
@@ -79,7 +80,8 @@ dgen__check_options(dgen__error *error, const void *options, void *copy, size_t 
 	memset(copy, 0, size);
 	memcpy(&given, options, sizeof(given));
 	if (given < sizeof(given))
-		return dgen__fail_hint(error, DGEN_EINVAL, "Initialise it with the struct's INIT macro, or size = sizeof.",
+		return dgen__fail_hint(error, DGEN_EINVAL,
+							   "Initialise it with the struct's INIT macro, or size = sizeof.",
 							   "the size of an options struct is %zu", given);
 	memcpy(copy, options, given < size ? given : size);
 	memcpy(copy, &size, sizeof(size));
@@ -93,20 +95,22 @@ check_values(dgen__error *error, const dgen_send_options *options)
 	int rc = 0;
 
 	if (options->delay_ms < 0 || options->delay_ms > DGEN__MAX_DELAY_MS)
-		return dgen__fail(error, DGEN_EINVAL, "delay_ms is %" PRId64 ", not 0 to %" PRId64, options->delay_ms,
-						  DGEN__MAX_DELAY_MS);
+		return dgen__fail(error, DGEN_EINVAL, "delay_ms is %" PRId64 ", not 0 to %" PRId64,
+						  options->delay_ms, DGEN__MAX_DELAY_MS);
 	if (options->priority < INT16_MIN || options->priority > INT16_MAX)
-		return dgen__fail(error, DGEN_EINVAL, "priority is %d, not %d to %d", options->priority, INT16_MIN,
-						  INT16_MAX);
+		return dgen__fail(error, DGEN_EINVAL, "priority is %d, not %d to %d", options->priority,
+						  INT16_MIN, INT16_MAX);
 	if (options->idempotency_key != NULL)
-		rc = dgen__check_text(error, "idempotency key", options->idempotency_key, DGEN__MAX_KEY_BYTES);
+		rc = dgen__check_text(error, "idempotency key", options->idempotency_key,
+							  DGEN__MAX_KEY_BYTES);
 	if (rc == 0 && options->headers != NULL)
 		rc = dgen__check_object(error, "headers", options->headers, &length);
 	return rc;
 }
 
 int
-dgen__check_send_options(dgen__error *error, const dgen_send_options *options, dgen_send_options *copy)
+dgen__check_send_options(dgen__error *error, const dgen_send_options *options,
+						 dgen_send_options *copy)
 {
 	static const dgen_send_options defaults = DGEN_SEND_OPTIONS_INIT;
 	int rc = dgen__check_options(error, options != NULL ? options : &defaults, copy, sizeof(*copy));

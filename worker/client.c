@@ -1,25 +1,25 @@
 /*
  * The client: sends, asks and reads, each in one round trip.
  */
-#include "dgen_int.h"
-
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "dgen_int.h"
+
 #define CALL_TIMEOUT_MS 5000
 #define UTF8 "UTF8"
 
 struct dgen_client
 {
-	char	   *conninfo; /* NULL: wrapped, or not to be opened */
-	char	   *application_name;
-	int			connect_timeout_ms; /* 0: what conninfo says */
-	bool		wrapped;
-	PGconn	   *connection;
-	PGresult   *result;	 /* what the last call returned lives in it */
+	char *conninfo; /* NULL: wrapped, or not to be opened */
+	char *application_name;
+	int connect_timeout_ms; /* 0: what conninfo says */
+	bool wrapped;
+	PGconn *connection;
+	PGresult *result;     /* what the last call returned lives in it */
 	dgen__buffer message; /* jsonb in binary form */
 	dgen__error error;
 };
@@ -31,14 +31,15 @@ static int
 check_extension(dgen_client *client)
 {
 	PGresult *result = PQexec(client->connection, dgen__sql_version.sql);
-	int		  code;
+	int code;
 
 	if (PQresultStatus(result) != PGRES_TUPLES_OK)
 		code = dgen__fail_result(&client->error, result);
 	else if (PQntuples(result) == 0)
-		code = dgen__fail_hint(&client->error, DGEN_ENOTFOUND,
-							   "Run CREATE EXTENSION dgen in that database, or connect to another one.",
-							   "extension dgen is not installed in database \"%s\"", PQdb(client->connection));
+		code = dgen__fail_hint(
+			&client->error, DGEN_ENOTFOUND,
+			"Run CREATE EXTENSION dgen in that database, or connect to another one.",
+			"extension dgen is not installed in database \"%s\"", PQdb(client->connection));
 	else
 		code = dgen__check_version(PQgetvalue(result, 0, 0), &client->error);
 	PQclear(result);
@@ -51,7 +52,8 @@ connect_client(dgen_client *client)
 	int code;
 
 	PQfinish(client->connection);
-	client->connection = dgen__connect(client->conninfo, client->application_name, client->connect_timeout_ms);
+	client->connection =
+		dgen__connect(client->conninfo, client->application_name, client->connect_timeout_ms);
 	if (client->connection == NULL)
 		return dgen__fail(&client->error, DGEN_ENOMEM, "out of memory");
 	if (PQstatus(client->connection) == CONNECTION_OK)
@@ -70,20 +72,21 @@ static int
 open_client(dgen_client *client, const char *conninfo, const dgen_client_options *options)
 {
 	dgen_client_options copy = {0};
-	int					code = 0;
+	int code = 0;
 
 	if (options != NULL)
 		code = dgen__check_options(&client->error, options, &copy, sizeof(copy));
 	if (code == 0 && conninfo == NULL)
-		code = dgen__fail(&client->error, DGEN_EINVAL, "conninfo is NULL: \"\" takes all from the environment");
+		code = dgen__fail(&client->error, DGEN_EINVAL,
+						  "conninfo is NULL: \"\" takes all from the environment");
 	if (code == 0)
 		code = dgen__conninfo_check(conninfo, &client->error);
 	if (code != 0)
 		return code;
 	client->connect_timeout_ms = copy.connect_timeout_ms;
 	client->conninfo = dgen__strdup(conninfo);
-	client->application_name =
-		dgen__strdup(copy.application_name != NULL ? copy.application_name : program_invocation_short_name);
+	client->application_name = dgen__strdup(
+		copy.application_name != NULL ? copy.application_name : program_invocation_short_name);
 	if (client->conninfo == NULL || client->application_name == NULL)
 		return dgen__fail(&client->error, DGEN_ENOMEM, "out of memory");
 	return connect_client(client);
@@ -106,8 +109,9 @@ check_encoding(dgen_client *client)
 
 	if (strcmp(encoding, UTF8) == 0)
 		return 0;
-	return dgen__fail_hint(&client->error, DGEN_ESTATE, "Call PQsetClientEncoding(connection, \"UTF8\").",
-						   "the connection's client_encoding is %s, and dgen's text is UTF-8", encoding);
+	return dgen__fail_hint(
+		&client->error, DGEN_ESTATE, "Call PQsetClientEncoding(connection, \"UTF8\").",
+		"the connection's client_encoding is %s, and dgen's text is UTF-8", encoding);
 }
 
 int
@@ -127,7 +131,8 @@ dgen_client_wrap(dgen_client **client, PGconn *connection)
 		return dgen__fail_connection(&(*client)->error, connection);
 	(*client)->connection = connection;
 	code = check_encoding(*client);
-	if (code == 0 && PQtransactionStatus(connection) == PQTRANS_IDLE && PQpipelineStatus(connection) == PQ_PIPELINE_OFF)
+	if (code == 0 && PQtransactionStatus(connection) == PQTRANS_IDLE &&
+		PQpipelineStatus(connection) == PQ_PIPELINE_OFF)
 		code = check_extension(*client);
 	return code;
 }
@@ -173,7 +178,8 @@ is_alive(PGconn *connection)
 {
 	struct pollfd socket = {.fd = PQsocket(connection), .events = POLLIN};
 
-	while (PQstatus(connection) == CONNECTION_OK && poll(&socket, 1, 0) > 0 && PQconsumeInput(connection))
+	while (PQstatus(connection) == CONNECTION_OK && poll(&socket, 1, 0) > 0 &&
+		   PQconsumeInput(connection))
 		;
 	return PQstatus(connection) == CONNECTION_OK;
 }
@@ -186,9 +192,11 @@ check_idle(dgen_client *client, bool waits)
 	if (PQpipelineStatus(client->connection) != PQ_PIPELINE_OFF)
 		return dgen__fail(&client->error, DGEN_ESTATE, "the connection is in pipeline mode");
 	if (status == PQTRANS_ACTIVE)
-		return dgen__fail(&client->error, DGEN_ESTATE, "a statement is under way on the connection");
+		return dgen__fail(&client->error, DGEN_ESTATE,
+						  "a statement is under way on the connection");
 	if (waits && status != PQTRANS_IDLE)
-		return dgen__fail_hint(&client->error, DGEN_ESTATE, "Commit first: nobody can see the request before.",
+		return dgen__fail_hint(&client->error, DGEN_ESTATE,
+							   "Commit first: nobody can see the request before.",
 							   "a reply cannot be waited for in an open transaction");
 	return 0;
 }
@@ -203,8 +211,9 @@ begin(dgen_client *client, bool waits)
 	PQclear(client->result);
 	client->result = NULL;
 	if (client->wrapped)
-		return client->connection == NULL ? dgen__fail(&client->error, DGEN_ESTATE, "the client could not be opened")
-			: check_idle(client, waits);
+		return client->connection == NULL
+				   ? dgen__fail(&client->error, DGEN_ESTATE, "the client could not be opened")
+				   : check_idle(client, waits);
 	if (client->conninfo == NULL)
 		return dgen__fail(&client->error, DGEN_ESTATE, "the client could not be opened");
 	return client->connection != NULL && is_alive(client->connection) ? 0 : connect_client(client);
@@ -236,9 +245,9 @@ fail(dgen_client *client, const PGresult *result)
 typedef struct Parameters
 {
 	const char *values[8];
-	int			lengths[8];
-	int			formats[8];
-	int			count;
+	int lengths[8];
+	int formats[8];
+	int count;
 } Parameters;
 
 static void
@@ -260,8 +269,8 @@ run(dgen_client *client, const dgen__statement *statement, const Parameters *p)
 {
 	ExecStatusType status;
 
-	client->result =
-		PQexecParams(client->connection, statement->sql, p->count, NULL, p->values, p->lengths, p->formats, 0);
+	client->result = PQexecParams(client->connection, statement->sql, p->count, NULL, p->values,
+								  p->lengths, p->formats, 0);
 	status = PQresultStatus(client->result);
 	return status == PGRES_TUPLES_OK ? 0 : fail(client, client->result);
 }
@@ -273,7 +282,7 @@ static int
 set_message(dgen_client *client, const char *message, size_t length)
 {
 	const char version = 1;
-	int		   code;
+	int code;
 
 	if (message == NULL)
 	{
@@ -290,7 +299,8 @@ set_message(dgen_client *client, const char *message, size_t length)
 }
 
 static int
-check_send(dgen_client *client, const char *type, const char *key, const char *message, size_t length)
+check_send(dgen_client *client, const char *type, const char *key, const char *message,
+		   size_t length)
 {
 	int code = dgen__check_actor(&client->error, type, key);
 
@@ -302,9 +312,9 @@ run_send(dgen_client *client, const dgen__statement *statement, const char *type
 		 const dgen_send_options *options, int64_t *id)
 {
 	Parameters parameters = {.count = 0};
-	char	   delay[24];
-	char	   priority[12];
-	int		   code;
+	char delay[24];
+	char priority[12];
+	int code;
 
 	snprintf(delay, sizeof(delay), "%lld", (long long) options->delay_ms);
 	snprintf(priority, sizeof(priority), "%d", options->priority);
@@ -322,11 +332,11 @@ run_send(dgen_client *client, const dgen__statement *statement, const char *type
 }
 
 static int
-send_one(dgen_client *client, const dgen__statement *statement, const char *type, const char *key, const char *message,
-		 size_t length, const dgen_send_options *options, int64_t *id)
+send_one(dgen_client *client, const dgen__statement *statement, const char *type, const char *key,
+		 const char *message, size_t length, const dgen_send_options *options, int64_t *id)
 {
 	dgen_send_options copy;
-	int				  code = begin(client, false);
+	int code = begin(client, false);
 
 	if (code == 0)
 		code = check_send(client, type, key, message, length);
@@ -336,28 +346,28 @@ send_one(dgen_client *client, const dgen__statement *statement, const char *type
 }
 
 int
-dgen_client_cast(dgen_client *client, const char *type, const char *key, const char *message, size_t length,
-				 const dgen_send_options *options, int64_t *id)
+dgen_client_cast(dgen_client *client, const char *type, const char *key, const char *message,
+				 size_t length, const dgen_send_options *options, int64_t *id)
 {
 	return send_one(client, &dgen__sql_cast, type, key, message, length, options, id);
 }
 
 int
-dgen_client_request(dgen_client *client, const char *type, const char *key, const char *message, size_t length,
-					const dgen_send_options *options, int64_t *request)
+dgen_client_request(dgen_client *client, const char *type, const char *key, const char *message,
+					size_t length, const dgen_send_options *options, int64_t *request)
 {
 	return send_one(client, &dgen__sql_request, type, key, message, length, options, request);
 }
 
 static int
-add_messages(dgen_client *client, const char *type, const dgen_message *messages, size_t count, dgen__array *keys,
-			 dgen__array *texts)
+add_messages(dgen_client *client, const char *type, const dgen_message *messages, size_t count,
+			 dgen__array *keys, dgen__array *texts)
 {
 	for (size_t i = 0; i < count; i++)
 	{
 		const char *text = messages[i].message == NULL ? "null" : messages[i].message;
-		size_t		length = messages[i].message == NULL ? DGEN_STRLEN : messages[i].length;
-		int			code = dgen__check_actor(&client->error, type, messages[i].key);
+		size_t length = messages[i].message == NULL ? DGEN_STRLEN : messages[i].length;
+		int code = dgen__check_actor(&client->error, type, messages[i].key);
 
 		if (code == 0)
 			code = dgen__check_json(&client->error, "message", text, &length);
@@ -368,16 +378,19 @@ add_messages(dgen_client *client, const char *type, const dgen_message *messages
 	}
 	dgen__array_end(keys);
 	dgen__array_end(texts);
-	return keys->data.failed || texts->data.failed ? dgen__fail(&client->error, DGEN_ENOMEM, "out of memory") : 0;
+	return keys->data.failed || texts->data.failed
+			   ? dgen__fail(&client->error, DGEN_ENOMEM, "out of memory")
+			   : 0;
 }
 
 int
-dgen_client_cast_many(dgen_client *client, const char *type, const dgen_message *messages, size_t count)
+dgen_client_cast_many(dgen_client *client, const char *type, const dgen_message *messages,
+					  size_t count)
 {
-	Parameters	parameters = {.count = 0};
+	Parameters parameters = {.count = 0};
 	dgen__array keys = {0};
 	dgen__array texts = {0};
-	int			code = begin(client, false);
+	int code = begin(client, false);
 
 	if (code == 0 && messages == NULL && count > 0)
 		code = dgen__fail(&client->error, DGEN_EINVAL, "messages is NULL");
@@ -419,16 +432,19 @@ timeout_text(char *text, size_t size, int timeout_ms)
 static int
 check_timeout(dgen_client *client, int timeout_ms)
 {
-	return timeout_ms >= -1 ? 0 : dgen__fail(&client->error, DGEN_EINVAL, "timeout_ms is %d", timeout_ms);
+	return timeout_ms >= -1
+			   ? 0
+			   : dgen__fail(&client->error, DGEN_EINVAL, "timeout_ms is %d", timeout_ms);
 }
 
 int
-dgen_client_await(dgen_client *client, int64_t request, int timeout_ms, const char **reply, size_t *reply_length)
+dgen_client_await(dgen_client *client, int64_t request, int timeout_ms, const char **reply,
+				  size_t *reply_length)
 {
 	Parameters parameters = {.count = 0};
-	char	   id[24];
-	char	   timeout[12];
-	int		   code = begin(client, true);
+	char id[24];
+	char timeout[12];
+	int code = begin(client, true);
 
 	if (code == 0)
 		code = check_timeout(client, timeout_ms);
@@ -442,12 +458,12 @@ dgen_client_await(dgen_client *client, int64_t request, int timeout_ms, const ch
 }
 
 int
-dgen_client_call(dgen_client *client, const char *type, const char *key, const char *message, size_t length,
-				 int timeout_ms, const char **reply, size_t *reply_length)
+dgen_client_call(dgen_client *client, const char *type, const char *key, const char *message,
+				 size_t length, int timeout_ms, const char **reply, size_t *reply_length)
 {
 	Parameters parameters = {.count = 0};
-	char	   timeout[12];
-	int		   code = begin(client, true);
+	char timeout[12];
+	int code = begin(client, true);
 
 	if (code == 0)
 		code = check_timeout(client, timeout_ms);
@@ -458,17 +474,18 @@ dgen_client_call(dgen_client *client, const char *type, const char *key, const c
 	add_text(&parameters, type);
 	add_text(&parameters, key);
 	add_binary(&parameters, &client->message);
-	add_text(&parameters,
-			 timeout_text(timeout, sizeof(timeout), timeout_ms == 0 ? CALL_TIMEOUT_MS : timeout_ms));
+	add_text(&parameters, timeout_text(timeout, sizeof(timeout),
+									   timeout_ms == 0 ? CALL_TIMEOUT_MS : timeout_ms));
 	code = run(client, &dgen__sql_ask, &parameters);
 	return code == 0 ? return_json(client, reply, reply_length) : code;
 }
 
 int
-dgen_client_state(dgen_client *client, const char *type, const char *key, const char **state, size_t *length)
+dgen_client_state(dgen_client *client, const char *type, const char *key, const char **state,
+				  size_t *length)
 {
 	Parameters parameters = {.count = 0};
-	int		   code = begin(client, false);
+	int code = begin(client, false);
 
 	if (code == 0)
 		code = dgen__check_actor(&client->error, type, key);
@@ -478,6 +495,7 @@ dgen_client_state(dgen_client *client, const char *type, const char *key, const 
 	add_text(&parameters, key);
 	code = run(client, &dgen__sql_state, &parameters);
 	if (code == 0 && PQgetisnull(client->result, 0, 0))
-		code = dgen__fail(&client->error, DGEN_ENOTFOUND, "there is no actor \"%s\" of type \"%s\"", key, type);
+		code = dgen__fail(&client->error, DGEN_ENOTFOUND, "there is no actor \"%s\" of type \"%s\"",
+						  key, type);
 	return code == 0 ? return_json(client, state, length) : code;
 }

@@ -2,9 +2,12 @@
  * What the turns of a batch did, as the parameters of dgen.commit_turns: one array for
  * each, in binary form, or NULL when it says nothing.
  */
+#include <string.h>
+
 #include "dgen_int.h"
 
-#include <string.h>
+/* Somewhat below what the server takes as one message of the protocol. */
+#define MOST_BYTES ((size_t) 0x3ff00000)
 
 static const dgen__array_type types[DGEN__COMMIT_PARAMETERS] = {
 	[DGEN__COMMIT_HANDLED] = DGEN__INT4,
@@ -53,7 +56,8 @@ add_state(dgen__batch *batch, dgen__actor *actor)
 {
 	dgen__buffer_clear(&batch->set);
 	dgen__buffer_clear(&batch->deleted);
-	if (actor->handled > 0 && !actor->destroyed && dgen__state_diff(actor->state, &batch->set, &batch->deleted))
+	if (actor->handled > 0 && !actor->destroyed &&
+		dgen__state_diff(actor->state, &batch->set, &batch->deleted))
 		actor->changed = true;
 	add_diff(&batch->arrays[DGEN__COMMIT_SET_ENTRIES], &batch->set);
 	add_diff(&batch->arrays[DGEN__COMMIT_DELETE_ENTRIES], &batch->deleted);
@@ -87,7 +91,7 @@ static void
 add_failure(dgen__array *arrays, const dgen__actor *actor)
 {
 	const dgen__error *error = &actor->error;
-	bool			   has_delay = actor->failed && actor->outcome == DGEN__RETRY && actor->delay_ms >= 0;
+	bool has_delay = actor->failed && actor->outcome == DGEN__RETRY && actor->delay_ms >= 0;
 
 	add_text(&arrays[DGEN__COMMIT_ERRORS], actor->failed ? or_null(dgen__error_text(error)) : NULL);
 	add_text(&arrays[DGEN__COMMIT_SQLSTATES], actor->failed ? or_null(error->sqlstate) : NULL);
@@ -151,10 +155,11 @@ int
 dgen__commit_send(dgen_worker *worker)
 {
 	dgen__batch *batch = &worker->batch;
-	const char	*values[DGEN__COMMIT_PARAMETERS] = {NULL};
-	int			 lengths[DGEN__COMMIT_PARAMETERS] = {0};
-	int			 formats[DGEN__COMMIT_PARAMETERS];
-	bool		 failed = false;
+	const char *values[DGEN__COMMIT_PARAMETERS] = {NULL};
+	int lengths[DGEN__COMMIT_PARAMETERS] = {0};
+	int formats[DGEN__COMMIT_PARAMETERS];
+	bool failed = false;
+	size_t bytes = 0;
 
 	encode(batch);
 	for (int i = 0; i < DGEN__COMMIT_PARAMETERS; i++)
@@ -164,6 +169,7 @@ dgen__commit_send(dgen_worker *worker)
 		formats[i] = 1;
 		dgen__array_end(array);
 		failed = failed || array->data.failed;
+		bytes += array->data.length;
 		if (!array->any)
 			continue;
 		values[i] = array->data.data;
@@ -171,5 +177,12 @@ dgen__commit_send(dgen_worker *worker)
 	}
 	if (failed || batch->set.failed || batch->deleted.failed)
 		return dgen__fail(&worker->error, DGEN_ENOMEM, "out of memory");
-	return dgen__statement_send(worker->connection, &dgen__sql_commit_turns, values, lengths, formats);
+	if (bytes > MOST_BYTES)
+		return dgen__fail(&worker->error, DGEN_EBUSY,
+						  "what the turns did takes %zu MB, more than a statement can carry",
+						  bytes >> 20);
+	if (dgen__statement_send(worker->connection, &dgen__sql_commit_turns, values, lengths,
+							 formats) != 0)
+		return dgen__fail_connection(&worker->error, worker->connection);
+	return 0;
 }

@@ -2,12 +2,12 @@
  * Reaching a server: settings of the connection, its errors, and whether the versions
  * on both sides fit.
  */
-#include "dgen_int.h"
-
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "dgen_int.h"
 
 #define CONNECT_TIMEOUT_MS 10000
 #define SEVERAL 8 /* settings of one group */
@@ -17,13 +17,13 @@
 int
 dgen__conninfo_check(const char *conninfo, dgen__error *error)
 {
-	char			 *message = NULL;
+	char *message = NULL;
 	PQconninfoOption *options = PQconninfoParse(conninfo, &message);
-	int				  result = 0;
+	int result = 0;
 
 	if (options == NULL)
-		result = dgen__fail(error, message == NULL ? DGEN_ENOMEM : DGEN_EINVAL, "connection string: %s",
-							message == NULL ? "out of memory" : message);
+		result = dgen__fail(error, message == NULL ? DGEN_ENOMEM : DGEN_EINVAL,
+							"connection string: %s", message == NULL ? "out of memory" : message);
 	PQfreemem(message);
 	PQconninfoFree(options);
 	return result;
@@ -54,7 +54,7 @@ int
 dgen__connect_timeout_ms(const char *conninfo)
 {
 	char *text = option_of(conninfo, "connect_timeout");
-	long  seconds = text == NULL ? 0 : strtol(text, NULL, 10);
+	long seconds = text == NULL ? 0 : strtol(text, NULL, 10);
 
 	dgen__free(text);
 	if (seconds <= 0)
@@ -70,9 +70,9 @@ static char *
 rotate(char *list, int n)
 {
 	size_t length = list == NULL ? 0 : strlen(list);
-	char  *rotated;
-	char  *from = list;
-	int	   count = 1;
+	char *rotated;
+	char *from = list;
+	int count = 1;
 
 	for (size_t i = 0; i < length; i++)
 		count += list[i] == ',';
@@ -94,7 +94,7 @@ typedef struct Settings
 {
 	const char *names[2 * SEVERAL];
 	const char *values[2 * SEVERAL];
-	int			count;
+	int count;
 } Settings;
 
 static void
@@ -128,10 +128,10 @@ PGconn *
 dgen__connect_start(const char *conninfo, const char *application_name, int attempt)
 {
 	Settings settings = {.count = 0};
-	char	*host = rotate(option_of(conninfo, "host"), attempt);
-	char	*address = rotate(option_of(conninfo, "hostaddr"), attempt);
-	char	*port = rotate(option_of(conninfo, "port"), attempt);
-	PGconn	*connection;
+	char *host = rotate(option_of(conninfo, "host"), attempt);
+	char *address = rotate(option_of(conninfo, "hostaddr"), attempt);
+	char *port = rotate(option_of(conninfo, "port"), attempt);
+	PGconn *connection;
 
 	add_settings(&settings, conninfo, application_name);
 	set(&settings, "host", host);
@@ -152,8 +152,8 @@ PGconn *
 dgen__connect(const char *conninfo, const char *application_name, int timeout_ms)
 {
 	Settings settings = {.count = 0};
-	char	 seconds[16];
-	PGconn	*connection;
+	char seconds[16];
+	PGconn *connection;
 
 	snprintf(seconds, sizeof(seconds), "%d", timeout_ms / 1000 + (timeout_ms % 1000 > 0));
 	set(&settings, "connect_timeout", "10");
@@ -189,14 +189,16 @@ void
 dgen__tidy(char *text)
 {
 	char *location = strstr(text, "\nLOCATION:");
+	char *to = text;
 
 	if (location != NULL)
 		*location = '\0';
-	for (size_t length = strlen(text); length > 0 && isspace((unsigned char) text[length - 1]); length--)
-		text[length - 1] = '\0';
-	for (; *text != '\0'; text++)
-		if (*text == '\n')
-			*text = ' ';
+	for (char *from = text; *from != '\0'; from++)
+		if (!isspace((unsigned char) *from) || (to > text && to[-1] != ' '))
+			*to++ = isspace((unsigned char) *from) ? ' ' : *from;
+	*to = '\0';
+	if (to > text && to[-1] == ' ')
+		to[-1] = '\0';
 }
 
 int
@@ -204,18 +206,19 @@ dgen__fail_connection(dgen__error *error, PGconn *connection)
 {
 	char *text = dgen__strdup(connection == NULL ? "out of memory" : PQerrorMessage(connection));
 	char *sqlstate;
-	char  found[6] = "";
-	int	  code;
+	char found[6] = "";
+	int code;
 
 	if (text == NULL)
 		return dgen__fail(error, DGEN_ECONNECT, "no connection to the server");
-	dgen__tidy(text);
 	while ((sqlstate = find_sqlstate(text)) != NULL)
 	{
 		memcpy(found, sqlstate, 5);
 		memmove(sqlstate, sqlstate + 7, strlen(sqlstate + 7) + 1);
 	}
-	code = dgen__fail(error, DGEN_ECONNECT, "%s", text[0] == '\0' ? "the server closed the connection" : text);
+	dgen__tidy(text);
+	code = dgen__fail(error, DGEN_ECONNECT, "%s",
+					  text[0] == '\0' ? "the server closed the connection" : text);
 	memcpy(error->sqlstate, found, sizeof(found));
 	dgen__free(text);
 	return code;
@@ -244,16 +247,16 @@ bool
 dgen__is_final(const dgen__error *error)
 {
 	static const char *const final[] = {
-		"28",	 /* authentication */
+		"28",    /* authentication */
 		"3D000", /* no such database */
 		"3F000", /* no such schema: the extension is missing */
-		"42",	 /* no such function, missing privilege */
+		"42",    /* no such function, missing privilege */
 		"22023", /* the worker's name or a policy */
 		NULL,
 	};
 
-	return error->code == DGEN_EVERSION || error->code == DGEN_EINVAL || error->code == DGEN_ENOTFOUND ||
-		one_of(error->sqlstate, final);
+	return error->code == DGEN_EVERSION || error->code == DGEN_EINVAL ||
+		   error->code == DGEN_ENOTFOUND || one_of(error->sqlstate, final);
 }
 
 /* ---- versions ---- */
@@ -275,21 +278,23 @@ dgen__check_version(const char *extension_version, dgen__error *error)
 		return 0;
 	return dgen__fail_hint(error, DGEN_EVERSION,
 						   "Use a libdgen with the same major and minor version as the extension.",
-						   "extension dgen version %s does not fit libdgen version %s", extension_version,
-						   DGEN_VERSION_STRING);
+						   "extension dgen version %s does not fit libdgen version %s",
+						   extension_version, DGEN_VERSION_STRING);
 }
 
 /* ---- statements ---- */
 
 int
-dgen__statement_send(PGconn *connection, const dgen__statement *statement, const char *const *values, const int *lengths,
-		   const int *formats)
+dgen__statement_send(PGconn *connection, const dgen__statement *statement,
+					 const char *const *values, const int *lengths, const int *formats)
 {
 	int sent;
 
 	if (statement->name != NULL)
-		sent = PQsendQueryPrepared(connection, statement->name, statement->nparams, values, lengths, formats, 0);
+		sent = PQsendQueryPrepared(connection, statement->name, statement->nparams, values, lengths,
+								   formats, 0);
 	else
-		sent = PQsendQueryParams(connection, statement->sql, statement->nparams, NULL, values, lengths, formats, 0);
+		sent = PQsendQueryParams(connection, statement->sql, statement->nparams, NULL, values,
+								 lengths, formats, 0);
 	return sent ? 0 : DGEN_ECONNECT;
 }

@@ -670,6 +670,9 @@ typedef struct dgen__batch
 	int			savepoints;		/* opened in its transaction */
 	bool		in_savepoint;
 	bool		broken;			/* a callback has ruined the transaction or the connection */
+	int			slowest;		/* the actor of the turn that took longest, ... */
+	int64_t		slowest_message;
+	int64_t		slowest_ms;
 	dgen__outbox outbox;
 	dgen__array arrays[DGEN__COMMIT_PARAMETERS];
 	dgen__buffer set;
@@ -709,12 +712,12 @@ struct dgen_worker
 	dgen__error section_error;	/* the first of the section */
 	dgen__error create_error;	/* why a missing type could not be created */
 	PGresult   *claimed;		/* the claim's rows, until the section ends */
-	bool		waiting;		/* the server has been told to wait for work */
 
 	dgen__batch batch;
 	dgen__cache *cache;
 	dgen__suspects suspects;
 	int			failed_commits; /* in a row */
+	int			uncached_claims; /* to come, in which all states are sent */
 	dgen__error error;
 };
 
@@ -736,6 +739,7 @@ extern int	dgen__batch_set_state(dgen_worker *worker, int actor, const char *jso
 extern void dgen__batch_run(dgen_worker *worker);
 extern void dgen__batch_committed(dgen_worker *worker);
 extern bool dgen__batch_failed(dgen_worker *worker, const dgen__error *error); /* its commit did; true: claim on */
+extern void dgen__batch_timed_out(dgen_worker *worker); /* the server waited too long for its commit */
 extern void dgen__batch_drop(dgen_worker *worker);
 extern void dgen__batch_free(dgen__batch *batch);
 

@@ -12,7 +12,7 @@ dgen_strerror(int code)
 	switch (code)
 	{
 #define ERROR_TEXT(name, number, text) \
-	case number: \
+	case number:                       \
 		return text;
 		DGEN_ERROR_MAP(ERROR_TEXT)
 #undef ERROR_TEXT
@@ -115,20 +115,20 @@ static const struct
 	const char *prefix;
 	int code;
 } codes[] = {
-	{"08", DGEN_ECONNECT},	  /* connection exception */
+	{"08", DGEN_ECONNECT},    /* connection exception */
 	{"57P01", DGEN_ECONNECT}, /* admin shutdown, and so on up to */
-	{"57P02", DGEN_ECONNECT}, {"57P03", DGEN_ECONNECT},
+	{"57P02", DGEN_ECONNECT},  {"57P03", DGEN_ECONNECT},
 	{"57P05", DGEN_ECONNECT}, /* idle session timeout */
 	{"25P03", DGEN_ECONNECT}, /* idle in transaction session timeout */
-	{"28", DGEN_EPERM},		  /* invalid authorization */
-	{"42501", DGEN_EPERM},	  /* insufficient privilege */
-	{"22P02", DGEN_EJSON},	  /* JSON is the only text that the library lets the server parse */
-	{"22P05", DGEN_EJSON},	  /* \u0000 in it */
+	{"28", DGEN_EPERM},       /* invalid authorization */
+	{"42501", DGEN_EPERM},    /* insufficient privilege */
+	{"22P02", DGEN_EJSON},    /* JSON is the only text that the library lets the server parse */
+	{"22P05", DGEN_EJSON},    /* \u0000 in it */
 	{"ZD001", DGEN_ENOTFOUND}, {"ZD002", DGEN_EINVAL},
-	{"ZD003", DGEN_EINVAL},	   {"ZD010", DGEN_ETIMEOUT},
+	{"ZD003", DGEN_EINVAL},    {"ZD010", DGEN_ETIMEOUT},
 	{"ZD011", DGEN_EFAILED},   {"ZD013", DGEN_ENOTFOUND},
-	{"ZD014", DGEN_ESTATE},	   {"ZD030", DGEN_ESTATE},
-	{"ZD031", DGEN_ESTATE},	   {"ZD036", DGEN_EVERSION},
+	{"ZD014", DGEN_ESTATE},    {"ZD030", DGEN_ESTATE},
+	{"ZD031", DGEN_ESTATE},    {"ZD036", DGEN_EVERSION},
 	{"ZD400", DGEN_EFAILED},
 };
 

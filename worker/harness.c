@@ -177,7 +177,8 @@ add_replies(dgen__buffer *json, const dgen__outbox *outbox, int64_t id)
 		if (reply->request == id)
 			continue;
 		dgen__buffer_puts(json, others++ == 0 ? ", \"replies\": [" : ", ");
-		dgen__buffer_printf(json, "{\"request\": %" PRId64 ", \"reply\": %s}", reply->request, reply->reply);
+		dgen__buffer_printf(json, "{\"request\": %" PRId64 ", \"reply\": %s}", reply->request,
+							reply->reply);
 	}
 	if (others > 0)
 		dgen__buffer_puts(json, "]");
@@ -218,12 +219,14 @@ add_changes(dgen__buffer *json, dgen__state *state)
 }
 
 static void
-write_outcome(dgen_test *test, const dgen__outbox *outbox, const dgen__turn_result *result, int64_t id)
+write_outcome(dgen_test *test, const dgen__outbox *outbox, const dgen__turn_result *result,
+			  int64_t id)
 {
 	dgen__buffer *json = &test->outcome;
 
 	dgen__buffer_clear(json);
-	dgen__buffer_printf(json, "{\"committed\": %s", result->outcome == DGEN__COMMIT ? "true" : "false");
+	dgen__buffer_printf(json, "{\"committed\": %s",
+						result->outcome == DGEN__COMMIT ? "true" : "false");
 	add_changes(json, test->state);
 	if (result->destroyed)
 		dgen__buffer_puts(json, ", \"destroyed\": true");
@@ -259,7 +262,8 @@ run(dgen_test *test, dgen__message *message)
 
 	message->id = ++test->last_id;
 	message->attempt = 1;
-	dgen__turn_run(&test->type, test->key, test->version, 1, test->state, &outbox, message, NULL, &result);
+	dgen__turn_run(&test->type, test->key, test->version, 1, test->state, &outbox, message, NULL,
+				   &result);
 	dgen__error_free(&test->error);
 	write_outcome(test, &outbox, &result, message->id);
 	test->error = result.error;
@@ -308,7 +312,8 @@ dgen_test_run(dgen_test *test, const char *kind, const char *message)
 }
 
 int
-dgen_test_run_reply(dgen_test *test, const char *correlation, const char *message, const char *error)
+dgen_test_run_reply(dgen_test *test, const char *correlation, const char *message,
+					const char *error)
 {
 	dgen__message all = {
 		.kind = "reply",
@@ -336,7 +341,8 @@ dgen_test_state(dgen_test *test)
 const char *
 dgen_test_outcome(dgen_test *test)
 {
-	return test == NULL || test->outcome.failed || test->outcome.data == NULL ? "" : test->outcome.data;
+	return test == NULL || test->outcome.failed || test->outcome.data == NULL ? ""
+																			  : test->outcome.data;
 }
 
 const char *

@@ -483,8 +483,8 @@ pass_value(const char *text, const char *end)
 	{
 		char c = *text;
 
-		if (depth == 0 && (c == ',' || c == '}' || c == ']' || c == ' ' || c == '\n' || c == '\t' ||
-						   c == '\r'))
+		if (depth == 0 &&
+			(c == ',' || c == '}' || c == ']' || c == ' ' || c == '\n' || c == '\t' || c == '\r'))
 			break;
 		text = c == '"' ? pass_string(text, end) : text + 1;
 		if (c == '{' || c == '[')

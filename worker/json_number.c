@@ -270,9 +270,11 @@ add_rounded(dgen__buffer *buffer, const rounded *r)
 	else if (whole <= 0)
 		dgen__buffer_printf(buffer, "0.%.*s%.*s", -whole, "0000", r->count, r->digits);
 	else if (whole >= r->count)
-		dgen__buffer_printf(buffer, "%.*s%.*s", r->count, r->digits, whole - r->count, "0000000000000000");
+		dgen__buffer_printf(buffer, "%.*s%.*s", r->count, r->digits, whole - r->count,
+							"0000000000000000");
 	else
-		dgen__buffer_printf(buffer, "%.*s.%.*s", whole, r->digits, r->count - whole, r->digits + whole);
+		dgen__buffer_printf(buffer, "%.*s.%.*s", whole, r->digits, r->count - whole,
+							r->digits + whole);
 }
 
 bool

@@ -4,14 +4,14 @@
  *
  * This is the file to port: it takes Linux.
  */
-#include "dgen_int.h"
-
 #include <errno.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "dgen_int.h"
 
 int64_t
 dgen__now_ms(void)
@@ -65,7 +65,8 @@ dgen__loop_close(dgen__loop *loop)
 void
 dgen__loop_watch(dgen__loop *loop, int socket, bool read, bool write)
 {
-	struct epoll_event event = {.events = (read ? EPOLLIN : 0) | (write ? EPOLLOUT : 0), .data.fd = socket};
+	struct epoll_event event = {.events = (read ? EPOLLIN : 0) | (write ? EPOLLOUT : 0),
+								.data.fd = socket};
 
 	if (socket == loop->socket && read == loop->reading && write == loop->writing)
 		return;
@@ -107,7 +108,7 @@ void
 dgen__loop_stop(dgen__loop *loop)
 {
 	const uint64_t one = 1;
-	int			   saved = errno;
+	int saved = errno;
 
 	atomic_store(&loop->stopped, true);
 	while (write(loop->stop, &one, sizeof(one)) < 0 && errno == EINTR)

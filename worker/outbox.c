@@ -64,8 +64,8 @@ dgen__outbox_send(dgen__outbox *outbox, const dgen__send *send, size_t message_l
 
 	if (outbox->nsends == outbox->sends_size)
 	{
-		void *grown = dgen__grow(outbox->sends, &outbox->sends_size, outbox->nsends + 1,
-								 sizeof(dgen__send));
+		void *grown =
+			dgen__grow(outbox->sends, &outbox->sends_size, outbox->nsends + 1, sizeof(dgen__send));
 
 		if (grown == NULL)
 			return DGEN_ENOMEM;

@@ -13,13 +13,16 @@
  *
  * so that the server, woken, claims without asking back.
  */
-#include "dgen_int.h"
-
 #include <stdio.h>
 #include <string.h>
 
+#include "dgen_int.h"
+
 /* Failed commits in a row, after which the worker takes a rest. */
 #define FAILED_COMMITS 5
+
+/* Claims that get all states sent, once the cache has turned out to hold few of those needed. */
+#define UNCACHED_CLAIMS 16
 
 /* ---- sending ---- */
 
@@ -30,7 +33,7 @@ expect(dgen_worker *worker, dgen__answer answer)
 
 	if (answers->first + answers->count == answers->size)
 	{
-		size_t		   size = answers->size == 0 ? 64 : answers->size * 2;
+		size_t size = answers->size == 0 ? 64 : answers->size * 2;
 		unsigned char *list = dgen__realloc(answers->list, size);
 
 		if (list == NULL)
@@ -51,25 +54,35 @@ checked(dgen_worker *worker, int sent, dgen__answer answer)
 }
 
 static int
+send_with(dgen_worker *worker, const dgen__statement *statement, const char *const *values,
+		  const int *lengths, const int *formats, dgen__answer answer)
+{
+	return checked(worker,
+				   dgen__statement_send(worker->connection, statement, values, lengths, formats),
+				   answer);
+}
+
+static int
 send_plain(dgen_worker *worker, const dgen__statement *statement, dgen__answer answer)
 {
-	return checked(worker, dgen__statement_send(worker->connection, statement, NULL, NULL, NULL), answer);
+	return send_with(worker, statement, NULL, NULL, NULL, answer);
 }
 
 static int
 sync(dgen_worker *worker)
 {
-	return checked(worker, PQpipelineSync(worker->connection) ? 0 : DGEN_ECONNECT, DGEN__ANSWER_SYNC);
+	return checked(worker, PQpipelineSync(worker->connection) ? 0 : DGEN_ECONNECT,
+				   DGEN__ANSWER_SYNC);
 }
 
 static int
 send_claim(dgen_worker *worker)
 {
 	const dgen_worker_options *o = &worker->options;
-	char					   actors[16];
-	char					   messages[16];
-	const char				  *values[2] = {NULL, NULL};
-	int						   max_actors = dgen__suspects_searching(&worker->suspects) ? 1 : o->max_actors;
+	char actors[16];
+	char messages[16];
+	const char *values[3] = {NULL, NULL, "true"};
+	int max_actors = dgen__suspects_searching(&worker->suspects) ? 1 : o->max_actors;
 
 	snprintf(actors, sizeof(actors), "%d", max_actors);
 	snprintf(messages, sizeof(messages), "%d", o->max_messages);
@@ -77,7 +90,12 @@ send_claim(dgen_worker *worker)
 		values[0] = actors;
 	if (o->max_messages > 0)
 		values[1] = messages;
-	return checked(worker, dgen__statement_send(worker->connection, &dgen__sql_claim, values, NULL, NULL), DGEN__ANSWER_CLAIM);
+	if (worker->uncached_claims > 0)
+	{
+		worker->uncached_claims--;
+		values[2] = "false";
+	}
+	return send_with(worker, &dgen__sql_claim, values, NULL, NULL, DGEN__ANSWER_CLAIM);
 }
 
 static int
@@ -105,7 +123,6 @@ wait_and_claim(dgen_worker *worker)
 		result = send_plain(worker, &dgen__sql_wait, DGEN__ANSWER_WAIT);
 	if (result == 0)
 		result = sync(worker);
-	worker->waiting = true;
 	return result == 0 ? begin_and_claim(worker) : result;
 }
 
@@ -113,10 +130,12 @@ static int
 commit_and_claim(dgen_worker *worker)
 {
 	bool leaving = dgen__worker_stopping(worker);
-	int	 result = dgen__borrow_end(worker);
+	int result = dgen__borrow_end(worker);
 
 	if (result == 0)
-		result = checked(worker, dgen__commit_send(worker), DGEN__ANSWER_COMMIT_TURNS);
+		result = dgen__commit_send(worker);
+	if (result == 0)
+		result = expect(worker, DGEN__ANSWER_COMMIT_TURNS);
 	if (result == 0)
 		result = send_plain(worker, &dgen__sql_commit, DGEN__ANSWER_COMMIT);
 	if (result != 0)
@@ -148,18 +167,22 @@ static int
 fetch_states(dgen_worker *worker)
 {
 	int result = 0;
+	int missing = 0;
 
 	worker->phase = DGEN__FETCHING;
 	worker->batch.fetching = dgen__batch_missing(worker, 0);
-	for (int i = worker->batch.fetching; i >= 0 && result == 0; i = dgen__batch_missing(worker, i + 1))
+	for (int i = worker->batch.fetching; i >= 0 && result == 0;
+		 i = dgen__batch_missing(worker, i + 1))
 	{
-		char		ordinal[16];
+		char ordinal[16];
 		const char *values[1] = {ordinal};
 
+		missing++;
 		snprintf(ordinal, sizeof(ordinal), "%d", i + 1);
-		result = checked(worker, dgen__statement_send(worker->connection, &dgen__sql_batch_state, values, NULL, NULL),
-						 DGEN__ANSWER_STATE);
+		result = send_with(worker, &dgen__sql_batch_state, values, NULL, NULL, DGEN__ANSWER_STATE);
 	}
+	if (missing > 1 && missing > worker->batch.nactors / 2)
+		worker->uncached_claims = UNCACHED_CLAIMS;
 	return result == 0 ? sync(worker) : result;
 }
 
@@ -170,9 +193,9 @@ send_attach(dgen_worker *worker)
 {
 	dgen__array types = {0};
 	const char *values[3] = {worker->name, NULL, DGEN_VERSION_STRING};
-	int			lengths[3] = {0};
-	const int	formats[3] = {0, 1, 0};
-	int			result;
+	int lengths[3] = {0};
+	const int formats[3] = {0, 1, 0};
+	int result;
 
 	dgen__array_begin(&types, DGEN__TEXT);
 	for (int i = 0; i < worker->ntypes; i++)
@@ -183,8 +206,8 @@ send_attach(dgen_worker *worker)
 	if (types.data.failed)
 		result = dgen__fail(&worker->error, DGEN_ENOMEM, "out of memory");
 	else
-		result = checked(worker, dgen__statement_send(worker->connection, &dgen__sql_attach, values, lengths, formats),
-						 DGEN__ANSWER_ATTACH);
+		result =
+			send_with(worker, &dgen__sql_attach, values, lengths, formats, DGEN__ANSWER_ATTACH);
 	dgen__array_free(&types);
 	return result;
 }
@@ -202,10 +225,10 @@ attach(dgen_worker *worker)
 static int
 send_create_type(dgen_worker *worker, const dgen__type *type)
 {
-	dgen__buffer	  sql = {0};
+	dgen__buffer sql = {0};
 	dgen__type_values values;
-	dgen__statement	  statement = {0};
-	int				  result;
+	dgen__statement statement = {0};
+	int result;
 
 	dgen__sql_create_type(&type->type, &sql, &values);
 	statement.sql = sql.data;
@@ -213,8 +236,7 @@ send_create_type(dgen_worker *worker, const dgen__type *type)
 	if (sql.failed)
 		result = dgen__fail(&worker->error, DGEN_ENOMEM, "out of memory");
 	else
-		result = checked(worker, dgen__statement_send(worker->connection, &statement, values.values, NULL, NULL),
-						 DGEN__ANSWER_CREATE_TYPE);
+		result = send_with(worker, &statement, values.values, NULL, NULL, DGEN__ANSWER_CREATE_TYPE);
 	dgen__buffer_free(&sql);
 	return result == 0 ? sync(worker) : result;
 }
@@ -237,9 +259,10 @@ prepare_and_claim(dgen_worker *worker)
 	int result = 0;
 
 	for (const dgen__statement *const *s = dgen__sql_prepared; *s != NULL && result == 0; s++)
-		result = checked(worker,
-						 PQsendPrepare(worker->connection, (*s)->name, (*s)->sql, 0, NULL) ? 0 : DGEN_ECONNECT,
-						 DGEN__ANSWER_PREPARE);
+		result = checked(
+			worker,
+			PQsendPrepare(worker->connection, (*s)->name, (*s)->sql, 0, NULL) ? 0 : DGEN_ECONNECT,
+			DGEN__ANSWER_PREPARE);
 	if (result == 0)
 		result = sync(worker);
 	return result == 0 ? begin_and_claim(worker) : result;
@@ -253,9 +276,10 @@ attach_failed(dgen_worker *worker)
 	if (strcmp(error->sqlstate, "ZD001") == 0 && !worker->created_types)
 		return create_types_and_attach(worker);
 	if (strcmp(error->sqlstate, "3F000") == 0)
-		return dgen__fail_hint(&worker->error, DGEN_ENOTFOUND,
-							   "Run CREATE EXTENSION dgen in that database, or connect to another one.",
-							   "extension dgen is not installed in database \"%s\"", PQdb(worker->connection));
+		return dgen__fail_hint(
+			&worker->error, DGEN_ENOTFOUND,
+			"Run CREATE EXTENSION dgen in that database, or connect to another one.",
+			"extension dgen is not installed in database \"%s\"", PQdb(worker->connection));
 	if (strcmp(error->sqlstate, "ZD001") == 0 && worker->create_error.text != NULL)
 		error = &worker->create_error;
 	if (strcmp(error->sqlstate, "ZD036") == 0)
@@ -281,38 +305,7 @@ dgen__session_begin(dgen_worker *worker)
 
 /* ---- a section has ended ---- */
 
-static int
-run_and_commit(dgen_worker *worker)
-{
-	if (dgen__worker_stopping(worker))
-		return 0;
-	dgen__batch_run(worker);
-	if (worker->batch.broken)
-		return worker->error.code;
-	return commit_and_claim(worker);
-}
-
-static int
-claimed(dgen_worker *worker)
-{
-	PGresult *rows = worker->claimed;
-	int		  result;
-
-	worker->claimed = NULL;
-	worker->attempts = 0;
-	worker->waiting = false;
-	if (PQntuples(rows) == 0)
-	{
-		PQclear(rows);
-		dgen__suspects_forget(&worker->suspects);
-		return wait_and_claim(worker);
-	}
-	result = dgen__batch_decode(worker, rows);
-	if (result != 0)
-		return result;
-	return dgen__batch_missing(worker, 0) < 0 ? run_and_commit(worker) : fetch_states(worker);
-}
-
+/* Whatever the reason was, it is no reason to give up for good. */
 static int
 commit_failed(dgen_worker *worker)
 {
@@ -323,7 +316,45 @@ commit_failed(dgen_worker *worker)
 	if (mended && ++worker->failed_commits < FAILED_COMMITS)
 		return rollback_and_claim(worker);
 	worker->failed_commits = 0;
-	return dgen__fail_error(&worker->error, &worker->section_error);
+	return dgen__fail(&worker->error, DGEN_ESERVER, "batches do not commit: %s",
+					  dgen__error_text(&worker->section_error));
+}
+
+static int
+run_and_commit(dgen_worker *worker)
+{
+	int result;
+
+	if (dgen__worker_stopping(worker))
+		return 0;
+	dgen__batch_run(worker);
+	if (worker->batch.broken)
+		return worker->error.code;
+	result = commit_and_claim(worker);
+	if (result != DGEN_EBUSY)
+		return result;
+	(void) dgen__fail_error(&worker->section_error, &worker->error);
+	return commit_failed(worker);
+}
+
+static int
+claimed(dgen_worker *worker)
+{
+	PGresult *rows = worker->claimed;
+	int result;
+
+	worker->claimed = NULL;
+	worker->attempts = 0;
+	if (PQntuples(rows) == 0)
+	{
+		PQclear(rows);
+		dgen__suspects_forget(&worker->suspects);
+		return wait_and_claim(worker);
+	}
+	result = dgen__batch_decode(worker, rows);
+	if (result != 0)
+		return result;
+	return dgen__batch_missing(worker, 0) < 0 ? run_and_commit(worker) : fetch_states(worker);
 }
 
 static int
@@ -379,7 +410,8 @@ failed(dgen_worker *worker, dgen__answer answer, const PGresult *result)
 		if (strcmp(error.sqlstate, "42710") != 0)
 			(void) dgen__fail_error(&worker->create_error, &error);
 	}
-	else if (answer == DGEN__ANSWER_WAIT || answer == DGEN__ANSWER_RELEASE || answer == DGEN__ANSWER_DETACH)
+	else if (answer == DGEN__ANSWER_WAIT || answer == DGEN__ANSWER_RELEASE ||
+			 answer == DGEN__ANSWER_DETACH)
 		dgen__worker_log(worker, DGEN_LOG_WARNING, "%s", dgen__error_text(&error));
 	else if (!worker->section_failed)
 	{
@@ -396,7 +428,8 @@ state_came(dgen_worker *worker, const PGresult *result)
 	int actor = worker->batch.fetching;
 
 	worker->batch.fetching = dgen__batch_missing(worker, actor + 1);
-	return dgen__batch_set_state(worker, actor, PQgetvalue(result, 0, 0), (size_t) PQgetlength(result, 0, 0));
+	return dgen__batch_set_state(worker, actor, PQgetvalue(result, 0, 0),
+								 (size_t) PQgetlength(result, 0, 0));
 }
 
 /* A COMMIT that finds the transaction failed rolls back, and calls that no error. */
@@ -406,7 +439,8 @@ commit_came(dgen_worker *worker, PGresult *result)
 	if (strcmp(PQcmdStatus(result), "COMMIT") != 0)
 	{
 		worker->section_failed = true;
-		return dgen__fail(&worker->section_error, DGEN_ESERVER, "the batch was rolled back instead of committed");
+		return dgen__fail(&worker->section_error, DGEN_ESERVER,
+						  "the batch was rolled back instead of committed");
 	}
 	worker->failed_commits = 0;
 	dgen__batch_committed(worker);
@@ -429,7 +463,6 @@ succeeded(dgen_worker *worker, dgen__answer answer, PGresult *result)
 			(void) commit_came(worker, result);
 			return 0;
 		case DGEN__ANSWER_WAIT:
-			worker->waiting = false;
 			return 0;
 		default:
 			return 0;
@@ -439,18 +472,21 @@ succeeded(dgen_worker *worker, dgen__answer answer, PGresult *result)
 static int
 lost(dgen_worker *worker)
 {
-	if (worker->batch.committing)
-		dgen__worker_log(worker, DGEN_LOG_WARNING,
-						 "the connection was lost in a commit; if it did not happen, its messages come again");
+	if (worker->section_failed && strcmp(worker->section_error.sqlstate, "25P03") == 0)
+		dgen__batch_timed_out(worker);
+	else if (worker->batch.committing)
+		dgen__worker_log(
+			worker, DGEN_LOG_WARNING,
+			"the connection was lost in a commit; if it did not happen, its messages come again");
 	return worker->section_failed ? dgen__fail_error(&worker->error, &worker->section_error)
-		: dgen__fail_connection(&worker->error, worker->connection);
+								  : dgen__fail_connection(&worker->error, worker->connection);
 }
 
 static int
 came(dgen_worker *worker, PGresult *result)
 {
 	dgen__answers *answers = &worker->answers;
-	dgen__answer   answer = answers->list[answers->first++];
+	dgen__answer answer = answers->list[answers->first++];
 	ExecStatusType status = PQresultStatus(result);
 
 	if (--answers->count == 0)
@@ -491,6 +527,7 @@ static bool
 read_input(PGconn *connection)
 {
 	int rounds = PQsslInUse(connection) ? 3 : 1;
+	PGnotify *notify;
 
 	while (rounds-- > 0)
 	{
@@ -499,6 +536,8 @@ read_input(PGconn *connection)
 		if (!PQisBusy(connection))
 			break;
 	}
+	while ((notify = PQnotifies(connection)) != NULL)
+		PQfreemem(notify); /* a callback may have run LISTEN */
 	return true;
 }
 
@@ -506,15 +545,16 @@ int
 dgen__session_step(dgen_worker *worker)
 {
 	PGconn *connection = worker->connection;
-	int		result;
-	int		unsent;
+	int result;
+	int unsent;
 
-	(void) read_input(connection);	/* what came before an error is still to be read */
+	(void) read_input(connection); /* what came before an error is still to be read */
 	result = take_answers(worker);
 	if (result != 0)
 		return result;
 	if (worker->phase == DGEN__ATTACHING && dgen__now_ms() >= worker->deadline)
-		return dgen__fail(&worker->error, DGEN_ECONNECT, "no answer from the server in %d ms", worker->connect_ms);
+		return dgen__fail(&worker->error, DGEN_ECONNECT, "no answer from the server in %d ms",
+						  worker->connect_ms);
 	unsent = PQflush(connection);
 	if (unsent < 0)
 		return dgen__fail_connection(&worker->error, connection);

@@ -1,10 +1,10 @@
 /*
  * Every SQL text that the library sends.
  */
-#include "dgen_int.h"
-
 #include <stdio.h>
 #include <string.h>
+
+#include "dgen_int.h"
 
 #define MS "::bigint * interval '1 millisecond'"
 
@@ -78,8 +78,8 @@ const dgen__statement dgen__sql_begin = {
 const dgen__statement dgen__sql_claim = {
 	"dgen_claim",
 	"SELECT actor, actor_type, actor_key, version, state, message_id, kind, attempt, message, headers, "
-	"in_reply_to, correlation, error, sqlstate FROM dgen.claim($1, $2, true)",
-	2,
+	"in_reply_to, correlation, error, sqlstate FROM dgen.claim($1, $2, $3)",
+	3,
 };
 
 const dgen__statement dgen__sql_batch_state = {
@@ -108,14 +108,8 @@ const dgen__statement dgen__sql_wait = {"dgen_wait", "CALL dgen.wait(NULL)", 0};
 const dgen__statement dgen__sql_detach = {NULL, "SELECT dgen.detach()", 0};
 
 const dgen__statement *const dgen__sql_prepared[] = {
-	&dgen__sql_begin,
-	&dgen__sql_claim,
-	&dgen__sql_batch_state,
-	&dgen__sql_commit_turns,
-	&dgen__sql_commit,
-	&dgen__sql_rollback,
-	&dgen__sql_wait,
-	NULL,
+	&dgen__sql_begin,  &dgen__sql_claim,    &dgen__sql_batch_state, &dgen__sql_commit_turns,
+	&dgen__sql_commit, &dgen__sql_rollback, &dgen__sql_wait,        NULL,
 };
 
 /* ---- texts with something to fill in ---- */
@@ -130,7 +124,8 @@ add_parameter(dgen__buffer *sql, dgen__type_values *values, const char *name, co
 }
 
 static void
-add_number(dgen__buffer *sql, dgen__type_values *values, const char *name, int number, const char *unit)
+add_number(dgen__buffer *sql, dgen__type_values *values, const char *name, int number,
+		   const char *unit)
 {
 	char *text = values->numbers[values->count];
 

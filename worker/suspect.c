@@ -3,9 +3,9 @@
  * exist, a constraint that is checked at COMMIT. Nobody knows which of a batch's turns
  * it was, so its actors are run one at a time until that one has shown itself.
  */
-#include "dgen_int.h"
-
 #include <string.h>
+
+#include "dgen_int.h"
 
 /* More than a batch has. Beyond it somebody's innocence is assumed. */
 #define MOST_SUSPECTS 4096
@@ -41,7 +41,7 @@ dgen__suspects_find(dgen__suspects *suspects, int type, const char *key)
 static bool
 make_room(dgen__suspects *suspects)
 {
-	int			   size = suspects->size == 0 ? 64 : suspects->size * 2;
+	int size = suspects->size == 0 ? 64 : suspects->size * 2;
 	dgen__suspect *list;
 
 	if (suspects->count < suspects->size)
@@ -60,7 +60,7 @@ dgen__suspect *
 dgen__suspects_add(dgen__suspects *suspects, int type, const char *key)
 {
 	dgen__suspect *suspect = dgen__suspects_find(suspects, type, key);
-	char		  *copy;
+	char *copy;
 
 	suspects->patience += PATIENCE;
 	if (suspect != NULL)

@@ -49,7 +49,8 @@ dgen_turn_fail(dgen_turn *turn, const char *error, const char *sqlstate)
 		return DGEN_EFAILED;
 	if (sqlstate == NULL || !dgen__sqlstate_valid(sqlstate))
 		sqlstate = "ZD400";
-	(void) dgen__fail(&turn->error, DGEN_EFAILED, "%s", error != NULL ? error : "unspecified error");
+	(void) dgen__fail(&turn->error, DGEN_EFAILED, "%s",
+					  error != NULL ? error : "unspecified error");
 	memcpy(turn->error.sqlstate, sqlstate, 6);
 	turn->ending = DGEN__FAIL;
 	(void) dgen__turn_stick(turn, DGEN_EFAILED);
@@ -66,8 +67,9 @@ dgen_turn_retry(dgen_turn *turn, int64_t delay_ms)
 	if (delay_ms < -1 || delay_ms > DGEN__MAX_DELAY_MS)
 	{
 		if (turn->stuck == 0)
-			(void) dgen__fail(&turn->error, DGEN_EINVAL, "delay_ms of a retry is %" PRId64 ", not -1 to %" PRId64,
-							  delay_ms, DGEN__MAX_DELAY_MS);
+			(void) dgen__fail(&turn->error, DGEN_EINVAL,
+							  "delay_ms of a retry is %" PRId64 ", not -1 to %" PRId64, delay_ms,
+							  DGEN__MAX_DELAY_MS);
 		return dgen__turn_stick(turn, DGEN_EINVAL);
 	}
 	turn->ending = DGEN__RETRY;
@@ -100,7 +102,8 @@ dgen_turn_connection(dgen_turn *turn)
 	connector = turn->connector;
 	if (connector == NULL)
 	{
-		(void) dgen__turn_stick(turn, dgen__fail(&turn->error, DGEN_ESTATE, "a turn without a database has no connection"));
+		(void) dgen__turn_stick(turn, dgen__fail(&turn->error, DGEN_ESTATE,
+												 "a turn without a database has no connection"));
 		return NULL;
 	}
 	turn->connection = connector->connection(connector->context, &turn->error);
@@ -110,7 +113,8 @@ dgen_turn_connection(dgen_turn *turn)
 }
 
 int
-dgen_turn_after_commit(dgen_turn *turn, void (*action)(void *data), void (*release)(void *data), void *data)
+dgen_turn_after_commit(dgen_turn *turn, void (*action)(void *data), void (*release)(void *data),
+					   void *data)
 {
 	dgen__action new_action = {action, release, data};
 	int rc = dgen__turn_ready(turn);
@@ -166,8 +170,10 @@ run_callback(dgen_turn *turn, dgen_callback callback, const char *name)
 
 	if (rc == 0 || turn->stuck != 0)
 		return;
-	(void) dgen__turn_stick(turn, dgen__fail(&turn->error, rc < 0 ? rc : DGEN_EFAILED, "%s returned %d (%s)", name, rc,
-											 rc < 0 ? dgen_strerror(rc) : "0 commits, a negative code fails the attempt"));
+	(void) dgen__turn_stick(
+		turn,
+		dgen__fail(&turn->error, rc < 0 ? rc : DGEN_EFAILED, "%s returned %d (%s)", name, rc,
+				   rc < 0 ? dgen_strerror(rc) : "0 commits, a negative code fails the attempt"));
 }
 
 /* A reply that nobody handles is dropped, and nothing runs for it. */
@@ -183,8 +189,10 @@ run_callbacks(dgen_turn *turn)
 		return;
 	if (callback == NULL)
 	{
-		(void) dgen__turn_stick(turn, dgen__fail_hint(&turn->error, DGEN_ESTATE, "Set it in the dgen_actor_type that is registered.",
-													  "actor type \"%s\" has no callback for a %s", type->name, kind));
+		(void) dgen__turn_stick(
+			turn, dgen__fail_hint(&turn->error, DGEN_ESTATE,
+								  "Set it in the dgen_actor_type that is registered.",
+								  "actor type \"%s\" has no callback for a %s", type->name, kind));
 		return;
 	}
 	if (turn->version == 0 && type->init != NULL)
@@ -235,9 +243,9 @@ judge(const dgen_turn *turn, dgen__turn_result *result)
 }
 
 void
-dgen__turn_run(const dgen_actor_type *type, const char *key, int64_t version, int actor, dgen__state *state,
-			   dgen__outbox *outbox, const dgen__message *message, const dgen__connector *connector,
-			   dgen__turn_result *result)
+dgen__turn_run(const dgen_actor_type *type, const char *key, int64_t version, int actor,
+			   dgen__state *state, dgen__outbox *outbox, const dgen__message *message,
+			   const dgen__connector *connector, dgen__turn_result *result)
 {
 	dgen__outbox_mark mark = dgen__outbox_mark_now(outbox);
 	dgen_turn turn = {

@@ -77,7 +77,8 @@ dgen_turn_reply_sqlstate(const dgen_turn *turn)
 
 /* Quotes the value, unless it is long. `what` and `name` say where it was found. */
 static void
-wrong_type(dgen_turn *turn, const char *what, const char *name, const char *wanted, const dgen_json *value)
+wrong_type(dgen_turn *turn, const char *what, const char *name, const char *wanted,
+		   const dgen_json *value)
 {
 	const char *more = "";
 	int length = (int) value->length;
@@ -87,13 +88,14 @@ wrong_type(dgen_turn *turn, const char *what, const char *name, const char *want
 		length = 60;
 		more = "...";
 	}
-	(void) dgen__fail(&turn->error, DGEN_ETYPE, "%s \"%s\" is not %s: %.*s%s", what, name, wanted, length,
-					  value->text, more);
+	(void) dgen__fail(&turn->error, DGEN_ETYPE, "%s \"%s\" is not %s: %.*s%s", what, name, wanted,
+					  length, value->text, more);
 	(void) dgen__turn_stick(turn, DGEN_ETYPE);
 }
 
 int64_t
-dgen__turn_int64(dgen_turn *turn, const dgen_json *value, const char *what, const char *name, int64_t absent)
+dgen__turn_int64(dgen_turn *turn, const dgen_json *value, const char *what, const char *name,
+				 int64_t absent)
 {
 	int64_t number;
 
@@ -104,7 +106,8 @@ dgen__turn_int64(dgen_turn *turn, const dgen_json *value, const char *what, cons
 }
 
 double
-dgen__turn_double(dgen_turn *turn, const dgen_json *value, const char *what, const char *name, double absent)
+dgen__turn_double(dgen_turn *turn, const dgen_json *value, const char *what, const char *name,
+				  double absent)
 {
 	double number;
 
@@ -115,7 +118,8 @@ dgen__turn_double(dgen_turn *turn, const dgen_json *value, const char *what, con
 }
 
 bool
-dgen__turn_bool(dgen_turn *turn, const dgen_json *value, const char *what, const char *name, bool absent)
+dgen__turn_bool(dgen_turn *turn, const dgen_json *value, const char *what, const char *name,
+				bool absent)
 {
 	bool truth;
 
@@ -126,7 +130,8 @@ dgen__turn_bool(dgen_turn *turn, const dgen_json *value, const char *what, const
 }
 
 const char *
-dgen__turn_string(dgen_turn *turn, const dgen_json *value, const char *what, const char *name, const char *absent)
+dgen__turn_string(dgen_turn *turn, const dgen_json *value, const char *what, const char *name,
+				  const char *absent)
 {
 	long length = dgen_json_string(value, NULL, 0);
 	dgen__turn_text *text;
@@ -165,9 +170,11 @@ find(dgen_turn *turn, const char *pointer, dgen_json *value)
 	else
 		rc = dgen_json_find(message->message, message->length, pointer, value);
 	if (rc == DGEN_EINVAL)
-		(void) dgen__fail(&turn->error, rc, "not a JSON pointer: \"%s\"", pointer != NULL ? pointer : "(null)");
+		(void) dgen__fail(&turn->error, rc, "not a JSON pointer: \"%s\"",
+						  pointer != NULL ? pointer : "(null)");
 	else if (rc == DGEN_EJSON)
-		(void) dgen__fail(&turn->error, rc, "the message has more than %d levels", DGEN__JSON_DEPTH);
+		(void) dgen__fail(&turn->error, rc, "the message has more than %d levels",
+						  DGEN__JSON_DEPTH);
 	if (rc != DGEN_ENOTFOUND)
 		(void) dgen__turn_stick(turn, rc);
 	return rc == 0;
@@ -178,7 +185,8 @@ dgen_turn_arg_int64(dgen_turn *turn, const char *pointer, int64_t absent)
 {
 	dgen_json value;
 
-	return find(turn, pointer, &value) ? dgen__turn_int64(turn, &value, "message", pointer, absent) : absent;
+	return find(turn, pointer, &value) ? dgen__turn_int64(turn, &value, "message", pointer, absent)
+									   : absent;
 }
 
 double
@@ -186,7 +194,8 @@ dgen_turn_arg_double(dgen_turn *turn, const char *pointer, double absent)
 {
 	dgen_json value;
 
-	return find(turn, pointer, &value) ? dgen__turn_double(turn, &value, "message", pointer, absent) : absent;
+	return find(turn, pointer, &value) ? dgen__turn_double(turn, &value, "message", pointer, absent)
+									   : absent;
 }
 
 bool
@@ -194,7 +203,8 @@ dgen_turn_arg_bool(dgen_turn *turn, const char *pointer, bool absent)
 {
 	dgen_json value;
 
-	return find(turn, pointer, &value) ? dgen__turn_bool(turn, &value, "message", pointer, absent) : absent;
+	return find(turn, pointer, &value) ? dgen__turn_bool(turn, &value, "message", pointer, absent)
+									   : absent;
 }
 
 const char *
@@ -202,5 +212,6 @@ dgen_turn_arg_string(dgen_turn *turn, const char *pointer, const char *absent)
 {
 	dgen_json value;
 
-	return find(turn, pointer, &value) ? dgen__turn_string(turn, &value, "message", pointer, absent) : absent;
+	return find(turn, pointer, &value) ? dgen__turn_string(turn, &value, "message", pointer, absent)
+									   : absent;
 }

@@ -22,7 +22,8 @@ dgen__turn_write_double(dgen_turn *turn, double number)
 {
 	dgen__buffer_clear(&turn->scratch);
 	if (!dgen__json_add_double(&turn->scratch, number))
-		return dgen__turn_stick(turn, dgen__fail(&turn->error, DGEN_EINVAL, "%g is no number in JSON", number));
+		return dgen__turn_stick(
+			turn, dgen__fail(&turn->error, DGEN_EINVAL, "%g is no number in JSON", number));
 	return written(turn);
 }
 
@@ -35,10 +36,12 @@ dgen__turn_write_string(dgen_turn *turn, const char *text)
 		return dgen__turn_stick(turn, dgen__fail(&turn->error, DGEN_EINVAL, "a string is NULL"));
 	length = strlen(text);
 	if (length > DGEN__MAX_JSON_BYTES)
-		return dgen__turn_stick(turn, dgen__fail(&turn->error, DGEN_EINVAL, "a string has %zu bytes, more than %d",
-												 length, DGEN__MAX_JSON_BYTES));
+		return dgen__turn_stick(turn, dgen__fail(&turn->error, DGEN_EINVAL,
+												 "a string has %zu bytes, more than %d", length,
+												 DGEN__MAX_JSON_BYTES));
 	if (!dgen__utf8_valid(text, length))
-		return dgen__turn_stick(turn, dgen__fail(&turn->error, DGEN_EINVAL, "a string is not valid UTF-8"));
+		return dgen__turn_stick(
+			turn, dgen__fail(&turn->error, DGEN_EINVAL, "a string is not valid UTF-8"));
 	dgen__buffer_clear(&turn->scratch);
 	dgen__json_add_string(&turn->scratch, text, length);
 	return written(turn);
@@ -53,8 +56,9 @@ answer(dgen_turn *turn, const char *json, size_t length)
 	const dgen__message *message = turn->message;
 
 	if (turn->answered)
-		return dgen__turn_stick(turn, dgen__fail_hint(&turn->error, DGEN_ESTATE, "Reply once in a turn.",
-													  "the turn has replied already"));
+		return dgen__turn_stick(turn,
+								dgen__fail_hint(&turn->error, DGEN_ESTATE, "Reply once in a turn.",
+												"the turn has replied already"));
 	turn->answered = true;
 	if (strcmp(message->kind, "call") != 0)
 		return 0;
@@ -137,8 +141,8 @@ dgen_turn_send_reply(dgen_turn *turn, int64_t request, const char *json, size_t 
 /* ---- messages ---- */
 
 static int
-check_send(dgen__error *error, const dgen__send *send, size_t *length, const dgen_send_options *options,
-		   dgen_send_options *copy)
+check_send(dgen__error *error, const dgen__send *send, size_t *length,
+		   const dgen_send_options *options, dgen_send_options *copy)
 {
 	int rc = dgen__check_actor(error, send->type, send->key);
 
@@ -177,8 +181,8 @@ put(dgen_turn *turn, dgen__send *send, size_t length, const dgen_send_options *o
 }
 
 int
-dgen_turn_cast(dgen_turn *turn, const char *type, const char *key, const char *message, size_t length,
-			   const dgen_send_options *options)
+dgen_turn_cast(dgen_turn *turn, const char *type, const char *key, const char *message,
+			   size_t length, const dgen_send_options *options)
 {
 	dgen__send send = {.type = type, .key = key, .message = message};
 
@@ -186,10 +190,11 @@ dgen_turn_cast(dgen_turn *turn, const char *type, const char *key, const char *m
 }
 
 int
-dgen_turn_request(dgen_turn *turn, const char *type, const char *key, const char *message, size_t length,
-				  const char *correlation, const dgen_send_options *options)
+dgen_turn_request(dgen_turn *turn, const char *type, const char *key, const char *message,
+				  size_t length, const char *correlation, const dgen_send_options *options)
 {
-	dgen__send send = {.type = type, .key = key, .message = message, .correlation = correlation, .request = true};
+	dgen__send send = {
+		.type = type, .key = key, .message = message, .correlation = correlation, .request = true};
 
 	return put(turn, &send, length, options);
 }

@@ -16,7 +16,8 @@ readable(dgen_turn *turn, const char *name)
 	if (dgen__turn_ready(turn) != 0)
 		return false;
 	if (name == NULL)
-		(void) dgen__turn_stick(turn, dgen__fail(&turn->error, DGEN_EINVAL, "the name of an entry is NULL"));
+		(void) dgen__turn_stick(
+			turn, dgen__fail(&turn->error, DGEN_EINVAL, "the name of an entry is NULL"));
 	else
 		(void) dgen__turn_stick(turn, dgen__state_load(turn->state));
 	return turn->stuck == 0;
@@ -40,7 +41,8 @@ dgen_turn_get_int64(dgen_turn *turn, const char *entry, int64_t absent)
 {
 	dgen_json value;
 
-	return find(turn, entry, &value) ? dgen__turn_int64(turn, &value, "entry", entry, absent) : absent;
+	return find(turn, entry, &value) ? dgen__turn_int64(turn, &value, "entry", entry, absent)
+									 : absent;
 }
 
 double
@@ -48,7 +50,8 @@ dgen_turn_get_double(dgen_turn *turn, const char *entry, double absent)
 {
 	dgen_json value;
 
-	return find(turn, entry, &value) ? dgen__turn_double(turn, &value, "entry", entry, absent) : absent;
+	return find(turn, entry, &value) ? dgen__turn_double(turn, &value, "entry", entry, absent)
+									 : absent;
 }
 
 bool
@@ -56,7 +59,8 @@ dgen_turn_get_bool(dgen_turn *turn, const char *entry, bool absent)
 {
 	dgen_json value;
 
-	return find(turn, entry, &value) ? dgen__turn_bool(turn, &value, "entry", entry, absent) : absent;
+	return find(turn, entry, &value) ? dgen__turn_bool(turn, &value, "entry", entry, absent)
+									 : absent;
 }
 
 const char *
@@ -64,7 +68,8 @@ dgen_turn_get_string(dgen_turn *turn, const char *entry, const char *absent)
 {
 	dgen_json value;
 
-	return find(turn, entry, &value) ? dgen__turn_string(turn, &value, "entry", entry, absent) : absent;
+	return find(turn, entry, &value) ? dgen__turn_string(turn, &value, "entry", entry, absent)
+									 : absent;
 }
 
 const char *
@@ -74,7 +79,8 @@ dgen_turn_scan(dgen_turn *turn, const char *prefix, const char **entry, size_t *
 		return NULL;
 	if (entry == NULL)
 	{
-		(void) dgen__turn_stick(turn, dgen__fail(&turn->error, DGEN_EINVAL, "the place for the name of an entry is NULL"));
+		(void) dgen__turn_stick(turn, dgen__fail(&turn->error, DGEN_EINVAL,
+												 "the place for the name of an entry is NULL"));
 		return NULL;
 	}
 	return dgen__state_scan(turn->state, prefix, entry, length);
@@ -105,7 +111,8 @@ check_change(dgen_turn *turn, const char *entry)
 	if (rc != 0)
 		return rc;
 	if (turn->destroyed)
-		rc = dgen__fail(&turn->error, DGEN_ESTATE, "the turn destroyed the actor's state before it changes it");
+		rc = dgen__fail(&turn->error, DGEN_ESTATE,
+						"the turn destroyed the actor's state before it changes it");
 	else if (entry == NULL || *entry != '\0')
 		rc = dgen__check_text(&turn->error, "the name of an entry", entry, DGEN__MAX_JSON_BYTES);
 	return dgen__turn_stick(turn, rc);

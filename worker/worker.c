@@ -2,13 +2,13 @@
  * The worker as the application sees it: opening, registering types, running,
  * stopping; and when it connects, rests and ends.
  */
-#include "dgen_int.h"
-
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
+
+#include "dgen_int.h"
 
 #define CACHE_BYTES ((size_t) 64 * 1024 * 1024)
 #define DRAIN_MS 30000
@@ -25,7 +25,8 @@ default_name(void)
 	char name[64];
 
 	(void) gethostname(host, sizeof(host) - 1);
-	snprintf(name, sizeof(name), "%.20s@%.30s:%ld", program_invocation_short_name, host, (long) getpid());
+	snprintf(name, sizeof(name), "%.20s@%.30s:%ld", program_invocation_short_name, host,
+			 (long) getpid());
 	return dgen__strdup(name);
 }
 
@@ -59,9 +60,11 @@ check_options(dgen_worker *worker, const dgen_worker_options *options)
 						  "size of dgen_worker_options is 0: begin with DGEN_WORKER_OPTIONS_INIT");
 	if (o->max_actors < 0 || o->max_messages < 0 || o->drain_ms < 0 || o->reconnect_min_ms < 0 ||
 		o->reconnect_max_ms < 0)
-		return dgen__fail(&worker->error, DGEN_EINVAL, "a number in dgen_worker_options is negative");
+		return dgen__fail(&worker->error, DGEN_EINVAL,
+						  "a number in dgen_worker_options is negative");
 	if (o->name != NULL && (o->name[0] == '\0' || strlen(o->name) > 63))
-		return dgen__fail(&worker->error, DGEN_EINVAL, "the worker's name is empty or longer than 63 bytes");
+		return dgen__fail(&worker->error, DGEN_EINVAL,
+						  "the worker's name is empty or longer than 63 bytes");
 	return 0;
 }
 
@@ -73,13 +76,15 @@ open_worker(dgen_worker *worker, const char *conninfo, const dgen_worker_options
 	set_options(worker, options);
 	result = check_options(worker, options);
 	if (result == 0 && conninfo == NULL)
-		result = dgen__fail(&worker->error, DGEN_EINVAL, "conninfo is NULL: \"\" takes all from the environment");
+		result = dgen__fail(&worker->error, DGEN_EINVAL,
+							"conninfo is NULL: \"\" takes all from the environment");
 	if (result == 0)
 		result = dgen__conninfo_check(conninfo, &worker->error);
 	if (result != 0)
 		return result;
 	worker->conninfo = dgen__strdup(conninfo);
-	worker->name = worker->options.name == NULL ? default_name() : dgen__strdup(worker->options.name);
+	worker->name =
+		worker->options.name == NULL ? default_name() : dgen__strdup(worker->options.name);
 	worker->options.name = NULL;
 	worker->cache = dgen__cache_open(worker->options.cache_bytes);
 	if (worker->conninfo == NULL || worker->name == NULL || worker->cache == NULL)
@@ -98,8 +103,8 @@ dgen_worker_open(dgen_worker **worker, const char *conninfo, const dgen_worker_o
 	*worker = w = dgen__calloc(1, sizeof(dgen_worker));
 	if (w == NULL)
 		return DGEN_ENOMEM;
-	w->random = (uint64_t) dgen__now_ms() * UINT64_C(0x9e3779b97f4a7c15) ^ (uint64_t) (uintptr_t) w ^
-		((uint64_t) getpid() << 32);
+	w->random = (uint64_t) dgen__now_ms() * UINT64_C(0x9e3779b97f4a7c15) ^
+				(uint64_t) (uintptr_t) w ^ ((uint64_t) getpid() << 32);
 	w->loop_is_open = dgen__loop_open(&w->loop) == 0;
 	if (!w->loop_is_open)
 		w->result = dgen__fail(&w->error, DGEN_ESTATE, "no descriptors: %s", strerror(errno));
@@ -118,7 +123,6 @@ disconnect(dgen_worker *worker)
 	PQclear(worker->claimed);
 	worker->claimed = NULL;
 	worker->answers.first = worker->answers.count = 0;
-	worker->waiting = false;
 	worker->section_failed = false;
 	dgen__batch_drop(worker);
 	if (worker->cache != NULL)
@@ -157,22 +161,26 @@ static int
 check_type(dgen_worker *worker, const dgen_actor_type *type)
 {
 	if (type == NULL || type->size == 0)
-		return dgen__fail(&worker->error, DGEN_EINVAL,
-						  "size of dgen_actor_type is 0: begin with { .size = sizeof(dgen_actor_type) }");
+		return dgen__fail(
+			&worker->error, DGEN_EINVAL,
+			"size of dgen_actor_type is 0: begin with { .size = sizeof(dgen_actor_type) }");
 	if (type->name == NULL || type->name[0] == '\0')
 		return dgen__fail(&worker->error, DGEN_EINVAL, "the actor type has no name");
 	if (type->initial_state != NULL && dgen_json_check(type->initial_state, DGEN_STRLEN) != 0)
-		return dgen__fail(&worker->error, DGEN_EJSON, "initial_state of actor type \"%s\" is not JSON", type->name);
+		return dgen__fail(&worker->error, DGEN_EJSON,
+						  "initial_state of actor type \"%s\" is not JSON", type->name);
 	for (int i = 0; i < worker->ntypes; i++)
 		if (strcmp(worker->types[i].name, type->name) == 0)
-			return dgen__fail(&worker->error, DGEN_EINVAL, "actor type \"%s\" is registered already", type->name);
+			return dgen__fail(&worker->error, DGEN_EINVAL,
+							  "actor type \"%s\" is registered already", type->name);
 	return 0;
 }
 
 static int
 add_type(dgen_worker *worker, const dgen_actor_type *type)
 {
-	dgen__type *types = dgen__realloc(worker->types, ((size_t) worker->ntypes + 1) * sizeof(dgen__type));
+	dgen__type *types =
+		dgen__realloc(worker->types, ((size_t) worker->ntypes + 1) * sizeof(dgen__type));
 	dgen__type *added;
 
 	if (types == NULL)
@@ -201,9 +209,11 @@ dgen_worker_register(dgen_worker *worker, const dgen_actor_type *type)
 	if (worker == NULL)
 		return DGEN_EINVAL;
 	if (worker->phase == DGEN__ENDED)
-		return dgen__fail(&worker->error, DGEN_ESTATE, "the worker could not be opened, or has ended");
+		return dgen__fail(&worker->error, DGEN_ESTATE,
+						  "the worker could not be opened, or has ended");
 	if (worker->ran)
-		return dgen__fail(&worker->error, DGEN_ESTATE, "types are registered before the worker runs");
+		return dgen__fail(&worker->error, DGEN_ESTATE,
+						  "types are registered before the worker runs");
 	result = check_type(worker, type);
 	return result == 0 ? add_type(worker, type) : result;
 }
@@ -231,7 +241,7 @@ dgen_worker_hint(const dgen_worker *worker)
 void
 dgen__worker_log(dgen_worker *worker, dgen_log_level level, const char *format, ...)
 {
-	char	line[1024];
+	char line[1024];
 	va_list arguments;
 
 	if (worker->options.log == NULL)
@@ -252,7 +262,7 @@ static int
 backoff_ms(dgen_worker *worker)
 {
 	const dgen_worker_options *o = &worker->options;
-	int64_t					   ms = o->reconnect_min_ms;
+	int64_t ms = o->reconnect_min_ms;
 
 	for (int i = 1; i < worker->attempts && ms < o->reconnect_max_ms; i++)
 		ms *= 2;
@@ -298,7 +308,8 @@ dgen__worker_rest(dgen_worker *worker, const dgen__error *why)
 	ms = backoff_ms(worker);
 	worker->phase = DGEN__RESTING;
 	worker->deadline = dgen__now_ms() + ms;
-	dgen__worker_log(worker, DGEN_LOG_WARNING, "%s; connecting again in %d ms", dgen_worker_error(worker), ms);
+	dgen__worker_log(worker, DGEN_LOG_WARNING, "%s; connecting again in %d ms",
+					 dgen_worker_error(worker), ms);
 }
 
 static void
@@ -353,16 +364,18 @@ static void
 continue_connecting(dgen_worker *worker)
 {
 	PostgresPollingStatusType status;
-	dgen__error				  error = {0};
-	int						  result = 0;
+	dgen__error error = {0};
+	int result = 0;
 
 	if (!socket_is_ready(worker) && dgen__now_ms() < worker->deadline)
 		return;
-	status = dgen__now_ms() < worker->deadline ? PQconnectPoll(worker->connection) : PGRES_POLLING_ACTIVE;
+	status = dgen__now_ms() < worker->deadline ? PQconnectPoll(worker->connection)
+											   : PGRES_POLLING_ACTIVE;
 	if (status == PGRES_POLLING_OK)
 		result = dgen__session_begin(worker);
 	else if (status == PGRES_POLLING_ACTIVE)
-		result = dgen__fail(&error, DGEN_ECONNECT, "no answer from the server in %d ms", worker->connect_ms);
+		result = dgen__fail(&error, DGEN_ECONNECT, "no answer from the server in %d ms",
+							worker->connect_ms);
 	else if (status == PGRES_POLLING_FAILED)
 		result = dgen__fail_connection(&error, worker->connection);
 	else

@@ -42,7 +42,8 @@ static const char *const refusals[] = {
 };
 
 #define CHECK_VIOLATION "23514"
-#define BAD_REQUEST "{\"refused\": \"a transfer takes a positive amount and a name, a deposit the amount\"}"
+#define BAD_REQUEST \
+	"{\"refused\": \"a transfer takes a positive amount and a name, a deposit the amount\"}"
 
 /*
  * The user pointer of the type. The books are behind it, so that a test without a
@@ -128,7 +129,8 @@ transfer(dgen_turn *turn, const struct bank *bank)
 	if (rc != BOOKED)
 		return rc < 0 ? rc : dgen_turn_reply(turn, refusals[rc], DGEN_STRLEN);
 	snprintf(number, sizeof(number), "%" PRId64, id);
-	snprintf(message, sizeof(message), "{\"deposit\": %" PRId64 ", \"of\": %" PRId64 "}", amount, id);
+	snprintf(message, sizeof(message), "{\"deposit\": %" PRId64 ", \"of\": %" PRId64 "}", amount,
+			 id);
 	dgen_turn_set_int64(turn, number, amount);
 	return dgen_turn_request(turn, "account", to, message, DGEN_STRLEN, number, NULL);
 }

@@ -47,7 +47,8 @@ describe(dgen_turn *turn, char *text, size_t size)
 
 	while ((item = dgen_turn_scan(turn, "item:", &entry, &length)) != NULL)
 		sum += member(item, length, "/price") * member(item, length, "/count");
-	snprintf(text, size, "{\"percent\": %" PRId64 ", \"total\": %" PRId64 "}", percent, sum * (100 - percent) / 100);
+	snprintf(text, size, "{\"percent\": %" PRId64 ", \"total\": %" PRId64 "}", percent,
+			 sum * (100 - percent) / 100);
 	return text;
 }
 

@@ -122,13 +122,15 @@ room_say(dgen_turn *turn, const char *message, size_t length, const char *from)
 	if (dgen_turn_get(turn, entry, NULL) == NULL)
 		return dgen_turn_error(turn);
 	/* Parts of JSON go from one message into another as they are, quotes and escapes included. */
-	if (dgen_json_find(message, length, "/say", &text) != 0 || dgen_json_find(message, length, "/from", &quoted_from) != 0)
+	if (dgen_json_find(message, length, "/say", &text) != 0 ||
+		dgen_json_find(message, length, "/from", &quoted_from) != 0)
 		return DGEN_EJSON;
 	out = open_memstream(&line, &size);
 	if (out == NULL)
 		return DGEN_ENOMEM;
-	fprintf(out, "{\"lines\": [{\"room\": %s, \"from\": %.*s, \"text\": %.*s}]}", dgen_turn_get(turn, "name", NULL),
-			(int) quoted_from.length, quoted_from.text, (int) text.length, text.text);
+	fprintf(out, "{\"lines\": [{\"room\": %s, \"from\": %.*s, \"text\": %.*s}]}",
+			dgen_turn_get(turn, "name", NULL), (int) quoted_from.length, quoted_from.text,
+			(int) text.length, text.text);
 	if (fclose(out) != 0)
 		rc = DGEN_ENOMEM;
 	if (rc == 0)
@@ -271,8 +273,8 @@ print_line(const dgen_json *line)
 	dgen_json value;
 
 	for (size_t i = 0; i < 3; i++)
-		if (dgen_json_find(line->text, line->length, members[i], &value) == 0
-			&& dgen_json_string(&value, text, sizeof(text)) >= 0)
+		if (dgen_json_find(line->text, line->length, members[i], &value) == 0 &&
+			dgen_json_string(&value, text, sizeof(text)) >= 0)
 			printf("%s%s", text, i < 2 ? ": " : "\n");
 	fflush(stdout);
 }

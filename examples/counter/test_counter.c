@@ -36,15 +36,19 @@ main(void)
 	check(rc == 0, "a new actor", dgen_test_error(test));
 
 	rc = dgen_test_run(test, "call", "{\"add\": 5}");
-	check(rc == 0 && has(test, "\"reply\": 5"), "a call adds and is answered", dgen_test_outcome(test));
+	check(rc == 0 && has(test, "\"reply\": 5"), "a call adds and is answered",
+		  dgen_test_outcome(test));
 
 	rc = dgen_test_run(test, "cast", NULL);
 	check(rc == 0 && !has(test, "\"reply\""), "a cast is not answered", dgen_test_outcome(test));
-	check(strcmp(dgen_test_state(test), "{\"n\": 6}") == 0, "null counts one", dgen_test_state(test));
+	check(strcmp(dgen_test_state(test), "{\"n\": 6}") == 0, "null counts one",
+		  dgen_test_state(test));
 
 	rc = dgen_test_run(test, "call", "{\"add\": \"x\"}");
-	check(rc == DGEN_ETYPE && has(test, "\"committed\": false"), "a text does not count", dgen_test_outcome(test));
-	check(strcmp(dgen_test_state(test), "{\"n\": 6}") == 0, "and changes nothing", dgen_test_state(test));
+	check(rc == DGEN_ETYPE && has(test, "\"committed\": false"), "a text does not count",
+		  dgen_test_outcome(test));
+	check(strcmp(dgen_test_state(test), "{\"n\": 6}") == 0, "and changes nothing",
+		  dgen_test_state(test));
 
 	dgen_test_close(test);
 	return failures != 0;

@@ -93,7 +93,8 @@ int
 main(int argc, char **argv)
 {
 	struct limit limit = {argc > 1 ? atoll(argv[1]) : 100, argc > 2 ? atoll(argv[2]) : 1000};
-	dgen_actor_type limiter = {.size = sizeof(limiter), .name = "limiter", .user = &limit, .handle_cast = take};
+	dgen_actor_type limiter = {
+		.size = sizeof(limiter), .name = "limiter", .user = &limit, .handle_cast = take};
 	int rc;
 
 	if (argc > 3 || limit.tokens < 1 || limit.interval_ms < 1)

@@ -10,6 +10,7 @@
  */
 #define _POSIX_C_SOURCE 200809L
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -25,8 +26,8 @@
 
 struct client
 {
-	int socket;		 /* -1: free */
-	size_t length;	 /* of what has been read of a line */
+	int socket;    /* -1: free */
+	size_t length; /* of what has been read of a line */
 	char line[1024];
 	char topic[513]; /* that it watches; "": none */
 };
@@ -72,23 +73,27 @@ obey(struct client *client, const char *line)
 static void
 hear(struct client *client)
 {
-	ssize_t count = recv(client->socket, client->line + client->length, sizeof(client->line) - client->length, MSG_DONTWAIT);
+	size_t room = sizeof(client->line) - client->length;
+	ssize_t count = recv(client->socket, client->line + client->length, room, MSG_DONTWAIT);
 	char *end;
 
 	if (count < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
-	client->length += count > 0 ? (size_t) count : 0;
-	if (count <= 0 || client->length == sizeof(client->line))
-		drop(client); /* closed, broken, or a line that is too long */
+	if (count <= 0)
+	{
+		drop(client);
+		return;
+	}
+	client->length += (size_t) count;
 	while (client->socket >= 0 && (end = memchr(client->line, '\n', client->length)) != NULL)
 	{
-		size_t length = (size_t) (end + 1 - client->line);
-
-		*end = '\0';
+		*end++ = '\0';
 		obey(client, client->line);
-		client->length -= length;
-		memmove(client->line, end + 1, client->length);
+		client->length -= (size_t) (end - client->line);
+		memmove(client->line, end, client->length);
 	}
+	if (client->socket >= 0 && client->length == sizeof(client->line))
+		drop(client); /* a line that is too long */
 }
 
 static void
@@ -122,8 +127,8 @@ publish(void *data)
 	struct news *news = data;
 
 	for (int i = 0; i < CLIENTS; i++)
-		if (clients[i].socket >= 0 && strlen(clients[i].topic) == news->topic_length
-			&& memcmp(clients[i].topic, news->text, news->topic_length) == 0)
+		if (clients[i].socket >= 0 && strlen(clients[i].topic) == news->topic_length &&
+			memcmp(clients[i].topic, news->text, news->topic_length) == 0)
 			say(&clients[i], news->text, news->length);
 	turns++;
 }
@@ -169,7 +174,8 @@ open_listener(const char *path)
 	if (listener < 0)
 		return -1;
 	unlink(path); /* left by a process that was killed */
-	if (bind(listener, (struct sockaddr *) &address, sizeof(address)) == 0 && listen(listener, 16) == 0)
+	if (bind(listener, (struct sockaddr *) &address, sizeof(address)) == 0 &&
+		listen(listener, 16) == 0 && fcntl(listener, F_SETFL, O_NONBLOCK) == 0)
 		return listener;
 	close(listener);
 	return -1;
@@ -179,7 +185,8 @@ open_listener(const char *path)
 static int
 serve(int listener)
 {
-	struct pollfd fds[CLIENTS + 2] = {{.fd = dgen_worker_fd(worker), .events = POLLIN}, {.fd = listener, .events = POLLIN}};
+	struct pollfd fds[CLIENTS + 2] = {{.fd = dgen_worker_fd(worker), .events = POLLIN},
+									  {.fd = listener, .events = POLLIN}};
 	int rc = 1;
 
 	while (rc == 1)
@@ -189,7 +196,8 @@ serve(int listener)
 		if (poll(fds, CLIENTS + 2, dgen_worker_timeout(worker)) < 0 && errno != EINTR)
 			return DGEN_EINVAL;
 		for (int i = 0; i < CLIENTS; i++)
-			if (clients[i].socket >= 0 && fds[i + 2].fd == clients[i].socket && fds[i + 2].revents != 0)
+			if (clients[i].socket >= 0 && fds[i + 2].fd == clients[i].socket &&
+				fds[i + 2].revents != 0)
 				hear(&clients[i]);
 		if (fds[1].revents != 0)
 			welcome(listener);

@@ -6,6 +6,7 @@
 #include "dgen_int.h"
 
 #include "check.h"
+#include "waits.h"
 
 static const char *conninfo;
 static int committed;
@@ -68,7 +69,7 @@ handle_one(dgen_worker *worker)
 	{
 		struct pollfd descriptor = {.fd = dgen_worker_fd(worker), .events = POLLIN};
 
-		if (committed > before && worker->waiting)
+		if (committed > before && check_waits(worker))
 			return true;
 		if (poll(&descriptor, 1,
 				 dgen_worker_timeout(worker) < 0 ? 20000 : dgen_worker_timeout(worker)) == 0 &&

@@ -11,6 +11,7 @@
 #include "dgen_int.h"
 
 #include "check.h"
+#include "waits.h"
 
 static const char *conninfo;
 static atomic_int turns;
@@ -260,11 +261,12 @@ test_threads(void)
 static void
 step_until(dgen_worker *worker, int target)
 {
-	while ((atomic_load(&committed) < target || !worker->waiting) && dgen_worker_step(worker) == 1)
+	while ((atomic_load(&committed) < target || !check_waits(worker)) &&
+		   dgen_worker_step(worker) == 1)
 	{
 		struct pollfd descriptor = {.fd = dgen_worker_fd(worker), .events = POLLIN};
 
-		if (atomic_load(&committed) < target || !worker->waiting)
+		if (atomic_load(&committed) < target || !check_waits(worker))
 			poll(&descriptor, 1, dgen_worker_timeout(worker));
 	}
 }

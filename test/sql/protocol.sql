@@ -398,7 +398,7 @@ COMMIT;
 SELECT dgen.await_reply(:request, '0');
 
 -- Back-off: the actor is left out with all its messages until it is over.
-SELECT dgen.cast('slow', 'a', '1') > 0 AS sent, dgen.cast('slow', 'a', '2', priority => 9) AS first;
+SELECT dgen.cast('slow', 'a', '1') > 0 AS sent, dgen.cast('slow', 'a', '2', priority => 9) > 0 AS sent;
 BEGIN;
 SELECT message FROM dgen.claim();
 SELECT dgen.commit_turns('{0}', errors => '{wait}');

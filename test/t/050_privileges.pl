@@ -213,8 +213,18 @@ sub test_reading {
 	is(sql(q{SET ROLE reader; SELECT actor_type, message FROM dgen.messages}), 'box|"for readers"', 'messages of types one may read');
 	is(sql(q{SET ROLE bystander; SELECT actor_type, message FROM dgen.messages}), 'other|"for others"', 'and no others');
 	is(sql(q{SET ROLE bystander; SELECT count(*) FROM dgen.mailbox('box', 'k')}), '0', 'not by key either');
-	is(sql(q{SET ROLE reader; SELECT string_agg(actor_type, ' ' ORDER BY actor_type) FROM dgen.actor_types}), 'box counter', 'types');
-	is(sql(q{SET ROLE reader; SELECT count(*) > 0 FROM dgen.actors WHERE actor_type = 'counter'}), 'f', 'actors');
+	for my $type ('box', 'other') {
+		sql(qq{SELECT dgen.cast('$type', 'late', delay => '1 h'), dgen.cast('$type', 'state'); SELECT dgen.pause('$type', 'k');
+			SELECT dgen.attach('w', '{$type}'); BEGIN; SELECT dgen.claim(); SELECT dgen.commit_turns('{1}', states => ARRAY['{"a": 1}']::jsonb[]); COMMIT;
+			SELECT dgen.cast('$type', 'dead'); BEGIN; SELECT dgen.claim(); SELECT dgen.commit_turns('{0}', errors => '{no}', outcomes => '{fail}'); COMMIT});
+	}
+	for my $view ('actors', 'messages', 'dead_letters', 'actor_types') {
+		my $all = sql("SELECT string_agg(DISTINCT actor_type, ' ' ORDER BY actor_type) FROM dgen.$view WHERE actor_type <> 'counter'");
+		is($all, 'box other', "there are $view of several types");
+		is(sql("SET ROLE reader; SELECT string_agg(DISTINCT actor_type, ' ') FROM dgen.$view WHERE actor_type <> 'counter'"), 'box', "$view of types one may read");
+		is(sql("SET ROLE bystander; SELECT string_agg(DISTINCT actor_type, ' ') FROM dgen.$view"), 'other', 'and no others');
+	}
+	is(sql(q{SET ROLE bystander; SELECT count(*) FROM dgen.messages WHERE status = 'delayed'}), '1', 'also of the delayed ones');
 	my $session = $node->background_psql('postgres');
 	$session->query_safe(q{SELECT dgen.attach('mixed', '{other,box}')});
 	is(sql(q{SET ROLE reader; SELECT name, types FROM dgen.workers}), 'mixed|{box}', 'workers, with the types one may read');
@@ -222,7 +232,7 @@ sub test_reading {
 	is(sql(q{SET ROLE bystander; SELECT count(*) FROM dgen._workers() WHERE 'box' = ANY (types)}), '0', 'the function behind the view tells no more');
 	$session->quit;
 	is(sql(q{SET ROLE bystander; SELECT string_agg(t::text, ' ') FROM generate_series(1, 10) AS t WHERE dgen._can_read(t)}), '3', 'nor the one about privileges');
-	sql(q{SELECT dgen.delete_actor(t, 'k') FROM unnest('{box,other}'::text[]) AS t});
+	sql(q{SELECT dgen.delete_actor(t, k) FROM unnest('{box,other}'::text[]) AS t, unnest('{k,late,state,dead}'::text[]) AS k});
 }
 
 sub test_replies {

@@ -79,6 +79,10 @@ sub program {
 	}
 }
 
+# ---- parts ----
+
+program('parts');
+
 # ---- a turn ----
 
 my $worker = start_worker('turns');
@@ -163,6 +167,15 @@ write_rows('writer', map { ["l$_", qq({"sql": "INSERT INTO late VALUES (@{[$_ ==
 becomes(q{SELECT count(*) FROM late}, 19, 'a constraint that is checked at COMMIT');
 becomes(q{SELECT count(*) FROM dgen.dead_letters WHERE actor_key IN ('l7', 'l8')}, 1, 'fails one turn alone');
 like(sql(q{SELECT error FROM dgen.dead_letters WHERE actor_key IN ('l7', 'l8')}), qr/duplicate key/, 'with its error');
+
+sql(q{CREATE TABLE guarded (n int);
+	CREATE FUNCTION guard() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'no' USING ERRCODE = '42501'; END $$;
+	CREATE CONSTRAINT TRIGGER guard AFTER INSERT ON guarded DEFERRABLE INITIALLY DEFERRED
+		FOR EACH ROW EXECUTE FUNCTION guard()});
+write_rows('writer', map { ["g$_", '{"sql": "INSERT INTO guarded VALUES (1)"}'] } 1 .. 20);
+becomes(q{SELECT count(*) FROM dgen.dead_letters WHERE actor_key LIKE 'g%' AND actor_type = 'writer'}, 20,
+	'commits that fail one after the other for lack of a privilege');
+is(sql(q{SELECT count(*) FROM dgen.workers}), 1, 'do not end the worker');
 
 for my $misdeed ('commit', 'rollback', 'begin again', 'pipeline', 'pending') {
 	sql(q{DELETE FROM item});

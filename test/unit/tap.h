@@ -31,6 +31,14 @@ typedef struct tap_test
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 static int tap_failed;
+static bool tap_memory_fails;
+
+/* How often a test repeats what it does: less if it is itself repeated for each allocation. */
+static inline int
+tap_times(int count)
+{
+	return tap_memory_fails ? count / 20 : count;
+}
 
 /* The condition, so that a test can depend on it. */
 static bool
@@ -79,22 +87,22 @@ static int
 tap_main(const tap_test *tests, size_t count)
 {
 	const char *setting = getenv("DGEN_MEMORY_FAILS");
-	bool memory_fails = setting != NULL && strcmp(setting, "1") == 0;
 	int bad = 0;
 
+	tap_memory_fails = setting != NULL && strcmp(setting, "1") == 0;
 	printf("1..%zu\n", count);
 	for (size_t i = 0; i < count; i++)
 	{
 		long failures = 0;
 
 		tap_failed = 0;
-		if (!memory_fails)
+		if (!tap_memory_fails)
 			tests[i].run();
 		else if ((failures = tap_run_without_memory(&tests[i], false)) < 0 ||
 				 tap_run_without_memory(&tests[i], true) < 0)
 			tap_failed = 1;
 		printf("%sok %zu - %s", tap_failed == 0 ? "" : "not ", i + 1, tests[i].name);
-		if (memory_fails)
+		if (tap_memory_fails)
 			printf(" (memory failed %ld times)", failures);
 		printf("\n");
 		fflush(stdout);

@@ -240,7 +240,7 @@ check_reads_back(double number)
 static void
 any_double_reads_back(void)
 {
-	for (int i = 0; i < 500; i++)
+	for (int i = 0; i < tap_times(500); i++)
 	{
 		uint64_t bits = random64();
 		double number;

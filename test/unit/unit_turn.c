@@ -88,7 +88,7 @@ bad_entries_are_refused(void)
 	for (int i = 0; i < 8; i++)
 	{
 		dgen_test *test;
-		char message[10];
+		char message[16];
 
 		(void) snprintf(message, sizeof(message), "%d", i);
 		if (dgen_test_open(&test, &type, "k", NULL) == 0)
@@ -153,7 +153,7 @@ bad_arguments_are_errors_that_stick(void)
 	for (int i = 0; i < 15; i++)
 	{
 		dgen_test *test;
-		char message[10];
+		char message[16];
 
 		(void) snprintf(message, sizeof(message), "%d", i);
 		if (dgen_test_open(&test, &type, "k", NULL) == 0)
