@@ -136,12 +136,22 @@ insert_dead_letter(const BatchActor *actor, const BatchMessage *message, int att
 	dgen_writer_close(&writer);
 }
 
+/* False if the request is not open any more. */
+static bool
+tell_caller(const BatchMessage *message, const Failure *failure)
+{
+	Reply reply = {.error = failure->error, .sqlstate = failure->sqlstate, .hint = failure->hint};
+
+	return dgen_answer(message->id, &reply);
+}
+
 /* The mailbox loses the message, its caller learns the error, the actor goes on. */
 static void
 bury(const BatchActor *actor, const BatchMessage *message, int attempts, const Failure *failure)
 {
 	Relation messages = dgen_table_open(TABLE_MESSAGE, RowExclusiveLock);
 	ItemPointerData tid = message->tid;
+	bool answered;
 
 	if (!dgen_delete_row(messages, &tid))
 		ereport(ERROR,
@@ -149,14 +159,11 @@ bury(const BatchActor *actor, const BatchMessage *message, int attempts, const F
 				 errmsg("message " INT64_FORMAT " was removed while it was handled", message->id),
 				 errhint("Remove messages only with dgen.cancel.")));
 	table_close(messages, NoLock);
-	insert_dead_letter(actor, message, attempts, failure);
-	if (message->kind == KIND_REQUEST)
-	{
-		Reply reply = {
-			.error = failure->error, .sqlstate = failure->sqlstate, .hint = failure->hint};
+	answered = message->kind == KIND_REQUEST && tell_caller(message, failure);
 
-		(void) dgen_answer(message->id, &reply);
-	}
+	/* A refusal that its caller knows of is no case for an operator. */
+	if (!(failure->final && answered))
+		insert_dead_letter(actor, message, attempts, failure);
 }
 
 bool

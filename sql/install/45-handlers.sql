@@ -18,7 +18,7 @@ COMMENT ON FUNCTION dgen.reply(jsonb, jsonb) IS 'the turn commits with a new sta
 
 CREATE FUNCTION dgen.fail(error text, sqlstate text DEFAULT 'ZD400', hint text DEFAULT NULL) RETURNS dgen.outcome
 AS 'MODULE_PATHNAME', 'dgen_fail' LANGUAGE C IMMUTABLE;
-COMMENT ON FUNCTION dgen.fail(text, text, text) IS 'final: the turn is rolled back and not retried; the caller gets the error, a cast becomes a dead letter';
+COMMENT ON FUNCTION dgen.fail(text, text, text) IS 'final: the turn is rolled back and not retried; the caller of a request gets the error, another message becomes a dead letter';
 
 CREATE FUNCTION dgen.retry(delay interval DEFAULT NULL) RETURNS dgen.outcome
 AS 'MODULE_PATHNAME', 'dgen_retry' LANGUAGE C IMMUTABLE;

@@ -89,7 +89,10 @@ SELECT * FROM pg_temp.rows('op', 'a');
 
 -- ---- dead letters ----
 SELECT dgen.cast('op', 'd', '1') AS dead, dgen.request('op', 'e', '"ask"') AS request \gset
-SELECT pg_temp.fail('fail');
+SELECT max_attempts AS attempts FROM dgen.actor_types WHERE actor_type = 'op' \gset
+SELECT dgen.alter_actor_type('op', max_attempts => 1);
+SELECT pg_temp.fail();
+SELECT dgen.alter_actor_type('op', max_attempts => :attempts);
 SELECT message_id IN (:dead, :request) AS expected, actor_key, kind, message, attempts, error, sqlstate, worker
 FROM dgen.dead_letters WHERE actor_type = 'op' ORDER BY actor_key;
 SELECT dgen.cast('op', 'd', '2') IS NOT NULL AS sent;

@@ -379,7 +379,7 @@ SELECT dgen.commit_turns('{0}', errors => '{no such order}', sqlstates => '{P004
 COMMIT;
 SELECT dgen.await_reply(:request, '0');
 \echo :LAST_ERROR_SQLSTATE
-SELECT kind, attempts, error, sqlstate, hint FROM dgen.dead_letters WHERE message_id = :request;
+SELECT count(*) AS dead FROM dgen.dead_letters WHERE message_id = :request;
 -- Without a word about the error there is one, too.
 SELECT dgen.request('job', 'g', '"ask"') AS request \gset
 BEGIN;
@@ -388,9 +388,26 @@ SELECT dgen.commit_turns('{0}', outcomes => '{fail}');
 COMMIT;
 SELECT dgen.await_reply(:request, '0');
 \echo :LAST_ERROR_SQLSTATE
-SELECT attempts, error, sqlstate FROM dgen.dead_letters WHERE message_id = :request;
--- Redriven: the same id, no attempts, and the request is open again.
+-- A request that nobody waits for any more, and what is no request, become dead letters.
+SELECT dgen.request('job', 'g', '"ask"') AS request, dgen.cast('job', 'h', '"tell"') AS told \gset
+SELECT dgen.send_reply(:request, '"answered already"');
+BEGIN;
+SELECT attempt FROM dgen.claim();
+SELECT dgen.commit_turns('{0,0}', outcomes => '{fail,fail}');
+COMMIT;
+SELECT kind, attempts, error, sqlstate FROM dgen.dead_letters WHERE message_id IN (:request, :told) ORDER BY kind;
+SELECT dgen.discard(:request), dgen.discard(:told), dgen.await_reply(:request, '0');
+-- The last attempt makes a request a dead letter. Redriven: the same id, no attempts, and the request is open again.
+SELECT max_attempts AS attempts FROM dgen.actor_types WHERE actor_type = 'job' \gset
+SELECT dgen.alter_actor_type('job', max_attempts => 1);
+SELECT dgen.request('job', 'g', '"ask"') AS request \gset
+BEGIN;
+SELECT attempt FROM dgen.claim();
+SELECT dgen.commit_turns('{0}', errors => '{no such order}', sqlstates => '{P0042}', hints => '{Look again.}');
+COMMIT;
+SELECT kind, attempts, error, sqlstate, hint FROM dgen.dead_letters WHERE message_id = :request;
 SELECT dgen.redrive(:request);
+SELECT dgen.alter_actor_type('job', max_attempts => :attempts);
 BEGIN;
 SELECT message_id = :request AS same, attempt FROM dgen.claim();
 SELECT dgen.commit_turns('{1}', reply_requests => ARRAY[:request], replies => '{"\"after all\""}');

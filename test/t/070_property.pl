@@ -133,7 +133,9 @@ sub make_script {
 			my $kind    = rand() < 0.3 ? 'request' : 'cast';
 			push @script, 'SELECT ' . $call->($kind, $options) . " AS id_$step \\gset", "\\echo sent $tag";
 			push @mine, remember($session, $tag, $actor, \%message, %more, step => $step);
-			push @requests, $mine[-1] if $kind eq 'request';
+			next unless $kind eq 'request';
+			push @requests, $mine[-1];
+			$mine[-1]{refused} = exists $message{fail};    # its caller is told, and that is all
 		}
 		elsif ($what < 50 && @mine) {
 			my $victim = $mine[ -1 - int rand(@mine < 5 ? @mine : 5) ];
@@ -261,7 +263,7 @@ sub check_history {
 	}
 
 	my %dead = map { /^(.*)\|(\d+)$/ } split /\n/, sql(q{SELECT message->>'tag', attempts FROM dgen.dead_letters});
-	my $died = sub { my ($tag) = @_; return exists $dead{$tag} || $sent{$tag}{redriven} };
+	my $died = sub { my ($tag) = @_; return exists $dead{$tag} || $sent{$tag}{redriven} || $sent{$tag}{refused} };
 
 	for my $tag (keys %row, keys %dead) {
 		next if $tag =~ />[12]$/;
@@ -276,7 +278,8 @@ sub check_history {
 			next;
 		}
 		next if $sent->{key};
-		push @wrong, "$tag is lost" unless $row{$tag} || $dead{$tag};
+		push @wrong, "$tag was refused, and is there" if $sent->{refused} && ($row{$tag} || $dead{$tag});
+		push @wrong, "$tag is lost" unless $row{$tag} || $dead{$tag} || $sent->{refused};
 		push @wrong, "$tag was told $sent->{h}" if defined $sent->{h} && $sent->{h} ne $row{$tag}{h};
 	}
 

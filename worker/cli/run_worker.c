@@ -216,7 +216,7 @@ on_signal(int number)
 static bool
 catch_signals(void)
 {
-	struct sigaction catch = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
+	struct sigaction catch = {.sa_handler = on_signal};
 	struct sigaction ignore = {.sa_handler = SIG_IGN};
 
 	if (pipe2(wake, O_CLOEXEC) != 0)
