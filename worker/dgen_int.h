@@ -39,15 +39,16 @@ extern bool dgen__memory_failed(void); /* has one since then? */
 /* A growing text; the first failed allocation sticks and shows in `failed`. */
 typedef struct dgen__buffer
 {
-	char	   *data;			/* NUL-terminated once something was added; NULL before */
-	size_t		length;
-	size_t		size;
-	bool		failed;
+	char *data; /* NUL-terminated once something was added; NULL before */
+	size_t length;
+	size_t size;
+	bool failed;
 } dgen__buffer;
 
 extern void dgen__buffer_add(dgen__buffer *buffer, const char *data, size_t length);
 extern void dgen__buffer_puts(dgen__buffer *buffer, const char *text);
-extern void dgen__buffer_printf(dgen__buffer *buffer, const char *format, ...) __attribute__((format(printf, 2, 3)));
+extern void dgen__buffer_printf(dgen__buffer *buffer, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
 extern void dgen__buffer_vprintf(dgen__buffer *buffer, const char *format, va_list arguments)
 	__attribute__((format(printf, 2, 0)));
 extern void dgen__buffer_clear(dgen__buffer *buffer); /* keeps the memory; forgets a failure */
@@ -57,10 +58,10 @@ extern void dgen__buffer_free(dgen__buffer *buffer);
 
 typedef struct dgen__error
 {
-	int			code;
-	char		sqlstate[6];
-	char	   *text;			/* NULL: none, or memory was out: read it with dgen__error_text */
-	char	   *hint;
+	int code;
+	char sqlstate[6];
+	char *text; /* NULL: none, or memory was out: read it with dgen__error_text */
+	char *hint;
 } dgen__error;
 
 /*
@@ -68,11 +69,12 @@ typedef struct dgen__error
  * part of it. Texts come out as valid UTF-8. A text that memory is out for is replaced
  * by that of the code.
  */
-extern int	dgen__fail(dgen__error *error, int code, const char *format, ...) __attribute__((format(printf, 3, 4)));
-extern int	dgen__fail_hint(dgen__error *error, int code, const char *hint, const char *format, ...)
-			__attribute__((format(printf, 4, 5)));
+extern int dgen__fail(dgen__error *error, int code, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+extern int dgen__fail_hint(dgen__error *error, int code, const char *hint, const char *format, ...)
+	__attribute__((format(printf, 4, 5)));
 /* From a result of the server: message, detail, SQLSTATE and hint; the code follows from the SQLSTATE. */
-extern int	dgen__fail_result(dgen__error *error, const PGresult *result);
+extern int dgen__fail_result(dgen__error *error, const PGresult *result);
 extern void dgen__error_clear(dgen__error *error);
 extern void dgen__error_free(dgen__error *error);
 /* Never NULL; "" if there is none. */
@@ -88,24 +90,26 @@ extern const char *dgen__error_hint(const dgen__error *error);
 
 #define DGEN__MAX_TYPE_BYTES 128
 #define DGEN__MAX_KEY_BYTES 512
-#define DGEN__MAX_JSON_BYTES 0x0fffffff /* jsonb's */
+#define DGEN__MAX_JSON_BYTES 0x0fffffff           /* jsonb's */
 #define DGEN__MAX_DELAY_MS INT64_C(3155760000000) /* a century, as the server has it */
 
 /* An actor's type and key. */
-extern int	dgen__check_actor(dgen__error *error, const char *type, const char *key);
+extern int dgen__check_actor(dgen__error *error, const char *type, const char *key);
 /* Text in UTF-8 of 1 to max bytes. */
-extern int	dgen__check_text(dgen__error *error, const char *what, const char *text, size_t max);
+extern int dgen__check_text(dgen__error *error, const char *what, const char *text, size_t max);
 /* JSON that jsonb can hold. Puts the length into *length if that is DGEN_STRLEN. */
-extern int	dgen__check_json(dgen__error *error, const char *what, const char *json, size_t *length);
+extern int dgen__check_json(dgen__error *error, const char *what, const char *json, size_t *length);
 /* The same, and it has to be an object. */
-extern int	dgen__check_object(dgen__error *error, const char *what, const char *json, size_t *length);
+extern int dgen__check_object(dgen__error *error, const char *what, const char *json,
+							  size_t *length);
 /*
  * Copies an options struct whose first member is its size, as this version knows it,
  * from a program that may know another; what is missing is 0.
  */
-extern int	dgen__check_options(dgen__error *error, const void *options, void *copy, size_t size);
+extern int dgen__check_options(dgen__error *error, const void *options, void *copy, size_t size);
 /* The same for send options (NULL: defaults), and their values. */
-extern int	dgen__check_send_options(dgen__error *error, const dgen_send_options *options, dgen_send_options *copy);
+extern int dgen__check_send_options(dgen__error *error, const dgen_send_options *options,
+									dgen_send_options *copy);
 extern bool dgen__sqlstate_valid(const char *sqlstate);
 
 /* ---- json_string.c: strings of JSON text, and UTF-8 ------------------------------------- */
@@ -130,7 +134,7 @@ extern bool dgen__json_add_double(dgen__buffer *buffer, double number);
 
 /* ---- json.c: checking, finding, walking ---------------------------------------------------- */
 
-#define DGEN__JSON_DEPTH 6000	/* containers in each other that pass as valid */
+#define DGEN__JSON_DEPTH 6000 /* containers in each other that pass as valid */
 
 /*
  * Valid, and nothing in it that jsonb cannot hold: \u0000, numbers beyond numeric. If
@@ -146,10 +150,12 @@ typedef struct dgen__json_walk
 {
 	const char *next;
 	const char *end;
-	bool		object;
+	bool object;
 } dgen__json_walk;
-extern int	dgen__json_walk_begin(dgen__json_walk *walk, const char *text, size_t length, char open); /* '{' or '[' */
-extern bool dgen__json_walk_next(dgen__json_walk *walk, dgen_json *name, dgen_json *value); /* name: with quotes */
+extern int dgen__json_walk_begin(dgen__json_walk *walk, const char *text, size_t length,
+								 char open); /* '{' or '[' */
+extern bool dgen__json_walk_next(dgen__json_walk *walk, dgen_json *name,
+								 dgen_json *value); /* name: with quotes */
 
 /* ---- state.c: the state of an actor as entries ------------------------------------
  *
@@ -162,23 +168,26 @@ extern bool dgen__json_walk_next(dgen__json_walk *walk, dgen_json *name, dgen_js
 typedef struct dgen__state dgen__state;
 
 /* A JSON object, trusted to be valid; copied, and looked into when it is first needed. */
-extern int	dgen__state_parse(dgen__state **state, const char *json, size_t length);
+extern int dgen__state_parse(dgen__state **state, const char *json, size_t length);
 /*
  * Looks into it. The functions that need that do it themselves; after a load that
  * returned 0, NULL from get and scan cannot mean that memory was out.
  */
-extern int	dgen__state_load(dgen__state *state);
+extern int dgen__state_load(dgen__state *state);
 extern void dgen__state_free(dgen__state *state);
-extern size_t dgen__state_bytes(const dgen__state *state); /* memory it takes, for the cache's bound */
+extern size_t dgen__state_bytes(
+	const dgen__state *state); /* memory it takes, for the cache's bound */
 
 /* What get and scan return lives until the entry changes, confirm, or the end of the turn; a name until confirm. */
 extern const char *dgen__state_get(dgen__state *state, const char *entry, size_t *length);
-extern int	dgen__state_set(dgen__state *state, const char *entry, const char *json, size_t length); /* valid JSON */
-extern int	dgen__state_delete(dgen__state *state, const char *entry);
+extern int dgen__state_set(dgen__state *state, const char *entry, const char *json,
+						   size_t length); /* valid JSON */
+extern int dgen__state_delete(dgen__state *state, const char *entry);
 /* Valid JSON, an object. If memory runs out some entries are replaced: undo the turn. */
-extern int	dgen__state_replace(dgen__state *state, const char *json, size_t length);
-extern const char *dgen__state_scan(dgen__state *state, const char *prefix, const char **entry, size_t *length);
-extern int	dgen__state_json(dgen__state *state, dgen__buffer *json); /* the whole as an object */
+extern int dgen__state_replace(dgen__state *state, const char *json, size_t length);
+extern const char *dgen__state_scan(dgen__state *state, const char *prefix, const char **entry,
+									size_t *length);
+extern int dgen__state_json(dgen__state *state, dgen__buffer *json); /* the whole as an object */
 
 /* Changes are made between begin and undo or keep. */
 extern void dgen__state_begin_turn(dgen__state *state);
@@ -198,59 +207,62 @@ extern void dgen__state_confirm(dgen__state *state); /* the server has it now; n
 
 typedef struct dgen__send
 {
-	int			actor;			/* 1-based number of the sending actor in its batch */
-	bool		request;		/* the reply comes to that actor */
-	const char *type;			/* begins the memory of all texts */
+	int actor;        /* 1-based number of the sending actor in its batch */
+	bool request;     /* the reply comes to that actor */
+	const char *type; /* begins the memory of all texts */
 	const char *key;
-	const char *message;		/* JSON */
-	const char *correlation;	/* NULL: none; so below */
+	const char *message;     /* JSON */
+	const char *correlation; /* NULL: none; so below */
 	const char *idempotency_key;
 	const char *headers;
-	int64_t		delay_ms;
-	int			priority;
+	int64_t delay_ms;
+	int priority;
 } dgen__send;
 
 typedef struct dgen__reply
 {
-	int64_t		request;
-	char	   *reply;			/* JSON */
+	int64_t request;
+	char *reply; /* JSON */
 } dgen__reply;
 
 typedef struct dgen__action
 {
-	void		(*action) (void *data);
-	void		(*release) (void *data);
-	void	   *data;
+	void (*action)(void *data);
+	void (*release)(void *data);
+	void *data;
 } dgen__action;
 
 typedef struct dgen__outbox
 {
 	dgen__send *sends;
-	size_t		nsends;
-	size_t		sends_size;
+	size_t nsends;
+	size_t sends_size;
 	dgen__reply *replies;
-	size_t		nreplies;
-	size_t		replies_size;
+	size_t nreplies;
+	size_t replies_size;
 	dgen__action *actions;
-	size_t		nactions;
-	size_t		actions_size;
+	size_t nactions;
+	size_t actions_size;
 } dgen__outbox;
 
 typedef struct dgen__outbox_mark
 {
-	size_t		nsends;
-	size_t		nreplies;
-	size_t		nactions;
+	size_t nsends;
+	size_t nreplies;
+	size_t nactions;
 } dgen__outbox_mark;
 
 /* Each copies what it is given, and returns 0 or DGEN_ENOMEM. */
-extern int	dgen__outbox_send(dgen__outbox *outbox, const dgen__send *send, size_t message_length);
-extern int	dgen__outbox_reply(dgen__outbox *outbox, int64_t request, const char *json, size_t length);
-extern int	dgen__outbox_action(dgen__outbox *outbox, const dgen__action *action);
+extern int dgen__outbox_send(dgen__outbox *outbox, const dgen__send *send, size_t message_length);
+extern int dgen__outbox_reply(dgen__outbox *outbox, int64_t request, const char *json,
+							  size_t length);
+extern int dgen__outbox_action(dgen__outbox *outbox, const dgen__action *action);
 
 extern dgen__outbox_mark dgen__outbox_mark_now(const dgen__outbox *outbox);
-extern void dgen__outbox_undo(dgen__outbox *outbox, dgen__outbox_mark mark); /* drops what came after; releases run */
-extern void dgen__outbox_finish(dgen__outbox *outbox, bool committed); /* runs actions and releases, frees all it holds */
+extern void dgen__outbox_undo(dgen__outbox *outbox,
+							  dgen__outbox_mark mark); /* drops what came after; releases run */
+extern void dgen__outbox_finish(dgen__outbox *outbox,
+								bool committed); /* runs actions and releases, frees all it holds */
 
 /* ---- turn.c: one message and its callback --------------------------------------------
  *
@@ -261,13 +273,13 @@ extern void dgen__outbox_finish(dgen__outbox *outbox, bool committed); /* runs a
 /* A message as the server gave it; all text NUL-terminated and valid until the turn ends; NULL: none. */
 typedef struct dgen__message
 {
-	int64_t		id;
+	int64_t id;
 	const char *kind;
-	int			attempt;
+	int attempt;
 	const char *message;
-	size_t		length;
+	size_t length;
 	const char *headers;
-	int64_t		in_reply_to;	/* 0: none */
+	int64_t in_reply_to; /* 0: none */
 	const char *correlation;
 	const char *error;
 	const char *sqlstate;
@@ -276,8 +288,8 @@ typedef struct dgen__message
 typedef enum dgen__outcome
 {
 	DGEN__COMMIT,
-	DGEN__ERROR,				/* the attempt failed */
-	DGEN__FAIL,					/* final */
+	DGEN__ERROR, /* the attempt failed */
+	DGEN__FAIL,  /* final */
 	DGEN__RETRY
 } dgen__outcome;
 
@@ -288,19 +300,20 @@ typedef enum dgen__outcome
  */
 typedef struct dgen__connector
 {
-	PGconn	   *(*connection) (void *context, dgen__error *error); /* a savepoint is open when it returns */
-	int			(*finish) (void *context, dgen__error *error);	   /* releases the savepoint */
-	void	   *context;
+	PGconn *(*connection)(void *context,
+						  dgen__error *error);        /* a savepoint is open when it returns */
+	int (*finish)(void *context, dgen__error *error); /* releases the savepoint */
+	void *context;
 } dgen__connector;
 
 typedef struct dgen__turn_result
 {
 	dgen__outcome outcome;
-	bool		replied;		/* to the call that it handled */
-	bool		destroyed;		/* the state is as before the turn; the caller puts a new one in its place */
-	bool		used_connection;
-	int64_t		delay_ms;		/* retry; -1: the type's backoff */
-	dgen__error error;			/* text and SQLSTATE ("": none); free with dgen__error_free */
+	bool replied;   /* to the call that it handled */
+	bool destroyed; /* the state is as before the turn; the caller puts a new one in its place */
+	bool used_connection;
+	int64_t delay_ms;  /* retry; -1: the type's backoff */
+	dgen__error error; /* text and SQLSTATE ("": none); free with dgen__error_free */
 } dgen__turn_result;
 
 /*
@@ -309,62 +322,65 @@ typedef struct dgen__turn_result
  * version 0 makes init run first: the actor is new, and so far in this batch nothing has
  * changed its state.
  */
-extern void dgen__turn_run(const dgen_actor_type *type, const char *key, int64_t version, int actor, dgen__state *state,
-						   dgen__outbox *outbox, const dgen__message *message, const dgen__connector *connector,
-						   dgen__turn_result *result);
+extern void dgen__turn_run(const dgen_actor_type *type, const char *key, int64_t version, int actor,
+						   dgen__state *state, dgen__outbox *outbox, const dgen__message *message,
+						   const dgen__connector *connector, dgen__turn_result *result);
 
 /* A text that lives as long as the turn. */
 typedef struct dgen__turn_text
 {
 	struct dgen__turn_text *next;
-	char		text[];
+	char text[];
 } dgen__turn_text;
 
 struct dgen_turn
 {
 	const dgen_actor_type *type;
 	const char *key;
-	int64_t		version;
-	int			actor;
+	int64_t version;
+	int actor;
 	dgen__state *state;
 	dgen__outbox *outbox;
 	const dgen__message *message;
 	const dgen__connector *connector;
-	PGconn	   *connection;		/* NULL: not asked for */
+	PGconn *connection; /* NULL: not asked for */
 
-	int			stuck;			/* code of the first error; 0: none */
-	dgen__error error;			/* of that error, or of dgen_turn_fail, which comes later and counts more */
-	dgen__outcome ending;		/* DGEN__FAIL or DGEN__RETRY once the callback chose it */
-	int64_t		delay_ms;
-	bool		answered;		/* a reply was made, dropped or not */
-	bool		destroyed;
+	int stuck;         /* code of the first error; 0: none */
+	dgen__error error; /* of that error, or of dgen_turn_fail, which comes later and counts more */
+	dgen__outcome ending; /* DGEN__FAIL or DGEN__RETRY once the callback chose it */
+	int64_t delay_ms;
+	bool answered; /* a reply was made, dropped or not */
+	bool destroyed;
 
-	dgen__buffer whole;			/* what dgen_turn_state returned; empty after a change */
-	dgen__buffer scratch;		/* JSON of a number or string on its way */
+	dgen__buffer whole;   /* what dgen_turn_state returned; empty after a change */
+	dgen__buffer scratch; /* JSON of a number or string on its way */
 	dgen__turn_text *texts;
 };
 
 /* 0 if the turn can go on; DGEN_EINVAL for NULL, else the error that stuck. */
-extern int	dgen__turn_ready(const dgen_turn *turn);
+extern int dgen__turn_ready(const dgen_turn *turn);
 /* Makes the code of a failed call stick; turn->error may have its text already. Returns it; 0 for 0. */
-extern int	dgen__turn_stick(dgen_turn *turn, int code);
+extern int dgen__turn_stick(dgen_turn *turn, int code);
 /* Put a value into turn->scratch as JSON. What cannot be JSON is an error that sticks. */
-extern int	dgen__turn_write_double(dgen_turn *turn, double number);
-extern int	dgen__turn_write_string(dgen_turn *turn, const char *text);
+extern int dgen__turn_write_double(dgen_turn *turn, double number);
+extern int dgen__turn_write_string(dgen_turn *turn, const char *text);
 /* Typed readings of a value, for messages and entries alike. What is not of the type is an error that sticks. */
-extern int64_t dgen__turn_int64(dgen_turn *turn, const dgen_json *value, const char *what, const char *name, int64_t absent);
-extern double dgen__turn_double(dgen_turn *turn, const dgen_json *value, const char *what, const char *name, double absent);
-extern bool dgen__turn_bool(dgen_turn *turn, const dgen_json *value, const char *what, const char *name, bool absent);
-extern const char *dgen__turn_string(dgen_turn *turn, const dgen_json *value, const char *what, const char *name,
-									 const char *absent);
+extern int64_t dgen__turn_int64(dgen_turn *turn, const dgen_json *value, const char *what,
+								const char *name, int64_t absent);
+extern double dgen__turn_double(dgen_turn *turn, const dgen_json *value, const char *what,
+								const char *name, double absent);
+extern bool dgen__turn_bool(dgen_turn *turn, const dgen_json *value, const char *what,
+							const char *name, bool absent);
+extern const char *dgen__turn_string(dgen_turn *turn, const dgen_json *value, const char *what,
+									 const char *name, const char *absent);
 
 /* ---- sql.c: every SQL text of the library ------------------------------------------------ */
 
 typedef struct dgen__statement
 {
-	const char *name;			/* prepared under this name; NULL: never prepared */
+	const char *name; /* prepared under this name; NULL: never prepared */
 	const char *sql;
-	int			nparams;
+	int nparams;
 } dgen__statement;
 
 /* A client's, of one round trip each. */
@@ -441,11 +457,12 @@ enum dgen__commit_parameter
 #define DGEN__TYPE_PARAMETERS 6
 typedef struct dgen__type_values
 {
-	int			count;
+	int count;
 	const char *values[DGEN__TYPE_PARAMETERS];
-	char		numbers[DGEN__TYPE_PARAMETERS][16];
+	char numbers[DGEN__TYPE_PARAMETERS][16];
 } dgen__type_values;
-extern void dgen__sql_create_type(const dgen_actor_type *type, dgen__buffer *sql, dgen__type_values *values);
+extern void dgen__sql_create_type(const dgen_actor_type *type, dgen__buffer *sql,
+								  dgen__type_values *values);
 
 /* Around the nth turn of a batch that uses the connection. */
 #define DGEN__SAVEPOINT_SIZE 96
@@ -460,7 +477,7 @@ extern void dgen__sql_rollback_to(char *sql, int n); /* and releases it */
 
 typedef enum dgen__array_type
 {
-	DGEN__BOOL = 16,			/* the server's fixed OIDs */
+	DGEN__BOOL = 16, /* the server's fixed OIDs */
 	DGEN__INT8 = 20,
 	DGEN__INT4 = 23,
 	DGEN__TEXT = 25,
@@ -471,10 +488,10 @@ typedef enum dgen__array_type
 typedef struct dgen__array
 {
 	dgen__array_type type;
-	int			count;
-	bool		any;			/* some element is not NULL */
-	bool		has_null;
-	dgen__buffer data;			/* the header is filled in at the end */
+	int count;
+	bool any; /* some element is not NULL */
+	bool has_null;
+	dgen__buffer data; /* the header is filled in at the end */
 } dgen__array;
 
 extern void dgen__array_begin(dgen__array *array, dgen__array_type type); /* keeps the memory */
@@ -483,14 +500,15 @@ extern void dgen__array_bool(dgen__array *array, bool value);
 extern void dgen__array_int4(dgen__array *array, int value);
 extern void dgen__array_int8(dgen__array *array, int64_t value);
 extern void dgen__array_interval(dgen__array *array, int64_t ms);
-extern void dgen__array_text(dgen__array *array, const char *text, size_t length); /* also for jsonb */
+extern void dgen__array_text(dgen__array *array, const char *text,
+							 size_t length); /* also for jsonb */
 extern void dgen__array_end(dgen__array *array);
 extern void dgen__array_free(dgen__array *array);
 
 /* ---- connection.c: reaching a server --------------------------------------------------------- */
 
 /* Is it a connection string that libpq can read? */
-extern int	dgen__conninfo_check(const char *conninfo, dgen__error *error);
+extern int dgen__conninfo_check(const char *conninfo, dgen__error *error);
 
 /*
  * Begins to connect, with the settings that dgen wants below those of conninfo. The
@@ -505,41 +523,41 @@ extern PGconn *dgen__connect(const char *conninfo, const char *application_name,
 extern void dgen__tidy(char *text);
 
 /* The error of a connection that could not be made, or broke. */
-extern int	dgen__fail_connection(dgen__error *error, PGconn *connection);
+extern int dgen__fail_connection(dgen__error *error, PGconn *connection);
 
 /* How long a connection attempt may take according to conninfo and environment. */
-extern int	dgen__connect_timeout_ms(const char *conninfo);
+extern int dgen__connect_timeout_ms(const char *conninfo);
 
-extern int	dgen__fail_error(dgen__error *error, const dgen__error *from); /* a copy */
+extern int dgen__fail_error(dgen__error *error, const dgen__error *from); /* a copy */
 
 /* Can trying again not mend it? */
 extern bool dgen__is_final(const dgen__error *error);
 
 /* Does the extension's version fit this library? */
-extern int	dgen__check_version(const char *extension_version, dgen__error *error);
+extern int dgen__check_version(const char *extension_version, dgen__error *error);
 
 /* Sends a statement, prepared or not, as pipeline mode wants it. */
-extern int	dgen__statement_send(PGconn *connection, const dgen__statement *statement, const char *const *values, const int *lengths,
-					   const int *formats);
+extern int dgen__statement_send(PGconn *connection, const dgen__statement *statement,
+								const char *const *values, const int *lengths, const int *formats);
 
 /* ---- loop.c: one descriptor that says when to go on --------------------------------------------- */
 
 typedef struct dgen__loop
 {
-	int			epoll;			/* holds the others; what the application polls */
-	int			stop;			/* eventfd */
-	int			timer;			/* timerfd */
+	int epoll; /* holds the others; what the application polls */
+	int stop;  /* eventfd */
+	int timer; /* timerfd */
 	atomic_bool stopped;
-	int			socket;			/* of the connection; -1: none */
-	bool		reading;		/* what the socket is watched for */
-	bool		writing;
-	int64_t		deadline;		/* that the timer is set to, ms; DGEN__NEVER: none */
+	int socket;   /* of the connection; -1: none */
+	bool reading; /* what the socket is watched for */
+	bool writing;
+	int64_t deadline; /* that the timer is set to, ms; DGEN__NEVER: none */
 } dgen__loop;
 
 #define DGEN__NEVER INT64_MAX
 
-extern int64_t dgen__now_ms(void); /* of a clock that only goes forward */
-extern int	dgen__loop_open(dgen__loop *loop); /* 0 or -1 with errno */
+extern int64_t dgen__now_ms(void);            /* of a clock that only goes forward */
+extern int dgen__loop_open(dgen__loop *loop); /* 0 or -1 with errno */
 extern void dgen__loop_close(dgen__loop *loop);
 extern void dgen__loop_watch(dgen__loop *loop, int socket, bool read, bool write);
 extern void dgen__loop_forget(dgen__loop *loop); /* before the socket is closed */
@@ -557,8 +575,10 @@ typedef struct dgen__cache dgen__cache;
 
 extern dgen__cache *dgen__cache_open(size_t limit_bytes); /* NULL: no memory */
 extern void dgen__cache_close(dgen__cache *cache);
-extern dgen__state *dgen__cache_take(dgen__cache *cache, int type, const char *key); /* NULL: not here */
-extern void dgen__cache_put(dgen__cache *cache, int type, const char *key, dgen__state *state); /* owns the state from now on */
+extern dgen__state *dgen__cache_take(dgen__cache *cache, int type,
+									 const char *key); /* NULL: not here */
+extern void dgen__cache_put(dgen__cache *cache, int type, const char *key,
+							dgen__state *state);  /* owns the state from now on */
 extern void dgen__cache_drop(dgen__cache *cache); /* all */
 
 /* ---- suspect.c: actors whose turns spoil the commit of a batch ---------------------------------------
@@ -570,31 +590,33 @@ extern void dgen__cache_drop(dgen__cache *cache); /* all */
 
 typedef struct dgen__suspect
 {
-	int			type;
-	char	   *key;
-	bool		guilty;
-	int64_t		message;		/* whose failed attempt is to be recorded with error; 0: none */
-	int			tries;			/* failed commits that may have had another cause */
+	int type;
+	char *key;
+	bool guilty;
+	int64_t message; /* whose failed attempt is to be recorded with error; 0: none */
+	int tries;       /* failed commits that may have had another cause */
 	dgen__error error;
 } dgen__suspect;
 
 typedef struct dgen__suspects
 {
 	dgen__suspect *list;
-	int			count;
-	int			size;
-	int			guilty;
-	int			patience;		/* batches to come until those not found guilty are forgotten */
+	int count;
+	int size;
+	int guilty;
+	int patience; /* batches to come until those not found guilty are forgotten */
 } dgen__suspects;
 
 extern void dgen__suspects_free(dgen__suspects *suspects);
-extern dgen__suspect *dgen__suspects_add(dgen__suspects *suspects, int type, const char *key); /* NULL: no memory */
+extern dgen__suspect *dgen__suspects_add(dgen__suspects *suspects, int type,
+										 const char *key); /* NULL: no memory */
 extern dgen__suspect *dgen__suspects_find(dgen__suspects *suspects, int type, const char *key);
 extern void dgen__suspects_remove(dgen__suspects *suspects, dgen__suspect *suspect);
-extern void dgen__suspects_convict(dgen__suspects *suspects, dgen__suspect *suspect, int64_t message,
-								   const dgen__error *error);
+extern void dgen__suspects_convict(dgen__suspects *suspects, dgen__suspect *suspect,
+								   int64_t message, const dgen__error *error);
 extern void dgen__suspects_forget(dgen__suspects *suspects); /* those not found guilty */
-extern bool dgen__suspects_searching(const dgen__suspects *suspects); /* is there one not found guilty? */
+extern bool dgen__suspects_searching(
+	const dgen__suspects *suspects); /* is there one not found guilty? */
 
 /* ---- worker.c, session.c, batch.c, commit.c, borrow.c: the worker -----------------------------------------------------------
  *
@@ -605,12 +627,12 @@ extern bool dgen__suspects_searching(const dgen__suspects *suspects); /* is ther
 
 typedef enum dgen__phase
 {
-	DGEN__RESTING,				/* not connected, until deadline */
-	DGEN__CONNECTING,			/* until deadline */
+	DGEN__RESTING,    /* not connected, until deadline */
+	DGEN__CONNECTING, /* until deadline */
 	DGEN__ATTACHING,
-	DGEN__CLAIMING,				/* a claim's answer is to come; it may have to wait for work first */
-	DGEN__FETCHING,				/* states that the cache no longer has are to come */
-	DGEN__LEAVING,				/* the last commit is to be confirmed, until deadline */
+	DGEN__CLAIMING, /* a claim's answer is to come; it may have to wait for work first */
+	DGEN__FETCHING, /* states that the cache no longer has are to come */
+	DGEN__LEAVING,  /* the last commit is to be confirmed, until deadline */
 	DGEN__ENDED
 } dgen__phase;
 
@@ -625,8 +647,8 @@ typedef enum dgen__answer
 	DGEN__ANSWER_CLAIM,
 	DGEN__ANSWER_STATE,
 	DGEN__ANSWER_COMMIT_TURNS,
-	DGEN__ANSWER_COMMIT,		/* of a batch */
-	DGEN__ANSWER_RELEASE,		/* COMMIT of a claim that found nothing */
+	DGEN__ANSWER_COMMIT,  /* of a batch */
+	DGEN__ANSWER_RELEASE, /* COMMIT of a claim that found nothing */
 	DGEN__ANSWER_ROLLBACK,
 	DGEN__ANSWER_WAIT,
 	DGEN__ANSWER_DETACH,
@@ -636,43 +658,43 @@ typedef enum dgen__answer
 typedef struct dgen__answers
 {
 	unsigned char *list;
-	size_t		first;
-	size_t		count;
-	size_t		size;
+	size_t first;
+	size_t count;
+	size_t size;
 } dgen__answers;
 
 typedef struct dgen__actor
 {
-	int			type;			/* index into the worker's types */
-	const char *key;			/* in the claim's result */
-	int64_t		version;
-	dgen__state *state;			/* owned; NULL: to be fetched, or destroyed */
-	bool		changed;		/* version was 0, and is no more */
-	int			row;			/* the first of its messages in the claim's result */
-	int			nmessages;
-	int			handled;
-	bool		destroyed;
-	bool		failed;			/* what follows is about the message after the handled ones */
+	int type;        /* index into the worker's types */
+	const char *key; /* in the claim's result */
+	int64_t version;
+	dgen__state *state; /* owned; NULL: to be fetched, or destroyed */
+	bool changed;       /* version was 0, and is no more */
+	int row;            /* the first of its messages in the claim's result */
+	int nmessages;
+	int handled;
+	bool destroyed;
+	bool failed; /* what follows is about the message after the handled ones */
 	dgen__outcome outcome;
-	int64_t		delay_ms;
+	int64_t delay_ms;
 	dgen__error error;
 } dgen__actor;
 
 typedef struct dgen__batch
 {
-	PGresult   *rows;			/* NULL: no batch */
+	PGresult *rows; /* NULL: no batch */
 	dgen__actor *actors;
-	int			nactors;
-	int			size;
-	int			fetching;		/* the actor whose state comes next */
-	bool		alone;			/* one turn of a suspect, and nothing else */
-	bool		committing;		/* its commit is under way: the outcome may become unknown */
-	int			savepoints;		/* opened in its transaction */
-	bool		in_savepoint;
-	bool		broken;			/* a callback has ruined the transaction or the connection */
-	int			slowest;		/* the actor of the turn that took longest, ... */
-	int64_t		slowest_message;
-	int64_t		slowest_ms;
+	int nactors;
+	int size;
+	int fetching;    /* the actor whose state comes next */
+	bool alone;      /* one turn of a suspect, and nothing else */
+	bool committing; /* its commit is under way: the outcome may become unknown */
+	int savepoints;  /* opened in its transaction */
+	bool in_savepoint;
+	bool broken; /* a callback has ruined the transaction or the connection */
+	int slowest; /* the actor of the turn that took longest, ... */
+	int64_t slowest_message;
+	int64_t slowest_ms;
 	dgen__outbox outbox;
 	dgen__array arrays[DGEN__COMMIT_PARAMETERS];
 	dgen__buffer set;
@@ -683,74 +705,80 @@ typedef struct dgen__batch
 typedef struct dgen__type
 {
 	dgen_actor_type type;
-	char	   *name;
-	char	   *initial_state;
+	char *name;
+	char *initial_state;
 } dgen__type;
 
 struct dgen_worker
 {
-	char	   *conninfo;
-	char	   *name;
-	dgen_worker_options options;	/* with defaults filled in; its name is not used */
+	char *conninfo;
+	char *name;
+	dgen_worker_options options; /* with defaults filled in; its name is not used */
 	dgen__type *types;
-	int			ntypes;
+	int ntypes;
 
-	dgen__loop	loop;
-	bool		loop_is_open;
+	dgen__loop loop;
+	bool loop_is_open;
 	dgen__phase phase;
-	int			result;			/* what run returns once ENDED */
-	int64_t		deadline;		/* of the phase; DGEN__NEVER: none */
-	int			connect_ms;		/* what a connection attempt may take */
-	int			attempts;		/* to connect and claim, since that worked */
-	uint64_t	random;
-	bool		ran;
-	bool		created_types;	/* in this session */
+	int result;       /* what run returns once ENDED */
+	int64_t deadline; /* of the phase; DGEN__NEVER: none */
+	int connect_ms;   /* what a connection attempt may take */
+	int attempts;     /* to connect and claim, since that worked */
+	uint64_t random;
+	bool ran;
+	bool created_types; /* in this session */
 
-	PGconn	   *connection;
+	PGconn *connection;
 	dgen__answers answers;
-	bool		section_failed;
-	dgen__error section_error;	/* the first of the section */
-	dgen__error create_error;	/* why a missing type could not be created */
-	PGresult   *claimed;		/* the claim's rows, until the section ends */
+	bool section_failed;
+	dgen__error section_error; /* the first of the section */
+	dgen__error create_error;  /* why a missing type could not be created */
+	PGresult *claimed;         /* the claim's rows, until the section ends */
 
 	dgen__batch batch;
 	dgen__cache *cache;
 	dgen__suspects suspects;
-	int			failed_commits; /* in a row */
-	int			uncached_claims; /* to come, in which all states are sent */
+	int failed_commits;  /* in a row */
+	int uncached_claims; /* to come, in which all states are sent */
 	dgen__error error;
 };
 
 /* worker.c: what the application calls; when it connects, rests and ends */
 extern bool dgen__worker_stopping(const dgen_worker *worker);
 extern void dgen__worker_log(dgen_worker *worker, dgen_log_level level, const char *format, ...)
-			__attribute__((format(printf, 3, 4)));
+	__attribute__((format(printf, 3, 4)));
 extern void dgen__worker_end(dgen_worker *worker, int result);
-extern void dgen__worker_rest(dgen_worker *worker, const dgen__error *why); /* disconnects, and connects again later */
+extern void dgen__worker_rest(dgen_worker *worker,
+							  const dgen__error *why); /* disconnects, and connects again later */
 
 /* session.c: the conversation with the server */
-extern int	dgen__session_begin(dgen_worker *worker); /* attaches */
-extern int	dgen__session_step(dgen_worker *worker); /* handles what has arrived; an error: the connection is lost */
+extern int dgen__session_begin(dgen_worker *worker); /* attaches */
+extern int dgen__session_step(
+	dgen_worker *worker); /* handles what has arrived; an error: the connection is lost */
 
 /* batch.c: from a claim to its commit */
-extern int	dgen__batch_decode(dgen_worker *worker, PGresult *rows); /* owns rows from now on */
-extern int	dgen__batch_missing(const dgen_worker *worker, int from); /* next actor without a state; -1: none */
-extern int	dgen__batch_set_state(dgen_worker *worker, int actor, const char *json, size_t length);
+extern int dgen__batch_decode(dgen_worker *worker, PGresult *rows); /* owns rows from now on */
+extern int dgen__batch_missing(const dgen_worker *worker,
+							   int from); /* next actor without a state; -1: none */
+extern int dgen__batch_set_state(dgen_worker *worker, int actor, const char *json, size_t length);
 extern void dgen__batch_run(dgen_worker *worker);
 extern void dgen__batch_committed(dgen_worker *worker);
-extern bool dgen__batch_failed(dgen_worker *worker, const dgen__error *error); /* its commit did; true: claim on */
-extern void dgen__batch_timed_out(dgen_worker *worker); /* the server waited too long for its commit */
+extern bool dgen__batch_failed(dgen_worker *worker,
+							   const dgen__error *error); /* its commit did; true: claim on */
+extern void dgen__batch_timed_out(
+	dgen_worker *worker); /* the server waited too long for its commit */
 extern void dgen__batch_drop(dgen_worker *worker);
 extern void dgen__batch_free(dgen__batch *batch);
 
 /* commit.c: sends dgen.commit_turns with what the turns of the batch did */
-extern int	dgen__commit_send(dgen_worker *worker);
+extern int dgen__commit_send(dgen_worker *worker);
 
 /* borrow.c: the connection in the hands of a callback. The context is the worker. */
 extern PGconn *dgen__borrow(void *context, dgen__error *error);
-extern int	dgen__borrow_finish(void *context, dgen__error *error);
-extern void dgen__borrow_explain(dgen_worker *worker, dgen__error *error); /* adds what a statement failed of */
-extern void dgen__borrow_undo(dgen_worker *worker); /* what a turn that failed did */
-extern int	dgen__borrow_end(dgen_worker *worker); /* back to pipeline mode, if need be */
+extern int dgen__borrow_finish(void *context, dgen__error *error);
+extern void dgen__borrow_explain(dgen_worker *worker,
+								 dgen__error *error); /* adds what a statement failed of */
+extern void dgen__borrow_undo(dgen_worker *worker);   /* what a turn that failed did */
+extern int dgen__borrow_end(dgen_worker *worker);     /* back to pipeline mode, if need be */
 
-#endif							/* DGEN_INT_H */
+#endif /* DGEN_INT_H */

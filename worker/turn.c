@@ -130,7 +130,10 @@ dgen_turn_after_commit(dgen_turn *turn, void (*action)(void *data), void (*relea
 
 /* ---- running ---- */
 
-/* The callback for the message's kind and its name; NULL and a name: the type lacks it; NULL, NULL: unknown. */
+/*
+ * The callback for the message's kind, and its name. NULL with a name: the type lacks it;
+ * without: the kind is unknown.
+ */
 static dgen_callback
 callback_for(const dgen_actor_type *type, const char *kind, const char **name)
 {

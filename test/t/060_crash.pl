@@ -151,7 +151,7 @@ sub is_running {
 }
 
 sub test_terminated_workers {
-	start_load(4000);
+	start_load(3000);
 	my $terminated = 0;
 	while (grep { is_running($_) } @clients) {
 		$terminated += sql(q{SELECT count(pg_terminate_backend(pid)) FROM (SELECT pid FROM dgen.workers ORDER BY busy DESC, random() LIMIT 1) AS w});

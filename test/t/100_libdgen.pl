@@ -96,7 +96,7 @@ becomes(q{SELECT sum((state->>'n')::int) FROM dgen.actors WHERE actor_key LIKE '
 is(sql(q{SELECT sum((state->>'inits')::int) FROM dgen.actors WHERE actor_key LIKE 'k%'}), 10, 'each actor is initialized once');
 
 is(ask('counter', 'a', '{"fail": true}'), 'ERROR: as you wish', 'a turn that fails tells its caller');
-is(sql(q{SELECT sqlstate, attempts FROM dgen.dead_letters}), 'ZD4XX|1', 'its message is a dead letter');
+is(sql(q{SELECT count(*) FROM dgen.dead_letters}), 0, 'and leaves no dead letter');
 is(sql(q{SELECT dgen.state('counter', 'a')->>'n'}), 2, 'and it changed nothing');
 is(ask('counter', 'a'), 3, 'the actor goes on');
 

@@ -76,6 +76,21 @@ for my $command (qw(cast call state actors messages dead explain types workers w
 	is(dgen(undef, 'help', $command), dgen(undef, $command, '-?'), "help $command");
 }
 
+# The manual page knows the same commands and options.
+my $page = slurp_file("$top/docs/dgen.1");
+my %option;
+for my $command (qw(cast call state actors messages dead explain types workers worker)) {
+	like($page, qr/^\.It Cm $command\b/m, "dgen(1) has $command");
+	$option{$_} = 1 for dgen(undef, $command, '--help') =~ /^ +(?:-\w, )?--([a-z-]+)/mg;
+}
+like($page, qr/Fl -$_\b/, "dgen(1) has --$_") for sort keys %option;
+SKIP: {
+	skip 'no man', 1 unless run ['sh', '-c', 'command -v man groff'], '>', \$out;
+	local $ENV{MAN_KEEP_STDERR} = 1;
+	run ['man', '--warnings', '-l', '-Tutf8', '-Z', "$top/docs/dgen.1"], '>', \$out, '2>', \$err;
+	is($err, '', 'man --warnings finds nothing');
+}
+
 fails(1, qr/no command/, 'no command');
 fails(1, qr/there is no command "frob"\ndgen: hint: Try "dgen --help"/, 'unknown command', 'frob');
 fails(1, qr/there is no command "frob"/, 'help for an unknown command', 'help', 'frob');
@@ -521,6 +536,17 @@ unlike($worker->{err}, qr/worker for/, '--quiet announces nothing');
 	fails(3, qr/permission denied/, 'the right one', 'types', '-U', 'nobody_in_particular');
 	delete $ENV{PGPASSWORD};
 	fails(2, qr/no password supplied/, 'none', 'types', '-w', '-U', 'nobody_in_particular');
+	fails(1, qr/no terminal to ask for a password/, '-W without a terminal', 'types', '-W', '-U', 'nobody_in_particular')
+		unless -t STDIN || open my $terminal, '<', '/dev/tty';
+
+	my ($in, $shown) = ('', '');
+	my $h = start [@dgen, 'types', '-W', '-U', 'nobody_in_particular'], '<pty<', \$in, '>pty>', \$shown, '2>', \$err,
+		timeout($PostgreSQL::Test::Utils::timeout_default);
+	pump $h until $shown =~ /Password: /;
+	$in .= "right\n";
+	finish $h;
+	like($err, qr/permission denied/, '-W asks for it');
+	unlike($shown, qr/right/, 'and does not show it');
 }
 
 # ---- the server goes away ----

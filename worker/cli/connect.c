@@ -4,6 +4,7 @@
 #include "cli.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -57,35 +58,60 @@ add_connection_string(FILE *conninfo, const char *text)
 	return true;
 }
 
-/* False: there is no terminal to ask on. */
+/* ---- a password ---- */
+
+static volatile sig_atomic_t interrupted;
+
+static void
+interrupt(int number)
+{
+	interrupted = number;
+}
+
+/* Ctrl-C ends the program only once the terminal shows again what is typed. */
+static bool
+read_silently(int terminal, char *text, size_t size)
+{
+	struct sigaction catch = {.sa_handler = interrupt};
+	struct sigaction before;
+	struct termios shown;
+	struct termios silent;
+	ssize_t length;
+
+	if (tcgetattr(terminal, &shown) != 0)
+		return false;
+	sigemptyset(&catch.sa_mask);
+	sigaction(SIGINT, &catch, &before);
+	silent = shown;
+	silent.c_lflag &= ~(tcflag_t) ECHO;
+	(void) tcsetattr(terminal, TCSAFLUSH, &silent);
+	length = write(terminal, "Password: ", 10) == 10 ? read(terminal, text, size - 1) : 0;
+	(void) tcsetattr(terminal, TCSAFLUSH, &shown);
+	(void) !write(terminal, "\n", 1);
+	sigaction(SIGINT, &before, NULL);
+	if (interrupted)
+		raise(SIGINT);
+	text[length > 0 ? length : 0] = '\0';
+	text[strcspn(text, "\n")] = '\0';
+	return true;
+}
+
 static bool
 ask_password(char *password, size_t size)
 {
-	FILE *terminal = fopen("/dev/tty", "r+");
-	struct termios before;
-	struct termios silent;
-	char *got;
+	int terminal = open("/dev/tty", O_RDWR | O_CLOEXEC);
+	bool asked = terminal >= 0 && read_silently(terminal, password, size);
 
-	if (terminal == NULL || tcgetattr(fileno(terminal), &before) != 0)
-	{
-		if (terminal != NULL)
-			fclose(terminal);
-		cli_error("there is no terminal to ask for a password on");
-		cli_hint("Set PGPASSWORD or use a password file.");
-		return false;
-	}
-	silent = before;
-	silent.c_lflag &= ~(tcflag_t) ECHO;
-	(void) tcsetattr(fileno(terminal), TCSAFLUSH, &silent);
-	fputs("Password: ", terminal);
-	fflush(terminal);
-	got = fgets(password, (int) size, terminal);
-	(void) tcsetattr(fileno(terminal), TCSAFLUSH, &before);
-	fputs("\n", terminal);
-	fclose(terminal);
-	password[got != NULL ? strcspn(password, "\n") : 0] = '\0';
-	return true;
+	if (terminal >= 0)
+		close(terminal);
+	if (asked)
+		return true;
+	cli_error("there is no terminal to ask for a password on");
+	cli_hint("Set PGPASSWORD or use a password file.");
+	return false;
 }
+
+/* ---- all of them ---- */
 
 static bool
 add_options(FILE *conninfo, const cli_arguments *arguments)
