@@ -610,4 +610,7 @@ extern const Batch *dgen_running_batch(void);
 /* The role that called the public function that is now running; GetUserId() outside of one. */
 extern Oid dgen_calling_role(void);
 
+/* Does a batch or a turn of this session work on the actor? */
+extern bool dgen_is_in_turn(int32 type_id, int64 mailbox);
+
 #endif /* DGEN_EXT_H */

@@ -57,6 +57,7 @@ dgen_maintain(void)
 	bool isnull;
 
 	table_close(heap, AccessShareLock);
+	dgen_check_adopted();
 	GetUserIdAndSecContext(&user, &context);
 	SetUserIdAndSecContext(owner, context | SECURITY_LOCAL_USERID_CHANGE);
 	PushActiveSnapshot(GetTransactionSnapshot());

@@ -211,8 +211,8 @@ dgen_operate_check(PG_FUNCTION_ARGS)
 /* ---- taking an actor ---- */
 
 /* Does a batch or a turn of this session work on the actor? It does so on a copy of state and mailbox. */
-static bool
-is_in_turn(int32 type_id, int64 mailbox)
+bool
+dgen_is_in_turn(int32 type_id, int64 mailbox)
 {
 	const BatchActor *current = dgen_current_actor();
 
@@ -234,7 +234,7 @@ dgen_operate_own(PG_FUNCTION_ARGS)
 				 errmsg("an actor cannot be changed in a transaction that is not READ COMMITTED"),
 				 errdetail("Its snapshot may be older than the turns that the actor has had."),
 				 errhint("Run this in a transaction with ISOLATION LEVEL READ COMMITTED.")));
-	if (is_in_turn(type_id, mailbox))
+	if (dgen_is_in_turn(type_id, mailbox))
 		ereport(ERROR,
 				(errcode(DGEN_ERR_NESTED), errmsg("the actor has a turn in this very transaction"),
 				 errdetail("The turn works on the state and the messages that it began with."),

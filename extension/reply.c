@@ -60,7 +60,7 @@ dgen_get_reply_to(HeapTupleHeader context, ReplyTo *reply_to)
 	type = dgen_type_by_name(DatumGetTextPP(type_name));
 	reply_to->type_id = type->id;
 	reply_to->key = DatumGetTextPP(key);
-	if (!dgen_owns(type->id, dgen_mailbox_of(reply_to->key)))
+	if (!dgen_is_in_turn(type->id, dgen_mailbox_of(reply_to->key)))
 		ereport(
 			ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),

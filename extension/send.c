@@ -454,6 +454,7 @@ dgen_move_due(void)
 	TimestampTz now = GetCurrentTimestamp();
 	bool more;
 
+	dgen_check_adopted();
 	dgen_alarm_taken();
 	PushActiveSnapshot(GetTransactionSnapshot());
 	more = move_messages(now);
