@@ -18,7 +18,11 @@ SELECT d.classid, d.objid, replace(pg_describe_object(d.classid, d.objid, 0), '"
 	obj_description(d.objid, d.classid::regclass::name) AS comment
 FROM pg_depend d
 WHERE d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e'
-	AND d.refobjid = (SELECT oid FROM pg_extension WHERE extname = 'dgen');
+	AND d.refobjid = (SELECT oid FROM pg_extension WHERE extname = 'dgen')
+	-- From 17 on the row types of tables and the types of arrays are members, too.
+	AND NOT (d.classid = 'pg_type'::regclass AND EXISTS (
+		SELECT FROM pg_type t LEFT JOIN pg_class c ON c.oid = t.typrelid
+		WHERE t.oid = d.objid AND (t.typelem <> 0 OR c.relkind <> 'c')));
 
 -- What is public: names without an underscore.
 SELECT p.oid::regproc AS routine, pg_get_function_arguments(p.oid) AS arguments, pg_get_function_result(p.oid) AS result

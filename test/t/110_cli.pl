@@ -321,7 +321,7 @@ line' || chr(27), to_jsonb(repeat('x', 300)));
 	SELECT dgen.cast('idle', '日本語', '{"wide": "日本"}');
 	SELECT dgen.cast('idle', 'é', 'null')});
 
-like(dgen(undef, 'types'), qr/^ +type +\|  owner .*^ counter \| \w+ +\| \(external\).*^\(3 rows\)$/ms, 'types');
+like(dgen(undef, 'types'), qr/^ +type +\| +owner .*^ counter \| \w+ +\| \(external\).*^\(3 rows\)$/ms, 'types');
 is(join(' ', map { $_->{actor_type} } json_lines('types', 'types')), 'counter idle second', 'all of them');
 like(dgen(undef, 'workers'), qr/^ +\d+ \| numbers\/1 \| external \| counter, second \| .* idle .*^\(3 rows\)$/ms, 'workers');
 is((json_lines('workers', 'workers'))[0]{types}[0], 'counter', 'with their types');

@@ -108,6 +108,8 @@ invalid_json_does_not_pass(void)
 		"\"\\ud800\\u0041\"",
 		"\"\\ud800x\"",
 		"\"\\ud800\\n\"",
+		"\"\\ud800\\ue000\"",
+		"\"\\ud800\\ud800\"",
 		"\v1",
 		"\xef\xbb\xbf{}",
 		"// c\n1",
