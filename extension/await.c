@@ -27,6 +27,7 @@ typedef struct Answer
 {
 	bool done;
 	bool failed;
+	bool given;   /* by whoever handled or cancelled the request, not by the look at it */
 	int sqlstate; /* if failed */
 	char *error;
 	char *hint;
@@ -82,6 +83,7 @@ take_row(Request *request)
 static void
 take_answer(Request *request, Answer *answer)
 {
+	answer->given = true;
 	switch (request->status)
 	{
 		case REQUEST_REPLIED:
@@ -140,11 +142,23 @@ collect(int64 id, Answer *answer)
 		collect(id, answer); /* somebody else has just taken it */
 }
 
+/*
+ * A handler's error has any SQLSTATE, also one that this function or the server itself
+ * raises. A driver tells the answer to a request from them by these fields.
+ */
+static int
+mark_as_answer(void)
+{
+	err_generic_string(PG_DIAG_SCHEMA_NAME, "dgen");
+	return err_generic_string(PG_DIAG_DATATYPE_NAME, "reply");
+}
+
 static void
 raise_answer(const Answer *answer)
 {
 	ereport(ERROR, (errcode(answer->sqlstate), errmsg("%s", answer->error),
-					answer->hint != NULL ? errhint("%s", answer->hint) : 0));
+					answer->hint != NULL ? errhint("%s", answer->hint) : 0,
+					answer->given ? mark_as_answer() : 0));
 }
 
 static void

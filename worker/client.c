@@ -219,13 +219,20 @@ begin(dgen_client *client, bool waits)
 	return client->connection != NULL && is_alive(client->connection) ? 0 : connect_client(client);
 }
 
-/* Errors that are the answer to a request are raised by this function of the extension. */
+static bool
+field_is(const PGresult *result, int field, const char *value)
+{
+	const char *text = PQresultErrorField(result, field);
+
+	return text != NULL && strcmp(text, value) == 0;
+}
+
+/* The server marks errors that are the answer to a request, as docs/sql-api.md tells. */
 static bool
 is_answer(const PGresult *result)
 {
-	const char *function = PQresultErrorField(result, PG_DIAG_SOURCE_FUNCTION);
-
-	return function != NULL && strcmp(function, "raise_answer") == 0;
+	return field_is(result, PG_DIAG_SCHEMA_NAME, "dgen") &&
+		   field_is(result, PG_DIAG_DATATYPE_NAME, "reply");
 }
 
 static int
@@ -236,8 +243,7 @@ fail(dgen_client *client, const PGresult *result)
 	(void) dgen__fail_result(error, result);
 	if (PQstatus(client->connection) == CONNECTION_BAD)
 		error->code = DGEN_ECONNECT;
-	else if (is_answer(result) && error->code != DGEN_ENOTFOUND && error->code != DGEN_ESTATE &&
-			 error->code != DGEN_EPERM)
+	else if (is_answer(result))
 		error->code = DGEN_EFAILED;
 	return error->code;
 }

@@ -72,6 +72,24 @@ test_await(void)
 	check_int(dgen_client_await(client, 1, -2, &reply, NULL), DGEN_EINVAL, "-2 is no timeout");
 }
 
+/* Whatever SQLSTATE a handler fails with, it is the handler that failed. */
+static void
+test_failure_like(const char *sqlstate)
+{
+	int64_t request = 0;
+	char fail[64];
+
+	snprintf(fail, sizeof(fail), "{\"fail\": true, \"sqlstate\": \"%s\"}", sqlstate);
+	check_int(dgen_client_call(client, "counter", "c3", fail, DGEN_STRLEN, 20000, NULL, NULL),
+			  DGEN_EFAILED, "a handler that fails as the server might");
+	check_text(dgen_client_sqlstate(client), sqlstate, "is told by its SQLSTATE");
+	check_int(
+		dgen_client_request(client, "counter", "c3", fail, DGEN_STRLEN, NULL, &request), 0,
+		"a request that fails so");
+	check_int(dgen_client_await(client, request, 20000, NULL, NULL), DGEN_EFAILED, "is awaited");
+	check_text(dgen_client_sqlstate(client), sqlstate, "with the same SQLSTATE");
+}
+
 static void
 test_failure(void)
 {
@@ -81,6 +99,9 @@ test_failure(void)
 			  DGEN_EFAILED, "a handler that fails");
 	check_text(dgen_client_sqlstate(client), "ZD4XX", "its SQLSTATE");
 	check_contains(dgen_client_error(client), "as you wish", "its text");
+	test_failure_like("ZD013"); /* what await_reply raises itself */
+	test_failure_like("42501"); /* and what the server raises */
+	test_failure_like("08006");
 	check_int(dgen_client_call(client, "nosuch", "k", NULL, 0, 0, NULL, NULL), DGEN_ENOTFOUND,
 			  "an unknown type");
 	check_text(dgen_client_sqlstate(client), "ZD001", "says so");

@@ -46,7 +46,8 @@ count(dgen_turn *turn, const char *message, size_t length, void *user)
 		nanosleep(&pause, NULL);
 	dgen_turn_set_int64(turn, "n", n);
 	if (dgen_turn_arg_bool(turn, "/fail", false))
-		return dgen_turn_fail(turn, "as you wish", "ZD4XX");
+		return dgen_turn_fail(turn, "as you wish",
+							  dgen_turn_arg_string(turn, "/sqlstate", "ZD4XX"));
 	if (dgen_turn_arg_bool(turn, "/error", false))
 		return DGEN_EFAILED;
 	if (dgen_turn_arg_bool(turn, "/destroy", false))

@@ -55,6 +55,24 @@ CREATE TEMP TABLE odd AS SELECT dgen.request('oracle', 'c') AS id, given
 FROM unnest(ARRAY['', 'abcde', '1234', '00000', '01000', '02000', 'ZZZZZZ', 'e-mai', 'ZD999']) AS given;
 SELECT count(*) FROM odd WHERE dgen.fail_request(id, 'odd', given);
 SELECT o.given, a.sqlstate AS raised FROM odd o, dgen.await_replies(ARRAY[o.id], '0') AS a ORDER BY o.given COLLATE "C";
+-- The answer is marked as such, whatever its SQLSTATE is; what the server says of a request is not.
+CREATE FUNCTION pg_temp.await(request bigint) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    schema_name text;
+    type_name text;
+BEGIN
+    RETURN dgen.await_reply(request, '0');
+EXCEPTION WHEN OTHERS THEN
+    GET STACKED DIAGNOSTICS schema_name = SCHEMA_NAME, type_name = PG_DATATYPE_NAME;
+    RETURN format('%s %s.%s', SQLSTATE, schema_name, type_name);
+END $$;
+SELECT dgen.request('oracle', 'c') AS r \gset
+SELECT pg_temp.await(:r) AS not_yet;
+SELECT dgen.fail_request(:r, 'no', 'ZD013');
+SELECT pg_temp.await(:r) AS failed, pg_temp.await(-1) AS unknown;
+SELECT dgen.request('oracle', 'c') AS r \gset
+SELECT dgen.cancel('oracle', 'c', :r);
+SELECT pg_temp.await(:r) AS cancelled;
 -- An error takes back that it was collected: it can be read again, for the retention.
 SELECT dgen.request('oracle', 'c') AS r \gset
 SELECT dgen.fail_request(:r, 'again');
