@@ -19,6 +19,8 @@
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
+PG_FUNCTION_INFO_V1(dgen_actor_type_exists);
+
 /* A role's privileges on a type, as bits 1 << Privilege. */
 typedef struct Grant
 {
@@ -192,8 +194,9 @@ load_type(int index, ScanKey key)
 	return type;
 }
 
-const ActorType *
-dgen_type_by_name(text *name)
+/* NULL: there is none of that name. */
+static const ActorType *
+find_by_name(text *name)
 {
 	const char *data = VARDATA_ANY(name);
 	size_t length = VARSIZE_ANY_EXHDR(name);
@@ -207,11 +210,27 @@ dgen_type_by_name(text *name)
 
 	dgen_key_text(&key, 1, name);
 	type = load_type(INDEX_BY_NAME, &key);
+	return type == NULL ? NULL : &type->type;
+}
+
+const ActorType *
+dgen_type_by_name(text *name)
+{
+	const ActorType *type = find_by_name(name);
+
 	if (type == NULL)
 		ereport(ERROR, (errcode(DGEN_ERR_UNKNOWN_TYPE),
 						errmsg("actor type \"%s\" does not exist", text_to_cstring(name)),
 						errhint("Create it with dgen.create_actor_type.")));
-	return &type->type;
+	return type;
+}
+
+Datum
+dgen_actor_type_exists(PG_FUNCTION_ARGS)
+{
+	/* With the lock come the invalidations that tell of types made and dropped. */
+	dgen_table_lock(TABLE_ACTOR_TYPE, AccessShareLock);
+	PG_RETURN_BOOL(find_by_name(PG_GETARG_TEXT_PP(0)) != NULL);
 }
 
 const ActorType *

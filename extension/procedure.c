@@ -18,6 +18,7 @@
 #include "storage/ipc.h"
 #include "storage/latch.h"
 #include "tcop/pquery.h"
+#include "tcop/tcopprot.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/portal.h"
@@ -34,6 +35,9 @@
 extern PGDLLIMPORT WaitEventSet *FeBeWaitSet;
 #define FeBeWaitSetSocketPos 0
 #define FeBeWaitSetNEvents 3
+extern void pq_startmsgread(void);
+extern int pq_getbyte(void);
+extern int pq_getmessage(StringInfo s, int maxlen);
 
 #define LONGEST_SLEEP INT64CONST(3600000000) /* us */
 
@@ -168,6 +172,45 @@ dgen_process_interrupts(void)
 
 /* ---- dgen.wait ---- */
 
+/*
+ * A waiting worker is idle, and so its session ends without a word in the log when its
+ * client goes away, as an idle session does: PostgresMain would read the rest of what the
+ * client sent in the same way. There is nobody to run it for, and all of it is here.
+ */
+static void
+leave_with_client(void)
+{
+	StringInfoData message;
+	int type;
+
+	whereToSendOutput = DestNone;
+	initStringInfo(&message);
+	do
+	{
+		pq_startmsgread();
+		type = pq_getbyte();
+	} while (type != EOF && pq_getmessage(&message, MaxAllocSize - 1) != EOF && type != 'X');
+
+	if (type != 'X')
+	{
+		pgStatSessionEndCause = DISCONNECT_CLIENT_EOF;
+		ereport(DEBUG1, (errcode(ERRCODE_CONNECTION_DOES_NOT_EXIST),
+						 errmsg_internal("client went away while it waited for work")));
+	}
+	proc_exit(0);
+}
+
+/* Work that was announced at the same moment goes to another worker, as this one leaves. */
+static WaitResult
+wait_with_client(TimestampTz deadline)
+{
+	WaitResult result = dgen_wait_for_work(deadline);
+
+	if (ClientConnectionLost && !IsTransactionState())
+		leave_with_client();
+	return result;
+}
+
 /* When the wait is over; 0: never. */
 static TimestampTz
 deadline_of(FunctionCallInfo fcinfo)
@@ -207,7 +250,7 @@ dgen_wait(PG_FUNCTION_ARGS)
 	desc = BlessTupleDesc(desc);
 
 	dgen_procedure_commit(fcinfo, "dgen.wait");
-	while ((result = dgen_wait_for_work(deadline)) == WAIT_INTERRUPTED || result == WAIT_POKED)
+	while ((result = wait_with_client(deadline)) == WAIT_INTERRUPTED || result == WAIT_POKED)
 		dgen_process_interrupts();
 	dgen_procedure_begin();
 

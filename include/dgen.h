@@ -291,7 +291,7 @@ typedef struct dgen_worker_options
 	int max_actors;       /* in a batch; default: what the server finds good */
 	int max_messages;     /* in a batch; default: what the server finds good */
 	size_t cache_bytes;   /* of states kept between batches; default 64 MB */
-	int drain_ms;         /* what a batch gets to end in after a stop; default 30 s */
+	int drain_ms;         /* after a stop, for the answer to a commit that is sent; default 30 s */
 	int reconnect_min_ms; /* default 100 ms, doubled with jitter up to ... */
 	int reconnect_max_ms; /* ... default 10 s */
 	dgen_log_callback log;
@@ -317,8 +317,12 @@ DGEN_API int dgen_worker_register(dgen_worker *worker, const dgen_actor_type *ty
 DGEN_API int dgen_worker_run(dgen_worker *worker);
 
 /*
- * Makes dgen_worker_run return once the batch under way is committed. Any thread, and
- * from a signal handler; may be called before run, which then returns at once.
+ * Makes dgen_worker_run return once the batch under way is committed: a callback that runs
+ * is not interrupted, what it did is committed, and no other begins. The server gets
+ * drain_ms to answer to that; without an answer it is not known whether the batch was
+ * committed, the log says so, and run returns all the same. A worker that waits for
+ * messages stops at once. Any thread, and from a signal handler; may be called before
+ * run, which then returns at once.
  */
 DGEN_API void dgen_worker_stop(dgen_worker *worker);
 

@@ -632,7 +632,7 @@ typedef enum dgen__phase
 	DGEN__ATTACHING,
 	DGEN__CLAIMING, /* a claim's answer is to come; it may have to wait for work first */
 	DGEN__FETCHING, /* states that the cache no longer has are to come */
-	DGEN__LEAVING,  /* the last commit is to be confirmed, until deadline */
+	DGEN__LEAVING,  /* the last answers are to come, until deadline */
 	DGEN__ENDED
 } dgen__phase;
 
@@ -727,6 +727,7 @@ struct dgen_worker
 	uint64_t random;
 	bool ran;
 	bool created_types; /* in this session */
+	bool types_missing; /* the attach did nothing */
 
 	PGconn *connection;
 	dgen__answers answers;
@@ -755,6 +756,7 @@ extern void dgen__worker_rest(dgen_worker *worker,
 extern int dgen__session_begin(dgen_worker *worker); /* attaches */
 extern int dgen__session_step(
 	dgen_worker *worker); /* handles what has arrived; an error: the connection is lost */
+extern bool dgen__session_busy(const dgen_worker *worker); /* will the server answer soon? */
 
 /* batch.c: from a claim to its commit */
 extern int dgen__batch_decode(dgen_worker *worker, PGresult *rows); /* owns rows from now on */

@@ -192,9 +192,10 @@ static int
 send_attach(dgen_worker *worker)
 {
 	dgen__array types = {0};
-	const char *values[3] = {worker->name, NULL, DGEN_VERSION_STRING};
-	int lengths[3] = {0};
-	const int formats[3] = {0, 1, 0};
+	const char *values[4] = {worker->name, NULL, DGEN_VERSION_STRING,
+							 worker->created_types ? "true" : "false"};
+	int lengths[4] = {0};
+	const int formats[4] = {0, 1, 0, 0};
 	int result;
 
 	dgen__array_begin(&types, DGEN__TEXT);
@@ -241,13 +242,14 @@ send_create_type(dgen_worker *worker, const dgen__type *type)
 	return result == 0 ? sync(worker) : result;
 }
 
-/* Which types are missing nobody says, so all are created; those that exist say so. */
+/* Which types are missing nobody says, so all are created; those that exist stay as they are. */
 static int
 create_types_and_attach(dgen_worker *worker)
 {
 	int result = 0;
 
 	worker->created_types = true;
+	worker->types_missing = false;
 	for (int i = 0; i < worker->ntypes && result == 0; i++)
 		result = send_create_type(worker, &worker->types[i]);
 	return result == 0 ? attach(worker) : result;
@@ -273,6 +275,7 @@ attach_failed(dgen_worker *worker)
 {
 	dgen__error *error = &worker->section_error;
 
+	/* Dropped while the server looked whether it is there. */
 	if (strcmp(error->sqlstate, "ZD001") == 0 && !worker->created_types)
 		return create_types_and_attach(worker);
 	if (strcmp(error->sqlstate, "3F000") == 0)
@@ -282,8 +285,11 @@ attach_failed(dgen_worker *worker)
 			"extension dgen is not installed in database \"%s\"", PQdb(worker->connection));
 	if (strcmp(error->sqlstate, "ZD001") == 0 && worker->create_error.text != NULL)
 		error = &worker->create_error;
-	if (strcmp(error->sqlstate, "ZD036") == 0)
-		error->code = DGEN_EVERSION;
+	if (strcmp(error->sqlstate, "42883") == 0)
+		return dgen__fail_hint(&worker->error, DGEN_EVERSION,
+							   "Run ALTER EXTENSION dgen UPDATE, or use the library that fits it.",
+							   "the extension is not one for libdgen %s: %s", DGEN_VERSION_STRING,
+							   dgen__error_text(error));
 	return dgen__fail_error(&worker->error, error);
 }
 
@@ -376,7 +382,8 @@ section_done(dgen_worker *worker)
 	switch (worker->phase)
 	{
 		case DGEN__ATTACHING:
-			return prepare_and_claim(worker);
+			return worker->types_missing ? create_types_and_attach(worker)
+										 : prepare_and_claim(worker);
 		case DGEN__CLAIMING:
 			return worker->claimed != NULL ? claimed(worker) : 0;
 		case DGEN__FETCHING:
@@ -406,10 +413,7 @@ failed(dgen_worker *worker, dgen__answer answer, const PGresult *result)
 		return 0;
 	(void) dgen__fail_result(&error, result);
 	if (answer == DGEN__ANSWER_CREATE_TYPE)
-	{
-		if (strcmp(error.sqlstate, "42710") != 0)
-			(void) dgen__fail_error(&worker->create_error, &error);
-	}
+		(void) dgen__fail_error(&worker->create_error, &error);
 	else if (answer == DGEN__ANSWER_WAIT || answer == DGEN__ANSWER_RELEASE ||
 			 answer == DGEN__ANSWER_DETACH)
 		dgen__worker_log(worker, DGEN_LOG_WARNING, "%s", dgen__error_text(&error));
@@ -453,7 +457,10 @@ succeeded(dgen_worker *worker, dgen__answer answer, PGresult *result)
 	switch (answer)
 	{
 		case DGEN__ANSWER_ATTACH:
-			return dgen__check_version(PQgetvalue(result, 0, 0), &worker->error);
+			worker->types_missing = PQntuples(result) == 0;
+			return worker->types_missing
+					   ? 0
+					   : dgen__check_version(PQgetvalue(result, 0, 0), &worker->error);
 		case DGEN__ANSWER_CLAIM:
 			worker->claimed = result;
 			return 0;
@@ -520,6 +527,15 @@ take_answers(dgen_worker *worker)
 	if (code == 0 && (nothing == 2 || PQstatus(worker->connection) == CONNECTION_BAD))
 		return lost(worker);
 	return code;
+}
+
+/* A server that waits for work answers when there is some, which may be never. */
+bool
+dgen__session_busy(const dgen_worker *worker)
+{
+	const dgen__answers *answers = &worker->answers;
+
+	return answers->count > 0 && answers->list[answers->first] != DGEN__ANSWER_WAIT;
 }
 
 /* With TLS, what has been decrypted waits in memory, and the socket does not tell. */

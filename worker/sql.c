@@ -63,10 +63,15 @@ const dgen__statement dgen__sql_settings = {
 	0,
 };
 
+/*
+ * Unless $4 is true: no row, and nothing done, if one of the types is missing. That is no
+ * error, so that the server's log has no word of it.
+ */
 const dgen__statement dgen__sql_attach = {
 	NULL,
-	"SELECT extension_version FROM dgen.attach($1, $2, $3)",
-	3,
+	"SELECT extension_version FROM dgen.attach($1, $2, $3) "
+	"WHERE $4 OR (SELECT bool_and(dgen.actor_type_exists(name)) FROM unnest($2) AS name)",
+	4,
 };
 
 const dgen__statement dgen__sql_begin = {
@@ -146,7 +151,7 @@ dgen__sql_create_type(const dgen_actor_type *type, dgen__buffer *sql, dgen__type
 	add_number(sql, values, "backoff", type->backoff_ms, " ms");
 	add_number(sql, values, "max_backoff", type->max_backoff_ms, " ms");
 	add_number(sql, values, "turn_timeout", type->turn_timeout_ms, " ms");
-	dgen__buffer_puts(sql, ")");
+	dgen__buffer_puts(sql, ", if_not_exists => true)");
 }
 
 /* The number tells this savepoint from one of a transaction that a callback began itself. */

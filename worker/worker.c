@@ -401,15 +401,16 @@ dgen_worker_stop(dgen_worker *worker)
 }
 
 /*
- * A commit that is under way is waited for, so that its outcome is known; anything
- * else is left as it is: the server gives it to others when the connection closes.
+ * What the server is about to answer is waited for, so that the outcome of a commit is
+ * known, and the server finds somebody who hears it. Messages claimed in the meantime are
+ * left as they are: the server gives them to others when the connection closes.
  */
 static void
 stop(dgen_worker *worker)
 {
 	if (worker->phase == DGEN__ENDED)
 		return;
-	if (!worker->batch.committing)
+	if (worker->phase == DGEN__ATTACHING || !dgen__session_busy(worker))
 		dgen__worker_end(worker, 0);
 	else if (worker->phase != DGEN__LEAVING)
 	{
@@ -418,7 +419,9 @@ stop(dgen_worker *worker)
 	}
 	else if (dgen__now_ms() >= worker->deadline)
 	{
-		dgen__worker_log(worker, DGEN_LOG_WARNING, "the last commit was not confirmed in %d ms",
+		dgen__worker_log(worker, DGEN_LOG_WARNING, "%s in %d ms",
+						 worker->batch.committing ? "the last commit was not confirmed"
+												  : "no answer from the server",
 						 worker->options.drain_ms);
 		dgen__worker_end(worker, 0);
 	}

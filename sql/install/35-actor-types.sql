@@ -86,7 +86,7 @@ COMMENT ON FUNCTION dgen._warn_superuser(dgen.actor_type) IS 'warns of a handler
 
 CREATE FUNCTION dgen._create_actor_type(new_name text, handler text, initial_state jsonb, max_attempts integer,
 	backoff interval, max_backoff interval, turn_timeout interval, retention interval, replace boolean,
-	search_path text) RETURNS void
+	if_not_exists boolean, search_path text) RETURNS void
 	LANGUAGE plpgsql
 	SET search_path = pg_catalog, pg_temp
 AS $$
@@ -101,12 +101,22 @@ BEGIN
 				ELSE format('the name of an actor type cannot have %s bytes', octet_length(new_name)) END,
 			HINT = 'Give a name of 1 to 128 bytes.';
 	END IF;
+	IF replace AND if_not_exists THEN
+		RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
+			MESSAGE = 'replace and if_not_exists are both true',
+			HINT = 'Give one of them: the type that exists is replaced, or stays as it is.';
+	END IF;
 	LOCK TABLE dgen.actor_type, dgen.privilege IN SHARE ROW EXCLUSIVE MODE;
 	SELECT * INTO old FROM dgen.actor_type t WHERE t.name = new_name;
+	IF old.id IS NOT NULL AND if_not_exists THEN
+		RAISE NOTICE USING ERRCODE = 'duplicate_object',
+			MESSAGE = format('actor type "%s" already exists, skipping', new_name);
+		RETURN;
+	END IF;
 	IF old.id IS NOT NULL AND replace IS NOT TRUE THEN
 		RAISE EXCEPTION USING ERRCODE = 'duplicate_object',
 			MESSAGE = format('actor type "%s" already exists', new_name),
-			HINT = 'Change it with dgen.alter_actor_type, or pass replace => true.';
+			HINT = 'Change it with dgen.alter_actor_type, or pass replace => true; if_not_exists => true leaves it as it is.';
 	END IF;
 	IF old.id IS NOT NULL THEN
 		PERFORM dgen._check(old.id, 'own');
@@ -124,16 +134,22 @@ BEGIN
 	PERFORM dgen._types_changed();
 END
 $$;
-COMMENT ON FUNCTION dgen._create_actor_type(text, text, jsonb, integer, interval, interval, interval, interval, boolean, text) IS 'dgen.create_actor_type with dgen''s rights; handler qualified, search_path of the caller';
+COMMENT ON FUNCTION dgen._create_actor_type(text, text, jsonb, integer, interval, interval, interval, interval, boolean, boolean, text) IS 'dgen.create_actor_type with dgen''s rights; handler qualified, search_path of the caller';
 
 CREATE FUNCTION dgen.create_actor_type(name text, handler text DEFAULT NULL, initial_state jsonb DEFAULT '{}',
 	max_attempts integer DEFAULT 10, backoff interval DEFAULT '100 ms', max_backoff interval DEFAULT '1 min',
-	turn_timeout interval DEFAULT '30 s', retention interval DEFAULT '1 day', replace boolean DEFAULT false)
-	RETURNS void
+	turn_timeout interval DEFAULT '30 s', retention interval DEFAULT '1 day', replace boolean DEFAULT false,
+	if_not_exists boolean DEFAULT false) RETURNS void
 	LANGUAGE c
 	AS 'MODULE_PATHNAME', 'dgen_create_actor_type';
-COMMENT ON FUNCTION dgen.create_actor_type(text, text, jsonb, integer, interval, interval, interval, interval, boolean) IS
-'creates an actor type, owned by the calling role. handler: a function (ctx dgen.context, state jsonb, message jsonb) RETURNS dgen.outcome, found on the search_path, which is kept for its turns; NULL: external workers handle the type. replace: an existing type of the name, if the caller owns it, gets all that is given here. Not granted to PUBLIC: GRANT USAGE ON SCHEMA dgen and EXECUTE on this function to roles that may create types.';
+COMMENT ON FUNCTION dgen.create_actor_type(text, text, jsonb, integer, interval, interval, interval, interval, boolean, boolean) IS
+'creates an actor type, owned by the calling role. handler: a function (ctx dgen.context, state jsonb, message jsonb) RETURNS dgen.outcome, found on the search_path, which is kept for its turns; NULL: external workers handle the type. replace: an existing type of the name, if the caller owns it, gets all that is given here. if_not_exists: an existing type of the name stays as it is, with a NOTICE. Not granted to PUBLIC: GRANT USAGE ON SCHEMA dgen and EXECUTE on this function to roles that may create types.';
+
+CREATE FUNCTION dgen.actor_type_exists(name text) RETURNS boolean
+	LANGUAGE c STABLE STRICT
+	AS 'MODULE_PATHNAME', 'dgen_actor_type_exists';
+COMMENT ON FUNCTION dgen.actor_type_exists(text) IS
+'is there an actor type of that name? Whoever may use the schema may ask, whatever privileges on the type there are.';
 
 CREATE FUNCTION dgen._alter_actor_type(old_name text, handler text, initial_state jsonb, max_attempts integer,
 	backoff interval, max_backoff interval, turn_timeout interval, retention interval, search_path text)
@@ -361,8 +377,8 @@ COMMENT ON FUNCTION dgen.revoke_work(text, regrole) IS
 'takes back what dgen.grant_work granted; the last privilege takes USAGE on schema dgen with it. For the owner of the type.';
 
 REVOKE ALL ON FUNCTION
-	dgen.create_actor_type(text, text, jsonb, integer, interval, interval, interval, interval, boolean),
-	dgen._create_actor_type(text, text, jsonb, integer, interval, interval, interval, interval, boolean, text),
+	dgen.create_actor_type(text, text, jsonb, integer, interval, interval, interval, interval, boolean, boolean),
+	dgen._create_actor_type(text, text, jsonb, integer, interval, interval, interval, interval, boolean, boolean, text),
 	dgen._alter_actor_type(text, text, jsonb, integer, interval, interval, interval, interval, text),
 	dgen._check_not_null(text, boolean), dgen._check_interval(text, interval, interval, interval),
 	dgen._check_policy(dgen.actor_type), dgen._check_handler(text, regrole),

@@ -110,6 +110,18 @@ check_sum(long expected, const char *name)
 	PQfinish(connection);
 }
 
+static int
+count_rows(const char *text)
+{
+	PGconn *connection = PQconnectdb(conninfo);
+	PGresult *result = PQexec(connection, text);
+	int count = PQntuples(result);
+
+	PQclear(result);
+	PQfinish(connection);
+	return count;
+}
+
 static void *
 run(void *worker)
 {
@@ -171,6 +183,62 @@ test_in_batch(void)
 	sql("SELECT dgen.delete_actor('stopping', 'a')");
 }
 
+/* ---- a commit that does not end ---- */
+
+static atomic_bool unconfirmed;
+
+static void
+note_unconfirmed(dgen_log_level level, const char *text, void *user)
+{
+	(void) user;
+	if (level == DGEN_LOG_WARNING && strstr(text, "the last commit was not confirmed") != NULL)
+		atomic_store(&unconfirmed, true);
+}
+
+/* The lock is another session's, so the trigger waits for it in COMMIT. */
+static int
+insert_and_stop(dgen_turn *turn, const char *message, size_t length, void *user)
+{
+	(void) message;
+	(void) length;
+	PQclear(PQexec(dgen_turn_connection(turn), "INSERT INTO stuck VALUES (1)"));
+	dgen_worker_stop(*(dgen_worker **) user);
+	return dgen_turn_set_int64(turn, "n", 1);
+}
+
+static void
+test_drain(void)
+{
+	PGconn *other = PQconnectdb(conninfo);
+	dgen_worker_options options = DGEN_WORKER_OPTIONS_INIT;
+	dgen_worker *worker = NULL;
+	dgen_actor_type type = {
+		.size = sizeof(type), .name = "stuck", .handle_cast = insert_and_stop, .user = &worker};
+
+	PQclear(PQexec(
+		other,
+		"CREATE TABLE stuck (n int);"
+		"CREATE FUNCTION wait_for_42() RETURNS trigger LANGUAGE plpgsql AS "
+		"'BEGIN PERFORM pg_advisory_xact_lock(42); RETURN NULL; END';"
+		"CREATE CONSTRAINT TRIGGER wait_for_42 AFTER INSERT ON stuck DEFERRABLE INITIALLY DEFERRED "
+		"FOR EACH ROW EXECUTE FUNCTION wait_for_42();"
+		"SELECT pg_advisory_lock(42), dgen.create_actor_type('stuck'), dgen.cast('stuck', 'a')"));
+	options.drain_ms = 300;
+	options.log = note_unconfirmed;
+	check_int(dgen_worker_open(&worker, conninfo, &options), 0, "a worker with a short drain_ms");
+	dgen_worker_register(worker, &type);
+	check_int(dgen_worker_run(worker), 0, "ends without the answer to its last commit");
+	check(atomic_load(&unconfirmed), "and says that it had none");
+	dgen_worker_close(worker);
+	PQfinish(other);
+	for (int i = 0; i < 1000 && count_rows("SELECT FROM dgen.actors WHERE actor_type = 'stuck'") == 0;
+		 i++)
+		pause_ms(10);
+	check_int(count_rows("SELECT FROM dgen.actors WHERE actor_type = 'stuck'"), 1,
+			  "though it was committed in the end");
+	sql("SELECT dgen.drop_actor_type('stuck', discard => true)");
+}
+
 static dgen_worker *signalled;
 
 static void
@@ -214,8 +282,13 @@ test_own_loop(void)
 	check_int(result, 1, "step wants to go on");
 	check_int(dgen_worker_fd(worker), fd, "the descriptor has stayed the same");
 	check(steps < 100, "it was readable only when there was something to do");
-	for (int i = 0; i < 20; i++)
-		result = dgen_worker_step(worker);
+	while (dgen__session_busy(worker) && dgen_worker_step(worker) == 1)
+	{
+		struct pollfd descriptor = {.fd = dgen_worker_fd(worker), .events = POLLIN};
+
+		if (dgen__session_busy(worker))
+			poll(&descriptor, 1, dgen_worker_timeout(worker));
+	}
 	check_int(dgen_worker_timeout(worker), -1, "a waiting worker needs no timeout");
 	dgen_worker_stop(worker);
 	check_int(dgen_worker_step(worker), 0, "after a stop step returns 0");
@@ -329,6 +402,7 @@ main(int argc, char **argv)
 	test_before_run();
 	test_idle();
 	test_in_batch();
+	test_drain();
 	test_signal();
 	test_own_loop();
 	test_threads();

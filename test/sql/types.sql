@@ -198,6 +198,23 @@ ROLLBACK;
 SELECT dgen.state('t4', 'k');
 \echo :LAST_ERROR_SQLSTATE
 
+-- if_not_exists leaves a type as it is, whoever owns it; and who may use the schema may ask.
+SELECT dgen.actor_type_exists('t1') AS t1, dgen.actor_type_exists('missing') AS missing, dgen.actor_type_exists(NULL) IS NULL AS asks_nothing;
+SELECT dgen.create_actor_type('t1', max_attempts => 77, if_not_exists => true);
+SELECT dgen.create_actor_type('t3', max_attempts => 77, if_not_exists => true);
+SELECT dgen.create_actor_type('t3', max_attempts => 78, if_not_exists => NULL);
+\echo :LAST_ERROR_SQLSTATE
+SELECT dgen.create_actor_type('t3', replace => true, if_not_exists => true);
+\echo :LAST_ERROR_SQLSTATE
+SELECT dgen.create_actor_type('', if_not_exists => true);
+\echo :LAST_ERROR_SQLSTATE
+SELECT actor_type, max_attempts FROM dgen.actor_types WHERE max_attempts >= 77;
+BEGIN;
+SELECT dgen.drop_actor_type('t3');
+SELECT dgen.actor_type_exists('t3') AS dropped;
+ROLLBACK;
+SELECT dgen.actor_type_exists('t3') AS again;
+SELECT dgen.drop_actor_type('t3');
 -- drop refuses while there is something of the type.
 SELECT dgen.drop_actor_type('missing');
 \echo :LAST_ERROR_SQLSTATE

@@ -112,6 +112,7 @@ my %functions = (
 	'commit_turns'      => [ any   => q{SELECT dgen.commit_turns('{}')} ],
 	'wait'              => [ any   => q{CALL dgen.wait('1 ms')} ],
 	'detach'            => [ any   => q{SELECT dgen.detach()} ],
+	'actor_type_exists' => [ any   => q{SELECT dgen.actor_type_exists('counter')} ],
 	'mailbox_of'        => [ any   => q{SELECT dgen.mailbox_of('k')} ],
 	'noreply'           => [ any   => q{SELECT dgen.noreply(), dgen.noreply('{}')} ],
 	'reply'             => [ any   => q{SELECT dgen.reply('1'), dgen.reply('1', '{}')} ],

@@ -58,6 +58,10 @@ sub end_worker {
 
 sub logged { my ($worker, $pattern) = @_; return slurp_file($worker->{log}) =~ $pattern }
 
+# What the server has logged behind an offset.
+sub since { return substr slurp_file($node->logfile), $_[0] }
+my $complaint = qr/ERROR|FATAL|connection to client lost|could not (send|receive)/;
+
 sub ask {
 	my ($type, $key, $message) = @_;
 	my ($out, $err);
@@ -85,9 +89,11 @@ program('parts');
 
 # ---- a turn ----
 
+my $start = -s $node->logfile;
 my $worker = start_worker('turns');
 
 becomes(q{SELECT count(*) FROM dgen.actor_type}, 6, 'types that do not exist are created');
+unlike(since($start), $complaint, 'and the log has no word of it');
 is(sql(q{SELECT max_attempts, backoff FROM dgen.actor_type WHERE name = 'sender'}), '2|00:00:00.02', 'with their policy');
 is(ask('counter', 'a'), 1, 'a call is answered');
 is(ask('counter', 'a'), 2, 'by an actor that remembers');
@@ -186,6 +192,37 @@ for my $misdeed ('commit', 'rollback', 'begin again', 'pipeline', 'pending') {
 is(sql(q{SELECT count(*) FROM dgen.workers}), 1, 'the worker is there');
 is(end_worker($worker), 0, 'SIGTERM ends it well');
 is(sql(q{SELECT count(*) FROM dgen.workers}), 0, 'and it is gone');
+
+# ---- coming and going ----
+
+sub sleeps {
+	my ($name) = @_;
+	becomes(qq{SELECT query LIKE 'CALL dgen.wait%' AND wait_event_type = 'Extension' FROM pg_stat_activity
+		WHERE application_name = '$name'}, 't', "worker $name waits");
+}
+
+sub is_gone {
+	my ($name) = @_;
+	becomes(qq{SELECT count(*) FROM pg_stat_activity WHERE application_name = '$name'}, 0, "worker $name is gone");
+	is(sql(q{SELECT count(*) FROM dgen.workers}), 0, 'and not shown any more');
+}
+
+sql(q{SELECT dgen.drop_actor_type(name, discard => true) FROM dgen.actor_type});
+my $abandoned = q{SELECT sessions_abandoned FROM pg_stat_database WHERE datname = 'postgres'};
+my $before = sql($abandoned);
+$start = -s $node->logfile;
+my @several = map { start_worker("several$_") } 1 .. 4;
+sleeps("several$_") for 1 .. 4;
+is(end_worker($_), 0, 'an idle worker is stopped') for @several;
+is_gone("several$_") for 1 .. 4;
+unlike(since($start), $complaint, 'several workers that create the same types come and go without a word in the log');
+is(sql($abandoned), $before, 'and abandon no session');
+
+$worker = start_worker('killed');
+sleeps('killed');
+end_worker($worker, 'KILL');
+is_gone('killed');
+is(sql($abandoned), $before + 1, 'a worker that is killed does');
 
 # ---- small programs ----
 
