@@ -460,6 +460,19 @@ typedef struct Outcome
 	Interval *delay;
 } Outcome;
 
+/* Columns of dgen.outcome, which outcome.c makes and turn.c reads. */
+enum OutcomeColumn
+{
+	OUTCOME_COLUMN_KIND,
+	OUTCOME_COLUMN_STATE,
+	OUTCOME_COLUMN_REPLY,
+	OUTCOME_COLUMN_ERROR,
+	OUTCOME_COLUMN_SQLSTATE,
+	OUTCOME_COLUMN_HINT,
+	OUTCOME_COLUMN_DELAY,
+	OUTCOME_COLUMNS
+};
+
 /* Is a handler running in this session? */
 extern bool dgen_in_handler(void);
 /* Raises DGEN_ERR_NESTED if one is; what: "dgen.call" */

@@ -16,30 +16,18 @@ PG_FUNCTION_INFO_V1(dgen_fail);
 PG_FUNCTION_INFO_V1(dgen_retry);
 PG_FUNCTION_INFO_V1(dgen_destroy);
 
-enum OutcomeColumn
-{
-	KIND,
-	STATE,
-	REPLY,
-	ERROR_TEXT,
-	SQLSTATE,
-	HINT,
-	DELAY,
-	COLUMNS
-};
-
 typedef struct Row
 {
-	Datum values[COLUMNS];
-	bool nulls[COLUMNS];
+	Datum values[OUTCOME_COLUMNS];
+	bool nulls[OUTCOME_COLUMNS];
 } Row;
 
 static void
 init(Row *row, const char *kind)
 {
 	memset(row->nulls, true, sizeof(row->nulls));
-	row->values[KIND] = CStringGetTextDatum(kind);
-	row->nulls[KIND] = false;
+	row->values[OUTCOME_COLUMN_KIND] = CStringGetTextDatum(kind);
+	row->nulls[OUTCOME_COLUMN_KIND] = false;
 }
 
 static void
@@ -68,13 +56,13 @@ put_state(Row *row, FunctionCallInfo fcinfo, int n)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("state is not a JSON object"),
 				 errhint("Put the value into a member, such as '{\"value\": 1}'.")));
-	put(row, STATE, PG_GETARG_DATUM(n));
+	put(row, OUTCOME_COLUMN_STATE, PG_GETARG_DATUM(n));
 }
 
 static void
 put_reply(Row *row, FunctionCallInfo fcinfo, int n)
 {
-	put(row, REPLY, PG_ARGISNULL(n) ? dgen_json_null() : PG_GETARG_DATUM(n));
+	put(row, OUTCOME_COLUMN_REPLY, PG_ARGISNULL(n) ? dgen_json_null() : PG_GETARG_DATUM(n));
 }
 
 /* The row type is looked up once per expression. */
@@ -142,11 +130,11 @@ dgen_fail(PG_FUNCTION_ARGS)
 	Row row;
 
 	init(&row, "fail");
-	put(&row, ERROR_TEXT,
+	put(&row, OUTCOME_COLUMN_ERROR,
 		PG_ARGISNULL(0) ? CStringGetTextDatum("unspecified error") : PG_GETARG_DATUM(0));
-	put(&row, SQLSTATE,
+	put(&row, OUTCOME_COLUMN_SQLSTATE,
 		PG_ARGISNULL(1) ? CStringGetTextDatum(DGEN_FAIL_SQLSTATE) : PG_GETARG_DATUM(1));
-	put_argument(&row, HINT, fcinfo, 2);
+	put_argument(&row, OUTCOME_COLUMN_HINT, fcinfo, 2);
 	PG_RETURN_DATUM(result(fcinfo, &row));
 }
 
@@ -161,7 +149,7 @@ dgen_retry(PG_FUNCTION_ARGS)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("delay is negative"),
 						errhint("Give a delay of zero or more, or none for the type's backoff.")));
 	init(&row, "retry");
-	put_argument(&row, DELAY, fcinfo, 0);
+	put_argument(&row, OUTCOME_COLUMN_DELAY, fcinfo, 0);
 	PG_RETURN_DATUM(result(fcinfo, &row));
 }
 
@@ -171,6 +159,6 @@ dgen_destroy(PG_FUNCTION_ARGS)
 	Row row;
 
 	init(&row, "destroy");
-	put_argument(&row, REPLY, fcinfo, 0);
+	put_argument(&row, OUTCOME_COLUMN_REPLY, fcinfo, 0);
 	PG_RETURN_DATUM(result(fcinfo, &row));
 }

@@ -51,18 +51,6 @@ enum ContextColumn
 	CONTEXT_COLUMNS
 };
 
-enum OutcomeColumn
-{
-	OUTCOME_COLUMN_KIND,
-	OUTCOME_COLUMN_STATE,
-	OUTCOME_COLUMN_REPLY,
-	OUTCOME_COLUMN_ERROR,
-	OUTCOME_COLUMN_SQLSTATE,
-	OUTCOME_COLUMN_HINT,
-	OUTCOME_COLUMN_DELAY,
-	OUTCOME_COLUMNS
-};
-
 /* ---- the handlers found so far ---- */
 
 typedef struct Handler
