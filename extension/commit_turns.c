@@ -94,7 +94,9 @@ enum CommitParameter
 	COMMIT_SEND_DELAYS_MS,
 	COMMIT_SEND_PRIORITIES,
 	COMMIT_SEND_IDEMPOTENCY_KEYS,
-	COMMIT_SEND_HEADERS
+	COMMIT_SEND_HEADERS,
+	COMMIT_REPLY_ERRORS,
+	COMMIT_REPLY_SQLSTATES
 };
 
 typedef struct ActorParameters
@@ -241,22 +243,72 @@ record_failures(Batch *batch, const ActorParameters *p)
 	}
 }
 
+/* The arrays about replies, as long as the first or NULL. */
+typedef struct ReplyParameters
+{
+	Elements requests;
+	Elements replies;
+	Elements errors;
+	Elements sqlstates;
+} ReplyParameters;
+
+static void
+get_reply_elements(FunctionCallInfo fcinfo, int n, Oid type, const char *name, int count,
+				   Elements *elements)
+{
+	get_elements(fcinfo, n, type, elements);
+	if (elements->count != 0 && elements->count != count)
+		refuse_commit(psprintf("%d %s for %d reply_requests", elements->count, name, count),
+					  "Give arrays of the same length: element i answers reply_requests[i].");
+}
+
+static void
+get_reply_parameters(FunctionCallInfo fcinfo, ReplyParameters *p)
+{
+	int count;
+
+	get_elements(fcinfo, COMMIT_REPLY_REQUESTS, INT8OID, &p->requests);
+	count = p->requests.count;
+	get_reply_elements(fcinfo, COMMIT_REPLIES, JSONBOID, "replies", count, &p->replies);
+	get_reply_elements(fcinfo, COMMIT_REPLY_ERRORS, TEXTOID, "reply_errors", count, &p->errors);
+	get_reply_elements(fcinfo, COMMIT_REPLY_SQLSTATES, TEXTOID, "reply_sqlstates", count,
+					   &p->sqlstates);
+	if (count > 0 && p->replies.count == 0 && p->errors.count == 0)
+		refuse_commit(psprintf("%d reply_requests without replies", count),
+					  "Give replies or reply_errors of the same length.");
+}
+
+/* An error counts more than a reply. */
+static void
+set_reply(const ReplyParameters *p, int i, Reply *reply)
+{
+	memset(reply, 0, sizeof(*reply));
+	reply->error = text_at(&p->errors, i);
+	if (reply->error == NULL)
+	{
+		reply->reply = has(&p->replies, i) ? p->replies.values[i] : dgen_json_null();
+		return;
+	}
+	reply->sqlstate = text_at(&p->sqlstates, i);
+	if (reply->sqlstate == NULL)
+		reply->sqlstate = DGEN_FAIL_SQLSTATE;
+}
+
 static void
 send_replies(FunctionCallInfo fcinfo)
 {
-	Elements requests, replies;
+	ReplyParameters parameters;
 
-	get_elements(fcinfo, COMMIT_REPLY_REQUESTS, INT8OID, &requests);
-	get_elements(fcinfo, COMMIT_REPLIES, JSONBOID, &replies);
-	if (requests.count != replies.count)
-		refuse_commit(psprintf("%d reply_requests for %d replies", requests.count, replies.count),
-					  "Give arrays of the same length: replies[i] answers reply_requests[i].");
-	for (int i = 0; i < requests.count; i++)
+	get_reply_parameters(fcinfo, &parameters);
+	for (int i = 0; i < parameters.requests.count; i++)
 	{
-		Reply reply = {.reply = has(&replies, i) ? replies.values[i] : dgen_json_null()};
+		int64 request =
+			has(&parameters.requests, i) ? DatumGetInt64(parameters.requests.values[i]) : 0;
+		Reply reply;
 
-		if (has(&requests, i) && dgen_may_answer(DatumGetInt64(requests.values[i])))
-			(void) dgen_answer(DatumGetInt64(requests.values[i]), &reply);
+		set_reply(&parameters, i, &reply);
+		if (request != 0 && dgen_may_answer(request))
+			(void) dgen_answer(request, &reply);
 	}
 }
 

@@ -141,6 +141,16 @@ DGEN_API int dgen_json_bool(const dgen_json *value, bool *truth);
  */
 DGEN_API long dgen_json_string(const dgen_json *value, char *buffer, size_t size);
 
+/*
+ * The other way round, for messages that are put together by hand: the text as a JSON
+ * string, with quotes and escapes, NUL-terminated. Writes at most `size` bytes and returns
+ * the length that it takes without the NUL; what does not fit is cut, and is no JSON then.
+ * DGEN_EJSON if the text is not valid UTF-8 or contains a NUL; the buffer gets "" then.
+ * buffer NULL with size 0 asks for the length, which is at most 2 more than
+ * 6 times that of the text. A length of DGEN_STRLEN means "up to the NUL". Any thread.
+ */
+DGEN_API long dgen_json_quote(const char *text, size_t length, char *buffer, size_t size);
+
 /* ---- client --------------------------------------------------------------- */
 
 typedef struct dgen_client dgen_client;
@@ -435,6 +445,15 @@ DGEN_API int dgen_turn_send_reply(dgen_turn *turn, int64_t request, const char *
 								  size_t length);
 
 /*
+ * Fails such a call instead: whoever asked gets the error. This turn commits all the same,
+ * and the error with it. With the request of this turn it is the turn's reply. What was
+ * answered already, or is not known, is passed over, here and by send_reply. error NULL:
+ * "unspecified error"; sqlstate NULL, or not five digits and capitals: ZD400.
+ */
+DGEN_API int dgen_turn_fail_request(dgen_turn *turn, int64_t request, const char *error,
+									const char *sqlstate);
+
+/*
  * Sends to another actor when the turn commits. message NULL is JSON null; options NULL:
  * defaults.
  */
@@ -447,15 +466,25 @@ DGEN_API int dgen_turn_request(dgen_turn *turn, const char *type, const char *ke
 							   const dgen_send_options *options);
 
 /*
- * Other ends of a turn than committing; what it did is undone. Both return DGEN_EFAILED
+ * Other ends of a turn than committing; what it did is undone. They return DGEN_EFAILED
  * (retry with a delay below -1 or above a century: DGEN_EINVAL), to be returned by the
  * callback: return dgen_turn_fail(...). The first of them counts, also after an error.
  *
  * fail is final: the caller of a call gets the error, a cast becomes a dead letter. error
  * NULL: "unspecified error"; sqlstate NULL, or not five digits and capitals: ZD400.
+ *
+ * raise fails the attempt, as RAISE EXCEPTION does in SQL: it is tried again after the
+ * type's backoff, and a dead letter after max_attempts. The message shows the error
+ * meanwhile. error as above, sqlstate: P0001. raise_result does so with the message,
+ * SQLSTATE and hint of a statement that failed on the turn's connection; the result stays
+ * the application's, and NULL, which libpq returns when it has none, is the connection's
+ * error.
+ *
  * retry counts no attempt. delay_ms -1: the type's backoff.
  */
 DGEN_API int dgen_turn_fail(dgen_turn *turn, const char *error, const char *sqlstate);
+DGEN_API int dgen_turn_raise(dgen_turn *turn, const char *error, const char *sqlstate);
+DGEN_API int dgen_turn_raise_result(dgen_turn *turn, const PGresult *result);
 DGEN_API int dgen_turn_retry(dgen_turn *turn, int64_t delay_ms);
 
 /*
@@ -469,7 +498,9 @@ DGEN_API int dgen_turn_destroy(dgen_turn *turn);
  * The connection, in the turn's transaction behind a savepoint, for the application's
  * own tables. NULL on error. Use only statements that PQexec and PQexecParams run to
  * the end; do not commit, roll back, or leave pipeline mode on. A statement that fails
- * makes the turn fail, unless the application rolls back to a savepoint of its own.
+ * makes the turn fail, unless the application rolls back to a savepoint of its own: return
+ * dgen_turn_raise_result, so that its error is recorded. After another negative code only
+ * the text of the last statement is, which may be a consequence of the one that failed.
  */
 DGEN_API PGconn *dgen_turn_connection(dgen_turn *turn);
 
@@ -513,8 +544,8 @@ DGEN_API int dgen_test_open(dgen_test **test, const dgen_actor_type *type, const
 /*
  * Runs the callback for one message of the kind ("cast", "call", "reply", "timer");
  * message NULL is JSON null. Returns 0 if the turn would commit, and then runs what
- * dgen_turn_after_commit was given; else the turn's error (of fail and retry:
- * DGEN_EFAILED), and nothing has changed. dgen_turn_connection is DGEN_ESTATE here.
+ * dgen_turn_after_commit was given; else the turn's error (of fail, raise and
+ * retry: DGEN_EFAILED), and nothing has changed. dgen_turn_connection is DGEN_ESTATE here.
  */
 DGEN_API int dgen_test_run(dgen_test *test, const char *kind, const char *message);
 
@@ -530,12 +561,14 @@ DGEN_API int dgen_test_run_reply(dgen_test *test, const char *correlation, const
  * "" if there is none or memory is out. outcome is that of the last turn:
  *
  *     {"committed": true, "set": {...}, "deleted": [...], "destroyed": true, "reply": ...,
- *      "replies": [{"request": ..., "reply": ...}], "sends": [{"kind": "cast", "type": ...,
+ *      "replies": [{"request": ..., "reply": ...}, {"request": ..., "error": ...,
+ *      "sqlstate": ...}], "sends": [{"kind": "cast", "type": ...,
  *      "key": ..., "message": ...}], "end": "fail", "delay_ms": ..., "error": ...,
  *      "sqlstate": ...}
  *
  * committed, set, deleted and sends are always there, other members when there is
- * something to tell; end is "error", "fail" or "retry". A send may have correlation,
+ * something to tell; end is "error" (raise, too), "fail" or "retry"; replies are to calls of
+ * earlier turns, and what dgen_turn_fail_request failed. A send may have correlation,
  * delay_ms, priority, idempotency_key and headers.
  */
 DGEN_API const char *dgen_test_state(dgen_test *test);

@@ -214,7 +214,7 @@ run_turn(dgen_worker *worker, dgen__actor *actor)
 				   actor->changed ? 1 : actor->version, (int) (actor - batch->actors) + 1,
 				   actor->state, &batch->outbox, &message, &connector, &result);
 	note_time(batch, actor, message.id, dgen__now_ms() - start);
-	if (result.outcome == DGEN__ERROR)
+	if (result.outcome == DGEN__ERROR && !result.raised)
 		dgen__borrow_explain(worker, &result.error);
 	dgen__borrow_undo(worker);
 	if (batch->broken && worker->error.code != DGEN_ECONNECT)

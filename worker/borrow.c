@@ -118,8 +118,8 @@ dgen__borrow_finish(void *context, dgen__error *error)
 	if (PQtransactionStatus(worker->connection) == PQTRANS_INERROR)
 		return dgen__fail_hint(
 			error, DGEN_ESERVER,
-			"Check the result of each statement, and return a negative code, or roll back to a "
-			"savepoint of your own.",
+			"Check the result of each statement, and return dgen_turn_raise_result for one that "
+			"failed, or roll back to a savepoint of your own.",
 			"a statement on the turn's connection failed, and the callback returned 0");
 	dgen__sql_release(sql, worker->batch.savepoints);
 	code = undone(worker, error, sql);
@@ -127,7 +127,11 @@ dgen__borrow_finish(void *context, dgen__error *error)
 	return code;
 }
 
-/* A callback returns a number; what libpq knows beyond it would be lost. */
+/*
+ * A callback returns a number; what libpq knows beyond it would be lost. That is the
+ * message of the last statement: after further ones it says only that the transaction is
+ * aborted, and it has no SQLSTATE. A callback that has the result can tell more.
+ */
 void
 dgen__borrow_explain(dgen_worker *worker, dgen__error *error)
 {
@@ -142,8 +146,12 @@ dgen__borrow_explain(dgen_worker *worker, dgen__error *error)
 	dgen__tidy(text);
 	memcpy(sqlstate, error->sqlstate, sizeof(sqlstate));
 	if (text[0] != '\0')
-		(void) dgen__fail_hint(error, error->code, dgen__error_hint(error), "%s: %s",
-							   dgen__error_text(error), text);
+		(void) dgen__fail_hint(error, error->code,
+							   error->hint != NULL
+								   ? error->hint
+								   : "Return dgen_turn_raise_result(turn, result) for the "
+									 "statement that failed: its error and SQLSTATE are kept then.",
+							   "%s: %s", dgen__error_text(error), text);
 	memcpy(error->sqlstate, sqlstate, sizeof(sqlstate));
 	dgen__free(text);
 }

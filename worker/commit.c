@@ -31,6 +31,8 @@ static const dgen__array_type types[DGEN__COMMIT_PARAMETERS] = {
 	[DGEN__COMMIT_SEND_PRIORITIES] = DGEN__INT4,
 	[DGEN__COMMIT_SEND_IDEMPOTENCY_KEYS] = DGEN__TEXT,
 	[DGEN__COMMIT_SEND_HEADERS] = DGEN__JSONB,
+	[DGEN__COMMIT_REPLY_ERRORS] = DGEN__TEXT,
+	[DGEN__COMMIT_REPLY_SQLSTATES] = DGEN__TEXT,
 };
 
 static void
@@ -108,6 +110,8 @@ add_reply(dgen__array *arrays, const dgen__reply *reply)
 {
 	dgen__array_int8(&arrays[DGEN__COMMIT_REPLY_REQUESTS], reply->request);
 	add_text(&arrays[DGEN__COMMIT_REPLIES], reply->reply);
+	add_text(&arrays[DGEN__COMMIT_REPLY_ERRORS], reply->error);
+	add_text(&arrays[DGEN__COMMIT_REPLY_SQLSTATES], or_null(reply->sqlstate));
 }
 
 static void

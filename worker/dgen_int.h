@@ -222,7 +222,9 @@ typedef struct dgen__send
 typedef struct dgen__reply
 {
 	int64_t request;
-	char *reply; /* JSON */
+	char *reply; /* JSON; NULL: it fails */
+	char *error; /* then */
+	char sqlstate[6];
 } dgen__reply;
 
 typedef struct dgen__action
@@ -256,6 +258,9 @@ typedef struct dgen__outbox_mark
 extern int dgen__outbox_send(dgen__outbox *outbox, const dgen__send *send, size_t message_length);
 extern int dgen__outbox_reply(dgen__outbox *outbox, int64_t request, const char *json,
 							  size_t length);
+/* Bytes of the error that are no UTF-8 become question marks. */
+extern int dgen__outbox_fail(dgen__outbox *outbox, int64_t request, const char *error,
+							 const char *sqlstate);
 extern int dgen__outbox_action(dgen__outbox *outbox, const dgen__action *action);
 
 extern dgen__outbox_mark dgen__outbox_mark_now(const dgen__outbox *outbox);
@@ -312,6 +317,7 @@ typedef struct dgen__turn_result
 	bool replied;   /* to the call that it handled */
 	bool destroyed; /* the state is as before the turn; the caller puts a new one in its place */
 	bool used_connection;
+	bool raised;       /* the callback said why the attempt failed */
 	int64_t delay_ms;  /* retry; -1: the type's backoff */
 	dgen__error error; /* text and SQLSTATE ("": none); free with dgen__error_free */
 } dgen__turn_result;
@@ -345,9 +351,10 @@ struct dgen_turn
 	const dgen__connector *connector;
 	PGconn *connection; /* NULL: not asked for */
 
-	int stuck;         /* code of the first error; 0: none */
-	dgen__error error; /* of that error, or of dgen_turn_fail, which comes later and counts more */
-	dgen__outcome ending; /* DGEN__FAIL or DGEN__RETRY once the callback chose it */
+	int stuck; /* code of the first error; 0: none */
+	dgen__error
+		error; /* of that error, or of dgen_turn_fail or raise, which come later and count more */
+	dgen__outcome ending; /* not DGEN__COMMIT once the callback chose it */
 	int64_t delay_ms;
 	bool answered; /* a reply was made, dropped or not */
 	bool destroyed;
@@ -361,18 +368,33 @@ struct dgen_turn
 extern int dgen__turn_ready(const dgen_turn *turn);
 /* Makes the code of a failed call stick; turn->error may have its text already. Returns it; 0 for 0. */
 extern int dgen__turn_stick(dgen_turn *turn, int code);
+/* What a callback gives as an error; NULL: an unspecified one. */
+extern const char *dgen__turn_error_text(const char *error);
+/* The SQLSTATE if it is one, otherwise another. */
+#define DGEN__FAIL_SQLSTATE "ZD400"  /* as dgen.fail */
+#define DGEN__RAISE_SQLSTATE "P0001" /* as RAISE EXCEPTION */
+extern const char *dgen__turn_sqlstate(const char *sqlstate, const char *otherwise);
 /* Put a value into turn->scratch as JSON. What cannot be JSON is an error that sticks. */
 extern int dgen__turn_write_double(dgen_turn *turn, double number);
 extern int dgen__turn_write_string(dgen_turn *turn, const char *text);
-/* Typed readings of a value, for messages and entries alike. What is not of the type is an error that sticks. */
-extern int64_t dgen__turn_int64(dgen_turn *turn, const dgen_json *value, const char *what,
-								const char *name, int64_t absent);
-extern double dgen__turn_double(dgen_turn *turn, const dgen_json *value, const char *what,
-								const char *name, double absent);
-extern bool dgen__turn_bool(dgen_turn *turn, const dgen_json *value, const char *what,
-							const char *name, bool absent);
-extern const char *dgen__turn_string(dgen_turn *turn, const dgen_json *value, const char *what,
-									 const char *name, const char *absent);
+/*
+ * Typed readings of what a name stands for, in the message or in the state. What is not of
+ * the type is an error that sticks.
+ */
+typedef struct dgen__source
+{
+	const char *what; /* of errors: "message" or "entry" */
+	/* False: absent, or an error that sticks. */
+	bool (*find)(dgen_turn *turn, const char *name, dgen_json *value);
+} dgen__source;
+extern int64_t dgen__turn_int64(dgen_turn *turn, const dgen__source *source, const char *name,
+								int64_t absent);
+extern double dgen__turn_double(dgen_turn *turn, const dgen__source *source, const char *name,
+								double absent);
+extern bool dgen__turn_bool(dgen_turn *turn, const dgen__source *source, const char *name,
+							bool absent);
+extern const char *dgen__turn_string(dgen_turn *turn, const dgen__source *source, const char *name,
+									 const char *absent);
 
 /* ---- sql.c: every SQL text of the library ------------------------------------------------ */
 
@@ -450,6 +472,8 @@ enum dgen__commit_parameter
 	DGEN__COMMIT_SEND_PRIORITIES,
 	DGEN__COMMIT_SEND_IDEMPOTENCY_KEYS,
 	DGEN__COMMIT_SEND_HEADERS,
+	DGEN__COMMIT_REPLY_ERRORS,
+	DGEN__COMMIT_REPLY_SQLSTATES,
 	DGEN__COMMIT_PARAMETERS
 };
 

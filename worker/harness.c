@@ -161,7 +161,18 @@ add_sends(dgen__buffer *json, const dgen__outbox *outbox)
 	dgen__buffer_puts(json, "]");
 }
 
-/* The reply to the call of this turn, and those to calls that earlier turns left open. */
+static void
+add_answer(dgen__buffer *json, const dgen__reply *reply)
+{
+	dgen__buffer_printf(json, "{\"request\": %" PRId64, reply->request);
+	add_json(json, "reply", reply->reply);
+	add_text(json, "error", reply->error);
+	if (reply->error != NULL)
+		add_text(json, "sqlstate", reply->sqlstate);
+	dgen__buffer_puts(json, "}");
+}
+
+/* The reply to the call of this turn, and those to calls that earlier turns left open; all that fail. */
 static void
 add_replies(dgen__buffer *json, const dgen__outbox *outbox, int64_t id)
 {
@@ -174,11 +185,10 @@ add_replies(dgen__buffer *json, const dgen__outbox *outbox, int64_t id)
 	{
 		const dgen__reply *reply = &outbox->replies[i];
 
-		if (reply->request == id)
+		if (reply->request == id && reply->error == NULL)
 			continue;
 		dgen__buffer_puts(json, others++ == 0 ? ", \"replies\": [" : ", ");
-		dgen__buffer_printf(json, "{\"request\": %" PRId64 ", \"reply\": %s}", reply->request,
-							reply->reply);
+		add_answer(json, reply);
 	}
 	if (others > 0)
 		dgen__buffer_puts(json, "]");

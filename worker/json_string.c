@@ -2,6 +2,7 @@
  * Strings of JSON text, and UTF-8.
  */
 #include <limits.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "dgen_int.h"
@@ -194,12 +195,40 @@ dgen__json_unescape(char *text, size_t length)
 	return (size_t) (out - text);
 }
 
+/* Text on its way into a caller's buffer, which may be too small. */
+typedef struct Output
+{
+	char *buffer;
+	size_t size;
+	size_t written;
+	size_t length; /* that all of it takes */
+} Output;
+
+/* Pieces are not cut, and none follows one that was left out. */
+static void
+put(Output *output, const char *piece, size_t length)
+{
+	if (output->written == output->length && output->length + length < output->size)
+	{
+		memcpy(output->buffer + output->written, piece, length);
+		output->written += length;
+	}
+	output->length += length;
+}
+
+static long
+end_output(Output *output, int too_long)
+{
+	if (output->size > 0)
+		output->buffer[output->written] = '\0';
+	return output->length > LONG_MAX ? too_long : (long) output->length;
+}
+
 /* As dgen_json_string; next and end are inside the quotes. */
 static long
 unescape_into(const char *next, const char *end, char *buffer, size_t size)
 {
-	size_t length = 0;
-	size_t written = 0;
+	Output output = {.buffer = buffer, .size = size};
 	char bytes[4];
 
 	while (next < end)
@@ -208,17 +237,9 @@ unescape_into(const char *next, const char *end, char *buffer, size_t size)
 
 		if (n == 0 || bytes[0] == '\0')
 			return DGEN_ETYPE;
-		/* a character is not cut, and none follows one that was left out */
-		if (written == length && length + n < size)
-		{
-			memcpy(buffer + written, bytes, n);
-			written += n;
-		}
-		length += n;
+		put(&output, bytes, n);
 	}
-	if (size > 0)
-		buffer[written] = '\0';
-	return length > LONG_MAX ? DGEN_ETYPE : (long) length;
+	return end_output(&output, DGEN_ETYPE);
 }
 
 long
@@ -236,35 +257,66 @@ dgen_json_string(const dgen_json *value, char *buffer, size_t size)
 	return unescape_into(text + 1, text + length - 1, buffer, size);
 }
 
-static void
-add_escaped(dgen__buffer *buffer, unsigned char c)
+/* How the byte is written in a string; the length of that, 0 if it stands for itself. */
+static size_t
+escape(unsigned char c, char out[8])
 {
 	static const char letters[] = "btnvfr"; /* of 8 to 13; \v is not JSON's */
 
+	if (c >= 0x20 && c != '"' && c != '\\')
+		return 0;
 	if (c == '"' || c == '\\')
-		dgen__buffer_printf(buffer, "\\%c", c);
-	else if (c >= 8 && c <= 13 && c != '\v')
-		dgen__buffer_printf(buffer, "\\%c", letters[c - 8]);
-	else
-		dgen__buffer_printf(buffer, "\\u%04x", c);
+		return (size_t) snprintf(out, 8, "\\%c", c);
+	if (c >= 8 && c <= 13 && c != '\v')
+		return (size_t) snprintf(out, 8, "\\%c", letters[c - 8]);
+	return (size_t) snprintf(out, 8, "\\u%04x", c);
 }
 
 void
 dgen__json_add_string(dgen__buffer *buffer, const char *text, size_t length)
 {
 	size_t from = 0;
+	char escaped[8];
 
 	dgen__buffer_add(buffer, "\"", 1);
 	for (size_t i = 0; i < length; i++)
 	{
-		unsigned char c = (unsigned char) text[i];
+		size_t n = escape((unsigned char) text[i], escaped);
 
-		if (c >= 0x20 && c != '"' && c != '\\')
+		if (n == 0)
 			continue;
 		dgen__buffer_add(buffer, text + from, i - from);
-		add_escaped(buffer, c);
+		dgen__buffer_add(buffer, escaped, n);
 		from = i + 1;
 	}
 	dgen__buffer_add(buffer, text + from, length - from);
 	dgen__buffer_add(buffer, "\"", 1);
+}
+
+long
+dgen_json_quote(const char *text, size_t length, char *buffer, size_t size)
+{
+	Output output = {.buffer = buffer, .size = size};
+	char escaped[8];
+
+	if (text == NULL || (buffer == NULL && size > 0))
+		return DGEN_EINVAL;
+	if (length == DGEN_STRLEN)
+		length = strlen(text);
+	put(&output, "\"", 1);
+	for (size_t i = 0, n; i < length; i += n)
+	{
+		size_t quoted = escape((unsigned char) text[i], escaped);
+
+		n = character(text + i, length - i);
+		if (n == 0 || text[i] == '\0')
+		{
+			output = (Output){.buffer = buffer, .size = size};
+			(void) end_output(&output, 0);
+			return DGEN_EJSON;
+		}
+		put(&output, quoted > 0 ? escaped : text + i, quoted > 0 ? quoted : n);
+	}
+	put(&output, "\"", 1);
+	return end_output(&output, DGEN_EINVAL);
 }

@@ -57,6 +57,13 @@ free_send(dgen__send *send)
 	dgen__free((char *) send->type);
 }
 
+static void
+free_reply(const dgen__reply *reply)
+{
+	dgen__free(reply->reply);
+	dgen__free(reply->error);
+}
+
 int
 dgen__outbox_send(dgen__outbox *outbox, const dgen__send *send, size_t message_length)
 {
@@ -77,25 +84,45 @@ dgen__outbox_send(dgen__outbox *outbox, const dgen__send *send, size_t message_l
 	return 0;
 }
 
-int
-dgen__outbox_reply(dgen__outbox *outbox, int64_t request, const char *json, size_t length)
+/* Owns the text of the reply, also if it fails; without one memory was out. */
+static int
+add_reply(dgen__outbox *outbox, const dgen__reply *reply)
 {
-	char *copy;
-
+	if (reply->reply == NULL && reply->error == NULL)
+		return DGEN_ENOMEM;
 	if (outbox->nreplies == outbox->replies_size)
 	{
 		void *grown = dgen__grow(outbox->replies, &outbox->replies_size, outbox->nreplies + 1,
 								 sizeof(dgen__reply));
 
 		if (grown == NULL)
+		{
+			free_reply(reply);
 			return DGEN_ENOMEM;
+		}
 		outbox->replies = grown;
 	}
-	copy = dgen__strndup(json, length);
-	if (copy == NULL)
-		return DGEN_ENOMEM;
-	outbox->replies[outbox->nreplies++] = (dgen__reply){request, copy};
+	outbox->replies[outbox->nreplies++] = *reply;
 	return 0;
+}
+
+int
+dgen__outbox_reply(dgen__outbox *outbox, int64_t request, const char *json, size_t length)
+{
+	const dgen__reply reply = {.request = request, .reply = dgen__strndup(json, length)};
+
+	return add_reply(outbox, &reply);
+}
+
+int
+dgen__outbox_fail(dgen__outbox *outbox, int64_t request, const char *error, const char *sqlstate)
+{
+	dgen__reply reply = {.request = request, .error = dgen__strdup(error)};
+
+	if (reply.error != NULL)
+		dgen__utf8_mend(reply.error);
+	memcpy(reply.sqlstate, sqlstate, sizeof(reply.sqlstate));
+	return add_reply(outbox, &reply);
 }
 
 int
@@ -135,7 +162,7 @@ dgen__outbox_undo(dgen__outbox *outbox, dgen__outbox_mark mark)
 	while (outbox->nsends > mark.nsends)
 		free_send(&outbox->sends[--outbox->nsends]);
 	while (outbox->nreplies > mark.nreplies)
-		dgen__free(outbox->replies[--outbox->nreplies].reply);
+		free_reply(&outbox->replies[--outbox->nreplies]);
 	for (size_t i = mark.nactions; i < outbox->nactions; i++)
 		release(&outbox->actions[i]);
 	outbox->nactions = mark.nactions;

@@ -33,28 +33,75 @@ dgen_turn_error(const dgen_turn *turn)
 
 /* ---- other ends than committing ---- */
 
-/* The first of fail and retry counts, and more than an error before it. */
+const char *
+dgen__turn_error_text(const char *error)
+{
+	return error != NULL ? error : "unspecified error";
+}
+
+const char *
+dgen__turn_sqlstate(const char *sqlstate, const char *otherwise)
+{
+	return sqlstate != NULL && dgen__sqlstate_valid(sqlstate) ? sqlstate : otherwise;
+}
+
+/* The first of fail, raise and retry counts, and more than an error before it. */
 static bool
 chosen(const dgen_turn *turn)
 {
 	return turn->ending != DGEN__COMMIT;
 }
 
+static int
+end_with(dgen_turn *turn, dgen__outcome ending, const char *error, const char *sqlstate)
+{
+	if (chosen(turn))
+		return DGEN_EFAILED;
+	(void) dgen__fail(&turn->error, DGEN_EFAILED, "%s", dgen__turn_error_text(error));
+	memcpy(turn->error.sqlstate, sqlstate, 6);
+	turn->ending = ending;
+	return dgen__turn_stick(turn, DGEN_EFAILED);
+}
+
 int
 dgen_turn_fail(dgen_turn *turn, const char *error, const char *sqlstate)
 {
+	return turn == NULL ? DGEN_EINVAL
+						: end_with(turn, DGEN__FAIL, error,
+								   dgen__turn_sqlstate(sqlstate, DGEN__FAIL_SQLSTATE));
+}
+
+int
+dgen_turn_raise(dgen_turn *turn, const char *error, const char *sqlstate)
+{
+	return turn == NULL ? DGEN_EINVAL
+						: end_with(turn, DGEN__ERROR, error,
+								   dgen__turn_sqlstate(sqlstate, DGEN__RAISE_SQLSTATE));
+}
+
+/* libpq returns NULL when memory is out, or the connection is no good. */
+int
+dgen_turn_raise_result(dgen_turn *turn, const PGresult *result)
+{
+	ExecStatusType status = PQresultStatus(result);
+	const char *why;
+
 	if (turn == NULL)
 		return DGEN_EINVAL;
 	if (chosen(turn))
 		return DGEN_EFAILED;
-	if (sqlstate == NULL || !dgen__sqlstate_valid(sqlstate))
-		sqlstate = "ZD400";
-	(void) dgen__fail(&turn->error, DGEN_EFAILED, "%s",
-					  error != NULL ? error : "unspecified error");
-	memcpy(turn->error.sqlstate, sqlstate, 6);
-	turn->ending = DGEN__FAIL;
-	(void) dgen__turn_stick(turn, DGEN_EFAILED);
-	return DGEN_EFAILED;
+	why = PQerrorMessage(turn->connection);
+	if (result == NULL)
+		(void) dgen__fail(&turn->error, DGEN_EFAILED, "a statement has no result: %.*s",
+						  (int) strcspn(why, "\n"), why);
+	else if (status == PGRES_FATAL_ERROR || status == PGRES_NONFATAL_ERROR)
+		(void) dgen__fail_result(&turn->error, result);
+	else
+		(void) dgen__fail(&turn->error, DGEN_EFAILED, "a statement ended with %s, unexpectedly",
+						  PQresStatus(status));
+	turn->error.code = DGEN_EFAILED;
+	turn->ending = DGEN__ERROR;
+	return dgen__turn_stick(turn, DGEN_EFAILED);
 }
 
 int
@@ -236,6 +283,7 @@ judge(const dgen_turn *turn, dgen__turn_result *result)
 	result->outcome = turn->ending;
 	if (turn->stuck != 0 && turn->ending == DGEN__COMMIT)
 		result->outcome = DGEN__ERROR;
+	result->raised = turn->ending == DGEN__ERROR;
 	result->used_connection = turn->connection != NULL;
 	result->delay_ms = turn->delay_ms;
 	result->error = turn->error;

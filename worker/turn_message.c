@@ -73,7 +73,7 @@ dgen_turn_reply_sqlstate(const dgen_turn *turn)
 	return turn != NULL ? turn->message->sqlstate : NULL;
 }
 
-/* ---- a value as its type, for messages and entries ---- */
+/* ---- values as their types, for the message and entries ---- */
 
 /* Quotes the value, unless it is long. `what` and `name` say where it was found. */
 static void
@@ -94,51 +94,60 @@ wrong_type(dgen_turn *turn, const char *what, const char *name, const char *want
 }
 
 int64_t
-dgen__turn_int64(dgen_turn *turn, const dgen_json *value, const char *what, const char *name,
-				 int64_t absent)
+dgen__turn_int64(dgen_turn *turn, const dgen__source *source, const char *name, int64_t absent)
 {
+	dgen_json value;
 	int64_t number;
 
-	if (dgen_json_int64(value, &number) == 0)
+	if (!source->find(turn, name, &value))
+		return absent;
+	if (dgen_json_int64(&value, &number) == 0)
 		return number;
-	wrong_type(turn, what, name, "an integer of 64 bits", value);
+	wrong_type(turn, source->what, name, "an integer of 64 bits", &value);
 	return absent;
 }
 
 double
-dgen__turn_double(dgen_turn *turn, const dgen_json *value, const char *what, const char *name,
-				  double absent)
+dgen__turn_double(dgen_turn *turn, const dgen__source *source, const char *name, double absent)
 {
+	dgen_json value;
 	double number;
 
-	if (dgen_json_double(value, &number) == 0)
+	if (!source->find(turn, name, &value))
+		return absent;
+	if (dgen_json_double(&value, &number) == 0)
 		return number;
-	wrong_type(turn, what, name, "a number that fits a double", value);
+	wrong_type(turn, source->what, name, "a number that fits a double", &value);
 	return absent;
 }
 
 bool
-dgen__turn_bool(dgen_turn *turn, const dgen_json *value, const char *what, const char *name,
-				bool absent)
+dgen__turn_bool(dgen_turn *turn, const dgen__source *source, const char *name, bool absent)
 {
+	dgen_json value;
 	bool truth;
 
-	if (dgen_json_bool(value, &truth) == 0)
+	if (!source->find(turn, name, &value))
+		return absent;
+	if (dgen_json_bool(&value, &truth) == 0)
 		return truth;
-	wrong_type(turn, what, name, "true or false", value);
+	wrong_type(turn, source->what, name, "true or false", &value);
 	return absent;
 }
 
 const char *
-dgen__turn_string(dgen_turn *turn, const dgen_json *value, const char *what, const char *name,
-				  const char *absent)
+dgen__turn_string(dgen_turn *turn, const dgen__source *source, const char *name, const char *absent)
 {
-	long length = dgen_json_string(value, NULL, 0);
+	dgen_json value;
 	dgen__turn_text *text;
+	long length;
 
+	if (!source->find(turn, name, &value))
+		return absent;
+	length = dgen_json_string(&value, NULL, 0);
 	if (length < 0)
 	{
-		wrong_type(turn, what, name, "a string", value);
+		wrong_type(turn, source->what, name, "a string", &value);
 		return absent;
 	}
 	text = dgen__malloc(sizeof(*text) + (size_t) length + 1);
@@ -147,7 +156,7 @@ dgen__turn_string(dgen_turn *turn, const dgen_json *value, const char *what, con
 		(void) dgen__turn_stick(turn, DGEN_ENOMEM);
 		return absent;
 	}
-	(void) dgen_json_string(value, text->text, (size_t) length + 1);
+	(void) dgen_json_string(&value, text->text, (size_t) length + 1);
 	text->next = turn->texts;
 	turn->texts = text;
 	return text->text;
@@ -155,7 +164,6 @@ dgen__turn_string(dgen_turn *turn, const dgen_json *value, const char *what, con
 
 /* ---- members of the message ---- */
 
-/* False: absent, or an error that sticks. */
 static bool
 find(dgen_turn *turn, const char *pointer, dgen_json *value)
 {
@@ -180,38 +188,28 @@ find(dgen_turn *turn, const char *pointer, dgen_json *value)
 	return rc == 0;
 }
 
+static const dgen__source in_message = {"message", find};
+
 int64_t
 dgen_turn_arg_int64(dgen_turn *turn, const char *pointer, int64_t absent)
 {
-	dgen_json value;
-
-	return find(turn, pointer, &value) ? dgen__turn_int64(turn, &value, "message", pointer, absent)
-									   : absent;
+	return dgen__turn_int64(turn, &in_message, pointer, absent);
 }
 
 double
 dgen_turn_arg_double(dgen_turn *turn, const char *pointer, double absent)
 {
-	dgen_json value;
-
-	return find(turn, pointer, &value) ? dgen__turn_double(turn, &value, "message", pointer, absent)
-									   : absent;
+	return dgen__turn_double(turn, &in_message, pointer, absent);
 }
 
 bool
 dgen_turn_arg_bool(dgen_turn *turn, const char *pointer, bool absent)
 {
-	dgen_json value;
-
-	return find(turn, pointer, &value) ? dgen__turn_bool(turn, &value, "message", pointer, absent)
-									   : absent;
+	return dgen__turn_bool(turn, &in_message, pointer, absent);
 }
 
 const char *
 dgen_turn_arg_string(dgen_turn *turn, const char *pointer, const char *absent)
 {
-	dgen_json value;
-
-	return find(turn, pointer, &value) ? dgen__turn_string(turn, &value, "message", pointer, absent)
-									   : absent;
+	return dgen__turn_string(turn, &in_message, pointer, absent);
 }

@@ -49,20 +49,34 @@ dgen__turn_write_string(dgen_turn *turn, const char *text)
 
 /* ---- replies ---- */
 
-/* The JSON is valid. Only a call has somebody who waits. */
+/* Once in a turn. */
 static int
-answer(dgen_turn *turn, const char *json, size_t length)
+begin_answer(dgen_turn *turn)
 {
-	const dgen__message *message = turn->message;
-
 	if (turn->answered)
 		return dgen__turn_stick(turn,
 								dgen__fail_hint(&turn->error, DGEN_ESTATE, "Reply once in a turn.",
 												"the turn has replied already"));
 	turn->answered = true;
-	if (strcmp(message->kind, "call") != 0)
-		return 0;
-	return dgen__turn_stick(turn, dgen__outbox_reply(turn->outbox, message->id, json, length));
+	return 0;
+}
+
+static bool
+is_own_call(const dgen_turn *turn, int64_t request)
+{
+	return request == turn->message->id && strcmp(turn->message->kind, "call") == 0;
+}
+
+/* The JSON is valid. Only a call has somebody who waits. */
+static int
+answer(dgen_turn *turn, const char *json, size_t length)
+{
+	int64_t id = turn->message->id;
+	int rc = begin_answer(turn);
+
+	if (rc != 0 || !is_own_call(turn, id))
+		return rc;
+	return dgen__turn_stick(turn, dgen__outbox_reply(turn->outbox, id, json, length));
 }
 
 int
@@ -115,6 +129,12 @@ dgen_turn_reply_string(dgen_turn *turn, const char *text)
 	return rc != 0 ? rc : answer(turn, turn->scratch.data, turn->scratch.length);
 }
 
+static int
+check_request(dgen_turn *turn, int64_t request)
+{
+	return request > 0 ? 0 : dgen__fail(&turn->error, DGEN_EINVAL, "request is %" PRId64, request);
+}
+
 int
 dgen_turn_send_reply(dgen_turn *turn, int64_t request, const char *json, size_t length)
 {
@@ -122,9 +142,8 @@ dgen_turn_send_reply(dgen_turn *turn, int64_t request, const char *json, size_t 
 
 	if (rc != 0)
 		return rc;
-	if (request <= 0)
-		rc = dgen__fail(&turn->error, DGEN_EINVAL, "request is %" PRId64, request);
-	else if (json != NULL)
+	rc = check_request(turn, request);
+	if (rc == 0 && json != NULL)
 		rc = dgen__check_json(&turn->error, "reply", json, &length);
 	if (rc != 0)
 		return dgen__turn_stick(turn, rc);
@@ -133,9 +152,25 @@ dgen_turn_send_reply(dgen_turn *turn, int64_t request, const char *json, size_t 
 		json = "null";
 		length = 4;
 	}
-	if (request == turn->message->id && strcmp(turn->message->kind, "call") == 0)
+	if (is_own_call(turn, request))
 		return answer(turn, json, length);
 	return dgen__turn_stick(turn, dgen__outbox_reply(turn->outbox, request, json, length));
+}
+
+int
+dgen_turn_fail_request(dgen_turn *turn, int64_t request, const char *error, const char *sqlstate)
+{
+	int rc = dgen__turn_ready(turn);
+
+	if (rc == 0)
+		rc = dgen__turn_stick(turn, check_request(turn, request));
+	if (rc == 0 && is_own_call(turn, request))
+		rc = begin_answer(turn);
+	if (rc != 0)
+		return rc;
+	return dgen__turn_stick(turn,
+							dgen__outbox_fail(turn->outbox, request, dgen__turn_error_text(error),
+											  dgen__turn_sqlstate(sqlstate, DGEN__FAIL_SQLSTATE)));
 }
 
 /* ---- messages ---- */

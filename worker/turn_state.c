@@ -36,40 +36,30 @@ find(dgen_turn *turn, const char *entry, dgen_json *value)
 	return value->text != NULL;
 }
 
+static const dgen__source in_state = {"entry", find};
+
 int64_t
 dgen_turn_get_int64(dgen_turn *turn, const char *entry, int64_t absent)
 {
-	dgen_json value;
-
-	return find(turn, entry, &value) ? dgen__turn_int64(turn, &value, "entry", entry, absent)
-									 : absent;
+	return dgen__turn_int64(turn, &in_state, entry, absent);
 }
 
 double
 dgen_turn_get_double(dgen_turn *turn, const char *entry, double absent)
 {
-	dgen_json value;
-
-	return find(turn, entry, &value) ? dgen__turn_double(turn, &value, "entry", entry, absent)
-									 : absent;
+	return dgen__turn_double(turn, &in_state, entry, absent);
 }
 
 bool
 dgen_turn_get_bool(dgen_turn *turn, const char *entry, bool absent)
 {
-	dgen_json value;
-
-	return find(turn, entry, &value) ? dgen__turn_bool(turn, &value, "entry", entry, absent)
-									 : absent;
+	return dgen__turn_bool(turn, &in_state, entry, absent);
 }
 
 const char *
 dgen_turn_get_string(dgen_turn *turn, const char *entry, const char *absent)
 {
-	dgen_json value;
-
-	return find(turn, entry, &value) ? dgen__turn_string(turn, &value, "entry", entry, absent)
-									 : absent;
+	return dgen__turn_string(turn, &in_state, entry, absent);
 }
 
 const char *

@@ -55,11 +55,12 @@ struct bank
 	int (*book)(dgen_turn *turn, int64_t amount, int64_t transfer);
 };
 
+/* A statement that fails says itself why: the turn is tried again, and the message shows the error. */
 static int
-run(PGconn *connection, const char *sql)
+run(dgen_turn *turn, PGconn *connection, const char *sql)
 {
 	PGresult *result = PQexec(connection, sql);
-	int rc = PQresultStatus(result) == PGRES_COMMAND_OK ? 0 : DGEN_ESERVER;
+	int rc = PQresultStatus(result) == PGRES_COMMAND_OK ? 0 : dgen_turn_raise_result(turn, result);
 
 	PQclear(result);
 	return rc;
@@ -77,21 +78,26 @@ book(dgen_turn *turn, int64_t amount, int64_t transfer)
 	const char *values[] = {dgen_turn_actor_key(turn), numbers[0], numbers[1]};
 	PGresult *result;
 	const char *sqlstate;
-	int rc = DGEN_ESERVER;
+	int rc;
 
-	if (connection == NULL || run(connection, "SAVEPOINT booking") != 0)
-		return DGEN_ESERVER;
+	if (connection == NULL)
+		return dgen_turn_error(turn);
+	rc = run(turn, connection, "SAVEPOINT booking");
+	if (rc != 0)
+		return rc;
 	snprintf(numbers[0], sizeof(numbers[0]), "%" PRId64, amount);
 	snprintf(numbers[1], sizeof(numbers[1]), "%" PRId64, transfer);
 	result = PQexecParams(connection, BOOK, 3, NULL, values, NULL, NULL, 0);
 	sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
 	if (PQresultStatus(result) == PGRES_COMMAND_OK)
 		rc = strcmp(PQcmdTuples(result), "1") == 0 ? BOOKED : NO_ACCOUNT;
-	else if (sqlstate != NULL && strcmp(sqlstate, CHECK_VIOLATION) == 0)
-		rc = run(connection, "ROLLBACK TO SAVEPOINT booking") == 0 ? OVERDRAWN : DGEN_ESERVER;
+	else if (sqlstate == NULL || strcmp(sqlstate, CHECK_VIOLATION) != 0)
+		rc = dgen_turn_raise_result(turn, result);
+	else if ((rc = run(turn, connection, "ROLLBACK TO SAVEPOINT booking")) == 0)
+		rc = OVERDRAWN;
 	PQclear(result);
-	if (rc >= 0 && run(connection, "RELEASE SAVEPOINT booking") != 0)
-		rc = DGEN_ESERVER;
+	if (rc >= 0 && run(turn, connection, "RELEASE SAVEPOINT booking") != 0)
+		rc = dgen_turn_error(turn);
 	return rc;
 }
 
@@ -208,10 +214,17 @@ run_transfer(const char *from, const char *to, long long amount)
 	dgen_json value;
 	const char *reply;
 	size_t length;
-	char message[600]; /* the name goes into it as it is: no quotes and backslashes, please */
-	int rc = dgen_client_open(&client, "", NULL);
+	char name[3080]; /* a key has 512 bytes; six times that if all of them are escaped */
+	char message[3200];
+	int rc;
 
-	snprintf(message, sizeof(message), "{\"transfer\": %lld, \"to\": \"%s\"}", amount, to);
+	if (dgen_json_quote(to, DGEN_STRLEN, name, sizeof(name)) < 0 || strlen(to) > 512)
+	{
+		fprintf(stderr, "bank: the account's name is too long, or not UTF-8\n");
+		return 1;
+	}
+	snprintf(message, sizeof(message), "{\"transfer\": %lld, \"to\": %s}", amount, name);
+	rc = dgen_client_open(&client, "", NULL);
 	if (rc == 0)
 		rc = dgen_client_call(client, "account", from, message, DGEN_STRLEN, 0, &reply, &length);
 	if (rc == 0)

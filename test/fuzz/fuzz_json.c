@@ -249,6 +249,36 @@ test_string(const dgen_json *value)
 	free(copy);
 }
 
+/* Any text: quoted and read again it is the same, whatever fits. */
+static void
+test_quote(const char *text, size_t length)
+{
+	long quoted = dgen_json_quote(text, length, NULL, 0);
+	bool fit = dgen__utf8_valid(text, length) && memchr(text, '\0', length) == NULL;
+	char *json;
+	char *again = malloc(length + 1);
+	size_t room = length * 2;
+
+	REQUIRE((quoted < 0) == !fit && (fit || quoted == DGEN_EJSON));
+	REQUIRE(quoted <= (long) (6 * length + 2));
+	json = malloc((size_t) (quoted < 0 ? 0 : quoted) + room + 1);
+	if (fit)
+	{
+		const dgen_json value = {json, (size_t) quoted};
+
+		REQUIRE(dgen_json_quote(text, length, json, (size_t) quoted + 1) == quoted &&
+				strlen(json) == (size_t) quoted);
+		REQUIRE(dgen_json_check(json, (size_t) quoted) == 0);
+		REQUIRE(dgen_json_string(&value, again, length + 1) == (long) length &&
+				memcmp(again, text, length) == 0);
+		if (room > 0)
+			REQUIRE(dgen_json_quote(text, length, json, room) == quoted && strlen(json) < room &&
+					dgen__utf8_valid(json, strlen(json)));
+	}
+	free(json);
+	free(again);
+}
+
 /* libc's conversion is the reference: this runs in the locale C. */
 static void
 test_number(const dgen_json *value)
@@ -330,6 +360,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		text = (const char *) nul + 1;
 		size -= (size_t) (text - pointer);
 	}
+	test_quote(text, size);
 	valid = ref_value(text, text + size, 0) == text + size;
 	REQUIRE((dgen_json_check(text, size) == 0) == valid);
 	if (dgen__json_storable(text, size, &wrong))

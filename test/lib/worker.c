@@ -50,6 +50,10 @@ count(dgen_turn *turn, const char *message, size_t length, void *user)
 							  dgen_turn_arg_string(turn, "/sqlstate", "ZD4XX"));
 	if (dgen_turn_arg_bool(turn, "/error", false))
 		return DGEN_EFAILED;
+	if (dgen_turn_arg_bool(turn, "/raise", false))
+		return dgen_turn_raise(turn, "not today", NULL);
+	if (dgen_turn_arg_bool(turn, "/fail_request", false))
+		return dgen_turn_fail_request(turn, dgen_turn_message_id(turn), "counted, but no", "P0042");
 	if (dgen_turn_arg_bool(turn, "/destroy", false))
 		dgen_turn_destroy(turn);
 	if (dgen_turn_arg_int64(turn, "/retry_until", 0) > (int64_t) time(NULL))
@@ -109,7 +113,9 @@ got_reply(dgen_turn *turn, const char *message, size_t length, void *user)
 	if (error == NULL)
 		return dgen_turn_send_reply(turn, dgen_turn_get_int64(turn, "caller", 0), message, length);
 	dgen_turn_set_string(turn, "error", error);
-	return dgen_turn_set_string(turn, "sqlstate", dgen_turn_reply_sqlstate(turn));
+	dgen_turn_set_string(turn, "sqlstate", dgen_turn_reply_sqlstate(turn));
+	return dgen_turn_fail_request(turn, dgen_turn_get_int64(turn, "caller", 0), error,
+								  dgen_turn_reply_sqlstate(turn));
 }
 
 /* ---- sender: sends what it is told, with options ---- */
@@ -141,18 +147,40 @@ execute(dgen_turn *turn, const char *sql)
 	return status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK ? 0 : DGEN_EFAILED;
 }
 
+/* As execute, but records why it failed; what comes after it fails because of it. */
+static int
+execute_or_raise(dgen_turn *turn, const char *sql)
+{
+	PGresult *result = PQexec(dgen_turn_connection(turn), sql);
+	ExecStatusType status = PQresultStatus(result);
+	int rc = status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK
+				 ? 0
+				 : dgen_turn_raise_result(turn, result);
+
+	PQclear(result);
+	if (rc != 0)
+	{
+		result = PQexec(dgen_turn_connection(turn), "SELECT 1");
+		(void) dgen_turn_raise_result(turn, result);
+		PQclear(result);
+	}
+	return rc;
+}
+
 static int
 write_row(dgen_turn *turn, const char *message, size_t length, void *user)
 {
 	const char *sql = dgen_turn_arg_string(turn, "/sql", "SELECT 1");
 	const char *misdeed = dgen_turn_arg_string(turn, "/misdeed", "");
-	int result = execute(turn, sql);
+	int result = strcmp(misdeed, "raise") == 0 ? execute_or_raise(turn, sql) : execute(turn, sql);
 
 	(void) message;
 	(void) length;
 	(void) user;
 	dgen_turn_set_int64(turn, "n", dgen_turn_get_int64(turn, "n", 0) + 1);
-	if (dgen_turn_attempt(turn) > 1)
+	if (strcmp(misdeed, "further") == 0)
+		return execute(turn, "SELECT 1");
+	if (dgen_turn_attempt(turn) > 1 || strcmp(misdeed, "raise") == 0)
 		return result;
 	if (strcmp(misdeed, "ignore") == 0)
 		return 0;

@@ -290,6 +290,10 @@ CALL pg_temp.refused($$'{1}', outcomes => '{Fail}'$$);
 CALL pg_temp.refused($$'{1}', delays => '{1 s,2 s}'$$);
 CALL pg_temp.refused($$'{1}', reply_requests => '{1}'$$);
 CALL pg_temp.refused($$'{1}', reply_requests => '{1}', replies => '{1,2}'$$);
+CALL pg_temp.refused($$'{1}', reply_requests => '{1}', reply_sqlstates => '{P0001}'$$);
+CALL pg_temp.refused($$'{1}', reply_requests => '{1}', reply_errors => '{a,b}'$$);
+CALL pg_temp.refused($$'{1}', reply_requests => '{1}', replies => '{1}', reply_sqlstates => '{a,b}'$$);
+CALL pg_temp.refused($$'{1}', reply_errors => '{a}'$$);
 CALL pg_temp.refused($$'{1}', send_types => '{job}', send_keys => '{a}'$$);
 CALL pg_temp.refused($$'{1}', send_types => '{job}', send_keys => '{a,b}', send_messages => '{1,2}'$$);
 CALL pg_temp.refused($$'{1}', send_types => '{NULL}', send_keys => '{a}', send_messages => '{1}'$$);
@@ -513,6 +517,31 @@ BEGIN;
 SELECT state FROM dgen.claim(cached => true);
 ROLLBACK;
 SELECT dgen.delete_actor('job', 'h');
+
+-- Requests that fail, though the turn commits: one of the batch, one of an earlier turn, those that are not open any more.
+SELECT dgen.request('job', 'q') AS q1 \gset
+BEGIN;
+SELECT message_id = :q1 AS q1 FROM dgen.claim();
+SELECT dgen.commit_turns('{1}');
+COMMIT;
+SELECT dgen.request('job', 'q') AS q2 \gset
+SELECT dgen.request('job', 'q') AS q3 \gset
+BEGIN;
+SELECT message_id = :q2 AS q2, message_id = :q3 AS q3 FROM dgen.claim();
+SELECT dgen.commit_turns('{2}', states => ARRAY['{"q": 1}']::jsonb[], reply_requests => ARRAY[:q1, :q2, :q3, :q1, -1, NULL],
+	replies => ARRAY['1', '2', '3', '4', '5', '6']::jsonb[], reply_errors => ARRAY['gone', 'sold out', NULL, 'again', 'unknown', 'nobody'],
+	reply_sqlstates => '{NULL,P0042,P0043,NULL,NULL,NULL}');
+COMMIT;
+SELECT dgen.state('job', 'q'), (SELECT count(*) FROM dgen.dead_letters WHERE actor_key = 'q') AS dead;
+SELECT reply, error, sqlstate FROM dgen.await_replies(ARRAY[:q1, :q2, :q3], '0');
+-- There may be errors alone.
+SELECT dgen.request('job', 'q') AS q4 \gset
+BEGIN;
+SELECT count(*) FROM dgen.claim();
+SELECT dgen.commit_turns('{1}', reply_requests => ARRAY[:q4], reply_errors => '{no}');
+COMMIT;
+SELECT reply, error, sqlstate FROM dgen.await_replies(ARRAY[:q4], '0');
+SELECT dgen.delete_actor('job', 'q');
 
 -- A rollback takes it all back.
 SELECT dgen.cast('job', 'r', '"to itself"') > 0 AS sent, dgen.cast('job', 't') > 0 AS sent, dgen.cast('slow', 'u') > 0 AS sent;

@@ -111,6 +111,13 @@ sql(q{SELECT dgen.cast('counter', 'bad')});
 becomes(q{SELECT attempts FROM dgen.dead_letters WHERE actor_key = 'bad'}, 10, 'an attempt that fails is repeated');
 becomes(q{SELECT dgen.state('counter', 'bad')->>'n'}, 1, 'before the next message is handled');
 
+is(ask('counter', 'raise', '{"raise": true}'), 'ERROR: not today', 'an attempt that fails with a text is repeated');
+is(sql(q{SELECT concat_ws('|', attempts, error, sqlstate) FROM dgen.dead_letters WHERE actor_key = 'raise'}), '10|not today|P0001',
+	'and its dead letter has the text');
+is(ask('counter', 'refuser', '{"fail_request": true}'), 'ERROR: counted, but no', 'a call may fail');
+is(sql(q{SELECT dgen.state('counter', 'refuser')->>'n'}), 1, 'in a turn that commits');
+is(sql(q{SELECT count(*) FROM dgen.dead_letters WHERE actor_key = 'refuser'}), 0, 'which is nothing for an operator');
+
 my $until = time + 2;
 is(ask('counter', 'r', qq({"retry_until": $until})), 1, 'a turn that wants to be tried again');
 ok(time >= $until, 'is');
@@ -136,6 +143,9 @@ is(sql(q{SELECT state->>'correlation' FROM dgen.actor('asker', 'x')}), 'corr', '
 sql(q{SELECT dgen.cast('asker', 'y', '{"fail": true}')});
 becomes(q{SELECT concat(state->>'error', ' ', state->>'sqlstate') FROM dgen.actor('asker', 'y')}, 'as you wish ZD4XX',
 	'a request that fails is told so');
+
+is(ask('asker', 'z', '{"fail": true}'), 'ERROR: as you wish', 'and fails the call that an earlier turn left open');
+is(sql(q{SELECT dgen.state('asker', 'z')->>'error'}), 'as you wish', 'in a turn that commits');
 
 sql(q{SELECT dgen.cast('sender', 's', '{"delay_ms": 86400000, "key": "later"}', headers => '{"trace": 7}')});
 becomes(q{SELECT status FROM dgen.mailbox('counter', 'later')}, 'delayed', 'a delayed message waits');
@@ -169,6 +179,16 @@ is(sql(q{SELECT count(*) FROM dgen.actors WHERE actor_type = 'writer'}), 90, 'an
 
 write_rows('writer', ['i', '{"sql": "INSERT INTO item VALUES (1)", "misdeed": "ignore"}']);
 becomes(q{SELECT error FROM dgen.dead_letters WHERE actor_key = 'i'} =~ s/error/count(*)/r, 1, 'an error that is ignored');
+write_rows('writer', ['e', '{"sql": "SELECT 1/0", "misdeed": "raise"}'],
+	['p', q({"sql": "DO $$ BEGIN RAISE 'not so' USING ERRCODE = 'P0042', HINT = 'Do otherwise.'; END $$", "misdeed": "raise"}) =~ s/'/''/gr],
+	['f', '{"sql": "SELECT 1/0", "misdeed": "further"}']);
+becomes(q{SELECT count(*) FROM dgen.dead_letters WHERE actor_key IN ('e', 'p', 'f')}, 3, 'statements that fail');
+is(sql(q{SELECT concat_ws('|', error, sqlstate, hint) FROM dgen.dead_letters WHERE actor_key = 'e'}), 'division by zero|22012',
+	'are recorded by dgen_turn_raise_result');
+is(sql(q{SELECT concat_ws('|', error, sqlstate, hint) FROM dgen.dead_letters WHERE actor_key = 'p'}), 'not so|P0042|Do otherwise.',
+	'with SQLSTATE and hint');
+like(sql(q{SELECT concat_ws('|', error, hint) FROM dgen.dead_letters WHERE actor_key = 'f'}), qr/returned -7 .*aborted.*\|Return dgen_turn_raise_result/,
+	'without it the hint names it');
 write_rows('writer', map { ["l$_", qq({"sql": "INSERT INTO late VALUES (@{[$_ == 7 ? 8 : $_]})"})] } 1 .. 20);
 becomes(q{SELECT count(*) FROM late}, 19, 'a constraint that is checked at COMMIT');
 becomes(q{SELECT count(*) FROM dgen.dead_letters WHERE actor_key IN ('l7', 'l8')}, 1, 'fails one turn alone');

@@ -127,6 +127,14 @@ sub bank {
 	is(sql(q{SELECT string_agg(balance::text, ' ' ORDER BY name) FROM bank.account WHERE name IN ('a1', 'a2')}),
 		'700 1300', 'and changes nothing');
 
+	sql('ALTER TABLE bank.entry RENAME TO hidden');
+	my $late = sql(q{SELECT dgen.request('account', 'a3', '{"deposit": 7}')});
+	ok($node->poll_query_until('postgres', qq{SELECT concat_ws('|', last_error, last_sqlstate) FROM dgen.messages WHERE message_id = $late},
+		'relation "bank.entry" does not exist|42P01'), 'what fails for another reason is recorded');
+	sql('ALTER TABLE bank.hidden RENAME TO entry');
+	is(sql(qq{SELECT dgen.await_reply($late, '60 s')}), '{"booked": 7}', 'and tried again');
+	sql(q{UPDATE bank.account SET balance = 1000 WHERE name = 'a3'; DELETE FROM bank.entry WHERE amount = 7});
+
 	# a11 has no account: money that was taken already has to come back.
 	callers(8, 50, <<'SQL', sub { kill_worker($first) });
 \set from random(1, 10)

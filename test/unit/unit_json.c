@@ -366,6 +366,55 @@ what_is_no_string_is_another_type(void)
 }
 
 static void
+quote_makes_a_string(void)
+{
+	char text[50];
+	char byte[] = "a";
+
+	CHECK(dgen_json_quote("", 0, text, sizeof(text)) == 2);
+	CHECK_TEXT(text, "\"\"");
+	CHECK(dgen_json_quote("a\"\\/\n\x01\xc3\xa9rest", 9 - 1, text, sizeof(text)) == 19 - 1);
+	CHECK_TEXT(text, "\"a\\\"\\\\/\\n\\u0001\xc3\xa9\"");
+	for (int c = 1; c < 128; c++)
+	{
+		byte[0] = (char) c;
+		CHECK(dgen_json_quote(byte, DGEN_STRLEN, text, sizeof(text)) == (long) strlen(text) &&
+			  check(text) == 0 && string(text, byte, sizeof(byte)) == 1 && byte[0] == (char) c);
+	}
+}
+
+static void
+quote_that_does_not_fit_is_cut(void)
+{
+	char text[50];
+
+	CHECK(dgen_json_quote("a\xc3\xa9\n", DGEN_STRLEN, NULL, 0) == 7);
+	CHECK(dgen_json_quote("a\xc3\xa9\n", DGEN_STRLEN, text, 8) == 7);
+	CHECK_TEXT(text, "\"a\xc3\xa9\\n\"");
+	CHECK(dgen_json_quote("a\xc3\xa9\n", DGEN_STRLEN, text, 7) == 7);
+	CHECK_TEXT(text, "\"a\xc3\xa9\\n");
+	CHECK(dgen_json_quote("a\xc3\xa9\n", DGEN_STRLEN, text, 6) == 7);
+	CHECK_TEXT(text, "\"a\xc3\xa9");
+	CHECK(dgen_json_quote("a\xc3\xa9\n", DGEN_STRLEN, text, 4) == 7);
+	CHECK_TEXT(text, "\"a");
+	CHECK(dgen_json_quote("a", 1, text, 1) == 3);
+	CHECK_TEXT(text, "");
+}
+
+static void
+quote_takes_only_utf8_without_nul(void)
+{
+	char text[] = "unchanged";
+
+	CHECK(dgen_json_quote("a\xff", DGEN_STRLEN, text, sizeof(text)) == DGEN_EJSON);
+	CHECK_TEXT(text, "");
+	CHECK(dgen_json_quote("a\xc3\xa9", 2, NULL, 0) == DGEN_EJSON);
+	CHECK(dgen_json_quote("a\0b", 3, NULL, 0) == DGEN_EJSON);
+	CHECK(dgen_json_quote(NULL, 0, text, sizeof(text)) == DGEN_EINVAL);
+	CHECK(dgen_json_quote("a", 1, NULL, 5) == DGEN_EINVAL);
+}
+
+static void
 bool_is_true_or_false(void)
 {
 	static const char *const others[] = {"1", "null", "\"true\"", "tru", "truee", ""};
@@ -488,6 +537,9 @@ static const tap_test tests[] = {
 	TEST(string_loses_quotes_and_escapes),
 	TEST(string_is_cut_at_a_character),
 	TEST(what_is_no_string_is_another_type),
+	TEST(quote_makes_a_string),
+	TEST(quote_that_does_not_fit_is_cut),
+	TEST(quote_takes_only_utf8_without_nul),
 	TEST(bool_is_true_or_false),
 	TEST(added_string_reads_back),
 	TEST(walk_visits_each_member),

@@ -73,6 +73,22 @@ reply_copies_its_text(void)
 }
 
 static void
+failure_copies_its_text(void)
+{
+	dgen__outbox outbox = {0};
+	char error[] = "no \xff";
+
+	if (dgen__outbox_fail(&outbox, 7, error, "ZD400") == 0)
+	{
+		error[0] = 'x';
+		CHECK(outbox.nreplies == 1 && outbox.replies[0].reply == NULL);
+		CHECK_TEXT(outbox.replies[0].error, "no ?");
+		CHECK_TEXT(outbox.replies[0].sqlstate, "ZD400");
+	}
+	dgen__outbox_finish(&outbox, true);
+}
+
+static void
 undo_drops_what_came_after(void)
 {
 	dgen__outbox outbox = {0};
@@ -86,6 +102,7 @@ undo_drops_what_came_after(void)
 	{
 		(void) dgen__outbox_send(&outbox, &send, 1);
 		(void) dgen__outbox_reply(&outbox, 2, "2", 1);
+		(void) dgen__outbox_fail(&outbox, 2, "no", "ZD400");
 	}
 	dgen__outbox_undo(&outbox, mark);
 	CHECK(outbox.nsends == 1 && outbox.nreplies == 1);
@@ -132,9 +149,13 @@ releases_run_on_undo(void)
 }
 
 static const tap_test tests[] = {
-	TEST(send_copies_its_texts),         TEST(reply_copies_its_text),
-	TEST(undo_drops_what_came_after),    TEST(actions_run_after_a_commit_each_with_its_release),
-	TEST(releases_run_without_a_commit), TEST(releases_run_on_undo),
+	TEST(send_copies_its_texts),
+	TEST(reply_copies_its_text),
+	TEST(failure_copies_its_text),
+	TEST(undo_drops_what_came_after),
+	TEST(actions_run_after_a_commit_each_with_its_release),
+	TEST(releases_run_without_a_commit),
+	TEST(releases_run_on_undo),
 };
 
 TAP_MAIN(tests)

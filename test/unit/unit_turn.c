@@ -238,6 +238,66 @@ fail_counts_more_than_an_error_before_it(void)
 			  FAILED "\"fail\", \"error\": \"unspecified error\", \"sqlstate\": \"ZD400\"}");
 }
 
+CALLBACK(raise_error)
+{
+	UNUSED();
+	(void) dgen_turn_set_int64(turn, "a", 1);
+	if (dgen_turn_arg_bool(turn, "/stuck", false))
+		(void) dgen_turn_arg_int64(turn, "", 0);
+	(void) dgen_turn_raise(turn, dgen_turn_arg_string(turn, "/error", NULL),
+						   dgen_turn_arg_string(turn, "/sqlstate", NULL));
+	return dgen_turn_fail(turn, "too late", NULL);
+}
+
+static void
+raise_fails_the_attempt(void)
+{
+	check_run(raise_error, "call", NULL, "{\"error\": \"busy\", \"sqlstate\": \"55P03\"}",
+			  DGEN_EFAILED, FAILED "\"error\", \"error\": \"busy\", \"sqlstate\": \"55P03\"}");
+	check_run(raise_error, "cast", NULL, "{\"sqlstate\": \"no\"}", DGEN_EFAILED,
+			  FAILED "\"error\", \"error\": \"unspecified error\", \"sqlstate\": \"P0001\"}");
+	CHECK(dgen_turn_raise(NULL, "no", NULL) == DGEN_EINVAL);
+}
+
+static void
+raise_counts_more_than_an_error_before_it(void)
+{
+	check_run(raise_error, "cast", NULL, "{\"stuck\": true}", DGEN_EFAILED,
+			  FAILED "\"error\", \"error\": \"unspecified error\", \"sqlstate\": \"P0001\"}");
+}
+
+/* libpq makes results without a connection, but none with fields of an error. */
+CALLBACK(raise_made_result)
+{
+	int64_t status = dgen_turn_arg_int64(turn, "", -1);
+	PGresult *result = status < 0 ? NULL : PQmakeEmptyPGresult(NULL, (ExecStatusType) status);
+	int rc = dgen_turn_raise_result(turn, result);
+
+	UNUSED();
+	PQclear(result);
+	CHECK(rc == DGEN_EFAILED && dgen_turn_error(turn) != 0);
+	CHECK(dgen_turn_raise_result(turn, NULL) == DGEN_EFAILED);
+	return rc;
+}
+
+static void
+raise_result_has_an_error_whatever_the_result_is(void)
+{
+	char message[12];
+
+	check_run(raise_made_result, "cast", NULL, "-1", DGEN_EFAILED,
+			  FAILED
+			  "\"error\", \"error\": \"a statement has no result: connection pointer is NULL\"}");
+	(void) snprintf(message, sizeof(message), "%d", PGRES_TUPLES_OK);
+	check_run(raise_made_result, "cast", NULL, message, DGEN_EFAILED,
+			  FAILED "\"error\", \"error\": "
+					 "\"a statement ended with PGRES_TUPLES_OK, unexpectedly\"}");
+	(void) snprintf(message, sizeof(message), "%d", PGRES_FATAL_ERROR);
+	check_run(raise_made_result, "cast", NULL, message, DGEN_EFAILED,
+			  FAILED "\"error\", \"error\": \"the handler failed\"}");
+	CHECK(dgen_turn_raise_result(NULL, NULL) == DGEN_EINVAL);
+}
+
 CALLBACK(retry)
 {
 	UNUSED();
@@ -568,6 +628,9 @@ static const tap_test tests[] = {
 	TEST(fail_is_final),
 	TEST(sqlstate_of_fail_has_a_default),
 	TEST(fail_counts_more_than_an_error_before_it),
+	TEST(raise_fails_the_attempt),
+	TEST(raise_counts_more_than_an_error_before_it),
+	TEST(raise_result_has_an_error_whatever_the_result_is),
 	TEST(retry_undoes_the_turn),
 	TEST(destroy_commits_all_but_the_state),
 	TEST(destroyed_state_cannot_change),

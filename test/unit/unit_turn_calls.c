@@ -123,6 +123,59 @@ send_reply_to_the_own_call_is_a_reply(void)
 			  FAILED "\"error\", \"error\": \"the turn has replied already\"}");
 }
 
+/* Fails what is asked for, with the error and SQLSTATE that are. */
+CALLBACK(fail_a_request)
+{
+	int64_t request = dgen_turn_arg_int64(turn, "/request", dgen_turn_message_id(turn));
+
+	UNUSED();
+	if (dgen_turn_arg_bool(turn, "/reply", false))
+		(void) dgen_turn_reply_int64(turn, 1);
+	(void) dgen_turn_set_int64(turn, "a", 1);
+	return dgen_turn_fail_request(turn, request, dgen_turn_arg_string(turn, "/error", NULL),
+								  dgen_turn_arg_string(turn, "/sqlstate", NULL));
+}
+
+#define FAILS \
+	"{\"committed\": true, \"set\": {\"a\": 1}, \"deleted\": [], \"replies\": [{\"request\": "
+
+static void
+request_of_an_earlier_turn_may_be_failed(void)
+{
+	check_run(fail_a_request, "cast", "{}",
+			  "{\"request\": 7, \"error\": \"sold out\", \"sqlstate\": \"P0042\"}", 0,
+			  FAILS "7, \"error\": \"sold out\", \"sqlstate\": \"P0042\"}], \"sends\": []}");
+	check_run(fail_a_request, "cast", "{}", "{\"request\": 7, \"sqlstate\": \"p0042\"}", 0,
+			  FAILS "7, \"error\": \"unspecified error\", \"sqlstate\": \"ZD400\"}], "
+					"\"sends\": []}");
+	check_run(fail_a_request, "cast", "{}", "{\"request\": -1}", DGEN_EINVAL,
+			  FAILED "\"error\", \"error\": \"request is -1\"}");
+}
+
+static void
+failing_the_own_call_is_its_reply(void)
+{
+	check_run(fail_a_request, "call", "{}", "{\"error\": \"no\"}", 0,
+			  FAILS "1, \"error\": \"no\", \"sqlstate\": \"ZD400\"}], \"sends\": []}");
+	check_run(fail_a_request, "call", "{}", "{\"reply\": true}", DGEN_ESTATE,
+			  FAILED "\"error\", \"error\": \"the turn has replied already\"}");
+}
+
+CALLBACK(fail_with_bad_text)
+{
+	UNUSED();
+	return dgen_turn_fail_request(turn, 7, "a\xff", "ZD400");
+}
+
+static void
+error_of_a_request_is_made_utf8(void)
+{
+	check_run(fail_with_bad_text, "cast", "{}", NULL, 0,
+			  "{\"committed\": true, " NOTHING ", \"replies\": [{\"request\": 7, "
+			  "\"error\": \"a?\", \"sqlstate\": \"ZD400\"}], \"sends\": []}");
+	CHECK(dgen_turn_fail_request(NULL, 1, "no", NULL) == DGEN_EINVAL);
+}
+
 /* ---- sends ---- */
 
 CALLBACK(send_much)
@@ -316,6 +369,9 @@ static const tap_test tests[] = {
 	TEST(replying_twice_is_an_error),
 	TEST(call_may_be_answered_by_a_later_turn),
 	TEST(send_reply_to_the_own_call_is_a_reply),
+	TEST(request_of_an_earlier_turn_may_be_failed),
+	TEST(failing_the_own_call_is_its_reply),
+	TEST(error_of_a_request_is_made_utf8),
 	TEST(sends_carry_their_options),
 	TEST(failed_turn_sends_nothing),
 	TEST(entries_have_any_type),
