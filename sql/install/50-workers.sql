@@ -15,7 +15,7 @@ COMMENT ON FUNCTION dgen.detach() IS 'this session is no longer a worker';
 CREATE PROCEDURE dgen.wait(timeout interval DEFAULT '1 min', INOUT ready boolean DEFAULT NULL) LANGUAGE C
 	AS 'MODULE_PATHNAME', 'dgen_wait';
 COMMENT ON PROCEDURE dgen.wait(interval, boolean) IS
-	'waits until there may be something to claim (ready) or the timeout has passed; NULL: no timeout';
+	'waits until there may be something to claim (ready) or the timeout has passed; NULL: no timeout. Ends the session without an error when the client closes its connection';
 
 -- The rows are restricted to workers for types that the caller may read.
 CREATE FUNCTION dgen._workers(OUT id bigint, OUT name text, OUT types text[], OUT in_database boolean,

@@ -275,6 +275,11 @@ sql(q{UPDATE pg_extension SET extversion = '7.7.7' WHERE extname = 'dgen'});
 refusal($node->connstr('postgres'), qr/7\.7\.7.*0\.1\.0.*different versions.*ZD036/, 'another version');
 sql(q{UPDATE pg_extension SET extversion = '0.1.0' WHERE extname = 'dgen'});
 
+sql(q{ALTER FUNCTION dgen.actor_type_exists(text) RENAME TO hidden});
+refusal($node->connstr('postgres'), qr/not one for libdgen 0\.1\.0: .*actor_type_exists.*different versions.*ALTER EXTENSION dgen UPDATE/,
+	'an extension that lacks a function');
+sql(q{ALTER FUNCTION dgen.hidden(text) RENAME TO actor_type_exists});
+
 # ---- hosts ----
 
 # One that accepts and stays silent, before one that serves.
