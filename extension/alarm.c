@@ -62,6 +62,8 @@ dgen_look_begins(TimestampTz now)
 {
 	pg_atomic_write_u64(&dgen_database->last_look, (uint64) now);
 	pg_atomic_write_u64(&dgen_database->next_due, (uint64) ALARM_UNKNOWN);
+	pg_atomic_fetch_add_u32(&dgen_database->looks, 1);
+	dgen_hints_ask_all();
 }
 
 /* ---- charges ----

@@ -1,5 +1,5 @@
 /*
- * Claiming: find actors with messages, own them, and only then (read_batch.c) read
+ * Claiming: find actors with messages (hints.c, or a sweep over the index), own them, and only then (read_batch.c) read
  * what they have.
  *
  * The order is what keeps turns apart and messages in order. Reading in the
@@ -9,6 +9,7 @@
  * was taken (H2): every lock that succeeds is a mailbox of the batch.
  */
 #include "dgen_ext.h"
+#include "mailbox.h"
 #include "table.h"
 
 #include "access/stratnum.h"
@@ -22,6 +23,13 @@
 
 /* Rows of one mailbox to walk over before seeking behind it. */
 #define WALK_ROWS 8
+
+/* A slice of a sweep: so many mailboxes, or dead rows (and those of the mailbox it is in). */
+#define SWEEP_HINTS 1024
+#define SWEEP_DEAD_ROWS 10000
+
+/* Slices in one claim. */
+#define SWEEP_SLICES 4
 
 /* Judged turn time of a type not measured yet, us. */
 #define UNKNOWN_TURN_US 500.0
@@ -74,93 +82,199 @@ dgen_measure_turns(WorkerSession *session, int32 type_id, double us)
 	}
 }
 
-/* ---- discover and own ---- */
+/* ---- discover: sweeps ---- */
 
-typedef struct Discovery
+/*
+ * Walks over the index and leaves hints, until there are enough of them or it has seen
+ * enough of dead rows. True if there may be hints now.
+ */
+typedef struct Walk
 {
 	DgenScan scan;
-	const ActorType *type;
-	WorkerType *worker_type;
-	Owned *owned;
-	int limit;
-	int type_limit; /* for this type: a slow one gets few */
-} Discovery;
+	Sweep sweep;
+	int32 type_id;
+	int hints;
+	int64 next; /* mailbox at which the next slice begins */
+} Walk;
 
 static void
-seek(Discovery *discovery, int64 mailbox)
+seek(Walk *walk, int64 mailbox)
 {
 	ScanKeyData keys[2];
 
-	dgen_key_int4(&keys[0], ORDER_TYPE_ID, BTEqualStrategyNumber, discovery->type->id);
+	dgen_key_int4(&keys[0], ORDER_TYPE_ID, BTEqualStrategyNumber, walk->type_id);
 	dgen_key_int8(&keys[1], ORDER_MAILBOX, BTGreaterEqualStrategyNumber, mailbox);
-	dgen_scan_seek(&discovery->scan, keys, 2);
+	dgen_scan_seek(&walk->scan, keys, 2);
 }
 
-static void
-own(Discovery *discovery, int64 mailbox)
+/*
+ * The next mailbox with a message; false if there is none, or if the slice is over. The
+ * index gives them in order; the rows of one are passed by, and if they are many, by
+ * seeking behind it.
+ */
+static bool
+next_mailbox(Walk *walk, int64 *mailbox)
 {
-	OwnedMailbox *entry;
+	int64 last = *mailbox;
+	int walked = 0;
 
-	if (!dgen_try_own(discovery->type->id, mailbox))
-		return;
+	while (dgen_scan_next(&walk->scan))
+	{
+		bool isnull;
+
+		*mailbox = DatumGetInt64(slot_getattr(walk->scan.slot, MESSAGE_MAILBOX + 1, &isnull));
+		if (walk->hints == 0 || *mailbox != last)
+			return true;
+		if (last == PG_INT64_MAX)
+			return false;
+		if (++walked == WALK_ROWS)
+			seek(walk, last + 1);
+	}
+	return false;
+}
+
+/* True if it came to the end of its part of the ring. */
+static bool
+walk_slice(Walk *walk)
+{
+	int64 mailbox = 0;
+
+	seek(walk, walk->sweep.from);
+	while (next_mailbox(walk, &mailbox))
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (mailbox > walk->sweep.to)
+			return true;
+		walk->next = mailbox;
+		if (walk->hints == SWEEP_HINTS || !dgen_sweep_add(&walk->sweep, mailbox))
+			return false;
+		walk->hints++;
+	}
+	return !dgen_scan_is_tired(&walk->scan, &walk->next) || walk->next > walk->sweep.to;
+}
+
+/*
+ * False if there is nothing to sweep. The snapshot is taken once it is known what the
+ * sweep answers: it sees everything that was there when that was asked for.
+ */
+static bool
+sweep(int32 type_id)
+{
+	Walk walk = {.type_id = type_id};
+
+	switch (dgen_sweep_begin(type_id, &walk.sweep))
+	{
+		case SWEEP_NOT_NEEDED:
+			return false;
+		case SWEEP_BY_ANOTHER:
+			return true;
+		case SWEEP_BEGUN:
+			break;
+	}
+	PushActiveSnapshot(GetTransactionSnapshot());
+	dgen_scan_begin(&walk.scan, TABLE_MESSAGE, INDEX_PRIMARY, GetActiveSnapshot(), 2);
+	dgen_scan_tire(&walk.scan, SWEEP_DEAD_ROWS, ORDER_MAILBOX);
+	if (walk_slice(&walk))
+		dgen_sweep_through(&walk.sweep);
+	else
+		dgen_sweep_stop(&walk.sweep, walk.next);
+	dgen_scan_end(&walk.scan);
+	PopActiveSnapshot();
+	return true;
+}
+
+/* ---- own ---- */
+
+typedef struct Discovery
+{
+	const ActorType *type;
+	WorkerType *worker_type;
+	Owned *owned;
+	int first; /* of this type in owned */
+} Discovery;
+
+static int
+compare_mailboxes(const void *a, const void *b)
+{
+	int64 x = *(const int64 *) a;
+	int64 y = *(const int64 *) b;
+
+	return x < y ? -1 : x > y;
+}
+
+static bool
+is_owned_already(const Discovery *discovery, int64 mailbox)
+{
+	for (int i = discovery->first; i < discovery->owned->count; i++)
+		if (discovery->owned->mailboxes[i].mailbox == mailbox)
+			return true;
+	return false;
+}
+
+/*
+ * What this transaction owns for another reason, such as dgen.call, is left for the next
+ * claim: its lock could be taken once more, and its release would not tell.
+ */
+static bool
+try_own(Discovery *discovery, int64 mailbox)
+{
+	int32 type_id = discovery->type->id;
+	OwnedMailbox *entry;
+	int held;
+
+	if (dgen_owns(type_id, mailbox))
+	{
+		if (is_owned_already(discovery, mailbox))
+			return true;
+		dgen_wakeup_missed(type_id, dgen_lock_key(type_id, mailbox));
+		return false;
+	}
+	held = dgen_try_own(type_id, mailbox);
+	if (held == HELD_BY_ANOTHER)
+		return false;
 	entry = &discovery->owned->mailboxes[discovery->owned->count++];
 	entry->type = discovery->type;
 	entry->worker_type = discovery->worker_type;
 	entry->mailbox = mailbox;
-	discovery->type_limit--;
-}
-
-/*
- * Owns mailboxes from..to of the type, as far as the limits go. False if it ended
- * because of them. The index gives the mailboxes in order; the rows of one are
- * passed by, and if they are many, by seeking behind it.
- */
-static bool
-own_range(Discovery *discovery, int64 from, int64 to)
-{
-	int64 last = 0;
-	int walked = -1; /* rows of `last` seen; -1: none yet */
-
-	seek(discovery, from);
-	while (dgen_scan_next(&discovery->scan))
-	{
-		bool isnull;
-		int64 mailbox =
-			DatumGetInt64(slot_getattr(discovery->scan.slot, MESSAGE_MAILBOX + 1, &isnull));
-
-		if (walked >= 0 && mailbox == last)
-		{
-			if (++walked < WALK_ROWS)
-				continue;
-			if (last == PG_INT64_MAX)
-				return true;
-			walked = -1;
-			seek(discovery, last + 1);
-			continue;
-		}
-		if (mailbox > to)
-			return true;
-		if (discovery->owned->count >= discovery->limit || discovery->type_limit <= 0)
-			return false;
-
-		CHECK_FOR_INTERRUPTS();
-		own(discovery, mailbox);
-		last = mailbox;
-		walked = 0;
-		discovery->worker_type->cursor = mailbox == PG_INT64_MAX ? PG_INT64_MIN : mailbox + 1;
-	}
+	entry->held = held;
+	entry->read = false;
+	dgen_wakeup_claimed(held);
 	return true;
 }
 
-/* From the cursor to the end of the ring, then from its beginning up to the cursor. */
-static bool
-own_type(Discovery *discovery)
+static void
+own_found(Discovery *discovery, int64 *found, int count)
 {
-	int64 start = discovery->worker_type->cursor;
+	int kept = 0;
 
-	if (!own_range(discovery, start, PG_INT64_MAX))
-		return false;
-	return start == PG_INT64_MIN || own_range(discovery, PG_INT64_MIN, start - 1);
+	qsort(found, count, sizeof(int64), compare_mailboxes); /* neighbours share pages of the index */
+	for (int i = 0; i < count; i++)
+		if (!try_own(discovery, found[i]))
+			found[kept++] = found[i];
+	dgen_hints_keep(count, kept);
+}
+
+/* True if there is more than the limit allows, or a sweep is not at its end. */
+static bool
+own_type(Discovery *discovery, int limit)
+{
+	int32 type_id = discovery->type->id;
+	int last = discovery->owned->count + limit;
+	int slices = 0;
+
+	dgen_hints_begin(type_id);
+	discovery->first = discovery->owned->count;
+	while (discovery->owned->count < last)
+	{
+		int64 *found;
+		int count = dgen_hints_take(type_id, last - discovery->owned->count, &found);
+
+		if (count > 0)
+			own_found(discovery, found, count);
+		else if (++slices > SWEEP_SLICES || !sweep(type_id))
+			break;
+	}
+	return dgen_hints_left(type_id);
 }
 
 static int
@@ -171,10 +285,21 @@ type_limit(const WorkerType *type)
 	return (int) Max(1.0, Min(dgen_batch_duration * 1000.0 / us, 100000.0));
 }
 
+static void
+own_mailboxes_of(Discovery *discovery, int limit)
+{
+	if (own_type(discovery, Min(limit, type_limit(discovery->worker_type))))
+	{
+		discovery->owned->left = true;
+		dgen_wakeup_left(discovery->type->id);
+	}
+	dgen_hints_put_back(); /* not before the end: they would be taken again at once */
+}
+
 void
 dgen_own_mailboxes(WorkerSession *session, const BatchLimits *limits, Owned *owned)
 {
-	Discovery discovery = {.owned = owned, .limit = limits->actors};
+	Discovery discovery = {.owned = owned};
 
 	dgen_refuse_isolation("claiming a batch");
 
@@ -186,21 +311,13 @@ dgen_own_mailboxes(WorkerSession *session, const BatchLimits *limits, Owned *own
 	owned->mailboxes = palloc(limits->actors * sizeof(OwnedMailbox));
 
 	PushActiveSnapshot(GetTransactionSnapshot());
-	dgen_scan_begin(&discovery.scan, TABLE_MESSAGE, INDEX_PRIMARY, GetActiveSnapshot(), 2);
 	for (int i = 0; i < session->ntypes && owned->count < limits->actors; i++)
 	{
 		discovery.worker_type = &session->types[(session->rotation + i) % session->ntypes];
 		discovery.type = dgen_type_by_id(discovery.worker_type->type_id, true);
-		if (discovery.type == NULL || dgen_type_is_paused(discovery.type->id))
-			continue;
-		discovery.type_limit = type_limit(discovery.worker_type);
-		if (!own_type(&discovery))
-		{
-			owned->left = true;
-			dgen_wakeup_left(discovery.type->id);
-		}
+		if (discovery.type != NULL && !dgen_type_is_paused(discovery.type->id))
+			own_mailboxes_of(&discovery, limits->actors - owned->count);
 	}
-	dgen_scan_end(&discovery.scan);
 	PopActiveSnapshot();
 	if (session->ntypes > 0)
 		session->rotation = (session->rotation + 1) % session->ntypes;

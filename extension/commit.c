@@ -132,7 +132,12 @@ write_state(DgenWriter *writer, BatchActor *actor, TimestampTz now)
 	if (actor->exists)
 		dgen_writer_update(writer, &actor->tid, values, nulls);
 	else
+	{
 		dgen_writer_insert(writer, values, nulls);
+		actor->tid = writer->tid;
+	}
+	actor->remembered.actor = actor->tid;
+	dgen_memo_set(actor->type->id, actor->mailbox, &actor->remembered);
 }
 
 static void
@@ -165,6 +170,8 @@ dgen_commit_batch(Batch *batch)
 	{
 		BatchActor *actor = &batch->actors[i];
 
+		if (actor->handled < actor->nmessages)
+			dgen_wakeup_undrained(actor->held);
 		if (actor->handled == 0)
 			continue;
 		MemoryContextSwitchTo(row_context);

@@ -106,8 +106,10 @@ extern void dgen_check_key(const text *key);
  * lock class of dgen's own. Try never waits; a failure leaves a mark in shared
  * memory, so that whoever holds the lock wakes a worker when it lets go (H9).
  */
-extern bool dgen_try_own(int32 type_id, int64 mailbox);
-extern void dgen_own(int32 type_id, int64 mailbox); /* waits; deadlocks are detected */
+#define HELD_BY_ANOTHER (-1)
+#define HELD_UNNOTED (-2)                              /* owned */
+extern int dgen_try_own(int32 type_id, int64 mailbox); /* see dgen_wakeup_owned */
+extern void dgen_own(int32 type_id, int64 mailbox);    /* waits; deadlocks are detected */
 extern bool dgen_owns(int32 type_id, int64 mailbox);
 
 /* ---- table.c: reading and writing dgen's tables ----------------------
@@ -150,6 +152,10 @@ typedef struct DgenScan
 	TupleTableSlot *slot; /* the row dgen_scan_next found */
 	Datum *values;        /* its columns, 0-based, deformed by dgen_scan_row */
 	bool *nulls;
+	int64 dead;       /* rows passed because nobody needs them but some old snapshot */
+	int64 tired_at;   /* of dead; 0: never */
+	int tired_column; /* of the index, int8 */
+	bool tired;
 } DgenScan;
 
 extern Oid dgen_table_oid(DgenTable table); /* raises if the extension is not installed here */
@@ -163,10 +169,17 @@ extern void dgen_scan_begin(DgenScan *scan, DgenTable table, int index, Snapshot
 							int nkeys);
 extern void dgen_scan_seek(DgenScan *scan, ScanKey keys, int nkeys); /* may be called again */
 extern bool dgen_scan_next(DgenScan *scan);
+/*
+ * From now on dgen_scan_next returns false, too, once so many dead rows were passed and
+ * the index column has changed after that; it is not past a row that counts then.
+ */
+extern void dgen_scan_tire(DgenScan *scan, int64 dead, int column);
+extern bool dgen_scan_is_tired(const DgenScan *scan, int64 *key);
 extern void dgen_scan_row(DgenScan *scan); /* deform the current row into values and nulls */
 extern void dgen_scan_end(DgenScan *scan);
 
 /* Scan keys on index columns, 1-based. */
+extern void dgen_key_int2(ScanKey key, int column, StrategyNumber strategy, int16 value);
 extern void dgen_key_int4(ScanKey key, int column, StrategyNumber strategy, int32 value);
 extern void dgen_key_int8(ScanKey key, int column, StrategyNumber strategy, int64 value);
 extern void dgen_key_time(ScanKey key, int column, StrategyNumber strategy, TimestampTz value);
@@ -181,6 +194,7 @@ typedef struct DgenWriter
 {
 	Relation heap;
 	ResultRelInfo *indexes;
+	ItemPointerData tid; /* of the row inserted last */
 } DgenWriter;
 
 extern void dgen_writer_open(DgenWriter *writer, DgenTable table);
@@ -246,11 +260,19 @@ extern bool dgen_move_due(void);
 /* _PG_init: hooks and callbacks. */
 extern void dgen_wakeup_init(void);
 
-extern void dgen_wakeup_sent(int32 type_id);   /* commit makes work of the type visible */
+/* Commit makes work visible: in that mailbox; in some that the caller does not name. */
+extern void dgen_wakeup_sent(int32 type_id, int64 mailbox);
+extern void dgen_wakeup_somewhere(int32 type_id);
+extern void dgen_wakeup_everywhere(void);      /* of any type */
 extern void dgen_wakeup_due(TimestampTz when); /* commit makes something due at `when` */
 extern void dgen_wakeup_replied(int64 request_id);
-extern void dgen_wakeup_owned(int32 type_id,
-							  uint64 lock); /* this transaction holds an actor's lock */
+/* This transaction holds an actor's lock: the number under which that is noted, or HELD_UNNOTED. */
+extern int dgen_wakeup_owned(int32 type_id, int64 mailbox);
+/* It does so to handle its messages: what it leaves is work for the next claim. */
+extern void dgen_wakeup_claimed(int held);
+/* Nothing is left in the mailbox, as far as its owner can see; or there is after all. */
+extern void dgen_wakeup_drained(int held);
+extern void dgen_wakeup_undrained(int held);
 extern void dgen_wakeup_missed(int32 type_id,
 							   uint64 lock); /* somebody else holds it; to be told at its release */
 
@@ -258,6 +280,59 @@ extern void dgen_wakeup_missed(int32 type_id,
 extern void dgen_wakeup_claiming(void);
 /* It left work of the type behind: wake one more worker, if one waits. */
 extern void dgen_wakeup_left(int32 type_id);
+
+/* ---- hints.c: mailboxes known to have messages ------------------------- */
+
+typedef struct HintSet HintSet;
+
+extern void dgen_hints_begin(int32 type_id);
+/* Takes up to max of the type's hints into the session's hand, and shows where they are there. */
+extern int dgen_hints_take(int32 type_id, int max, int64 **mailboxes);
+/* Of those taken last only the first `kept` stay in hand: the others are owned now. */
+extern void dgen_hints_keep(int taken, int kept);
+extern bool dgen_hints_in_hand(void);
+extern void dgen_hints_put_back(void);      /* all that is in hand */
+extern bool dgen_hints_left(int32 type_id); /* are there more, or is a sweep not at its end? */
+extern void dgen_hints_add(int32 type_id, int64 mailbox);
+extern void dgen_hints_ask(int32 type_id); /* for a sweep */
+
+typedef struct Sweep
+{
+	HintSet *set;
+	int64 from; /* this slice: the mailboxes from..to */
+	int64 to;
+} Sweep;
+
+typedef enum SweepBegun
+{
+	SWEEP_NOT_NEEDED,
+	SWEEP_BY_ANOTHER, /* a session that has just ended its slice: there may be hints now */
+	SWEEP_BEGUN       /* to be ended with stop or through, in a snapshot taken now */
+} SweepBegun;
+
+extern SweepBegun dgen_sweep_begin(int32 type_id, Sweep *sweep);
+extern bool dgen_sweep_add(Sweep *sweep, int64 mailbox); /* false: no room */
+extern void dgen_sweep_stop(Sweep *sweep, int64 next);   /* before that mailbox */
+extern void dgen_sweep_through(Sweep *sweep);            /* the slice is done */
+
+/* ---- memo.c: what is remembered of a mailbox ---------------------------- */
+
+typedef struct Remembered
+{
+	int64 floor;           /* no message of priority 0 up to this seq is there; 0: not known */
+	ItemPointerData actor; /* the actor's row was there; invalid: not known */
+} Remembered;
+
+/* The mailbox is owned. */
+extern void dgen_memo_get(int32 type_id, int64 mailbox, Remembered *remembered);
+extern void dgen_memo_set(int32 type_id, int64 mailbox, const Remembered *remembered);
+
+/* A seq in a row that was visible; all below it were drawn before. */
+extern void dgen_saw_seq(int64 seq);
+/* Whoever drew a seq up to this had ended when the snapshot was taken. 0: not known. */
+extern int64 dgen_settled_seq(Snapshot snapshot);
+
+/* ---- alarm.c: what is due ------------------------------------------------ */
 
 /* Is the alarm (something due) ringing? The caller then runs dgen_move_due. Re-arms for `next`. */
 extern bool dgen_alarm_due(TimestampTz now);
@@ -286,7 +361,6 @@ extern bool dgen_maintain(void);
 typedef struct WorkerType
 {
 	int32 type_id;
-	int64 cursor;   /* mailbox after which the next claim begins */
 	double turn_us; /* measured time of a turn, moving average; 0: not known */
 } WorkerType;
 
@@ -357,7 +431,9 @@ typedef struct BatchActor
 {
 	const ActorType *type;
 	int64 mailbox;
+	int held; /* see dgen_wakeup_owned */
 	text *key;
+	Remembered remembered;
 	Blocked blocked;
 	bool has_failed; /* some of its mailbox's messages have failed attempts */
 	bool exists;
@@ -397,6 +473,8 @@ typedef struct OwnedMailbox
 	const ActorType *type;
 	WorkerType *worker_type;
 	int64 mailbox;
+	int held;  /* see dgen_wakeup_owned */
+	bool read; /* in this transaction, which may have removed messages since */
 } OwnedMailbox;
 
 typedef struct Owned
@@ -430,7 +508,7 @@ extern void dgen_refuse_isolation(const char *what);
  * owned mailboxes and their first messages, leaving out what is paused, backs off
  * or has its row locked by somebody. `first` and `count` select mailboxes.
  */
-extern Batch *dgen_read_batch(const Owned *owned, int first, int count, const BatchLimits *limits);
+extern Batch *dgen_read_batch(Owned *owned, int first, int count, const BatchLimits *limits);
 
 /* The same for the one actor of an inline call: waits for its row, and raises why it cannot be handled now. */
 extern Batch *dgen_read_actor(const ActorType *type, text *key, int max_messages);

@@ -225,7 +225,7 @@ dgen_record_charge(const Charge *charge)
 	BatchActor *actor;
 	BatchMessage *message;
 
-	if (mailbox.type == NULL || !dgen_try_own(charge->type_id, charge->mailbox))
+	if (mailbox.type == NULL || dgen_try_own(charge->type_id, charge->mailbox) == HELD_BY_ANOTHER)
 		return; /* whoever has it runs the turn again, and it is charged then */
 	batch = dgen_read_batch(&owned, 0, 1, &limits);
 	message = find_message(batch, charge->message_id, &actor);

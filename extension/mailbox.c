@@ -92,7 +92,7 @@ try_lock(const LOCKTAG *tag)
 	return result != LOCKACQUIRE_NOT_AVAIL;
 }
 
-bool
+int
 dgen_try_own(int32 type_id, int64 mailbox)
 {
 	uint64 lock = dgen_lock_key(type_id, mailbox);
@@ -107,10 +107,9 @@ dgen_try_own(int32 type_id, int64 mailbox)
 		 */
 		dgen_wakeup_missed(type_id, lock);
 		if (!try_lock(&tag))
-			return false;
+			return HELD_BY_ANOTHER;
 	}
-	dgen_wakeup_owned(type_id, lock);
-	return true;
+	return dgen_wakeup_owned(type_id, mailbox);
 }
 
 void
@@ -121,7 +120,7 @@ dgen_own(int32 type_id, int64 mailbox)
 
 	set_lock_tag(&tag, lock);
 	(void) LockAcquire(&tag, ExclusiveLock, false, false);
-	dgen_wakeup_owned(type_id, lock);
+	(void) dgen_wakeup_owned(type_id, mailbox);
 }
 
 bool

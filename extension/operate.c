@@ -267,7 +267,7 @@ dgen_operate_lock_class(PG_FUNCTION_ARGS)
 Datum
 dgen_operate_wake(PG_FUNCTION_ARGS)
 {
-	dgen_wakeup_sent(PG_GETARG_INT32(0));
+	dgen_wakeup_somewhere(PG_GETARG_INT32(0));
 	PG_RETURN_VOID();
 }
 

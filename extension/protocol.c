@@ -68,7 +68,7 @@ announce_unhandled(const Batch *batch)
 {
 	for (int i = 0; i < batch->nactors; i++)
 		if (batch->actors[i].handled < batch->actors[i].nmessages)
-			dgen_wakeup_sent(batch->actors[i].type->id);
+			dgen_wakeup_sent(batch->actors[i].type->id, batch->actors[i].mailbox);
 }
 
 static void

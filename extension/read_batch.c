@@ -12,6 +12,7 @@
 #include "access/xact.h"
 #include "executor/tuptable.h"
 #include "miscadmin.h"
+#include "storage/bufmgr.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
@@ -24,6 +25,9 @@
 #define SKIP_ROWS 1000
 
 #define INITIAL_MESSAGES 8
+
+/* Dead rows in front of a mailbox that are worth remembering. */
+#define FLOOR_ROWS 32
 
 /* ---- marks ---- */
 
@@ -89,15 +93,26 @@ typedef struct Reader
 	bool wait;     /* wait for a locked actor row instead of leaving the actor out */
 	text *only;    /* pass the messages of other actors by; NULL: read all */
 	DgenScan messages;
+	DgenScan above;  /* of messages: of a higher priority than 0, ... */
+	DgenScan beyond; /* ... of priority 0 beyond a floor, ... */
+	DgenScan below;  /* ... and of a lower one; open once a floor was met */
+	bool has_floors;
 	DgenScan actors;
 	DgenScan failed;
 	const ActorType *type;
 	bool type_has_paused;
 	bool type_has_failed;
 	bool mailbox_has_failed;
+	bool row_locked; /* by somebody else: an actor of this mailbox is left out */
 	int64 mailbox;
-	int first_actor; /* of this mailbox */
-	int capacity;    /* of batch->actors */
+	int held;        /* see dgen_wakeup_owned */
+	bool first_read; /* since it is owned: this transaction has removed nothing from it */
+	Remembered remembered;
+	int64 highest_seq;        /* that was met, in any mailbox */
+	int64 first_seq;          /* the lowest of priority 0 that was met; 0: none */
+	BlockNumber actor_blocks; /* of dgen.actor */
+	int first_actor;          /* of this mailbox */
+	int capacity;             /* of batch->actors */
 	TimestampTz now;
 	TimestampTz retry_at; /* an actor of this mailbox backs off until then */
 } Reader;
@@ -126,11 +141,19 @@ begin_read(Reader *reader, const BatchLimits *limits, int per_actor)
 	dgen_scan_begin(&reader->messages, TABLE_MESSAGE, INDEX_PRIMARY, GetActiveSnapshot(), 2);
 	dgen_scan_begin(&reader->actors, TABLE_ACTOR, INDEX_PRIMARY, GetActiveSnapshot(), 3);
 	dgen_scan_begin(&reader->failed, TABLE_FAILED_ATTEMPT, INDEX_PRIMARY, GetActiveSnapshot(), 2);
+	reader->actor_blocks = RelationGetNumberOfBlocks(reader->actors.heap);
 }
 
 static Batch *
 end_read(Reader *reader)
 {
+	dgen_saw_seq(reader->highest_seq);
+	if (reader->has_floors)
+	{
+		dgen_scan_end(&reader->below);
+		dgen_scan_end(&reader->beyond);
+		dgen_scan_end(&reader->above);
+	}
 	dgen_scan_end(&reader->failed);
 	dgen_scan_end(&reader->actors);
 	dgen_scan_end(&reader->messages);
@@ -234,23 +257,50 @@ lock_row(Reader *reader, BatchActor *actor)
 	return false;
 }
 
+/* Is the actor's row still where its last owner put it? Anything else may be there by now. */
+static bool
+is_remembered_row(Reader *reader, const BatchActor *actor)
+{
+	ItemPointer tid = &reader->remembered.actor;
+	DgenScan *scan = &reader->actors;
+
+	if (!ItemPointerIsValid(tid) || ItemPointerGetBlockNumber(tid) >= reader->actor_blocks ||
+		!table_tuple_fetch_row_version(scan->heap, tid, GetActiveSnapshot(), scan->slot))
+		return false;
+	dgen_scan_row(scan);
+	return DatumGetInt64(scan->values[ACTOR_MAILBOX]) == actor->mailbox &&
+		   DatumGetInt32(scan->values[ACTOR_TYPE]) == actor->type->id &&
+		   same_text(DatumGetTextPP(scan->values[ACTOR_KEY]), actor->key);
+}
+
+static bool
+find_actor_row(Reader *reader, const BatchActor *actor)
+{
+	DgenScan *scan = &reader->actors;
+	ScanKeyData keys[3];
+
+	if (is_remembered_row(reader, actor))
+		return true;
+	dgen_key_int4(&keys[0], ORDER_TYPE_ID, BTEqualStrategyNumber, actor->type->id);
+	dgen_key_int8(&keys[1], ORDER_MAILBOX, BTEqualStrategyNumber, actor->mailbox);
+	dgen_key_text(&keys[2], OWNER_ACTOR_KEY, actor->key);
+	dgen_scan_seek(scan, keys, 3);
+	return dgen_scan_next(scan);
+}
+
 /* False if the row is locked by somebody else. */
 static bool
 read_actor_row(Reader *reader, BatchActor *actor)
 {
 	DgenScan *scan = &reader->actors;
-	ScanKeyData keys[3];
 
 	actor->state = actor->type->initial_state;
-	dgen_key_int4(&keys[0], ORDER_TYPE_ID, BTEqualStrategyNumber, actor->type->id);
-	dgen_key_int8(&keys[1], ORDER_MAILBOX, BTEqualStrategyNumber, actor->mailbox);
-	dgen_key_text(&keys[2], OWNER_ACTOR_KEY, actor->key);
-	dgen_scan_seek(scan, keys, 3);
-	if (!dgen_scan_next(scan))
+	if (!find_actor_row(reader, actor))
 		return true;
 
 	actor->exists = true;
 	actor->tid = scan->slot->tts_tid;
+	reader->remembered.actor = actor->tid;
 	if (!lock_row(reader, actor))
 		return false;
 	if (actor->exists)
@@ -279,6 +329,7 @@ add_actor(Reader *reader, Datum key)
 	memset(actor, 0, sizeof(*actor));
 	actor->type = reader->type;
 	actor->mailbox = reader->mailbox;
+	actor->held = reader->held;
 	actor->key = DatumGetTextPCopy(key);
 
 	if (reader->type_has_paused && is_paused(reader->type->id, reader->mailbox, actor->key))
@@ -286,7 +337,10 @@ add_actor(Reader *reader, Datum key)
 	else if (backs_off(reader, actor->key))
 		actor->blocked = BLOCKED_BACKING_OFF;
 	else if (!read_actor_row(reader, actor))
+	{
 		actor->blocked = BLOCKED_ROW_LOCKED;
+		reader->row_locked = true;
+	}
 	actor->has_failed = reader->mailbox_has_failed;
 	return actor;
 }
@@ -349,25 +403,24 @@ is_full(const Reader *reader)
 /*
  * The first messages of each actor of the mailbox, normally one actor. An actor
  * that has its share ends the reading: what follows keeps its order for the next
- * batch.
+ * batch. False if it ended before the scan.
  */
-static void
-read_messages(Reader *reader)
+static bool
+read_rows(Reader *reader, DgenScan *scan)
 {
-	ScanKeyData keys[2];
 	int skipped = 0;
 
-	dgen_key_int4(&keys[0], ORDER_TYPE_ID, BTEqualStrategyNumber, reader->type->id);
-	dgen_key_int8(&keys[1], ORDER_MAILBOX, BTEqualStrategyNumber, reader->mailbox);
-	dgen_scan_seek(&reader->messages, keys, 2);
-	while (!is_full(reader) && dgen_scan_next(&reader->messages))
+	while (!is_full(reader) && dgen_scan_next(scan))
 	{
 		Datum values[MESSAGE_COLUMNS];
 		bool nulls[MESSAGE_COLUMNS];
-		HeapTuple row = ExecCopySlotHeapTuple(reader->messages.slot);
+		HeapTuple row = ExecCopySlotHeapTuple(scan->slot);
 		BatchActor *actor;
 
-		heap_deform_tuple(row, RelationGetDescr(reader->messages.heap), values, nulls);
+		heap_deform_tuple(row, RelationGetDescr(scan->heap), values, nulls);
+		reader->highest_seq = Max(reader->highest_seq, DatumGetInt64(values[MESSAGE_SEQ]));
+		if (reader->first_seq == 0 && DatumGetInt16(values[MESSAGE_PRIORITY]) == 0)
+			reader->first_seq = DatumGetInt64(values[MESSAGE_SEQ]);
 		if (reader->only != NULL &&
 			!same_text(reader->only, DatumGetTextPP(values[MESSAGE_ACTOR_KEY])))
 		{
@@ -379,21 +432,110 @@ read_messages(Reader *reader)
 		if (actor->blocked != BLOCKED_NOT)
 		{
 			if (++skipped == SKIP_ROWS)
-				break;
+				return false;
 		}
 		else if (actor->nmessages == reader->per_actor)
-			break;
+			return false;
 		else
 			read_message(reader, actor, row, values, nulls);
 	}
+	return !is_full(reader);
 }
 
 static void
-set_mailbox(Reader *reader, int64 mailbox)
+open_floors(Reader *reader)
+{
+	if (reader->has_floors)
+		return;
+	reader->has_floors = true;
+	dgen_scan_begin(&reader->above, TABLE_MESSAGE, INDEX_PRIMARY, GetActiveSnapshot(), 3);
+	dgen_scan_begin(&reader->beyond, TABLE_MESSAGE, INDEX_PRIMARY, GetActiveSnapshot(), 4);
+	dgen_scan_begin(&reader->below, TABLE_MESSAGE, INDEX_PRIMARY, GetActiveSnapshot(), 3);
+}
+
+static void
+set_mailbox_keys(const Reader *reader, ScanKey keys)
+{
+	dgen_key_int4(&keys[0], ORDER_TYPE_ID, BTEqualStrategyNumber, reader->type->id);
+	dgen_key_int8(&keys[1], ORDER_MAILBOX, BTEqualStrategyNumber, reader->mailbox);
+}
+
+/* From one priority to the next, without the dead rows up to the floor. */
+static bool
+read_beyond_floor(Reader *reader)
+{
+	ScanKeyData keys[4];
+
+	open_floors(reader);
+	set_mailbox_keys(reader, keys);
+	dgen_key_int2(&keys[2], ORDER_PRIORITY, BTGreaterStrategyNumber, 0);
+	dgen_scan_seek(&reader->above, keys, 3);
+	if (!read_rows(reader, &reader->above))
+		return false;
+	dgen_key_int2(&keys[2], ORDER_PRIORITY, BTEqualStrategyNumber, 0);
+	dgen_key_int8(&keys[3], ORDER_SEQ, BTGreaterStrategyNumber, reader->remembered.floor);
+	dgen_scan_seek(&reader->beyond, keys, 4);
+	if (!read_rows(reader, &reader->beyond))
+		return false;
+	dgen_key_int2(&keys[2], ORDER_PRIORITY, BTLessStrategyNumber, 0);
+	dgen_scan_seek(&reader->below, keys, 3);
+	return read_rows(reader, &reader->below);
+}
+
+static bool
+read_all(Reader *reader)
+{
+	ScanKeyData keys[2];
+
+	set_mailbox_keys(reader, keys);
+	dgen_scan_seek(&reader->messages, keys, 2);
+	return read_rows(reader, &reader->messages);
+}
+
+/*
+ * Worth while only if the next one would pass many dead rows again. What this transaction
+ * has removed itself may come back, if it is rolled back, and is not to be hidden then.
+ */
+static void
+remember(Reader *reader, bool to_the_end, int64 dead)
+{
+	int64 floor = dgen_settled_seq(GetActiveSnapshot());
+
+	if (!reader->first_read || (reader->remembered.floor == 0 && dead < FLOOR_ROWS))
+		return;
+	if (reader->first_seq != 0)
+		floor = Min(floor, reader->first_seq - 1);
+	else if (!to_the_end)
+		return;
+	reader->remembered.floor = Max(reader->remembered.floor, floor);
+}
+
+static void
+read_messages(Reader *reader)
+{
+	int64 dead = reader->messages.dead;
+	int64 old_floor = reader->remembered.floor;
+	bool to_the_end = old_floor > 0 ? read_beyond_floor(reader) : read_all(reader);
+
+	if (to_the_end && !reader->row_locked)
+		dgen_wakeup_drained(reader->held);
+	remember(reader, to_the_end, reader->messages.dead - dead);
+	for (int i = reader->first_actor; i < reader->batch->nactors; i++)
+		reader->batch->actors[i].remembered = reader->remembered;
+	if (reader->remembered.floor != old_floor)
+		dgen_memo_set(reader->type->id, reader->mailbox, &reader->remembered);
+}
+
+static void
+set_mailbox(Reader *reader, int64 mailbox, int held)
 {
 	reader->mailbox = mailbox;
+	reader->held = held;
+	reader->row_locked = false;
 	reader->mailbox_has_failed = false;
+	reader->first_seq = 0;
 	reader->first_actor = reader->batch->nactors;
+	dgen_memo_get(reader->type->id, mailbox, &reader->remembered);
 }
 
 /* Actors that cannot be handled now were kept for find_actor only. */
@@ -414,7 +556,7 @@ drop_blocked(Batch *batch)
 }
 
 Batch *
-dgen_read_batch(const Owned *owned, int first, int count, const BatchLimits *limits)
+dgen_read_batch(Owned *owned, int first, int count, const BatchLimits *limits)
 {
 	Reader reader;
 	MemoryContext old = CurrentMemoryContext;
@@ -423,8 +565,12 @@ dgen_read_batch(const Owned *owned, int first, int count, const BatchLimits *lim
 	MemoryContextSwitchTo(reader.batch->context);
 	for (int i = first; i < first + count && !is_full(&reader); i++)
 	{
-		set_type(&reader, owned->mailboxes[i].type);
-		set_mailbox(&reader, owned->mailboxes[i].mailbox);
+		OwnedMailbox *mailbox = &owned->mailboxes[i];
+
+		set_type(&reader, mailbox->type);
+		set_mailbox(&reader, mailbox->mailbox, mailbox->held);
+		reader.first_read = !mailbox->read;
+		mailbox->read = true;
 		read_messages(&reader);
 	}
 	MemoryContextSwitchTo(old);
@@ -474,7 +620,7 @@ dgen_read_actor(const ActorType *type, text *key, int max_messages)
 			(errcode(DGEN_ERR_PAUSED), errmsg("actor type \"%s\" is paused", type->name),
 			 errhint(
 				 "Use dgen.resume, or dgen.cast or dgen.request to leave a message for later.")));
-	set_mailbox(&reader, dgen_mailbox_of(key));
+	set_mailbox(&reader, dgen_mailbox_of(key), HELD_UNNOTED);
 	actor = add_actor(&reader, PointerGetDatum(key));
 	refuse_blocked(actor, reader.retry_at);
 	read_messages(&reader);

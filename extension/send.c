@@ -83,7 +83,7 @@ dgen_send(const Send *send)
 	if (delayed)
 		dgen_wakeup_due(send->not_before);
 	else
-		dgen_wakeup_sent(send->type->id);
+		dgen_wakeup_sent(send->type->id, mailbox);
 	return send->id ? send->id : seq;
 }
 
@@ -289,15 +289,18 @@ send_rows(DgenWriter *writer, const ActorType *type, Datum *keys, Datum *message
 		  TupleTableSlot **slots, int count)
 {
 	Send send = {.type = type, .kind = KIND_CAST, .sent_at = GetCurrentTimestamp()};
+	int64 mailbox;
 
 	for (int i = 0; i < count; i++)
 	{
 		ExecClearTuple(slots[i]);
 		send.key = DatumGetTextPP(keys[i]);
 		send.message = messages[i];
-		fill_row(&send, dgen_mailbox_of(send.key), dgen_nextval(SEQUENCE_MESSAGE),
-				 slots[i]->tts_values, slots[i]->tts_isnull);
+		mailbox = dgen_mailbox_of(send.key);
+		fill_row(&send, mailbox, dgen_nextval(SEQUENCE_MESSAGE), slots[i]->tts_values,
+				 slots[i]->tts_isnull);
 		ExecStoreVirtualTuple(slots[i]);
+		dgen_wakeup_sent(type->id, mailbox);
 	}
 	dgen_writer_insert_many(writer, slots, count);
 }
@@ -352,7 +355,6 @@ dgen_cast_many(PG_FUNCTION_ARGS)
 		PG_RETURN_INT64(0);
 
 	send_all(type, keys, messages, count);
-	dgen_wakeup_sent(type->id);
 	PG_RETURN_INT64(count);
 }
 
@@ -377,7 +379,8 @@ join_mailbox(DgenWriter *writer, DgenScan *scan)
 	}
 	values[MESSAGE_SEQ] = Int64GetDatum(dgen_nextval(SEQUENCE_MESSAGE));
 	dgen_writer_insert(writer, values, nulls);
-	dgen_wakeup_sent(DatumGetInt32(values[MESSAGE_TYPE_ID]));
+	dgen_wakeup_sent(DatumGetInt32(values[MESSAGE_TYPE_ID]),
+					 DatumGetInt64(values[MESSAGE_MAILBOX]));
 }
 
 static bool
@@ -442,8 +445,13 @@ wake_after_backoff(TimestampTz now)
 			dgen_wakeup_due(due);
 			break;
 		}
-		if (++woken <= MOVE_LIMIT)
-			dgen_wakeup_sent(DatumGetInt32(scan.values[FAILED_TYPE_ID]));
+		dgen_wakeup_sent(DatumGetInt32(scan.values[FAILED_TYPE_ID]),
+						 DatumGetInt64(scan.values[FAILED_MAILBOX]));
+		if (++woken == MOVE_LIMIT)
+		{
+			dgen_wakeup_everywhere();
+			break;
+		}
 	}
 	dgen_scan_end(&scan);
 }

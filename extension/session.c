@@ -327,14 +327,6 @@ resolve_types(FunctionCallInfo fcinfo)
 	return attachment;
 }
 
-/* Workers begin at different points of the ring of mailboxes. */
-static void
-spread_cursors(WorkerSession *session)
-{
-	for (int i = 0; i < session->ntypes; i++)
-		session->types[i].cursor = (int64) ((uint64) session->id * UINT64CONST(0x9e3779b97f4a7c15));
-}
-
 static Datum
 type_id_array(const WorkerSession *session)
 {
@@ -370,7 +362,6 @@ dgen_attach(PG_FUNCTION_ARGS)
 	attachment = resolve_types(fcinfo);
 	set_name(&attachment->session, fcinfo);
 	attachment->session.id = dgen_nextval(SEQUENCE_WORKER);
-	spread_cursors(&attachment->session);
 	values[2] = type_id_array(&attachment->session);
 	insert_row(attachment, values[2], fcinfo);
 	put_on_top(attachment, GetCurrentSubTransactionId());
@@ -405,7 +396,6 @@ dgen_session_serve(int64 id, const char *name, int ntypes, const int32 *type_ids
 	strlcpy(session->name, name, NAMEDATALEN);
 	for (int i = 0; i < ntypes; i++)
 		session->types[i].type_id = type_ids[i];
-	spread_cursors(session);
 	for (int i = 0; i < ntypes && current != NULL; i++)
 		for (int j = 0; j < current->session.ntypes; j++)
 			if (current->session.types[j].type_id == type_ids[i])

@@ -82,6 +82,7 @@ init_database(Database *database, int tranche)
 	pg_atomic_init_u64(&database->next_due, 0);
 	pg_atomic_init_u64(&database->last_look, 0);
 	pg_atomic_init_u64(&database->last_maintenance, 0);
+	pg_atomic_init_u32(&database->looks, 0);
 	for (int i = 0; i < BUCKETS; i++)
 		pg_atomic_init_u64(&database->generation[i], 1);
 	for (int i = 0; i < lengthof(database->missed); i++)
@@ -107,6 +108,10 @@ init_shared(Shared *shared, int tranche)
 	shared->entries_offset = shared->slots_offset + MAXALIGN(MaxBackends * sizeof(Slot));
 	for (int i = 0; i < MAX_DATABASES; i++)
 		init_database(&shared->databases[i], tranche);
+	for (int i = 0; i < HINT_SETS; i++)
+		dgen_hints_init(&shared->hints[i], tranche);
+	for (int i = 0; i < MEMOS; i++)
+		SpinLockInit(&shared->memos[i].mutex);
 }
 
 /* The control struct, made by whoever comes first. AddinShmemInitLock is held. */
@@ -256,6 +261,8 @@ dgen_database_entry(Oid oid, bool create)
 	}
 	if (!create || usable == NULL)
 		return NULL;
+	if (OidIsValid(usable->oid))
+		dgen_hints_free_database(usable->oid);
 	clear_database(usable, oid);
 	return usable;
 }

@@ -17,13 +17,15 @@
 #include "postgres.h"
 
 #include "port/atomics.h"
+#include "storage/itemptr.h"
 #include "storage/latch.h"
 #include "storage/lwlock.h"
+#include "storage/spin.h"
 #include "utils/timestamp.h"
 
 #include "dgen_ext.h"
 
-#define SHARED_NAME "dgen 1" /* name and layout version of the control struct */
+#define SHARED_NAME "dgen 2" /* name and layout version of the control struct */
 
 #define NOBODY (-1)      /* no slot */
 #define MAX_DATABASES 64 /* with dgen in use at the same time; others poll */
@@ -33,7 +35,11 @@
 #define SLOT_REQUESTS 16 /* replies a slot waits for by id; with more any reply wakes it */
 #define REPLY_BUCKETS 256
 #define MAX_CHARGES 64
-#define ANY_TYPE 0 /* type ids begin at 1 */
+#define HINT_SETS \
+	64 /* actor types with hints at the same time, in all databases; others are swept */
+#define HINT_SLOTS 4096 /* mailboxes in one of them; with more of them the type is swept */
+#define MEMOS 32768     /* mailboxes of which something is remembered */
+#define ANY_TYPE 0      /* type ids begin at 1 */
 
 #define BATON_TIME (20 * INT64CONST(1000))    /* us in which a called session must claim */
 #define BACKUP_TIME (5 * INT64CONST(1000000)) /* us between looks whether the watch is alive */
@@ -134,6 +140,7 @@ typedef struct Database
 	pg_atomic_uint64 next_due;         /* TimestampTz */
 	pg_atomic_uint64 last_look;        /* TimestampTz of the last safety-net look */
 	pg_atomic_uint64 last_maintenance; /* TimestampTz */
+	pg_atomic_uint32 looks;            /* safety-net looks so far */
 
 	/* Locks that somebody tried in vain, hashed; whoever lets one go wakes a worker. */
 	pg_atomic_uint32 missed[BUCKETS * MISS_BITS / 32];
@@ -143,6 +150,45 @@ typedef struct Database
 	pg_atomic_uint32 ncharges;
 	ChargeEntry charges[MAX_CHARGES];
 } Database;
+
+/*
+ * Mailboxes of one actor type that are known to have messages (hints.c). Where there are
+ * too many of them, or some of which nobody told, a sweep over the index finds them.
+ */
+typedef struct HintSet
+{
+	Oid database; /* under Shared.lock and lock, so is type_id; InvalidOid: free */
+	int32 type_id;
+
+	LWLock lock;  /* of what follows, up to mailboxes[] */
+	uint32 asked; /* rises when a sweep is asked for */
+	uint32 swept; /* asked, when the last sweep that came to its end began */
+	int count;
+	int cursor;                   /* slot that is looked at next */
+	uint64 used[HINT_SLOTS / 64]; /* which slots are taken */
+	int64 mailboxes[HINT_SLOTS];
+
+	LWLock sweep_lock; /* whoever sweeps holds it; of what follows */
+	bool sweeping;     /* a sweep is between its beginning and its end */
+	bool wrapped;      /* it has passed the end of the ring */
+	uint32 answers;    /* asked, when it began */
+	int64 start;       /* mailbox at which it began */
+	int64 position;    /* mailbox at which it goes on, or the next one begins */
+} HintSet;
+
+/* What is remembered of a mailbox (memo.c); only its owner reads and writes it. */
+typedef struct Memo
+{
+	slock_t mutex;
+	uint32 epoch;
+	Oid database;
+	Oid table; /* dgen.message: another one after the extension was created anew */
+	int32 type_id;
+	int64 mailbox;
+	int64 floor; /* no message of priority 0 up to this seq is there; 0: not known */
+	ItemPointerData
+		actor; /* where the last one to write it put the actor's row; invalid: not known */
+} Memo;
 
 /* An in-database worker: registered, running or about to be restarted. */
 typedef struct WorkerEntry
@@ -164,11 +210,14 @@ typedef struct Shared
 	uint64 last_ticket;
 	volatile int launcher; /* its slot; NOBODY: none runs */
 	volatile bool launcher_poked;
-	LWLock lock; /* databases[].oid and .sessions, entries[] */
+	LWLock lock; /* databases[].oid and .sessions, entries[], whose hints[] are */
 	int nslots;
 	int nentries;
 	Size slots_offset;
 	Size entries_offset;
+	int next_victim; /* hint set that is taken from its type when all are in use */
+	HintSet hints[HINT_SETS];
+	Memo memos[MEMOS];
 	Database databases[MAX_DATABASES];
 } Shared;
 
@@ -234,6 +283,12 @@ extern void dgen_wait_found_work(void); /* who polls looks often again */
 
 extern void dgen_generations_forget(void);  /* the next wait returns at once */
 extern bool dgen_generations_changed(void); /* since the last claim began */
+
+/* ---- hints.c: mailboxes that are known to have messages ---- */
+
+extern void dgen_hints_init(HintSet *set, int tranche);
+extern void dgen_hints_free_database(Oid oid); /* Shared.lock is held */
+extern void dgen_hints_ask_all(void);          /* every type of this database is to be swept */
 
 /* ---- alarm.c ---- */
 

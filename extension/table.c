@@ -145,6 +145,16 @@ dgen_scan_begin(DgenScan *scan, DgenTable table, int index, Snapshot snapshot, i
 	scan->scan = dgen_index_beginscan(scan->heap, scan->index, snapshot, nkeys);
 	scan->values = scan->slot->tts_values;
 	scan->nulls = scan->slot->tts_isnull;
+	scan->dead = scan->tired_at = 0;
+	scan->tired = false;
+}
+
+void
+dgen_scan_tire(DgenScan *scan, int64 dead, int column)
+{
+	scan->tired_at = scan->dead + dead;
+	scan->tired_column = column;
+	scan->scan->xs_want_itup = true; /* the index tells the column of dead rows, too */
 }
 
 void
@@ -154,10 +164,55 @@ dgen_scan_seek(DgenScan *scan, ScanKey keys, int nkeys)
 	index_rescan(scan->scan, keys, nkeys, NULL, 0);
 }
 
+/* The column, in the index entry that the scan is at. */
+static int64
+tired_key(const DgenScan *scan)
+{
+	bool isnull;
+
+	return DatumGetInt64(
+		index_getattr(scan->scan->xs_itup, scan->tired_column, scan->scan->xs_itupdesc, &isnull));
+}
+
+/* It has passed a dead row. Is it time to stop, and a place to do so? */
+static bool
+gets_tired(DgenScan *scan, int64 *since)
+{
+	if (++scan->dead < scan->tired_at || scan->tired_at == 0)
+		return false;
+	if (scan->dead == scan->tired_at)
+		*since = tired_key(scan);
+	else
+		scan->tired = tired_key(scan) != *since;
+	return scan->tired;
+}
+
+/* Like index_getnext_slot, and counts the dead. */
 bool
 dgen_scan_next(DgenScan *scan)
 {
-	return index_getnext_slot(scan->scan, ForwardScanDirection, scan->slot);
+	IndexScanDesc index = scan->scan;
+	int64 since = 0;
+
+	if (scan->tired_at != 0 && scan->dead >= scan->tired_at)
+		scan->tired_at = scan->dead + 1;
+	for (;;)
+	{
+		if (!index->xs_heap_continue && index_getnext_tid(index, ForwardScanDirection) == NULL)
+			return false;
+		if (index_fetch_heap(index, scan->slot))
+			return true;
+		if (gets_tired(scan, &since))
+			return false;
+	}
+}
+
+bool
+dgen_scan_is_tired(const DgenScan *scan, int64 *key)
+{
+	if (scan->tired)
+		*key = tired_key(scan);
+	return scan->tired;
 }
 
 void
@@ -199,6 +254,14 @@ pick(StrategyNumber strategy, RegProcedure less, RegProcedure less_equal, RegPro
 		default:
 			return greater;
 	}
+}
+
+void
+dgen_key_int2(ScanKey key, int column, StrategyNumber strategy, int16 value)
+{
+	make_key(key, column, strategy, INT2OID,
+			 pick(strategy, F_INT2LT, F_INT2LE, F_INT2EQ, F_INT2GE, F_INT2GT), InvalidOid,
+			 Int16GetDatum(value));
 }
 
 void
@@ -246,6 +309,7 @@ dgen_writer_insert(DgenWriter *writer, Datum *values, bool *nulls)
 	HeapTuple tuple = heap_form_tuple(RelationGetDescr(writer->heap), values, nulls);
 
 	CatalogTupleInsertWithInfo(writer->heap, tuple, writer->indexes);
+	writer->tid = tuple->t_self;
 	heap_freetuple(tuple);
 }
 
@@ -314,8 +378,14 @@ dgen_delete_row_nowait(Relation heap, ItemPointer tid)
 	return delete_row(heap, tid, false);
 }
 
+/*
+ * The transaction has its id before it draws the seq of a message: see memo.c. (Where it
+ * cannot have one, in a read-only transaction, nextval says so better.)
+ */
 int64
 dgen_nextval(DgenTable sequence)
 {
+	if (sequence == SEQUENCE_MESSAGE && !XactReadOnly)
+		(void) GetTopTransactionId();
 	return nextval_internal(dgen_table_oid(sequence), false);
 }

@@ -14,25 +14,40 @@
 #include "utils/resowner.h"
 
 #include "dgen_ext.h"
+#include "mailbox.h"
 #include "shared.h"
 #include "workers.h"
 
 #define MAX_MARKED_TYPES 16   /* more: every type */
+#define MAX_MARKED_BOXES 1024 /* more: their type is swept */
 #define MAX_MARKED_REPLIES 32 /* more: every waiter for a reply looks */
 #define FIRST_OWNED 64
 
 typedef struct HeldLock
 {
 	int32 type_id;
-	uint64 lock;
+	int64 mailbox;
 	SubTransactionId subid;
+	bool claimed;             /* for its messages */
+	SubTransactionId drained; /* in which it was found that none are left; Invalid: some may be */
 } HeldLock;
+
+typedef struct MarkedBox
+{
+	int32 type_id;
+	int64 mailbox;
+} MarkedBox;
 
 typedef struct Marks
 {
 	int nsent;
 	int32 sent[MAX_MARKED_TYPES];
 	bool sent_any;
+	int nboxes;
+	MarkedBox boxes[MAX_MARKED_BOXES];
+	int nswept;
+	int32 swept[MAX_MARKED_TYPES]; /* to be swept */
+	bool sweep_any;
 	int nleft;
 	int32 left[MAX_MARKED_TYPES];
 	int nreplied;
@@ -72,12 +87,56 @@ add_type(int32 *types, int *count, bool *overflow, int32 type_id)
 		*overflow = true;
 }
 
+/* The mailboxes of a transaction with so many of them that the type is swept. */
+static bool
+is_swept(int32 type_id)
+{
+	for (int i = 0; i < marks.nswept; i++)
+		if (marks.swept[i] == type_id)
+			return true;
+	return marks.sweep_any;
+}
+
+static void
+add_box(int32 type_id, int64 mailbox)
+{
+	if (marks.nboxes > 0 && marks.boxes[marks.nboxes - 1].mailbox == mailbox &&
+		marks.boxes[marks.nboxes - 1].type_id == type_id)
+		return;
+	if (marks.nboxes < MAX_MARKED_BOXES)
+		marks.boxes[marks.nboxes++] = (MarkedBox){type_id, mailbox};
+	else
+		add_type(marks.swept, &marks.nswept, &marks.sweep_any, type_id);
+}
+
 void
-dgen_wakeup_sent(int32 type_id)
+dgen_wakeup_sent(int32 type_id, int64 mailbox)
 {
 	if (!dgen_shared_attach())
 		return;
 	add_type(marks.sent, &marks.nsent, &marks.sent_any, type_id);
+	if (!is_swept(type_id))
+		add_box(type_id, mailbox);
+	marked = true;
+}
+
+void
+dgen_wakeup_somewhere(int32 type_id)
+{
+	if (!dgen_shared_attach())
+		return;
+	add_type(marks.sent, &marks.nsent, &marks.sent_any, type_id);
+	if (!is_swept(type_id))
+		add_type(marks.swept, &marks.nswept, &marks.sweep_any, type_id);
+	marked = true;
+}
+
+void
+dgen_wakeup_everywhere(void)
+{
+	if (!dgen_shared_attach())
+		return;
+	marks.sent_any = marks.sweep_any = true;
 	marked = true;
 }
 
@@ -144,16 +203,44 @@ grow_owned(void)
 	return true;
 }
 
-void
-dgen_wakeup_owned(int32 type_id, uint64 lock)
+int
+dgen_wakeup_owned(int32 type_id, int64 mailbox)
 {
 	if (!dgen_shared_attach())
-		return;
-	if (grow_owned())
-		owned[nowned++] = (HeldLock){type_id, lock, GetCurrentSubTransactionId()};
-	else
-		owned_any = true;
+		return HELD_UNNOTED;
 	marked = true;
+	if (!grow_owned())
+	{
+		owned_any = true;
+		return HELD_UNNOTED;
+	}
+	owned[nowned] = (HeldLock){
+		.type_id = type_id,
+		.mailbox = mailbox,
+		.subid = GetCurrentSubTransactionId(),
+	};
+	return nowned++;
+}
+
+void
+dgen_wakeup_claimed(int held)
+{
+	if (held >= 0)
+		owned[held].claimed = true;
+}
+
+void
+dgen_wakeup_drained(int held)
+{
+	if (held >= 0)
+		owned[held].drained = GetCurrentSubTransactionId();
+}
+
+void
+dgen_wakeup_undrained(int held)
+{
+	if (held >= 0)
+		owned[held].drained = InvalidSubTransactionId;
 }
 
 void
@@ -216,7 +303,12 @@ release_owned(int first, bool undone)
 	for (int i = first; i < nowned; i++)
 	{
 		int bucket = bucket_of(owned[i].type_id);
-		bool missed = take_miss(owned[i].type_id, owned[i].lock);
+		bool missed;
+
+		/* What is left is there for the next claim before anybody is called to it. */
+		if (owned[i].claimed && (undone || owned[i].drained == InvalidSubTransactionId))
+			dgen_hints_add(owned[i].type_id, owned[i].mailbox);
+		missed = take_miss(owned[i].type_id, dgen_lock_key(owned[i].type_id, owned[i].mailbox));
 
 		/* What was claimed and rolled back is work again, for this session too. */
 		if (missed || (undone && (i == first || owned[i].type_id != owned[i - 1].type_id)))
@@ -240,9 +332,22 @@ announce_all(void)
 	dgen_call_all(-1);
 }
 
+/* Before anybody is called to what they tell of. */
+static void
+give_hints(void)
+{
+	for (int i = 0; i < marks.nboxes; i++)
+		dgen_hints_add(marks.boxes[i].type_id, marks.boxes[i].mailbox);
+	for (int i = 0; i < marks.nswept; i++)
+		dgen_hints_ask(marks.swept[i]);
+	if (marks.sweep_any)
+		dgen_hints_ask_all();
+}
+
 static void
 act_on_commit(void)
 {
+	give_hints();
 	if (marks.sent_any)
 		announce_all();
 	else
@@ -278,8 +383,8 @@ act_on_commit(void)
 static void
 forget_marks(void)
 {
-	marks.nsent = marks.nleft = marks.nreplied = 0;
-	marks.sent_any = marks.replied_any = false;
+	marks.nsent = marks.nleft = marks.nreplied = marks.nboxes = marks.nswept = 0;
+	marks.sent_any = marks.replied_any = marks.sweep_any = false;
 	marks.due = ALARM_NONE;
 	marks.alarm_subid = InvalidSubTransactionId;
 	marks.orders = marks.start = false;
@@ -288,9 +393,20 @@ forget_marks(void)
 	marked = false;
 }
 
+/* A claim ended between taking hints and owning what they tell of. */
+static void
+put_back_hints(void)
+{
+	if (!dgen_hints_in_hand())
+		return;
+	dgen_hints_put_back();
+	announce_all();
+}
+
 static void
 end_transaction(bool commit)
 {
+	put_back_hints();
 	/* What was to be moved was not: the alarm rings again. */
 	if (!commit && marks.alarm_subid != InvalidSubTransactionId)
 		dgen_alarm_merge(ALARM_UNKNOWN);
@@ -298,7 +414,10 @@ end_transaction(bool commit)
 		act_on_commit();
 	release_owned(0, !commit);
 	if (owned_any)
+	{
+		dgen_hints_ask_all();
 		announce_all();
+	}
 	forget_marks();
 }
 
@@ -308,6 +427,10 @@ abort_subtransaction(SubTransactionId subid)
 {
 	int first = nowned;
 
+	put_back_hints();
+	for (int i = 0; i < nowned; i++)
+		if (owned[i].drained >= subid)
+			owned[i].drained = InvalidSubTransactionId;
 	while (first > 0 && owned[first - 1].subid >= subid)
 		first--;
 	release_owned(first, false);
@@ -344,7 +467,10 @@ at_subtransaction_end(SubXactEvent event, SubTransactionId subid, SubTransaction
 		aborting = subid;
 }
 
-/* A prepared transaction keeps its locks; nothing runs here when it commits (H10). */
+/*
+ * A prepared transaction keeps its locks; nothing runs here when it commits, and what it
+ * left is found by the safety-net look (H10).
+ */
 static void
 at_transaction_end(XactEvent event, void *arg)
 {

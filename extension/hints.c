@@ -1,0 +1,467 @@
+/*
+ * Hints: mailboxes that are known to have messages, so that a claim goes straight to
+ * them. It costs as much as what it finds, however many mailboxes there are and
+ * however many dead rows a snapshot keeps in their index.
+ *
+ *     send ──commit──> hint ──take──> owned ──end──> drained: forgotten
+ *                        ^  ^                  └───> else: a hint again (wakeup.c)
+ *     index ──sweep──────┘  └── owned by somebody else
+ *
+ * A message that can be handled is either in a mailbox with a hint, or in one that a
+ * transaction has taken from here and owns, or a sweep has been asked for that will
+ * come past it. So nothing is lost when there is no room for a hint: the type is swept
+ * then, as it is for what nobody told (H10), which the safety-net look asks for.
+ *
+ * A sweep walks over the index from where the last one stopped, in slices, each by
+ * one session. Whoever claims takes what it found from here, so two sessions do not
+ * run into each other's actors.
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+#include "port/pg_bitutils.h"
+#include "utils/memutils.h"
+
+#include "dgen_ext.h"
+#include "shared.h"
+
+#define WINDOW 16 /* slots in which a mailbox can be */
+#define CACHED 64 /* places of sets that a session remembers */
+
+#define WORDS lengthof(((HintSet *) 0)->used)
+
+/* Without shared memory a session has sets of its own, and sweeps for each claim. */
+static HintSet **private_sets = NULL;
+static int nprivate = 0;
+
+static struct
+{
+	int32 type_id;
+	int index;
+} places[CACHED];
+
+/* Taken in the claim that is under way, and not owned; 0: none. */
+static struct
+{
+	int32 type_id;
+	int count;
+	int64 mailboxes[HINT_SLOTS];
+} hand;
+
+/* ---- slots of one set; its lock is held ---- */
+
+static void
+clear(HintSet *set, Oid database, int32 type_id)
+{
+	set->database = database;
+	set->type_id = type_id;
+	set->asked = 1;
+	set->swept = 0;
+	set->count = 0;
+	set->cursor = 0;
+	memset(set->used, 0, sizeof(set->used));
+	set->sweeping = false;
+	set->position = PG_INT64_MIN;
+}
+
+/* False if there is no room. The same mailbox is kept once. */
+static bool
+put(HintSet *set, int64 mailbox)
+{
+	int room = -1;
+
+	for (int i = 0; i < WINDOW; i++)
+	{
+		int slot = (int) (((uint64) mailbox + i) % HINT_SLOTS);
+
+		if ((set->used[slot / 64] & (UINT64CONST(1) << (slot % 64))) == 0)
+			room = room < 0 ? slot : room;
+		else if (set->mailboxes[slot] == mailbox)
+			return true;
+	}
+	if (room < 0)
+		return false;
+	set->used[room / 64] |= UINT64CONST(1) << (room % 64);
+	set->mailboxes[room] = mailbox;
+	set->count++;
+	return true;
+}
+
+/* Takes up to max, in the order of the slots, going on where the last one stopped. */
+static int
+take(HintSet *set, int64 *mailboxes, int max)
+{
+	int taken = 0;
+
+	for (int i = 0; i <= WORDS && taken < max && set->count > 0; i++)
+	{
+		int word = set->cursor / 64;
+		uint64 here = set->used[word] & (~UINT64CONST(0) << (set->cursor % 64));
+
+		while (here != 0 && taken < max)
+		{
+			int bit = pg_rightmost_one_pos64(here);
+
+			mailboxes[taken++] = set->mailboxes[word * 64 + bit];
+			set->used[word] &= ~(UINT64CONST(1) << bit);
+			set->count--;
+			here &= here - 1;
+			set->cursor = word * 64 + bit + 1;
+		}
+		if (here == 0)
+			set->cursor = (word + 1) * 64;
+		set->cursor %= HINT_SLOTS;
+	}
+	return taken;
+}
+
+/* ---- finding the set of a type ---- */
+
+static bool
+is_private(const HintSet *set)
+{
+	return set->database == InvalidOid;
+}
+
+static HintSet *
+private_set(int32 type_id)
+{
+	MemoryContext old;
+	HintSet *set;
+
+	for (int i = 0; i < nprivate; i++)
+		if (private_sets[i]->type_id == type_id)
+			return private_sets[i];
+	old = MemoryContextSwitchTo(TopMemoryContext);
+	set = palloc0(sizeof(HintSet));
+	clear(set, InvalidOid, type_id);
+	if (private_sets == NULL)
+		private_sets = palloc(sizeof(HintSet *));
+	else
+		private_sets = repalloc(private_sets, (nprivate + 1) * sizeof(HintSet *));
+	private_sets[nprivate++] = set;
+	MemoryContextSwitchTo(old);
+	return set;
+}
+
+/* Another type's set, one that nobody sweeps. That type gets a new one when it is next used. */
+static HintSet *
+steal(void)
+{
+	for (int i = 0; i < HINT_SETS; i++)
+	{
+		HintSet *set = &dgen_shared->hints[dgen_shared->next_victim];
+
+		dgen_shared->next_victim = (dgen_shared->next_victim + 1) % HINT_SETS;
+		if (LWLockConditionalAcquire(&set->sweep_lock, LW_EXCLUSIVE))
+			return set;
+	}
+	return NULL;
+}
+
+/* The place of the type's set, made if there is none; -1: all are being swept. */
+static int
+assign(int32 type_id)
+{
+	HintSet *set = NULL;
+	bool stolen = false;
+
+	LWLockAcquire(&dgen_shared->lock, LW_EXCLUSIVE);
+	for (int i = 0; i < HINT_SETS; i++)
+	{
+		HintSet *other = &dgen_shared->hints[i];
+
+		if (other->database == MyDatabaseId && other->type_id == type_id)
+		{
+			LWLockRelease(&dgen_shared->lock);
+			return i;
+		}
+		if (other->database == InvalidOid && set == NULL)
+			set = other;
+	}
+	if (set == NULL)
+	{
+		set = steal();
+		stolen = set != NULL;
+	}
+	if (set != NULL)
+	{
+		LWLockAcquire(&set->lock, LW_EXCLUSIVE);
+		clear(set, MyDatabaseId, type_id);
+		LWLockRelease(&set->lock);
+	}
+	if (stolen)
+		LWLockRelease(&set->sweep_lock);
+	LWLockRelease(&dgen_shared->lock);
+	return set == NULL ? -1 : (int) (set - dgen_shared->hints);
+}
+
+static bool
+belongs(const HintSet *set, int32 type_id)
+{
+	return set->database == MyDatabaseId && set->type_id == type_id;
+}
+
+/* The type's set, locked; NULL: it has none. */
+static HintSet *
+lock_shared_set(int32 type_id)
+{
+	int place = (uint32) type_id % CACHED;
+
+	for (int tries = 0; tries < 3; tries++)
+	{
+		if (places[place].type_id != type_id)
+		{
+			places[place].index = assign(type_id);
+			places[place].type_id = places[place].index < 0 ? 0 : type_id;
+		}
+		if (places[place].index >= 0)
+		{
+			HintSet *set = &dgen_shared->hints[places[place].index];
+
+			LWLockAcquire(&set->lock, LW_EXCLUSIVE);
+			if (belongs(set, type_id))
+				return set;
+			LWLockRelease(&set->lock);
+		}
+		places[place].type_id = 0;
+	}
+	return NULL;
+}
+
+/* For who takes and sweeps: there always is one. */
+static HintSet *
+lock_set(int32 type_id)
+{
+	HintSet *set = dgen_shared_attach() ? lock_shared_set(type_id) : NULL;
+
+	return set != NULL ? set : private_set(type_id);
+}
+
+static void
+unlock(HintSet *set)
+{
+	if (!is_private(set))
+		LWLockRelease(&set->lock);
+}
+
+/* ---- what others use ---- */
+
+/* A claim begins. */
+void
+dgen_hints_begin(int32 type_id)
+{
+	HintSet *set = lock_set(type_id);
+
+	if (is_private(set) && set->asked == set->swept)
+		set->asked++;
+	unlock(set);
+}
+
+int
+dgen_hints_take(int32 type_id, int max, int64 **mailboxes)
+{
+	HintSet *set = lock_set(type_id);
+	int taken;
+
+	*mailboxes = hand.mailboxes + hand.count;
+	taken = take(set, *mailboxes, Min(max, HINT_SLOTS - hand.count));
+	hand.type_id = type_id;
+	hand.count += taken;
+	unlock(set);
+	return taken;
+}
+
+void
+dgen_hints_keep(int taken, int kept)
+{
+	hand.count -= taken - kept;
+}
+
+bool
+dgen_hints_in_hand(void)
+{
+	return hand.count > 0;
+}
+
+/* Called at the end of transactions, too: never raises. */
+void
+dgen_hints_put_back(void)
+{
+	while (hand.count > 0)
+		dgen_hints_add(hand.type_id, hand.mailboxes[--hand.count]);
+}
+
+bool
+dgen_hints_left(int32 type_id)
+{
+	HintSet *set = lock_set(type_id);
+	bool left = set->count > 0 || set->asked != set->swept;
+
+	unlock(set);
+	return left;
+}
+
+/* Called at the end of transactions, too: never raises. A type without a set will be swept. */
+void
+dgen_hints_add(int32 type_id, int64 mailbox)
+{
+	HintSet *set = dgen_shared_attach() ? lock_shared_set(type_id) : NULL;
+
+	if (set == NULL)
+		return;
+	if (!put(set, mailbox))
+		set->asked++;
+	LWLockRelease(&set->lock);
+}
+
+void
+dgen_hints_ask(int32 type_id)
+{
+	HintSet *set = dgen_shared_attach() ? lock_shared_set(type_id) : NULL;
+
+	if (set == NULL)
+		return;
+	set->asked++;
+	LWLockRelease(&set->lock);
+}
+
+void
+dgen_hints_ask_all(void)
+{
+	for (int i = 0; i < HINT_SETS; i++)
+	{
+		HintSet *set = &dgen_shared->hints[i];
+
+		LWLockAcquire(&set->lock, LW_EXCLUSIVE);
+		if (set->database == MyDatabaseId)
+			set->asked++;
+		LWLockRelease(&set->lock);
+	}
+}
+
+/* ---- sweeps ---- */
+
+/* The part of the ring that comes next. sweep_lock is held, or the set is private. */
+static void
+next_slice(HintSet *set, Sweep *sweep)
+{
+	if (!set->sweeping)
+	{
+		set->sweeping = true;
+		set->wrapped = false;
+		set->answers = set->asked;
+		set->start = set->position;
+	}
+	sweep->set = set;
+	sweep->from = set->position;
+	sweep->to = set->wrapped ? set->start - 1 : PG_INT64_MAX;
+}
+
+static SweepBegun
+begin_private(HintSet *set, Sweep *sweep)
+{
+	if (set->asked == set->swept)
+		return SWEEP_NOT_NEEDED;
+	next_slice(set, sweep);
+	return SWEEP_BEGUN;
+}
+
+SweepBegun
+dgen_sweep_begin(int32 type_id, Sweep *sweep)
+{
+	HintSet *set = lock_set(type_id);
+	bool needed = set->asked != set->swept;
+
+	if (is_private(set))
+		return begin_private(set, sweep);
+	unlock(set);
+	if (!needed)
+		return SWEEP_NOT_NEEDED;
+	if (!LWLockAcquireOrWait(&set->sweep_lock, LW_EXCLUSIVE))
+		return SWEEP_BY_ANOTHER;
+
+	LWLockAcquire(&set->lock, LW_EXCLUSIVE);
+	needed = belongs(set, type_id) && set->asked != set->swept;
+	if (needed)
+		next_slice(set, sweep);
+	LWLockRelease(&set->lock);
+	if (!needed)
+		LWLockRelease(&set->sweep_lock);
+	return needed ? SWEEP_BEGUN : SWEEP_NOT_NEEDED;
+}
+
+bool
+dgen_sweep_add(Sweep *sweep, int64 mailbox)
+{
+	HintSet *set = sweep->set;
+	bool added;
+
+	if (is_private(set))
+		return put(set, mailbox);
+	LWLockAcquire(&set->lock, LW_EXCLUSIVE);
+	added = put(set, mailbox);
+	LWLockRelease(&set->lock);
+	return added;
+}
+
+/* The sweep has come round: it has been past all that there was when it began. */
+static void
+complete(HintSet *set)
+{
+	set->sweeping = false;
+	set->position = set->start;
+	if (!is_private(set))
+		LWLockAcquire(&set->lock, LW_EXCLUSIVE);
+	set->swept = set->answers;
+	if (!is_private(set))
+		LWLockRelease(&set->lock);
+}
+
+void
+dgen_sweep_stop(Sweep *sweep, int64 next)
+{
+	sweep->set->position = next;
+	if (!is_private(sweep->set))
+		LWLockRelease(&sweep->set->sweep_lock);
+}
+
+void
+dgen_sweep_through(Sweep *sweep)
+{
+	HintSet *set = sweep->set;
+
+	if (set->wrapped || set->start == PG_INT64_MIN)
+		complete(set);
+	else
+	{
+		set->wrapped = true;
+		set->position = PG_INT64_MIN;
+	}
+	if (!is_private(set))
+		LWLockRelease(&set->sweep_lock);
+}
+
+/* ---- shared memory ---- */
+
+void
+dgen_hints_init(HintSet *set, int tranche)
+{
+	LWLockInitialize(&set->lock, tranche);
+	LWLockInitialize(&set->sweep_lock, tranche);
+	clear(set, InvalidOid, 0);
+}
+
+void
+dgen_hints_free_database(Oid oid)
+{
+	for (int i = 0; i < HINT_SETS; i++)
+	{
+		HintSet *set = &dgen_shared->hints[i];
+
+		LWLockAcquire(&set->lock, LW_EXCLUSIVE);
+		if (set->database == oid)
+			clear(set, InvalidOid, 0);
+		LWLockRelease(&set->lock);
+	}
+}
