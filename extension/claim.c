@@ -311,8 +311,13 @@ dgen_own_mailboxes(WorkerSession *session, const BatchLimits *limits, Owned *own
 	owned->mailboxes = palloc(limits->actors * sizeof(OwnedMailbox));
 
 	PushActiveSnapshot(GetTransactionSnapshot());
-	for (int i = 0; i < session->ntypes && owned->count < limits->actors; i++)
+	for (int i = 0; i < session->ntypes; i++)
 	{
+		if (owned->count == limits->actors)
+		{
+			owned->left = true; /* perhaps: the next claim begins with another type */
+			break;
+		}
 		discovery.worker_type = &session->types[(session->rotation + i) % session->ntypes];
 		discovery.type = dgen_type_by_id(discovery.worker_type->type_id, true);
 		if (discovery.type != NULL && !dgen_type_is_paused(discovery.type->id))

@@ -263,7 +263,9 @@ extern void dgen_wakeup_init(void);
 /* Commit makes work visible: in that mailbox; in some that the caller does not name. */
 extern void dgen_wakeup_sent(int32 type_id, int64 mailbox);
 extern void dgen_wakeup_somewhere(int32 type_id);
-extern void dgen_wakeup_everywhere(void);      /* of any type */
+extern void dgen_wakeup_everywhere(void); /* of any type */
+/* Hints before the commit, too, for a claim in this very transaction. */
+extern void dgen_wakeup_hint(void);
 extern void dgen_wakeup_due(TimestampTz when); /* commit makes something due at `when` */
 extern void dgen_wakeup_replied(int64 request_id);
 /* This transaction holds an actor's lock: the number under which that is noted, or HELD_UNNOTED. */

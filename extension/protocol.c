@@ -20,6 +20,9 @@ PG_FUNCTION_INFO_V1(dgen_batch_state);
 /* What a worker may take beyond turn_timeout before its session is ended, ms. */
 #define IDLE_GRACE_MS 5000
 
+/* Most tries to find something for a claim. */
+#define CLAIM_ROUNDS 8
+
 enum ClaimColumn
 {
 	CLAIM_ACTOR,
@@ -240,13 +243,31 @@ check_types(const WorkerSession *session)
 	}
 }
 
+/* Once more if there was nothing where there should have been something, and there is more. */
+static Batch *
+claim_batch(WorkerSession *session, const BatchLimits *limits)
+{
+	MemoryContext old = MemoryContextSwitchTo(TopTransactionContext);
+	Batch *batch = NULL;
+	Owned owned;
+
+	for (int i = 0; i < CLAIM_ROUNDS && (batch == NULL || (batch->nactors == 0 && owned.left)); i++)
+	{
+		if (batch != NULL)
+			MemoryContextDelete(batch->context);
+		dgen_own_mailboxes(session, limits, &owned);
+		batch = dgen_read_batch(&owned, 0, owned.count, limits);
+		pfree(owned.mailboxes);
+	}
+	MemoryContextSwitchTo(old);
+	return batch;
+}
+
 Datum
 dgen_claim(PG_FUNCTION_ARGS)
 {
 	WorkerSession *session = dgen_worker_session();
-	MemoryContext old;
 	BatchLimits limits;
-	Owned owned;
 	Batch *batch;
 
 	InitMaterializedSRF(fcinfo, 0);
@@ -260,12 +281,11 @@ dgen_claim(PG_FUNCTION_ARGS)
 
 	dgen_wakeup_claiming();
 	if (dgen_alarm_due(GetCurrentTimestamp()))
+	{
 		(void) dgen_move_due();
-	old = MemoryContextSwitchTo(TopTransactionContext);
-	dgen_own_mailboxes(session, &limits, &owned);
-	batch = dgen_read_batch(&owned, 0, owned.count, &limits);
-	pfree(owned.mailboxes);
-	MemoryContextSwitchTo(old);
+		dgen_wakeup_hint(); /* this very claim may take what has become due */
+	}
+	batch = claim_batch(session, &limits);
 
 	dgen_session_busy(batch->nactors > 0);
 	client_caches = !PG_ARGISNULL(2) && PG_GETARG_BOOL(2);

@@ -344,6 +344,13 @@ give_hints(void)
 		dgen_hints_ask_all();
 }
 
+void
+dgen_wakeup_hint(void)
+{
+	if (marked && dgen_database != NULL)
+		give_hints();
+}
+
 static void
 act_on_commit(void)
 {

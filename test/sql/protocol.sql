@@ -436,6 +436,7 @@ SELECT status, attempts, not_before > now() + '47 h' AS two_days, not_before < n
 SELECT * FROM pg_temp.claim();
 RESET ROLE;
 UPDATE dgen.failed_attempt SET retry_at = now() - interval '1 s';
+SELECT dgen._wake_at(now());
 SET ROLE regress_dgen_owner;
 BEGIN;
 SELECT key, attempt, message FROM pg_temp.claim() ORDER BY key;
