@@ -727,6 +727,8 @@ struct dgen_worker
 	uint64_t random;
 	bool ran;
 	bool created_types; /* in this session */
+	bool pooled;        /* something between here and the server has made this session */
+	char id[24];        /* that dgen.attach gave */
 
 	PGconn *connection;
 	dgen__answers answers;

@@ -65,7 +65,7 @@ const dgen__statement dgen__sql_settings = {
 
 const dgen__statement dgen__sql_attach = {
 	NULL,
-	"SELECT extension_version FROM dgen.attach($1, $2, $3)",
+	"SELECT extension_version, worker_id, pg_catalog.pg_backend_pid() FROM dgen.attach($1, $2, $3)",
 	3,
 };
 
@@ -78,8 +78,8 @@ const dgen__statement dgen__sql_begin = {
 const dgen__statement dgen__sql_claim = {
 	"dgen_claim",
 	"SELECT actor, actor_type, actor_key, version, state, message_id, kind, attempt, message, headers, "
-	"in_reply_to, correlation, error, sqlstate FROM dgen.claim($1, $2, $3)",
-	3,
+	"in_reply_to, correlation, error, sqlstate FROM dgen.claim($1, $2, $3, $4)",
+	4,
 };
 
 const dgen__statement dgen__sql_batch_state = {
