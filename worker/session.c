@@ -219,6 +219,8 @@ attach(dgen_worker *worker)
 	int result = send_plain(worker, &dgen__sql_settings, DGEN__ANSWER_SETTINGS);
 
 	if (result == 0)
+		result = sync(worker); /* whether it may write is decided as a transaction begins */
+	if (result == 0)
 		result = send_attach(worker);
 	return result == 0 ? sync(worker) : result;
 }

