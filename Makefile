@@ -86,7 +86,7 @@ clean-libdgen:
 
 # --- everything below needs nothing but make and the scripts -------------------
 
-.PHONY: setup test demo bench test-versions test-sanitizers check-format format \
+.PHONY: setup test demo bench test-versions test-sanitizers test-valgrind check-format format \
         check-schedule check-headers list-regress list-isolation
 
 setup:
@@ -107,6 +107,9 @@ test-versions:
 
 test-sanitizers:
 	@scripts/test-sanitizers
+
+test-valgrind: setup
+	@scripts/test-valgrind
 
 C_FILES = $(sort $(wildcard $(foreach d,extension include worker worker/* examples/* bench \
             test/unit test/fuzz,$(d)/*.c $(d)/*.h)))

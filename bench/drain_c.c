@@ -10,9 +10,8 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
-#include "dgen.h"
+#include "worker.h"
 
 #define MOST_WORKERS 64
 
@@ -46,14 +45,6 @@ count(dgen_turn *turn, const char *message, size_t length, void *user)
 	return dgen_turn_after_commit(turn, count_down, NULL, NULL);
 }
 
-static void
-complain(dgen_log_level level, const char *text, void *user)
-{
-	(void) user;
-	if (level >= DGEN_LOG_WARNING)
-		fprintf(stderr, "%s\n", text);
-}
-
 static void *
 run(void *data)
 {
@@ -65,31 +56,6 @@ run(void *data)
 		stop_all(NULL);
 	}
 	return NULL;
-}
-
-static int
-open_worker(dgen_worker **worker, const char *type_name)
-{
-	dgen_actor_type type = {.size = sizeof(type), .name = type_name, .handle_cast = count};
-	dgen_worker_options options = DGEN_WORKER_OPTIONS_INIT;
-	int result;
-
-	options.log = complain;
-	result = dgen_worker_open(worker, "", &options);
-	if (result == 0)
-		result = dgen_worker_register(*worker, &type);
-	if (result != 0)
-		fprintf(stderr, "%s\n", dgen_worker_error(*worker));
-	return result;
-}
-
-static double
-now(void)
-{
-	struct timespec time;
-
-	clock_gettime(CLOCK_MONOTONIC, &time);
-	return (double) time.tv_sec + (double) time.tv_nsec / 1e9;
 }
 
 int
@@ -108,16 +74,16 @@ main(int argc, char **argv)
 	messages = atol(argv[3]);
 	atomic_store(&left, messages);
 	for (int i = 0; i < nworkers; i++)
-		if (open_worker(&workers[i], argc > 4 ? argv[4] : "bench_c") != 0)
+		if (bench_open(&workers[i], argc > 4 ? argv[4] : "bench_c", count) != 0)
 			return 1;
-	start = now();
+	start = bench_time(CLOCK_MONOTONIC);
 	for (int i = 0; i < nworkers; i++)
 		pthread_create(&threads[i], NULL, run, workers[i]);
 	for (int i = 0; i < nworkers; i++)
 		pthread_join(threads[i], NULL);
 	if (atomic_load(&left) <= 0)
 		printf("workers %d  actors %s  messages %ld  messages/s %.0f\n", nworkers, argv[2],
-			   messages, (double) messages / (now() - start));
+			   messages, (double) messages / (bench_time(CLOCK_MONOTONIC) - start));
 	for (int i = 0; i < nworkers; i++)
 		dgen_worker_close(workers[i]);
 	return atomic_load(&left) > 0;

@@ -39,8 +39,8 @@ static HTAB *held = NULL;
 static uint64 seed;
 static bool touched = false; /* in this transaction */
 
-static void
-forget(void)
+void
+dgen_client_forget(void)
 {
 	if (held != NULL)
 		hash_destroy(held);
@@ -52,7 +52,7 @@ static void
 at_end(XactEvent event, void *arg)
 {
 	if (touched && event == XACT_EVENT_ABORT)
-		forget();
+		dgen_client_forget();
 	if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_PREPARE)
 		touched = false;
 }
@@ -61,7 +61,7 @@ static void
 at_subtransaction_end(SubXactEvent event, SubTransactionId id, SubTransactionId parent, void *arg)
 {
 	if (touched && event == SUBXACT_EVENT_ABORT_SUB)
-		forget();
+		dgen_client_forget();
 }
 
 static void
@@ -116,7 +116,7 @@ dgen_client_given(const BatchActor *actor)
 	HeldState *state;
 
 	if (held != NULL && hash_get_num_entries(held) >= MAX_ACTORS)
-		forget();
+		dgen_client_forget();
 	if (held == NULL)
 		create();
 	touched = true;

@@ -668,6 +668,7 @@ extern bool dgen_may_answer(int64 request_id);
 
 extern bool dgen_client_holds(const BatchActor *actor);
 extern void dgen_client_given(const BatchActor *actor);
+extern void dgen_client_forget(void);
 
 /* ---- protocol.c: the worker protocol ------------------------------------ */
 

@@ -263,10 +263,31 @@ claim_batch(WorkerSession *session, const BatchLimits *limits)
 	return batch;
 }
 
+/*
+ * A pool that gives out sessions by the transaction may bring a worker to one that another
+ * worker has attached, or none, and knows nothing of its types and the states it holds.
+ */
+static WorkerSession *
+session_of(int64 worker_id)
+{
+	int64 attached = dgen_is_attached() ? dgen_worker_session()->id : 0;
+
+	if (attached == 0 || attached != worker_id)
+		ereport(
+			ERROR,
+			(errcode(DGEN_ERR_OTHER_SESSION),
+			 errmsg("session is not the one that worker " INT64_FORMAT " has attached", worker_id),
+			 attached == 0 ? errdetail("No worker is attached here.")
+						   : errdetail("Worker " INT64_FORMAT " is attached here.", attached),
+			 errhint("Connect to PostgreSQL itself, or through a pool in session mode.")));
+	return dgen_worker_session();
+}
+
 Datum
 dgen_claim(PG_FUNCTION_ARGS)
 {
-	WorkerSession *session = dgen_worker_session();
+	WorkerSession *session =
+		PG_ARGISNULL(3) ? dgen_worker_session() : session_of(PG_GETARG_INT64(3));
 	BatchLimits limits;
 	Batch *batch;
 

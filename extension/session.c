@@ -356,6 +356,7 @@ dgen_attach(PG_FUNCTION_ARGS)
 	/* With the lock come the invalidations that tell of types made and dropped. */
 	LockRelationOid(dgen_table_oid(TABLE_ACTOR_TYPE), AccessShareLock);
 	delete_dead_rows();
+	dgen_client_forget(); /* whoever attaches holds nothing */
 	if (dgen_is_attached())
 		delete_row(current->session.id);
 

@@ -85,7 +85,8 @@ DGEN_API const char *dgen_version(void);
 	X(ESTATE, -10, "not possible in this state")                     \
 	X(ETYPE, -11, "value has another type")                          \
 	X(EPERM, -12, "permission denied")                               \
-	X(EBUSY, -13, "too much under way")
+	X(EBUSY, -13, "too much under way")                              \
+	X(EPOOLED, -14, "the session is shared with others")
 
 enum dgen_error
 {
@@ -322,7 +323,10 @@ DGEN_API int dgen_worker_register(dgen_worker *worker, const dgen_actor_type *ty
 /*
  * Handles messages until dgen_worker_stop, reconnecting when the server goes away.
  * Returns 0 after a stop; an error that trying again cannot mend (a wrong password, a
- * missing extension, another version, a missing privilege) otherwise.
+ * missing extension, another version, a missing privilege) otherwise. So is DGEN_EPOOLED:
+ * the connection goes through a pool in transaction mode, such as pgbouncer's, which gives
+ * the worker's session to others. It is noticed when that happens, and nothing is handled
+ * wrongly or twice. Connect to PostgreSQL itself, or through a pool in session mode.
  */
 DGEN_API int dgen_worker_run(dgen_worker *worker);
 

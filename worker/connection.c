@@ -256,7 +256,8 @@ dgen__is_final(const dgen__error *error)
 	};
 
 	return error->code == DGEN_EVERSION || error->code == DGEN_EINVAL ||
-		   error->code == DGEN_ENOTFOUND || one_of(error->sqlstate, final);
+		   error->code == DGEN_ENOTFOUND || error->code == DGEN_EPOOLED ||
+		   one_of(error->sqlstate, final);
 }
 
 /* ---- versions ---- */

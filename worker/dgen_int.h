@@ -752,6 +752,8 @@ struct dgen_worker
 	bool ran;
 	bool created_types; /* in this session */
 	bool types_missing; /* the attach did nothing */
+	bool pooled;        /* something between here and the server has made this session */
+	char id[24];        /* that dgen.attach gave */
 
 	PGconn *connection;
 	dgen__answers answers;

@@ -14,6 +14,7 @@
  * so that the server, woken, claims without asking back.
  */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "dgen_int.h"
@@ -81,7 +82,7 @@ send_claim(dgen_worker *worker)
 	const dgen_worker_options *o = &worker->options;
 	char actors[16];
 	char messages[16];
-	const char *values[3] = {NULL, NULL, "true"};
+	const char *values[4] = {NULL, NULL, "true", worker->id};
 	int max_actors = dgen__suspects_searching(&worker->suspects) ? 1 : o->max_actors;
 
 	snprintf(actors, sizeof(actors), "%d", max_actors);
@@ -218,6 +219,8 @@ attach(dgen_worker *worker)
 {
 	int result = send_plain(worker, &dgen__sql_settings, DGEN__ANSWER_SETTINGS);
 
+	if (result == 0)
+		result = sync(worker); /* whether it may write is decided as a transaction begins */
 	if (result == 0)
 		result = send_attach(worker);
 	return result == 0 ? sync(worker) : result;
@@ -363,12 +366,27 @@ claimed(dgen_worker *worker)
 	return dgen__batch_missing(worker, 0) < 0 ? run_and_commit(worker) : fetch_states(worker);
 }
 
+/*
+ * What was prepared is missing, or there already: the session is not the one it was. Then,
+ * where something stands between, it is a pool that gives sessions out by the transaction.
+ */
+static void
+blame_pool(const dgen_worker *worker, dgen__error *error)
+{
+	if (worker->pooled &&
+		(strcmp(error->sqlstate, "26000") == 0 || strcmp(error->sqlstate, "42P05") == 0))
+		(void) dgen__fail_hint(error, DGEN_EPOOLED,
+							   "Connect to PostgreSQL itself, or through a pool in session mode.",
+							   "a pool gives the worker's session to others");
+}
+
 static int
 section_failed(dgen_worker *worker)
 {
 	worker->section_failed = false;
 	PQclear(worker->claimed);
 	worker->claimed = NULL;
+	blame_pool(worker, &worker->section_error);
 	if (worker->phase == DGEN__ATTACHING)
 		return attach_failed(worker);
 	if (worker->batch.committing)
@@ -451,16 +469,25 @@ commit_came(dgen_worker *worker, PGresult *result)
 	return 0;
 }
 
+/* A pool hands out keys of its own for cancelling. */
+static int
+attach_came(dgen_worker *worker, const PGresult *result)
+{
+	worker->types_missing = PQntuples(result) == 0;
+	if (worker->types_missing)
+		return 0;
+	snprintf(worker->id, sizeof(worker->id), "%s", PQgetvalue(result, 0, 1));
+	worker->pooled = strtol(PQgetvalue(result, 0, 2), NULL, 10) != PQbackendPID(worker->connection);
+	return dgen__check_version(PQgetvalue(result, 0, 0), &worker->error);
+}
+
 static int
 succeeded(dgen_worker *worker, dgen__answer answer, PGresult *result)
 {
 	switch (answer)
 	{
 		case DGEN__ANSWER_ATTACH:
-			worker->types_missing = PQntuples(result) == 0;
-			return worker->types_missing
-					   ? 0
-					   : dgen__check_version(PQgetvalue(result, 0, 0), &worker->error);
+			return attach_came(worker, result);
 		case DGEN__ANSWER_CLAIM:
 			worker->claimed = result;
 			return 0;

@@ -56,10 +56,11 @@ const dgen__statement dgen__sql_state = {
 
 /* ---- the worker ---- */
 
-/* A timeout that a role was given for its queries must not end the wait for work. */
+/* A timeout that a role was given for its queries must not end the wait for work, and it works. */
 const dgen__statement dgen__sql_settings = {
 	NULL,
-	"SELECT set_config('statement_timeout', '0', false), set_config('idle_session_timeout', '0', false)",
+	"SELECT set_config('statement_timeout', '0', false), set_config('idle_session_timeout', '0', false), "
+	"set_config('default_transaction_read_only', 'off', false)",
 	0,
 };
 
@@ -69,7 +70,7 @@ const dgen__statement dgen__sql_settings = {
  */
 const dgen__statement dgen__sql_attach = {
 	NULL,
-	"SELECT extension_version FROM dgen.attach($1, $2, $3) "
+	"SELECT extension_version, worker_id, pg_catalog.pg_backend_pid() FROM dgen.attach($1, $2, $3) "
 	"WHERE $4 OR (SELECT bool_and(dgen.actor_type_exists(name)) FROM unnest($2) AS name)",
 	4,
 };
@@ -83,8 +84,8 @@ const dgen__statement dgen__sql_begin = {
 const dgen__statement dgen__sql_claim = {
 	"dgen_claim",
 	"SELECT actor, actor_type, actor_key, version, state, message_id, kind, attempt, message, headers, "
-	"in_reply_to, correlation, error, sqlstate FROM dgen.claim($1, $2, $3)",
-	3,
+	"in_reply_to, correlation, error, sqlstate FROM dgen.claim($1, $2, $3, $4)",
+	4,
 };
 
 const dgen__statement dgen__sql_batch_state = {

@@ -26,6 +26,10 @@ import psycopg2.extras
 PROTOCOL = "0.1.0"
 WAIT = "10 s"           # how late a stop may be noticed, at worst
 REST = (0.1, 10)        # seconds between attempts to connect: the first, and the longest
+KEEP = 10_000           # states kept between batches
+
+# What a role or database may have set that a worker cannot live with.
+SETTINGS = [("statement_timeout", "0"), ("idle_session_timeout", "0"), ("default_transaction_read_only", "off")]
 
 
 # ---- what the application does -------------------------------------------------------
@@ -56,23 +60,54 @@ class Failure(Exception):
         self.sqlstate = sqlstate
 
 
+class Retry(Exception):
+    """Undoes the turn and has it tried again after a delay, which counts as no attempt."""
+
+    def __init__(self, text, delay="1 s"):
+        super().__init__(text)
+        self.delay = delay
+
+
 class Turn:
     """One message of an actor, and what its handler does."""
 
     def __init__(self, row, state):
         self.key = row.actor_key
+        self.kind = row.kind            # "cast", "call", "reply", ...
         self.message = row.message
+        self.headers = row.headers
+        self.correlation = row.correlation      # of a reply: what the request gave
+        self.error = row.error                  # of a reply: the request failed with this
         self.row = row
-        self.state = state          # a copy of its own: change it in place
+        self.state = state              # a copy of its own: change it in place
+        self.destroyed = False
         self.replies = []
         self.sends = []
 
     def reply(self, value):
-        if self.row.kind == "call":
-            self.replies.append((self.row.message_id, json.dumps(value)))
+        if self.kind == "call":
+            self.answer(self.row.message_id, value)
 
-    def cast(self, actor_type, key, message):
-        self.sends.append((actor_type, key, json.dumps(message)))
+    def answer(self, request, value):
+        """To a call of an earlier turn, whose row.message_id the state has kept."""
+        self.replies.append((request, json.dumps(value)))
+
+    def cast(self, actor_type, key, message, **options):
+        """options: delay_ms, priority, idempotency_key, headers"""
+        self.send(actor_type, key, message, None, None, **options)
+
+    def request(self, actor_type, key, message, correlation=None, **options):
+        """The reply comes to this actor, as a message of kind "reply"."""
+        self.send(actor_type, key, message, self.row.actor, correlation, **options)
+
+    def send(self, actor_type, key, message, asking, correlation,
+             delay_ms=None, priority=None, idempotency_key=None, headers=None):
+        self.sends.append((actor_type, key, json.dumps(message), asking is not None, asking, correlation, delay_ms,
+                           priority, idempotency_key, None if headers is None else json.dumps(headers)))
+
+    def destroy(self):
+        """The state goes when the turn commits; the next message begins a new actor."""
+        self.destroyed = True
 
 
 # ---- a batch: claim, turns, commit_turns ---------------------------------------------
@@ -81,109 +116,146 @@ class Batch:
     """What the turns of a batch come to, an element per actor as commit_turns wants it."""
 
     def __init__(self):
-        self.handled, self.states = [], []
-        self.errors, self.sqlstates, self.outcomes = [], [], []
+        self.handled, self.states, self.destroyed = [], [], []
+        self.errors, self.sqlstates, self.outcomes, self.delays = [], [], [], []
         self.replies, self.sends = [], []
+        self.held = {}              # what the client holds once this is committed
 
-    def run_actor(self, rows, blamed):
-        state = rows[0].state
-        handled, error, sqlstate, outcome = 0, None, None, None
+    def run_actor(self, rows, state, blamed):
+        handled, destroyed, error, sqlstate, outcome, delay = 0, False, None, None, None, None
         for row in rows:
             turn = Turn(row, copy.deepcopy(state))
             try:
                 if row.message_id in blamed:
                     raise blamed[row.message_id]
                 HANDLERS[row.actor_type](turn)
+                json.dumps(turn.state)          # what cannot be stored is this turn's failure, too
             except Exception as problem:        # any: it is the turn that fails, not the worker
                 error = str(problem) or type(problem).__name__
                 sqlstate = getattr(problem, "sqlstate", None) or getattr(problem, "pgcode", None)
-                outcome = "fail" if isinstance(problem, Failure) else "error"
+                outcome = {Failure: "fail", Retry: "retry"}.get(type(problem), "error")
+                delay = getattr(problem, "delay", None)
                 break                           # the messages behind it wait
             handled += 1
             state = turn.state
             self.replies += turn.replies
             self.sends += turn.sends
+            if turn.destroyed:
+                destroyed = True
+                break                           # those behind it come again, for a new actor
         self.handled.append(handled)
-        self.states.append(json.dumps(state) if handled else None)
+        self.states.append(json.dumps(state) if handled and not destroyed else None)
+        self.destroyed.append(destroyed)
         self.errors.append(error)
         self.sqlstates.append(sqlstate)
         self.outcomes.append(outcome)
+        self.delays.append(delay)
+        self.held[rows[0].actor_type, rows[0].actor_key] = None if destroyed else state
 
     def commit(self, cursor):
-        columns = dict(vars(self))
-        columns["requests"], columns["replies"] = column(self.replies, 0), column(self.replies, 1)
-        columns["types"], columns["keys"], columns["messages"] = (column(self.sends, i) for i in range(3))
-        cursor.execute(
-            """SELECT dgen.commit_turns(
-                handled        => %(handled)s::integer[],
-                states         => %(states)s::jsonb[],
-                errors         => %(errors)s::text[],
-                sqlstates      => %(sqlstates)s::text[],
-                outcomes       => %(outcomes)s::text[],
-                reply_requests => %(requests)s::bigint[],
-                replies        => %(replies)s::jsonb[],
-                send_types     => %(types)s::text[],
-                send_keys      => %(keys)s::text[],
-                send_messages  => %(messages)s::jsonb[])""", columns)
+        arrays = {name: value for name, value in vars(self).items() if name not in ("held", "replies", "sends")}
+        arrays["reply_requests"], arrays["replies"] = columns(self.replies, 2)
+        for name, values in zip(SENDS, columns(self.sends, len(SENDS))):
+            arrays["send_" + name] = values
+        cursor.execute("SELECT dgen.commit_turns(%s)" % ", ".join(
+            f"{name} => %({name})s::{TYPES.get(name, 'text')}[]" for name in arrays), arrays)
 
 
-def column(rows, i):
-    return [row[i] for row in rows]
+SENDS = ("types", "keys", "messages", "requests", "actors", "correlations", "delays_ms", "priorities",
+         "idempotency_keys", "headers")
+TYPES = {
+    "handled": "integer", "states": "jsonb", "destroyed": "boolean", "delays": "interval",
+    "reply_requests": "bigint", "replies": "jsonb",
+    "send_messages": "jsonb", "send_requests": "boolean", "send_actors": "integer", "send_delays_ms": "bigint",
+    "send_priorities": "integer", "send_headers": "jsonb",
+}
+
+
+def columns(rows, count):
+    return [[row[i] for row in rows] for i in range(count)]
 
 
 class Worker:
     def __init__(self):
         self.session = None
+        self.worker_id = None
         self.stopping = False
+        self.waiting = False
+        self.states = {}            # (type, key): state that this session was given or has committed
         # One bad turn spoils the commit of its whole batch. After that the batches have
         # one message, until the bad one is found; it is reported as failed then.
         self.careful = 0            # batches of one message still to come
         self.blamed = {}            # message_id: exception
 
     def stop(self, *_):
+        """After the batch under way. A cancel that comes before dgen.wait has begun hits nothing; WAIT bounds that."""
         self.stopping = True
-        if self.session and not self.session.closed:
-            self.session.cancel()   # ends dgen.wait; a batch under way is rolled back, and stays in the mailboxes
+        if self.waiting:
+            self.session.cancel()
 
     def connect(self):
         self.session = psycopg2.connect("", application_name="python worker")
         self.session.autocommit = True          # BEGIN and COMMIT are sent as they stand below
+        self.states.clear()                     # whether the last batch was committed nobody knows: it is claimed again if not
         with self.session.cursor() as cursor:
-            cursor.execute("SELECT * FROM dgen.attach(%s, %s, %s)", ("python worker", list(HANDLERS), PROTOCOL))
+            for setting in SETTINGS:
+                cursor.execute("SELECT set_config(%s, %s, false)", setting)
+            cursor.execute("SELECT worker_id FROM dgen.attach(%s, %s, %s)", ("python worker", list(HANDLERS), PROTOCOL))
+            self.worker_id, = cursor.fetchone()
 
     def batch(self):
         """Handles a batch; false if there was nothing to do."""
         limit = 1 if self.careful else None
         rows = []
         with self.session.cursor(cursor_factory=psycopg2.extras.NamedTupleCursor) as cursor:
-            cursor.execute("BEGIN ISOLATION LEVEL READ COMMITTED")
+            cursor.execute("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE")
             try:
-                cursor.execute("SELECT * FROM dgen.claim(%s, %s)", (limit, limit))
+                cursor.execute("SELECT * FROM dgen.claim(%s, %s, true, %s)", (limit, limit, self.worker_id))
                 rows = cursor.fetchall()
                 if rows:
-                    self.run(rows).commit(cursor)
+                    batch = self.run(rows, cursor)
+                    batch.commit(cursor)
                 cursor.execute("COMMIT")
             except psycopg2.Error as problem:
+                self.states.clear()
                 if self.session.closed:
                     raise
                 cursor.execute("ROLLBACK")
-                if self.stopping:
-                    return True
                 self.look_for_the_bad_one(rows, problem)
                 return True
+        if rows:
+            self.keep(batch.held)
         self.careful = max(0, self.careful - 1)
         for row in rows:
             self.blamed.pop(row.message_id, None)
         return bool(rows)
 
-    def run(self, rows):
+    def run(self, rows, cursor):
         batch = Batch()
         actors = collections.defaultdict(list)
         for row in rows:
             actors[row.actor].append(row)
         for number in sorted(actors):
-            batch.run_actor(actors[number], self.blamed)
+            batch.run_actor(actors[number], self.state_of(actors[number][0], cursor), self.blamed)
         return batch
+
+    def state_of(self, row, cursor):
+        """The claim leaves out what this session holds. What was dropped is asked for."""
+        if row.state is not None:
+            return row.state
+        held = self.states.get((row.actor_type, row.actor_key))
+        if held is None:
+            cursor.execute("SELECT dgen.batch_state(%s) AS state", (row.actor,))
+            held = cursor.fetchone().state
+        return held
+
+    def keep(self, states):
+        for actor, state in states.items():
+            self.states.pop(actor, None)
+            if state is not None:
+                self.states[actor] = state      # the last one used is the last to go
+        while len(self.states) > KEEP:
+            del self.states[next(iter(self.states))]
 
     def look_for_the_bad_one(self, rows, problem):
         say(f"a batch of {len(rows)} messages could not be committed: {problem}")
@@ -196,9 +268,13 @@ class Worker:
     def wait(self):
         with self.session.cursor() as cursor:
             try:
-                cursor.execute("CALL dgen.wait(%s)", (WAIT,))
+                self.waiting = True
+                if not self.stopping:
+                    cursor.execute("CALL dgen.wait(%s)", (WAIT,))
             except psycopg2.errors.QueryCanceled:
                 pass                            # by stop
+            finally:
+                self.waiting = False
 
     def run_session(self):
         """Returns after a stop; raises when the connection is lost."""

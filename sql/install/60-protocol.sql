@@ -4,7 +4,8 @@
 CREATE FUNCTION dgen.claim(
 	max_actors       integer  DEFAULT NULL,
 	max_messages     integer  DEFAULT NULL,
-	cached           boolean  DEFAULT false)
+	cached           boolean  DEFAULT false,
+	worker_id        bigint   DEFAULT NULL)
 RETURNS TABLE (
 	actor            integer,
 	actor_type       text,
@@ -22,8 +23,8 @@ RETURNS TABLE (
 	error            text,
 	sqlstate         text)
 AS 'MODULE_PATHNAME', 'dgen_claim' LANGUAGE C VOLATILE ROWS 1000;
-COMMENT ON FUNCTION dgen.claim(integer, integer, boolean) IS
-'takes a batch of actors with their first messages for the attached worker, until the transaction ends; one row per message in order, the state in the first row of each actor; cached: unless this session''s client holds it already';
+COMMENT ON FUNCTION dgen.claim(integer, integer, boolean, bigint) IS
+'takes a batch of actors with their first messages for the attached worker, until the transaction ends; one row per message in order, the state in the first row of each actor; cached: unless this session''s client holds it already; worker_id: of dgen.attach, refused in any other session';
 
 CREATE FUNCTION dgen.batch_state(actor integer)
 RETURNS jsonb

@@ -49,6 +49,18 @@ ROLLBACK;
 SELECT name, types FROM dgen.workers WHERE pid = pg_backend_pid();
 SELECT name FROM dgen.worker WHERE pid = pg_backend_pid();
 
+-- A claim that says whose it is
+BEGIN;
+SELECT worker_id AS mine FROM dgen.attach('second', '{attach_b}') \gset
+SELECT count(*) FROM dgen.claim(worker_id => :mine);
+COMMIT;
+\set VERBOSITY terse
+DO $$ BEGIN PERFORM dgen.claim(worker_id => 0); EXCEPTION WHEN SQLSTATE 'ZD037' THEN RAISE NOTICE '%', regexp_replace(SQLERRM, '\d+', 'N'); END $$;
+\set VERBOSITY default
+SELECT dgen.detach();
+DO $$ BEGIN PERFORM dgen.claim(worker_id => 0); EXCEPTION WHEN SQLSTATE 'ZD037' THEN RAISE NOTICE '%', SQLERRM; END $$;
+SELECT worker_id > 0 AS id FROM dgen.attach('second', '{attach_b}');
+
 -- Waiting: there may be something as long as nobody looked
 CALL dgen.wait('1 min');
 CALL dgen.wait('-1 s');

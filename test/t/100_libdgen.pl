@@ -18,7 +18,12 @@ my $build = $ENV{DGEN_BUILD} || "$PostgreSQL::Test::Utils::tmp_check/libdgen";
 my @run = split ' ', $ENV{DGEN_RUN} // '';
 my $patience = 60;
 
-$ENV{DGEN_BUILD} or system_or_bail('make', '-s', '-C', getcwd() . '/worker', 'programs', "BUILD=$build");
+# With sanitizers, unless something else looks at the memory.
+sub build {
+	my ($directory, $sanitize) = @_;
+	system_or_bail('make', '-s', '-C', getcwd() . '/worker', 'programs', "BUILD=$directory", "SANITIZE=$sanitize");
+}
+$ENV{DGEN_BUILD} or build($build, @run ? '' : 'address,undefined');
 
 my $node = PostgreSQL::Test::Cluster->new('libdgen');
 $node->init;
@@ -73,10 +78,11 @@ sub ask {
 
 # Runs a program that prints TAP, and takes its lines for its own.
 sub program {
-	my ($name) = @_;
+	my ($name, @command) = @_;
 	my $output = '';
+	@command = (@run, "$build/test/$name") unless @command;
 	note("test/lib/$name.c");
-	IPC::Run::run([@run, "$build/test/$name", conninfo($name)], '>', \$output, IPC::Run::timeout(300));
+	IPC::Run::run([@command, conninfo($name)], '>', \$output, IPC::Run::timeout(300));
 	is($?, 0, "$name ends well");
 	for (split /\n/, $output) {
 		/^(not )?ok - (.*)/ ? ok(!$1, "$name: $2") : diag($_);
@@ -256,6 +262,26 @@ program('stopping');
 program('memory');
 sql(q{SELECT dgen.drop_actor_type(name, discard => true) FROM dgen.actor_type});
 
+# ---- threads ----
+
+if (!@run) {
+	my $threads = "$PostgreSQL::Test::Utils::tmp_check/libdgen_threads";
+	build($threads, 'thread');
+
+	# ThreadSanitizer cannot run where addresses are more random than it expects.
+	IPC::Run::run(["$threads/bench/drain_c"], '>&', \my $usage);
+	my @tsan = $usage =~ /unexpected memory mapping/ ? ('setarch', '-R') : ();
+	program('stopping', @tsan, "$threads/test/stopping");
+	sql(q{SELECT dgen.drop_actor_type(name, discard => true) FROM dgen.actor_type; SELECT dgen.create_actor_type('counter')});
+	sql(q{SELECT dgen.cast('counter', 'k' || i % 50) FROM generate_series(1, 3000) i});
+	local @ENV{qw(PGHOST PGPORT PGDATABASE)} = ($node->host, $node->port, 'postgres');
+	my $output = '';
+	ok(IPC::Run::run([@tsan, "$threads/bench/drain_c", 4, 50, 3000, 'counter'], '>&', \$output),
+		'four workers in threads of one process') or diag($output);
+	is(sql(q{SELECT sum((state->>'n')::int) FROM dgen.actors}), 3000, 'handle all messages');
+	sql(q{SELECT dgen.drop_actor_type(name, discard => true) FROM dgen.actor_type});
+}
+
 # ---- what cannot be mended ----
 
 sub refusal {
@@ -279,6 +305,19 @@ sql(q{ALTER FUNCTION dgen.actor_type_exists(text) RENAME TO hidden});
 refusal($node->connstr('postgres'), qr/not one for libdgen 0\.1\.0: .*actor_type_exists.*different versions.*ALTER EXTENSION dgen UPDATE/,
 	'an extension that lacks a function');
 sql(q{ALTER FUNCTION dgen.hidden(text) RENAME TO actor_type_exists});
+# ---- settings ----
+
+{
+	local $ENV{PGOPTIONS} = join ' ', map { "-c $_" } qw(statement_timeout=100 idle_session_timeout=100
+		default_transaction_read_only=on default_transaction_isolation=serializable lock_timeout=100);
+	$worker = start_worker('settings');
+	becomes(q{SELECT count(*) FROM dgen.workers}, 1, 'settings that hurt a worker are overridden');
+	usleep(300_000);
+	delete $ENV{PGOPTIONS};
+	is(ask('counter', 'settings'), 1, 'also while it waits');
+	end_worker($worker);
+	ok(!logged($worker, qr/connecting again|timeout/), 'its session was never ended') or diag(slurp_file($worker->{log}));
+}
 
 # ---- hosts ----
 

@@ -12,8 +12,8 @@ my $top     = "$RealBin/../..";
 my $program = $ENV{DGEN_PROGRAM} // "$top/worker/build/dgen";
 plan skip_all => "the program dgen was not built: $program" unless -x $program;
 
-# DGEN_WRAPPER: words to put before it, such as valgrind and its options.
-my @dgen = (split(' ', $ENV{DGEN_WRAPPER} // ''), $program);
+# DGEN_RUN: words to put before it, such as valgrind and its options.
+my @dgen = (split(' ', $ENV{DGEN_RUN} // ''), $program);
 my $tmp  = PostgreSQL::Test::Utils::tempdir();
 my $json = JSON::PP->new->allow_nonref;
 my ($out, $err, $status);

@@ -1,5 +1,7 @@
 # The examples: each is built, run, and does what its first comment claims, also when a worker is
 # killed on the way.
+#
+# DGEN_RUN is put before each of their programs, such as "valgrind -q".
 use strict;
 use warnings;
 use Cwd 'abs_path';
@@ -11,6 +13,7 @@ use Test::More;
 
 my $root = dirname(abs_path(__FILE__)) . '/../..';
 my $examples = "$root/examples";
+my @run = split ' ', $ENV{DGEN_RUN} // '';
 my $node = PostgreSQL::Test::Cluster->new('examples');
 $node->init;
 $node->append_conf('postgresql.conf', 'max_worker_processes = 16');
@@ -18,6 +21,7 @@ $node->start;
 @ENV{qw(PGHOST PGPORT PGDATABASE)} = ($node->host, $node->port, 'postgres');
 sql('CREATE EXTENSION dgen; CREATE TABLE answer (caller text, reply jsonb, at timestamptz DEFAULT clock_timestamp());');
 
+subtest 'installed' => \&installed;
 subtest 'counter' => \&counter;
 subtest 'bank'    => \&bank;
 subtest 'limiter' => \&limiter;
@@ -59,6 +63,7 @@ sub build {
 # Processes of an example; with a type they are waited for as workers of it.
 sub start {
 	my ($count, $type, @command) = @_;
+	unshift @command, @run if $command[0] =~ m{^\Q$examples\E} && -B $command[0];
 	my @processes = map {
 		my $process = { out => '', err => '' };
 		$process->{run} = IPC::Run::start(\@command, '<', \undef, '>', \$process->{out}, '2>', \$process->{err});
@@ -103,6 +108,23 @@ sub callers {
 
 # ---- the examples ----
 
+# Outside of the source tree: a copy of one directory, and a library that was installed.
+sub installed {
+	my $place = PostgreSQL::Test::Utils::tempdir();
+	my $output = '';
+	make("$root/worker", 'install', "prefix=$place/dgen", "BUILD=$place/build");
+	local %ENV = (%ENV, PKG_CONFIG_PATH => "$place/dgen/lib/pkgconfig", LD_LIBRARY_PATH => "$place/dgen/lib");
+	delete @ENV{qw(MAKEFLAGS MFLAGS MAKELEVEL)};
+	for my $name (qw(counter bank)) {
+		system_or_bail('cp', '-R', "$examples/$name", "$place/$name");
+		make("$place/$name", 'clean');
+		make("$place/$name");
+		make("$place/$name", 'test');
+		ok(IPC::Run::run([ 'ldd', "$place/$name/$name" ], '>', \$output), "$name: ldd");
+		like($output, qr{libdgen\.so\S* => \Q$place\E/dgen/lib/}, "$name uses the library that pkg-config named");
+	}
+}
+
 sub counter {
 	build('counter');
 	my ($worker) = start(1, 'counter', "$examples/counter/counter");
@@ -121,8 +143,8 @@ sub bank {
 	my ($first, $second) = start(2, 'account', "$examples/bank/bank");
 	is(sql(qq{CALL dgen.ask('account', 'a$_', '{"deposit": 1000}')}), '{"booked": 1000}', "a$_ gets 1000") for 1 .. 10;
 
-	$node->command_ok([ "$examples/bank/bank", 'transfer', 'a1', 'a2', '300' ], 'a transfer');
-	$node->command_checks_all([ "$examples/bank/bank", 'transfer', 'a1', 'a2', '701' ],
+	$node->command_ok([ @run, "$examples/bank/bank", 'transfer', 'a1', 'a2', '300' ], 'a transfer');
+	$node->command_checks_all([ @run, "$examples/bank/bank", 'transfer', 'a1', 'a2', '701' ],
 		1, [ qr/insufficient funds/ ], [ qr/^$/ ], 'more than there is is refused');
 	is(sql(q{SELECT string_agg(balance::text, ' ' ORDER BY name) FROM bank.account WHERE name IN ('a1', 'a2')}),
 		'700 1300', 'and changes nothing');
@@ -288,7 +310,7 @@ sub pollloop {
 sub python {
 	my ($python) = grep { IPC::Run::run([ $_, '-c', 'import psycopg2' ], '>&', \my $output) }
 		grep { -x } map { "$_/python3" } split(/:/, $ENV{PATH}), '/usr/bin';
-	plan skip_all => 'no Python with psycopg2 (Debian: python3-psycopg2)' unless $python;
+	ok($python, 'there is a Python with psycopg2') or return diag('scripts/setup installs python3-psycopg2');
 	my $worker = "$examples/python/worker.py";
 	local $ENV{PYTHONDONTWRITEBYTECODE} = 1;
 
@@ -313,6 +335,47 @@ SQL
 	sql(q{SELECT dgen.cast('poll', 'archive', '5')});
 	becomes(q{SELECT attempts FROM dgen.dead_letters WHERE actor_key = 'archive'}, '2', 'and tries again');
 	stop($second);
+
+	# What else a turn can do. The states are kept by the client from one turn to the next.
+	my ($other) = start(1, 'poll', $python, '-c', <<"PYTHON");
+import sys, time
+sys.path.insert(0, "$examples/python")
+import worker
+def handle(turn):
+    m = turn.message if isinstance(turn.message, dict) else {}
+    if turn.kind == "reply":
+        turn.answer(turn.state["caller"], [turn.message, turn.correlation, turn.error])
+    elif "ask" in m:
+        turn.state["caller"] = turn.row.message_id
+        turn.request("poll", m["ask"], m["with"], "corr", headers={"h": 1})
+    elif "later" in m:
+        turn.cast("poll", turn.key, None, delay_ms=m["later"], priority=3, idempotency_key="once")
+    elif "until" in m and time.time() < m["until"]:
+        raise worker.Retry("not yet", "20 ms")
+    elif "fail" in m:
+        raise worker.Failure("as you wish", "PO002")
+    else:
+        turn.state["n"] = turn.state.get("n", 0) + 1
+        turn.reply([turn.state["n"], turn.headers])
+        if "destroy" in m:
+            turn.destroy()
+worker.HANDLERS["poll"] = handle
+worker.KEEP = 2
+worker.main()
+PYTHON
+	is(sql(q{CALL dgen.ask('poll', 'e1', '{"ask": "e2", "with": {}}')}), '[[1, {"h": 1}], "corr", null]', 'a request between actors');
+	is(sql(q{CALL dgen.ask('poll', 'e1', '{"ask": "e2", "with": {"fail": 1}}')}), '[null, "corr", "as you wish"]', 'and one that fails');
+	sql(q{SELECT dgen.cast('poll', 'e3', '{"later": 20}') FROM generate_series(1, 3)});
+	becomes(q{SELECT dgen.state('poll', 'e3') -> 'n'}, '1', 'a delayed message, once');
+	is(sql(q{CALL dgen.ask('poll', 'e3', jsonb_build_object('until', extract(epoch FROM clock_timestamp()) + 1), '1 min')}),
+		'[2, null]', 'a turn that is tried again');
+	is(sql(q{SELECT count(*) FROM dgen.failed_attempt}), '0', 'counts no attempt');
+	sql(q{SELECT dgen.cast('poll', 'e' || i % 5, '{}') FROM generate_series(1, 100) AS i});
+	is(sql(q{CALL dgen.ask('poll', 'e3')}), '[23, null]', 'a state that the client has dropped is asked for');
+	sql(q{BEGIN; SELECT dgen.cast('poll', 'e3', '{"destroy": true}'), dgen.cast('poll', 'e3', '{}'); COMMIT});
+	is(sql(q{CALL dgen.ask('poll', 'e3')}), '[2, null]', 'a state that was destroyed begins anew');
+	stop($other);
+	is($other->{err}, '', 'it has nothing to complain about');
 
 	# A turn that spoils the commit of its batch must not hold up the others.
 	sql(q{SELECT dgen.cast('poll', 'p' || n, CASE WHEN n IN (7, 13) THEN '"bad"' ELSE '{"voter": "ann", "vote": "tea"}' END::jsonb)

@@ -125,6 +125,7 @@ code_follows_from_the_sqlstate(void)
 	CHECK(fail_with(&e, "22P02") == DGEN_EJSON);
 	CHECK(fail_with(&e, "ZD010") == DGEN_ETIMEOUT);
 	CHECK(fail_with(&e, "ZD036") == DGEN_EVERSION);
+	CHECK(fail_with(&e, "ZD037") == DGEN_EPOOLED);
 	CHECK(fail_with(&e, "23505") == DGEN_ESERVER);
 	dgen__error_free(&e);
 }
