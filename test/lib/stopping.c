@@ -236,9 +236,8 @@ test_drain(void)
 		pause_ms(10);
 	check_int(count_rows("SELECT FROM dgen.actors WHERE actor_type = 'stuck'"), 1,
 			  "though it was committed in the end");
-	sql("SELECT dgen.drop_actor_type('stuck', discard => true)");
-	sql("DROP TABLE stuck");
-	sql("DROP FUNCTION wait_for_42");
+	sql("DROP TABLE stuck; DROP FUNCTION wait_for_42;"
+		"SELECT dgen.drop_actor_type('stuck', discard => true)");
 }
 
 static dgen_worker *signalled;
