@@ -1,6 +1,8 @@
 /*
- * Waiting for replies: dgen.await_reply, dgen.await_replies and dgen.ask.
+ * Waiting for replies in a transaction: dgen.await_reply and dgen.await_replies. And what
+ * a reply is, for ask.c.
  */
+#include "answer.h"
 #include "dgen_ext.h"
 #include "table.h"
 
@@ -20,22 +22,9 @@
 
 PG_FUNCTION_INFO_V1(dgen_await_reply);
 PG_FUNCTION_INFO_V1(dgen_await_replies);
-PG_FUNCTION_INFO_V1(dgen_ask);
 
-/* What became of a request. */
-typedef struct Answer
-{
-	bool done;
-	bool failed;
-	bool given;   /* by whoever handled or cancelled the request, not by the look at it */
-	int sqlstate; /* if failed */
-	char *error;
-	char *hint;
-	Datum reply; /* jsonb, if not failed */
-} Answer;
-
-static TimestampTz
-deadline_argument(FunctionCallInfo fcinfo, int n)
+TimestampTz
+dgen_deadline_argument(FunctionCallInfo fcinfo, int n)
 {
 	static const Interval zero;
 
@@ -104,9 +93,8 @@ take_answer(Request *request, Answer *answer)
 	}
 }
 
-/* Looks once; takes the answer if there is one. */
-static void
-collect(int64 id, Answer *answer)
+void
+dgen_collect_answer(int64 id, Answer *answer)
 {
 	Request request;
 
@@ -139,7 +127,7 @@ collect(int64 id, Answer *answer)
 	if (take_row(&request))
 		take_answer(&request, answer);
 	else
-		collect(id, answer); /* somebody else has just taken it */
+		dgen_collect_answer(id, answer); /* somebody else has just taken it */
 }
 
 /*
@@ -153,16 +141,16 @@ mark_as_answer(void)
 	return err_generic_string(PG_DIAG_DATATYPE_NAME, "reply");
 }
 
-static void
-raise_answer(const Answer *answer)
+void
+dgen_raise_answer(const Answer *answer)
 {
 	ereport(ERROR, (errcode(answer->sqlstate), errmsg("%s", answer->error),
 					answer->hint != NULL ? errhint("%s", answer->hint) : 0,
 					answer->given ? mark_as_answer() : 0));
 }
 
-static void
-raise_timeout(int64 id)
+void
+dgen_raise_timeout(int64 id)
 {
 	ereport(ERROR, (errcode(DGEN_ERR_REPLY_TIMEOUT),
 					errmsg("no reply to request " INT64_FORMAT " in time", id),
@@ -180,17 +168,17 @@ await(int64 id, TimestampTz deadline, Answer *answer)
 {
 	dgen_refuse_in_handler("waiting for a reply",
 						   "Use dgen.request with reply_to => ctx; the reply comes as a message.");
-	dgen_reply_wait_begin(id);
+	dgen_reply_wait_begin(&id, 1);
 	PG_TRY();
 	{
 		bool in_time = true;
 
 		for (;;)
 		{
-			collect(id, answer);
+			dgen_collect_answer(id, answer);
 			if (answer->done || !in_time)
 				break;
-			in_time = dgen_reply_wait(deadline);
+			in_time = dgen_reply_wait(deadline, false);
 		}
 	}
 	PG_FINALLY();
@@ -215,18 +203,18 @@ dgen_await_reply(PG_FUNCTION_ARGS)
 	int64 id = request_argument(fcinfo);
 	Answer answer;
 
-	await(id, deadline_argument(fcinfo, 1), &answer);
+	await(id, dgen_deadline_argument(fcinfo, 1), &answer);
 	if (!answer.done)
-		raise_timeout(id);
+		dgen_raise_timeout(id);
 	if (answer.failed)
-		raise_answer(&answer);
+		dgen_raise_answer(&answer);
 	PG_RETURN_DATUM(answer.reply);
 }
 
 /* ---- many ---- */
 
-static int64 *
-requests_argument(FunctionCallInfo fcinfo, int *count)
+int64 *
+dgen_requests_argument(FunctionCallInfo fcinfo, int *count)
 {
 	Datum *elements;
 	bool *nulls;
@@ -280,7 +268,7 @@ collect_all(int64 *ids, Answer *answers, int count)
 	{
 		if (answers[i].done)
 			continue;
-		collect(ids[i], &answers[i]);
+		dgen_collect_answer(ids[i], &answers[i]);
 		if (!answers[i].done)
 			missing++;
 	}
@@ -291,19 +279,18 @@ Datum
 dgen_await_replies(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
-	TimestampTz deadline = deadline_argument(fcinfo, 1);
+	TimestampTz deadline = dgen_deadline_argument(fcinfo, 1);
 	int count;
-	int64 *ids = requests_argument(fcinfo, &count);
+	int64 *ids = dgen_requests_argument(fcinfo, &count);
 	Answer *answers = palloc0(count * sizeof(Answer) + 1);
 
 	InitMaterializedSRF(fcinfo, 0);
 	dgen_refuse_in_handler("waiting for replies",
 						   "Use dgen.request with reply_to => ctx; the replies come as messages.");
-	for (int i = 0; i < count; i++)
-		dgen_reply_wait_begin(ids[i]);
+	dgen_reply_wait_begin(ids, count);
 	PG_TRY();
 	{
-		while (collect_all(ids, answers, count) > 0 && dgen_reply_wait(deadline))
+		while (collect_all(ids, answers, count) > 0 && dgen_reply_wait(deadline, false))
 			;
 		(void) collect_all(ids, answers, count);
 	}
@@ -322,75 +309,4 @@ dgen_await_replies(PG_FUNCTION_ARGS)
 		put_answer(result, ids[i], &answers[i]);
 	}
 	return (Datum) 0;
-}
-
-/* ---- request, commit, wait, reply ---- */
-
-static int64
-send_request(FunctionCallInfo fcinfo)
-{
-	Send send;
-
-	dgen_get_send_arguments(fcinfo, &send);
-	send.kind = KIND_REQUEST;
-	send.seq = dgen_nextval(SEQUENCE_MESSAGE);
-	(void) dgen_send(&send);
-	dgen_open_request(&send, send.seq, NULL, NULL, false);
-	return send.seq;
-}
-
-/*
- * Between two looks the session is in no transaction, so that a waiting caller
- * holds back nobody's vacuum. Registered before the commit that lets others see
- * the request: the reply cannot come unnoticed.
- */
-static void
-commit_and_await(FunctionCallInfo fcinfo, int64 id, TimestampTz deadline, Answer *answer)
-{
-	MemoryContext context = CurrentMemoryContext;
-	bool in_time = true;
-
-	dgen_reply_wait_begin(id);
-	PG_TRY();
-	{
-		for (;;)
-		{
-			dgen_procedure_commit(fcinfo, "dgen.ask");
-			in_time = dgen_reply_wait(deadline);
-			dgen_procedure_begin();
-			MemoryContextSwitchTo(context);
-			collect(id, answer);
-			if (answer->done || !in_time)
-				break;
-		}
-	}
-	PG_FINALLY();
-	{
-		dgen_reply_wait_end();
-	}
-	PG_END_TRY();
-}
-
-Datum
-dgen_ask(PG_FUNCTION_ARGS)
-{
-	TimestampTz deadline = deadline_argument(fcinfo, 3);
-	TupleDesc desc;
-	Answer answer;
-	Datum values[1];
-	bool nulls[1] = {false};
-	int64 id;
-
-	dgen_refuse_in_handler("dgen.ask",
-						   "Use dgen.request with reply_to => ctx; the reply comes as a message.");
-	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
-		elog(ERROR, "dgen.ask was not called by CALL");
-	id = send_request(fcinfo);
-	commit_and_await(fcinfo, id, deadline, &answer);
-	if (!answer.done)
-		raise_timeout(id);
-	if (answer.failed)
-		raise_answer(&answer);
-	values[0] = answer.reply;
-	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls)));
 }

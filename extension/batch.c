@@ -186,19 +186,6 @@ run_one(Run *run, int mailbox, Attempt *attempt)
 }
 
 /*
- * What is not the message's fault counts as no attempt: a full disk, and a deadlock,
- * which the turns before it in this batch may have caused with the locks they keep.
- * But one actor alone may fill the disk, so the others go on.
- */
-static bool
-is_blameless(const ErrorData *error)
-{
-	return error != NULL &&
-		   (error->sqlerrcode == ERRCODE_DISK_FULL || error->sqlerrcode == ERRCODE_IO_ERROR ||
-			error->sqlerrcode == ERRCODE_T_R_DEADLOCK_DETECTED);
-}
-
-/*
  * One message in a subtransaction. True if the mailbox may have another one to
  * handle now.
  */
@@ -239,7 +226,11 @@ attempt_one(Run *run, int mailbox)
 	run->turns++;
 	if (!attempt->failed)
 		return true;
-	attempt->failure.retry |= is_blameless(attempt->error);
+	/*
+	 * That counts as no attempt. But one actor alone may fill the disk, so the others
+	 * go on.
+	 */
+	attempt->failure.retry |= dgen_is_blameless(attempt->error);
 	return dgen_record_failure(attempt->actor, &attempt->actor->messages[0], &attempt->failure);
 }
 

@@ -7,48 +7,14 @@
 #include "dgen_ext.h"
 
 #include "catalog/pg_type.h"
-#include "utils/array.h"
 #include "utils/builtins.h"
-#include "utils/lsyscache.h"
 
 PG_FUNCTION_INFO_V1(dgen_commit_turns);
-
-/* A century. */
-#define MAX_DELAY_MS INT64CONST(3155760000000)
-
-/* One array parameter of commit_turns. */
-typedef struct Elements
-{
-	int count;
-	Datum *values;
-	bool *nulls;
-} Elements;
-
-static void
-get_elements(FunctionCallInfo fcinfo, int n, Oid type, Elements *elements)
-{
-	int16 length;
-	bool by_value;
-	char align;
-
-	memset(elements, 0, sizeof(*elements));
-	if (PG_ARGISNULL(n))
-		return;
-	get_typlenbyvalalign(type, &length, &by_value, &align);
-	deconstruct_array(PG_GETARG_ARRAYTYPE_P(n), type, length, by_value, align, &elements->values,
-					  &elements->nulls, &elements->count);
-}
-
-static bool
-has(const Elements *elements, int i)
-{
-	return i < elements->count && !elements->nulls[i];
-}
 
 static char *
 text_at(const Elements *elements, int i)
 {
-	return has(elements, i) ? TextDatumGetCString(elements->values[i]) : NULL;
+	return dgen_has_element(elements, i) ? TextDatumGetCString(elements->values[i]) : NULL;
 }
 
 static void
@@ -62,7 +28,7 @@ static void
 get_actor_elements(FunctionCallInfo fcinfo, int n, Oid type, const char *name, const Batch *batch,
 				   Elements *elements)
 {
-	get_elements(fcinfo, n, type, elements);
+	dgen_get_elements(fcinfo, n, type, elements);
 	if (elements->count != 0 && elements->count != batch->nactors)
 		refuse_commit(
 			psprintf("%s has %d elements for a batch of %d actors", name, elements->count,
@@ -132,7 +98,8 @@ get_actor_parameters(FunctionCallInfo fcinfo, const Batch *batch, ActorParameter
 static void
 set_handled(BatchActor *actor, int ordinal, const ActorParameters *p)
 {
-	int handled = has(&p->handled, ordinal) ? DatumGetInt32(p->handled.values[ordinal]) : 0;
+	int handled =
+		dgen_has_element(&p->handled, ordinal) ? DatumGetInt32(p->handled.values[ordinal]) : 0;
 
 	if (handled < 0 || handled > actor->nmessages)
 		refuse_commit(psprintf("handled[%d] is %d, and the batch has %d messages of that actor",
@@ -181,7 +148,7 @@ set_changes(Batch *batch, BatchActor *actor, int i, const ActorParameters *p)
 {
 	Jsonb *state;
 
-	if (has(&p->destroyed, i) && DatumGetBool(p->destroyed.values[i]))
+	if (dgen_has_element(&p->destroyed, i) && DatumGetBool(p->destroyed.values[i]))
 	{
 		if (actor->handled == 0)
 			refuse_commit(
@@ -189,10 +156,10 @@ set_changes(Batch *batch, BatchActor *actor, int i, const ActorParameters *p)
 				"An actor is destroyed with the message that destroys it.");
 		dgen_destroy_actor(actor);
 	}
-	state = has(&p->states, i) ? object_at(&p->states, i, "states") : actor->state;
-	if (has(&p->delete_entries, i))
+	state = dgen_has_element(&p->states, i) ? object_at(&p->states, i, "states") : actor->state;
+	if (dgen_has_element(&p->delete_entries, i))
 		state = delete_entries(state, DatumGetJsonbP(p->delete_entries.values[i]));
-	if (has(&p->set_entries, i))
+	if (dgen_has_element(&p->set_entries, i))
 		state = DatumGetJsonbP(
 			DirectFunctionCall2(jsonb_concat, JsonbPGetDatum(state),
 								JsonbPGetDatum(object_at(&p->set_entries, i, "set_entries"))));
@@ -218,7 +185,8 @@ set_failure(Failure *failure, const BatchActor *actor, int i, const ActorParamet
 	failure->error = text_at(&p->errors, i);
 	failure->sqlstate = text_at(&p->sqlstates, i);
 	failure->hint = text_at(&p->hints, i);
-	failure->delay = has(&p->delays, i) ? DatumGetIntervalP(p->delays.values[i]) : NULL;
+	failure->delay =
+		dgen_has_element(&p->delays, i) ? DatumGetIntervalP(p->delays.values[i]) : NULL;
 	if (outcome == NULL || strcmp(outcome, "error") == 0)
 		return;
 	failure->final = strcmp(outcome, "fail") == 0;
@@ -236,7 +204,7 @@ record_failures(Batch *batch, const ActorParameters *p)
 		BatchActor *actor = &batch->actors[i];
 		Failure failure;
 
-		if (!has(&p->errors, i) && !has(&p->outcomes, i))
+		if (!dgen_has_element(&p->errors, i) && !dgen_has_element(&p->outcomes, i))
 			continue;
 		set_failure(&failure, actor, i, p);
 		(void) dgen_record_failure(actor, &actor->messages[actor->handled], &failure);
@@ -256,7 +224,7 @@ static void
 get_reply_elements(FunctionCallInfo fcinfo, int n, Oid type, const char *name, int count,
 				   Elements *elements)
 {
-	get_elements(fcinfo, n, type, elements);
+	dgen_get_elements(fcinfo, n, type, elements);
 	if (elements->count != 0 && elements->count != count)
 		refuse_commit(psprintf("%d %s for %d reply_requests", elements->count, name, count),
 					  "Give arrays of the same length: element i answers reply_requests[i].");
@@ -267,7 +235,7 @@ get_reply_parameters(FunctionCallInfo fcinfo, ReplyParameters *p)
 {
 	int count;
 
-	get_elements(fcinfo, COMMIT_REPLY_REQUESTS, INT8OID, &p->requests);
+	dgen_get_elements(fcinfo, COMMIT_REPLY_REQUESTS, INT8OID, &p->requests);
 	count = p->requests.count;
 	get_reply_elements(fcinfo, COMMIT_REPLIES, JSONBOID, "replies", count, &p->replies);
 	get_reply_elements(fcinfo, COMMIT_REPLY_ERRORS, TEXTOID, "reply_errors", count, &p->errors);
@@ -286,7 +254,7 @@ set_reply(const ReplyParameters *p, int i, Reply *reply)
 	reply->error = text_at(&p->errors, i);
 	if (reply->error == NULL)
 	{
-		reply->reply = has(&p->replies, i) ? p->replies.values[i] : dgen_json_null();
+		reply->reply = dgen_has_element(&p->replies, i) ? p->replies.values[i] : dgen_json_null();
 		return;
 	}
 	reply->sqlstate = text_at(&p->sqlstates, i);
@@ -302,8 +270,9 @@ send_replies(FunctionCallInfo fcinfo)
 	get_reply_parameters(fcinfo, &parameters);
 	for (int i = 0; i < parameters.requests.count; i++)
 	{
-		int64 request =
-			has(&parameters.requests, i) ? DatumGetInt64(parameters.requests.values[i]) : 0;
+		int64 request = dgen_has_element(&parameters.requests, i)
+							? DatumGetInt64(parameters.requests.values[i])
+							: 0;
 		Reply reply;
 
 		set_reply(&parameters, i, &reply);
@@ -312,26 +281,19 @@ send_replies(FunctionCallInfo fcinfo)
 	}
 }
 
-/* The arrays about what is sent; those after messages may be NULL. */
+/* What is sent, and what only actors say of it. */
 typedef struct SendParameters
 {
-	Elements types;
-	Elements keys;
-	Elements messages;
+	SendArrays arrays;
 	Elements actors;
-	Elements requests;
 	Elements correlations;
-	Elements delays;
-	Elements priorities;
-	Elements idempotency_keys;
-	Elements headers;
 } SendParameters;
 
 static void
 get_send_elements(FunctionCallInfo fcinfo, int n, Oid type, const char *name, int count,
 				  Elements *elements)
 {
-	get_elements(fcinfo, n, type, elements);
+	dgen_get_elements(fcinfo, n, type, elements);
 	if (elements->count != 0 && elements->count != count)
 		refuse_commit(psprintf("%s has %d elements for %d messages", name, elements->count, count),
 					  "Element i belongs to send_messages[i]; use NULL for none.");
@@ -340,66 +302,34 @@ get_send_elements(FunctionCallInfo fcinfo, int n, Oid type, const char *name, in
 static void
 get_send_parameters(FunctionCallInfo fcinfo, SendParameters *p)
 {
-	int count;
+	static const SendArguments arguments = {
+		.types = COMMIT_SEND_TYPES,
+		.keys = COMMIT_SEND_KEYS,
+		.messages = COMMIT_SEND_MESSAGES,
+		.requests = COMMIT_SEND_REQUESTS,
+		.delays = COMMIT_SEND_DELAYS_MS,
+		.priorities = COMMIT_SEND_PRIORITIES,
+		.idempotency_keys = COMMIT_SEND_IDEMPOTENCY_KEYS,
+		.headers = COMMIT_SEND_HEADERS,
+	};
+	SendArrays *arrays = &p->arrays;
 
-	get_elements(fcinfo, COMMIT_SEND_TYPES, TEXTOID, &p->types);
-	get_elements(fcinfo, COMMIT_SEND_KEYS, TEXTOID, &p->keys);
-	get_elements(fcinfo, COMMIT_SEND_MESSAGES, JSONBOID, &p->messages);
-	count = p->messages.count;
-	if (p->types.count != count || p->keys.count != count)
-		refuse_commit(
-			psprintf("%d send_types for %d send_keys and %d send_messages", p->types.count,
-					 p->keys.count, count),
-			"Give arrays of the same length: send_messages[i] goes to send_types[i], send_keys[i].");
-	get_send_elements(fcinfo, COMMIT_SEND_ACTORS, INT4OID, "send_actors", count, &p->actors);
-	get_send_elements(fcinfo, COMMIT_SEND_REQUESTS, BOOLOID, "send_requests", count, &p->requests);
-	get_send_elements(fcinfo, COMMIT_SEND_CORRELATIONS, TEXTOID, "send_correlations", count,
-					  &p->correlations);
-	get_send_elements(fcinfo, COMMIT_SEND_DELAYS_MS, INT8OID, "send_delays_ms", count, &p->delays);
-	get_send_elements(fcinfo, COMMIT_SEND_PRIORITIES, INT4OID, "send_priorities", count,
-					  &p->priorities);
-	get_send_elements(fcinfo, COMMIT_SEND_IDEMPOTENCY_KEYS, TEXTOID, "send_idempotency_keys", count,
-					  &p->idempotency_keys);
-	get_send_elements(fcinfo, COMMIT_SEND_HEADERS, JSONBOID, "send_headers", count, &p->headers);
-}
-
-static void
-set_send_address(const SendParameters *p, int i, Send *send)
-{
-	if (!has(&p->types, i) || !has(&p->keys, i) || !has(&p->messages, i))
-		refuse_commit(
-			psprintf("element %d of send_types, send_keys or send_messages is NULL", i + 1),
-			"An empty message is JSON null: 'null'.");
-	send->type = dgen_type_by_name(DatumGetTextPP(p->types.values[i]));
-	dgen_check_privilege(send->type, dgen_calling_role(), PRIVILEGE_SEND);
-	send->key = DatumGetTextPP(p->keys.values[i]);
-	dgen_check_key(send->key);
-	send->message = p->messages.values[i];
-}
-
-static void
-set_send_options(const SendParameters *p, int i, Send *send)
-{
-	int64 delay = has(&p->delays, i) ? DatumGetInt64(p->delays.values[i]) : 0;
-	int32 priority = has(&p->priorities, i) ? DatumGetInt32(p->priorities.values[i]) : 0;
-
-	if (delay < 0 || delay > MAX_DELAY_MS)
-		refuse_commit(psprintf("send_delays_ms[%d] is " INT64_FORMAT, i + 1, delay),
-					  "Give milliseconds, zero or more.");
-	send->not_before = delay == 0 ? 0 : GetCurrentTimestamp() + delay * 1000;
-	send->priority = dgen_check_priority(priority);
-	if (has(&p->headers, i))
-	{
-		send->headers = p->headers.values[i];
-		dgen_check_headers(send->headers);
-	}
+	arrays->errcode = DGEN_ERR_INVALID_COMMIT;
+	arrays->prefix = "send_";
+	arrays->names[0] = "send_types";
+	arrays->names[1] = "send_keys";
+	dgen_get_send_arrays(fcinfo, &arguments, arrays);
+	get_send_elements(fcinfo, COMMIT_SEND_ACTORS, INT4OID, "send_actors", arrays->messages.count,
+					  &p->actors);
+	get_send_elements(fcinfo, COMMIT_SEND_CORRELATIONS, TEXTOID, "send_correlations",
+					  arrays->messages.count, &p->correlations);
 }
 
 /* The actor of the batch that a request's reply comes to. */
 static void
 set_reply_to(const Batch *batch, const SendParameters *p, int i, ReplyTo *reply_to)
 {
-	int ordinal = has(&p->actors, i) ? DatumGetInt32(p->actors.values[i]) : 0;
+	int ordinal = dgen_has_element(&p->actors, i) ? DatumGetInt32(p->actors.values[i]) : 0;
 
 	if (ordinal < 1 || ordinal > batch->nactors)
 		refuse_commit(
@@ -414,21 +344,16 @@ set_reply_to(const Batch *batch, const SendParameters *p, int i, ReplyTo *reply_
 static void
 send_message(const Batch *batch, const SendParameters *p, int i)
 {
-	Send send = {.kind = KIND_CAST};
-	text *idempotency_key =
-		has(&p->idempotency_keys, i) ? DatumGetTextPP(p->idempotency_keys.values[i]) : NULL;
-	text *correlation = has(&p->correlations, i) ? DatumGetTextPP(p->correlations.values[i]) : NULL;
+	Send send;
+	text *idempotency_key = dgen_get_send(&p->arrays, i, &send);
+	text *correlation =
+		dgen_has_element(&p->correlations, i) ? DatumGetTextPP(p->correlations.values[i]) : NULL;
+	bool request = send.kind == KIND_REQUEST;
 	ReplyTo reply_to;
 	int64 id;
-	bool request = has(&p->requests, i) && DatumGetBool(p->requests.values[i]);
 
-	set_send_address(p, i, &send);
-	set_send_options(p, i, &send);
 	if (request)
-	{
-		send.kind = KIND_REQUEST;
 		set_reply_to(batch, p, i, &reply_to);
-	}
 	if (dgen_send_once(&send, idempotency_key, &id) && request)
 		dgen_open_request(&send, id, &reply_to, correlation, idempotency_key != NULL);
 }
@@ -439,7 +364,7 @@ send_messages(FunctionCallInfo fcinfo, const Batch *batch)
 	SendParameters parameters;
 
 	get_send_parameters(fcinfo, &parameters);
-	for (int i = 0; i < parameters.messages.count; i++)
+	for (int i = 0; i < parameters.arrays.messages.count; i++)
 		send_message(batch, &parameters, i);
 }
 

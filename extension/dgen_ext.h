@@ -233,12 +233,75 @@ extern void dgen_get_send_arguments(FunctionCallInfo fcinfo, Send *send);
 /* Raise unless the value can be sent. */
 extern int16 dgen_check_priority(int32 priority);
 extern void dgen_check_headers(Datum headers);
+extern void dgen_check_idempotency_key(const text *key);
+extern const ActorType *dgen_type_argument(FunctionCallInfo fcinfo, int n);
 
 /* Sends, unless the idempotency key (NULL: none) was used before; true if it was sent. *id: the first message's. */
 extern bool dgen_send_once(Send *send, text *idempotency_key, int64 *id);
 
 /* Inserts one message, marks the wakeup, returns its id. No privilege checks. */
 extern int64 dgen_send(const Send *send);
+
+/* Its two halves: draws seq, and takes the key (false: used before); then inserts. */
+extern bool dgen_number_send(Send *send, text *idempotency_key, int64 *id);
+
+/* The row of a message that is in its mailbox at once; mailbox is that of its key. */
+extern void dgen_message_row(const Send *send, int64 mailbox, int64 seq, Datum *values,
+							 bool *nulls);
+
+/* ---- send_arrays.c, send_many.c: many messages at once -------------------- */
+
+/* One array parameter; NULL is an array without elements. */
+typedef struct Elements
+{
+	int count;
+	Datum *values;
+	bool *nulls;
+} Elements;
+
+extern void dgen_get_elements(FunctionCallInfo fcinfo, int n, Oid type, Elements *elements);
+
+static inline bool
+dgen_has_element(const Elements *elements, int i)
+{
+	return i < elements->count && !elements->nulls[i];
+}
+
+/* Which arguments of a function are the arrays. */
+typedef struct SendArguments
+{
+	int types;
+	int keys;
+	int messages;
+	int requests;
+	int delays;
+	int priorities;
+	int idempotency_keys;
+	int headers;
+} SendArguments;
+
+/* Those after messages may be NULL, and so may their elements. */
+typedef struct SendArrays
+{
+	int errcode;          /* of all that does not fit; 0: the one that says it best */
+	const char *prefix;   /* of the arrays' names, for errors */
+	const char *names[2]; /* of types and keys */
+	Elements types;
+	Elements keys;
+	Elements messages;
+	Elements requests;
+	Elements delays;
+	Elements priorities;
+	Elements idempotency_keys;
+	Elements headers;
+} SendArrays;
+
+/* Errcode, prefix and names are set; raises unless the arrays have the same length. */
+extern void dgen_get_send_arrays(FunctionCallInfo fcinfo, const SendArguments *arguments,
+								 SendArrays *arrays);
+
+/* Checks element i, and the privilege to send; returns its idempotency key, or NULL. */
+extern text *dgen_get_send(const SendArrays *arrays, int i, Send *send);
 
 /*
  * idempotency.c: takes the key for message id `id` until the type's retention
@@ -387,9 +450,13 @@ extern int dgen_live_workers(void);
 extern void dgen_session_busy(bool busy);
 extern void dgen_session_count_turns(int turns);
 
-/* Waits until the reply may be there or the deadline passed; inside a transaction. False: deadline. */
-extern void dgen_reply_wait_begin(int64 request_id); /* register, then look, then wait */
-extern bool dgen_reply_wait(TimestampTz deadline);
+/*
+ * Waits until one of the replies may be there. False: the deadline passed or, with
+ * for_input, the client has sent more.
+ */
+extern void dgen_reply_wait_begin(const int64 *request_ids,
+								  int count); /* register, then look, then wait */
+extern bool dgen_reply_wait(TimestampTz deadline, bool for_input);
 extern void dgen_reply_wait_end(void);
 
 /*
@@ -400,6 +467,8 @@ extern void dgen_reply_wait_end(void);
 extern void dgen_procedure_commit(FunctionCallInfo fcinfo, const char *procedure);
 extern void dgen_procedure_commit_again(void); /* after dgen_procedure_begin, to go on waiting */
 extern void dgen_procedure_begin(void);
+/* The transaction that it returns in, which did nothing but remove what can come back, is flushed later. */
+extern void dgen_procedure_end_lazily(void);
 extern void dgen_process_interrupts(void); /* in the wait between the two, or in a transaction */
 
 /* ---- claim.c: discover, own, read ------------------------------------ */
@@ -614,6 +683,9 @@ typedef struct Failure
 extern bool dgen_record_failure(const BatchActor *actor, const BatchMessage *message,
 								const Failure *failure);
 
+/* Is the error neither a message's nor a handler's fault: a full disk, a deadlock? */
+extern bool dgen_is_blameless(const ErrorData *error);
+
 /* Removes what is recorded of the message's failed attempts. Needs an active snapshot. */
 extern void dgen_forget_failure(int32 type_id, int64 mailbox, int64 message_id);
 
@@ -635,6 +707,8 @@ extern void dgen_get_reply_to(HeapTupleHeader context, ReplyTo *reply_to);
 /* Writes the request row of a message that is being sent. */
 extern void dgen_open_request(const Send *send, int64 id, const ReplyTo *reply_to,
 							  text *correlation, bool keep);
+extern void dgen_request_row(const Send *send, int64 id, const ReplyTo *reply_to, text *correlation,
+							 bool keep, Datum *values, bool *nulls);
 
 typedef struct Reply
 {
@@ -655,6 +729,8 @@ typedef struct Request
 } Request;
 
 extern bool dgen_find_request(int64 id, Request *request);
+/* Those to be looked at with care: all but the open ones of the calling role itself. */
+extern void dgen_find_answered(const int64 *ids, int count, bool *answered);
 
 extern Datum dgen_json_null(void);
 

@@ -233,3 +233,12 @@ dgen_record_charge(const Charge *charge)
 		(void) dgen_record_failure(actor, message, &failure);
 	MemoryContextDelete(batch->context);
 }
+
+/* A deadlock: the turns before it in this transaction may have caused it with the locks they keep. */
+bool
+dgen_is_blameless(const ErrorData *error)
+{
+	return error != NULL &&
+		   (error->sqlerrcode == ERRCODE_DISK_FULL || error->sqlerrcode == ERRCODE_IO_ERROR ||
+			error->sqlerrcode == ERRCODE_T_R_DEADLOCK_DETECTED);
+}

@@ -20,6 +20,7 @@
 #include "tcop/pquery.h"
 #include "tcop/tcopprot.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/portal.h"
 #include "utils/snapmgr.h"
@@ -37,7 +38,11 @@ extern PGDLLIMPORT WaitEventSet *FeBeWaitSet;
 #define FeBeWaitSetNEvents 3
 extern void pq_startmsgread(void);
 extern int pq_getbyte(void);
+extern int pq_peekbyte(void);
 extern int pq_getmessage(StringInfo s, int maxlen);
+extern void pq_endmsgread(void);
+
+#define SYNC_BYTES 5 /* the message with which a client ends a section of a pipeline */
 
 #define LONGEST_SLEEP INT64CONST(3600000000) /* us */
 
@@ -49,15 +54,26 @@ static bool in_spi = false;
 
 /* ---- sleeping ---- */
 
-/* The backend of a client that was killed would otherwise stay in the wait. */
 static void
-sleep_with_client(long timeout)
+client_is_gone(void)
+{
+	ClientConnectionLost = true;
+	InterruptPending = true;
+}
+
+/*
+ * The backend of a client that was killed would otherwise stay in the wait. Returns
+ * whether there is something to be read from the client, if that was to be watched for.
+ */
+static bool
+sleep_with_client(long timeout, uint32 watched)
 {
 	WaitEvent events[FeBeWaitSetNEvents];
+	bool readable = false;
 	int count;
 
 	/* The server sets the events it wants before each of its own waits, too. */
-	ModifyWaitEvent(FeBeWaitSet, FeBeWaitSetSocketPos, WL_SOCKET_CLOSED, NULL);
+	ModifyWaitEvent(FeBeWaitSet, FeBeWaitSetSocketPos, watched, NULL);
 	count = WaitEventSetWait(FeBeWaitSet, timeout, events, lengthof(events), dgen_wait_event());
 	for (int i = 0; i < count; i++)
 	{
@@ -66,33 +82,69 @@ sleep_with_client(long timeout)
 		if (events[i].events & WL_LATCH_SET)
 			ResetLatch(MyLatch);
 		if (events[i].events & WL_SOCKET_CLOSED)
-		{
-			ClientConnectionLost = true;
-			InterruptPending = true;
-		}
+			client_is_gone();
+		if (events[i].events & WL_SOCKET_READABLE)
+			readable = true;
 	}
+	return readable;
 }
 
-void
-dgen_sleep(TimestampTz until)
+bool
+dgen_sleep_for(TimestampTz until, bool for_input)
 {
 	TimestampTz now = GetCurrentTimestamp();
 	long timeout;
 
 	if (until != 0 && until <= now)
-		return;
+		return false;
 	if (until == 0 || until - now > LONGEST_SLEEP)
 		until = now + LONGEST_SLEEP;
 	timeout = (until - now + 999) / 1000;
 
+	if (MyProcPort != NULL && for_input)
+		return sleep_with_client(timeout, WL_SOCKET_READABLE);
 	if (MyProcPort != NULL && WaitEventSetCanReportClosed())
-		sleep_with_client(timeout);
-	else
-	{
-		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, timeout,
-						 dgen_wait_event());
-		ResetLatch(MyLatch);
-	}
+		return sleep_with_client(timeout, WL_SOCKET_CLOSED);
+	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, timeout,
+					 dgen_wait_event());
+	ResetLatch(MyLatch);
+	return false;
+}
+
+void
+dgen_sleep(TimestampTz until)
+{
+	(void) dgen_sleep_for(until, false);
+}
+
+/*
+ * Has the client sent more than the statement that runs? The Sync behind that does not
+ * count. In the buffer, only from 17 on can it be told whether something follows the
+ * Sync; what comes later shows, because the socket is readable though the buffer is not
+ * empty. So a client that has sent more in one go makes sure by sending another Sync.
+ *
+ * What is read goes into the server's buffer and stays there. With TLS that may have to
+ * wait for the rest of a record, which the client is sending.
+ */
+bool
+dgen_has_input(bool readable)
+{
+	bool buffered;
+	int first;
+
+	if (MyProcPort == NULL)
+		return false;
+	buffered = DGEN_BUFFERED_INPUT() > 0;
+	if (buffered && readable)
+		return true;
+	if (!buffered && !readable)
+		return false;
+	pq_startmsgread();
+	first = pq_peekbyte();
+	pq_endmsgread();
+	if (first == EOF)
+		client_is_gone();
+	return first != EOF && (first != 'S' || DGEN_BUFFERED_INPUT() > SYNC_BYTES);
 }
 
 /* ---- transactions ---- */
@@ -152,6 +204,15 @@ dgen_procedure_begin(void)
 	in_spi = false;
 	EnsurePortalSnapshotExists();
 	MemoryContextSwitchTo(caller_context);
+}
+
+/* Called by a procedure or DO block, other statements may be in the transaction. */
+void
+dgen_procedure_end_lazily(void)
+{
+	if (!SPI_inside_nonatomic_context())
+		(void) set_config_option("synchronous_commit", "off", PGC_USERSET, PGC_S_SESSION,
+								 GUC_ACTION_LOCAL, true, 0, false);
 }
 
 /* An error needs a transaction that it aborts. */

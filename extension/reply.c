@@ -77,13 +77,11 @@ put_text(Datum *values, bool *nulls, int column, const text *value)
 }
 
 void
-dgen_open_request(const Send *send, int64 id, const ReplyTo *reply_to, text *correlation, bool keep)
+dgen_request_row(const Send *send, int64 id, const ReplyTo *reply_to, text *correlation, bool keep,
+				 Datum *values, bool *nulls)
 {
-	Datum values[REQUEST_COLUMNS] = {0};
-	bool nulls[REQUEST_COLUMNS];
-	DgenWriter writer;
-
-	memset(nulls, true, sizeof(nulls));
+	memset(values, 0, REQUEST_COLUMNS * sizeof(Datum));
+	memset(nulls, true, REQUEST_COLUMNS * sizeof(bool));
 	memset(nulls, false, (REQUEST_ACTOR_KEY + 1) * sizeof(bool));
 	nulls[REQUEST_REPLIED_AT] = true;
 	values[REQUEST_ID] = Int64GetDatum(id);
@@ -101,6 +99,16 @@ dgen_open_request(const Send *send, int64 id, const ReplyTo *reply_to, text *cor
 		put_text(values, nulls, REQUEST_REPLY_KEY, reply_to->key);
 	}
 	put_text(values, nulls, REQUEST_CORRELATION, correlation);
+}
+
+void
+dgen_open_request(const Send *send, int64 id, const ReplyTo *reply_to, text *correlation, bool keep)
+{
+	Datum values[REQUEST_COLUMNS];
+	bool nulls[REQUEST_COLUMNS];
+	DgenWriter writer;
+
+	dgen_request_row(send, id, reply_to, correlation, keep, values, nulls);
 	dgen_writer_open(&writer, TABLE_REQUEST);
 	dgen_writer_insert(&writer, values, nulls);
 	dgen_writer_close(&writer);
@@ -136,6 +144,31 @@ dgen_find_request(int64 id, Request *request)
 	dgen_scan_end(&scan);
 	UnregisterSnapshot(snapshot);
 	return found;
+}
+
+/* One snapshot and one scan for all; ids in ascending order stay on the same pages. */
+void
+dgen_find_answered(const int64 *ids, int count, bool *answered)
+{
+	Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
+	Oid role = dgen_calling_role();
+	DgenScan scan;
+	ScanKeyData key;
+
+	dgen_scan_begin(&scan, TABLE_REQUEST, INDEX_PRIMARY, snapshot, 1);
+	for (int i = 0; i < count; i++)
+	{
+		answered[i] = true;
+		dgen_key_int8(&key, 1, BTEqualStrategyNumber, ids[i]);
+		dgen_scan_seek(&scan, &key, 1);
+		if (!dgen_scan_next(&scan))
+			continue;
+		dgen_scan_row(&scan);
+		answered[i] = DatumGetChar(scan.values[REQUEST_STATUS]) != REQUEST_PENDING ||
+					  DatumGetObjectId(scan.values[REQUEST_REQUESTER]) != role;
+	}
+	dgen_scan_end(&scan);
+	UnregisterSnapshot(snapshot);
 }
 
 /* ---- answering ---- */

@@ -52,28 +52,33 @@ remove_from_list(void)
 	dgen_slot->awaits_reply = false;
 }
 
-/* May be called several times, to wait for any of several replies. */
+static void
+register_ids(const int64 *request_ids, int count)
+{
+	if (count <= SLOT_REQUESTS)
+		for (int i = 0; i < count; i++)
+		{
+			dgen_slot->requests[dgen_slot->nrequests++] = request_ids[i];
+			pg_atomic_fetch_add_u32(waiters_of(request_ids[i]), 1);
+		}
+	else
+	{
+		dgen_slot->any_request = true;
+		for (int i = 0; i < REPLY_BUCKETS; i++)
+			pg_atomic_fetch_add_u32(&dgen_database->reply_waiters[i], 1);
+	}
+}
+
 void
-dgen_reply_wait_begin(int64 request_id)
+dgen_reply_wait_begin(const int64 *request_ids, int count)
 {
 	poll_interval = POLL_MIN;
 	if (!dgen_slot_take())
 		return;
 
 	LWLockAcquire(&dgen_database->lock, LW_EXCLUSIVE);
-	if (!dgen_slot->awaits_reply)
-		add_to_list();
-	if (dgen_slot->nrequests < SLOT_REQUESTS)
-	{
-		dgen_slot->requests[dgen_slot->nrequests++] = request_id;
-		pg_atomic_fetch_add_u32(waiters_of(request_id), 1);
-	}
-	else if (!dgen_slot->any_request)
-	{
-		dgen_slot->any_request = true;
-		for (int i = 0; i < REPLY_BUCKETS; i++)
-			pg_atomic_fetch_add_u32(&dgen_database->reply_waiters[i], 1);
-	}
+	add_to_list();
+	register_ids(request_ids, count);
 	LWLockRelease(&dgen_database->lock);
 
 	/* Registered before the caller looks at the table. */
@@ -95,11 +100,12 @@ dgen_reply_wait_end(void)
 	LWLockRelease(&dgen_database->lock);
 }
 
-/* True when the caller should look, false at the deadline (0: none). */
+/* True when the caller should look. Deadline 0: none. */
 bool
-dgen_reply_wait(TimestampTz deadline)
+dgen_reply_wait(TimestampTz deadline, bool for_input)
 {
 	bool registered = dgen_slot != NULL && dgen_slot->awaits_reply;
+	bool readable = false;
 	TimestampTz now = GetCurrentTimestamp();
 	TimestampTz look_at = now + dgen_safety_net_interval * INT64CONST(1000000);
 
@@ -119,9 +125,11 @@ dgen_reply_wait(TimestampTz deadline)
 		}
 		if (deadline != 0 && now >= deadline)
 			return false;
+		if (for_input && dgen_has_input(readable))
+			return false;
 		if (now >= look_at)
 			return true;
-		dgen_sleep(deadline != 0 ? Min(deadline, look_at) : look_at);
+		readable = dgen_sleep_for(deadline != 0 ? Min(deadline, look_at) : look_at, for_input);
 	}
 }
 

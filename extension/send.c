@@ -8,13 +8,8 @@
 #include "access/stratnum.h"
 #include "access/tableam.h"
 #include "access/xact.h"
-#include "catalog/pg_type.h"
-#include "executor/tuptable.h"
 #include "miscadmin.h"
-#include "utils/array.h"
 #include "utils/builtins.h"
-#include "utils/lsyscache.h"
-#include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
@@ -22,7 +17,6 @@
 #define MOVE_LIMIT 1000
 
 PG_FUNCTION_INFO_V1(dgen_cast);
-PG_FUNCTION_INFO_V1(dgen_cast_many);
 PG_FUNCTION_INFO_V1(dgen_request);
 
 static void
@@ -39,8 +33,8 @@ set_datum(Datum *values, bool *nulls, int column, Datum value)
 	values[column] = value;
 }
 
-static void
-fill_row(const Send *send, int64 mailbox, int64 seq, Datum *values, bool *nulls)
+void
+dgen_message_row(const Send *send, int64 mailbox, int64 seq, Datum *values, bool *nulls)
 {
 	memset(nulls, 0, MESSAGE_COLUMNS * sizeof(bool));
 	values[MESSAGE_MAILBOX] = Int64GetDatum(mailbox);
@@ -72,7 +66,7 @@ dgen_send(const Send *send)
 	bool nulls[DELAYED_COLUMNS];
 	DgenWriter writer;
 
-	fill_row(send, mailbox, seq, values, nulls);
+	dgen_message_row(send, mailbox, seq, values, nulls);
 	values[DELAYED_NOT_BEFORE] = TimestampTzGetDatum(send->not_before);
 	nulls[DELAYED_NOT_BEFORE] = false;
 
@@ -102,8 +96,8 @@ key_argument(FunctionCallInfo fcinfo, int n)
 	return key;
 }
 
-static const ActorType *
-type_argument(FunctionCallInfo fcinfo, int n)
+const ActorType *
+dgen_type_argument(FunctionCallInfo fcinfo, int n)
 {
 	if (PG_ARGISNULL(n))
 		ereport(ERROR, (errcode(DGEN_ERR_UNKNOWN_TYPE), errmsg("actor type is NULL"),
@@ -163,8 +157,8 @@ dgen_check_priority(int32 priority)
 	return (int16) priority;
 }
 
-static void
-check_idempotency_key(const text *key)
+void
+dgen_check_idempotency_key(const text *key)
 {
 	if (VARSIZE_ANY_EXHDR(key) == 0 || VARSIZE_ANY_EXHDR(key) > DGEN_MAX_KEY_BYTES)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -182,7 +176,7 @@ dgen_get_send_arguments(FunctionCallInfo fcinfo, Send *send)
 {
 	memset(send, 0, sizeof(*send));
 	dgen_table_lock(TABLE_MESSAGE, RowExclusiveLock);
-	send->type = type_argument(fcinfo, 0);
+	send->type = dgen_type_argument(fcinfo, 0);
 	dgen_check_privilege(send->type, dgen_calling_role(), PRIVILEGE_SEND);
 	send->key = key_argument(fcinfo, 1);
 	send->message = message_argument(fcinfo, 2);
@@ -200,22 +194,29 @@ get_arguments(FunctionCallInfo fcinfo, Send *send)
 		send->headers = PG_GETARG_DATUM(7);
 		dgen_check_headers(send->headers);
 	}
-	return PG_ARGISNULL(6) ? NULL : PG_GETARG_TEXT_PP(6);
+	if (PG_ARGISNULL(6))
+		return NULL;
+	dgen_check_idempotency_key(PG_GETARG_TEXT_PP(6));
+	return PG_GETARG_TEXT_PP(6);
+}
+
+bool
+dgen_number_send(Send *send, text *idempotency_key, int64 *id)
+{
+	send->seq = dgen_nextval(SEQUENCE_MESSAGE);
+	*id = send->seq;
+	if (idempotency_key == NULL)
+		return true;
+	*id = dgen_take_idempotency_key(send->type, dgen_mailbox_of(send->key), send->key,
+									idempotency_key, send->seq);
+	return *id == send->seq;
 }
 
 bool
 dgen_send_once(Send *send, text *idempotency_key, int64 *id)
 {
-	send->seq = dgen_nextval(SEQUENCE_MESSAGE);
-	*id = send->seq;
-	if (idempotency_key != NULL)
-	{
-		check_idempotency_key(idempotency_key);
-		*id = dgen_take_idempotency_key(send->type, dgen_mailbox_of(send->key), send->key,
-										idempotency_key, send->seq);
-		if (*id != send->seq)
-			return false;
-	}
+	if (!dgen_number_send(send, idempotency_key, id))
+		return false;
 	(void) dgen_send(send);
 	return true;
 }
@@ -249,113 +250,6 @@ dgen_request(PG_FUNCTION_ARGS)
 		dgen_open_request(&send, id, to_actor ? &reply_to : NULL, correlation,
 						  idempotency_key != NULL);
 	PG_RETURN_INT64(id);
-}
-
-/* ---- many at once ---- */
-
-static void
-get_elements(FunctionCallInfo fcinfo, int n, Oid type, const char *name, Datum **elements,
-			 bool **nulls, int *count)
-{
-	ArrayType *array;
-	int16 length;
-	bool by_value;
-	char align;
-
-	if (PG_ARGISNULL(n))
-		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("%s is NULL", name),
-						errhint("An empty array sends nothing.")));
-	array = PG_GETARG_ARRAYTYPE_P(n);
-	get_typlenbyvalalign(type, &length, &by_value, &align);
-	deconstruct_array(array, type, length, by_value, align, elements, nulls, count);
-}
-
-static void
-check_pair(Datum key, bool key_is_null, bool message_is_null, int position)
-{
-	if (key_is_null || message_is_null)
-		ereport(ERROR, (errcode(key_is_null ? DGEN_ERR_INVALID_KEY : DGEN_ERR_INVALID_MESSAGE),
-						errmsg("element %d of %s is NULL", position,
-							   key_is_null ? "actor_keys" : "messages"),
-						errhint("Nothing was sent.")));
-	dgen_check_key((text *) DatumGetPointer(key));
-}
-
-/* Rows that go to the table at once, which saves WAL and page locks. */
-#define MANY_ROWS 100
-
-static void
-send_rows(DgenWriter *writer, const ActorType *type, Datum *keys, Datum *messages,
-		  TupleTableSlot **slots, int count)
-{
-	Send send = {.type = type, .kind = KIND_CAST, .sent_at = GetCurrentTimestamp()};
-	int64 mailbox;
-
-	for (int i = 0; i < count; i++)
-	{
-		ExecClearTuple(slots[i]);
-		send.key = DatumGetTextPP(keys[i]);
-		send.message = messages[i];
-		mailbox = dgen_mailbox_of(send.key);
-		fill_row(&send, mailbox, dgen_nextval(SEQUENCE_MESSAGE), slots[i]->tts_values,
-				 slots[i]->tts_isnull);
-		ExecStoreVirtualTuple(slots[i]);
-		dgen_wakeup_sent(type->id, mailbox);
-	}
-	dgen_writer_insert_many(writer, slots, count);
-}
-
-static void
-send_all(const ActorType *type, Datum *keys, Datum *messages, int count)
-{
-	MemoryContext chunk =
-		AllocSetContextCreate(CurrentMemoryContext, "dgen.cast_many", ALLOCSET_DEFAULT_SIZES);
-	MemoryContext old = CurrentMemoryContext;
-	TupleTableSlot *slots[MANY_ROWS];
-	int nslots = Min(count, MANY_ROWS);
-	DgenWriter writer;
-
-	dgen_writer_open(&writer, TABLE_MESSAGE);
-	for (int i = 0; i < nslots; i++)
-		slots[i] = MakeSingleTupleTableSlot(RelationGetDescr(writer.heap), &TTSOpsHeapTuple);
-	for (int sent = 0; sent < count; sent += nslots)
-	{
-		MemoryContextSwitchTo(chunk);
-		send_rows(&writer, type, keys + sent, messages + sent, slots, Min(nslots, count - sent));
-		MemoryContextSwitchTo(old);
-		MemoryContextReset(chunk);
-	}
-	for (int i = 0; i < nslots; i++)
-		ExecDropSingleTupleTableSlot(slots[i]);
-	dgen_writer_close(&writer);
-	MemoryContextDelete(chunk);
-}
-
-Datum
-dgen_cast_many(PG_FUNCTION_ARGS)
-{
-	const ActorType *type;
-	Datum *keys, *messages;
-	bool *key_nulls, *message_nulls;
-	int count, message_count;
-
-	dgen_table_lock(TABLE_MESSAGE, RowExclusiveLock);
-	type = type_argument(fcinfo, 0);
-	dgen_check_privilege(type, dgen_calling_role(), PRIVILEGE_SEND);
-	get_elements(fcinfo, 1, TEXTOID, "actor_keys", &keys, &key_nulls, &count);
-	get_elements(fcinfo, 2, JSONBOID, "messages", &messages, &message_nulls, &message_count);
-	if (count != message_count)
-		ereport(ERROR,
-				(errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),
-				 errmsg("%d actor keys for %d messages", count, message_count),
-				 errhint("Give arrays of the same length: messages[i] goes to actor_keys[i].")));
-	for (int i = 0; i < count; i++)
-		check_pair(keys[i], key_nulls[i], message_nulls[i], i + 1);
-	if (count == 0)
-		PG_RETURN_INT64(0);
-
-	send_all(type, keys, messages, count);
-	PG_RETURN_INT64(count);
 }
 
 /* ---- delayed messages that are due ---- */

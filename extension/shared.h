@@ -302,6 +302,10 @@ extern TimestampTz dgen_next_look(TimestampTz now);
 
 /* One sleep on the latch; also ends when the client has gone. 0: for ever. Processes no interrupts. */
 extern void dgen_sleep(TimestampTz until);
+/* The same, and for_input, until there is something to be read from the client: true then. */
+extern bool dgen_sleep_for(TimestampTz until, bool for_input);
+/* Has the client sent more than the statement that runs? readable: the socket has something. */
+extern bool dgen_has_input(bool readable);
 
 /* ---- reply_wait.c ---- */
 

@@ -73,6 +73,18 @@ dgen_index_beginscan(Relation heap, Relation index, Snapshot snapshot, int nkeys
 #define DGEN_FUNCTION_ACLCHECK(function, role) pg_proc_aclcheck(function, role, ACL_EXECUTE)
 #endif
 
+/*
+ * Bytes that the client has sent and the server has read, at least so many: before 17 it
+ * can only be told whether there are some.
+ */
+#if PG_VERSION_NUM >= 170000
+extern ssize_t pq_buffer_remaining_data(void);
+#define DGEN_BUFFERED_INPUT() pq_buffer_remaining_data()
+#else
+extern bool pq_buffer_has_data(void);
+#define DGEN_BUFFERED_INPUT() (pq_buffer_has_data() ? 1 : 0)
+#endif
+
 /* 17 lets extensions name their wait events. */
 #if PG_VERSION_NUM >= 170000
 #define DGEN_WAIT_EVENT(name) WaitEventExtensionNew(name)

@@ -6,8 +6,8 @@
  * same transaction that removes the messages: each message has its effect exactly
  * once. Both need a database in which CREATE EXTENSION dgen was run.
  *
- * This header is the manual. It goes in the order of life: errors, JSON, client,
- * worker, turn, testing.
+ * This header is the manual. It goes in the order of life: errors, JSON, client (one at a
+ * time, several at once), worker, turn, testing.
  *
  * Rules that hold everywhere
  * - Functions return 0 or a negative DGEN_E... code, unless they say otherwise.
@@ -161,10 +161,11 @@ typedef struct dgen_client_options
 	size_t size;
 	const char *application_name; /* default: the program's name as libpq finds it */
 	int connect_timeout_ms;       /* default: what the connection string says, else 10 s */
+	size_t under_way_bytes;       /* of memory for what is under way (below); default 64 MB */
 } dgen_client_options;
-#define DGEN_CLIENT_OPTIONS_INIT          \
-	{                                     \
-		sizeof(dgen_client_options), 0, 0 \
+#define DGEN_CLIENT_OPTIONS_INIT             \
+	{                                        \
+		sizeof(dgen_client_options), 0, 0, 0 \
 	}
 
 /*
@@ -183,6 +184,13 @@ DGEN_API int dgen_client_open(dgen_client **client, const char *conninfo,
  */
 DGEN_API int dgen_client_wrap(dgen_client **client, PGconn *connection);
 
+/*
+ * Operations that are under way (see "several at once") get their callback with
+ * DGEN_ECONNECT before it returns; they may have been sent or not, as the text says. In
+ * such a callback nothing can be started.
+ * Called in a callback, it happens when that has returned: the dgen_client_step or
+ * dgen_client_finish that ran it returns DGEN_ESTATE, and the client is gone then.
+ */
 DGEN_API void dgen_client_close(dgen_client *client);
 
 /* The text of the last error; "" if there was none. Lives until the next call with the client. */
@@ -244,6 +252,109 @@ DGEN_API int dgen_client_call(dgen_client *client, const char *type, const char 
 /* The committed state. DGEN_ENOTFOUND if there is no such actor. *state lives until the next call with the client. */
 DGEN_API int dgen_client_state(dgen_client *client, const char *type, const char *key,
 							   const char **state, size_t *length);
+
+/* ---- client: several at once ------------------------------------------------
+ *
+ * Casts and calls that are started, and whose callback runs when they are done: any
+ * number of them on one connection, the answers in whatever order they come. What is
+ * started while the connection is busy is sent together, as one statement. So this is
+ * also the way to send much.
+ *
+ *     start_cast, start_call ──> waiting ──> sent ──> the cast is committed: callback
+ *                                              └──> the request is: its reply: callback
+ *
+ * start_... only queues. All else happens in dgen_client_step, which the application's
+ * event loop calls, or in dgen_client_finish: there it connects, sends, receives, and
+ * runs the callbacks, in the thread that called it. Messages of one client to one actor
+ * arrive in the order in which they were started.
+ *
+ *     void done(dgen_client *client, int code, const char *reply, size_t length, void *user)
+ *     {
+ *         if (code != 0)
+ *             fprintf(stderr, "%s\n", dgen_client_error(client));
+ *         else
+ *             printf("%s\n", reply);
+ *     }
+ *
+ *     for (int i = 0; i < 1000; i++)
+ *         dgen_client_start_call(client, "counter", keys[i], NULL, 0, NULL, 0, done, NULL);
+ *     dgen_client_finish(client, -1);
+ *
+ * The connection may be lost at any time, and is made again, with a growing pause in
+ * between: what is waiting stays so, and requests that were sent are still waited for,
+ * each until its own time is over. Only of those that were just being sent nobody knows
+ * whether they arrived: these end with DGEN_ECONNECT. With an idempotency key they can
+ * be started again without being done twice. An error that trying again cannot mend (a
+ * wrong password, a missing extension or privilege) ends all that is under way.
+ *
+ * While something is under way the functions above that talk to the server return
+ * DGEN_EBUSY. A wrapped connection cannot be used in this way: DGEN_ESTATE.
+ */
+
+/*
+ * Runs exactly once for each operation that was started. code is 0, and then reply is that of a
+ * call, NULL for a cast. Or it is an error, and dgen_client_error, _sqlstate and _hint
+ * tell more about it:
+ *
+ *     DGEN_EFAILED    the handler failed, or the request was cancelled
+ *     DGEN_ETIMEOUT   no reply in time. The request goes on, and its reply is dropped; one that
+ *                     could not be sent before that is not sent any more.
+ *     DGEN_ECONNECT   see above; or the client was closed
+ *     others          as dgen_client_cast and dgen_client_call return them
+ *
+ * reply, and what the error functions return, live until the callback returns. It may start
+ * more; functions that wait or talk to the server return DGEN_ESTATE in it.
+ * dgen_client_close in it takes effect once it has returned, see there.
+ */
+typedef void (*dgen_client_callback)(dgen_client *client, int code, const char *reply,
+									 size_t length, void *user);
+
+/*
+ * Starts a cast. callback NULL: nobody wants to know; dgen_client_finish and
+ * dgen_client_step return the first error of such casts. Returns 0, or an error, and
+ * then the callback does not run: what cannot be sent is refused at once as by
+ * dgen_client_cast. DGEN_EBUSY: as much is under way as dgen_client_options allow; step
+ * or finish, and start it again.
+ */
+DGEN_API int dgen_client_start_cast(dgen_client *client, const char *type, const char *key,
+									const char *message, size_t length,
+									const dgen_send_options *options, dgen_client_callback callback,
+									void *user);
+
+/*
+ * Starts a call. timeout_ms is counted from now, for all that it takes; 0 is the default of 5 s, -1
+ * no limit. callback is needed. Else as start_cast.
+ */
+DGEN_API int dgen_client_start_call(dgen_client *client, const char *type, const char *key,
+									const char *message, size_t length,
+									const dgen_send_options *options, int timeout_ms,
+									dgen_client_callback callback, void *user);
+
+/* How many operations are under way: started, and their callback has not run. */
+DGEN_API size_t dgen_client_under_way(const dgen_client *client);
+
+/*
+ * For the application's event loop: when the descriptor (the same from its first use
+ * to close, only ever to be polled for reading) is readable, call step. It becomes so
+ * also after start_... and when time is over, so that a loop that cannot do timeouts needs
+ * none; timeout is when step is to be called at the latest (ms; -1: none). A negative code
+ * instead of the descriptor: no memory or descriptors, or a wrapped client.
+ */
+DGEN_API int dgen_client_fd(dgen_client *client);
+DGEN_API int dgen_client_timeout(dgen_client *client);
+
+/*
+ * Does what can be done without waiting, and runs callbacks. Returns 1 while something is
+ * under way, 0 when nothing is, or an error: one that has ended all that was under way, or that of a
+ * cast without callback.
+ */
+DGEN_API int dgen_client_step(dgen_client *client);
+
+/*
+ * Steps until nothing is under way; what callbacks start counts. timeout_ms -1: no
+ * limit. Returns 0, DGEN_ETIMEOUT, or an error as of step.
+ */
+DGEN_API int dgen_client_finish(dgen_client *client, int timeout_ms);
 
 /* ---- worker ------------------------------------------------------------- */
 

@@ -1,5 +1,5 @@
 /*
- * The client: sends, asks and reads, each in one round trip.
+ * The client: sends, asks and reads, each in one round trip. async.c has several under way.
  */
 #include <errno.h>
 #include <poll.h>
@@ -12,18 +12,6 @@
 #define CALL_TIMEOUT_MS 5000
 #define UTF8 "UTF8"
 
-struct dgen_client
-{
-	char *conninfo; /* NULL: wrapped, or not to be opened */
-	char *application_name;
-	int connect_timeout_ms; /* 0: what conninfo says */
-	bool wrapped;
-	PGconn *connection;
-	PGresult *result;     /* what the last call returned lives in it */
-	dgen__buffer message; /* jsonb in binary form */
-	dgen__error error;
-};
-
 /* ---- opening and closing ---- */
 
 /* Also finds out whether the extension is there. */
@@ -35,13 +23,8 @@ check_extension(dgen_client *client)
 
 	if (PQresultStatus(result) != PGRES_TUPLES_OK)
 		code = dgen__fail_result(&client->error, result);
-	else if (PQntuples(result) == 0)
-		code = dgen__fail_hint(
-			&client->error, DGEN_ENOTFOUND,
-			"Run CREATE EXTENSION dgen in that database, or connect to another one.",
-			"extension dgen is not installed in database \"%s\"", PQdb(client->connection));
 	else
-		code = dgen__check_version(PQgetvalue(result, 0, 0), &client->error);
+		code = dgen__check_extension(client->connection, result, &client->error);
 	PQclear(result);
 	return code;
 }
@@ -84,6 +67,7 @@ open_client(dgen_client *client, const char *conninfo, const dgen_client_options
 	if (code != 0)
 		return code;
 	client->connect_timeout_ms = copy.connect_timeout_ms;
+	client->under_way_bytes = copy.under_way_bytes;
 	client->conninfo = dgen__strdup(conninfo);
 	client->application_name = dgen__strdup(
 		copy.application_name != NULL ? copy.application_name : program_invocation_short_name);
@@ -142,6 +126,12 @@ dgen_client_close(dgen_client *client)
 {
 	if (client == NULL)
 		return;
+	if (client->async != NULL && client->async->running)
+	{
+		client->async->closing = true;
+		return;
+	}
+	dgen__async_close(client);
 	if (!client->wrapped)
 		PQfinish(client->connection);
 	PQclear(client->result);
@@ -173,8 +163,8 @@ dgen_client_hint(const dgen_client *client)
 /* ---- one round trip ---- */
 
 /* Data on an idle connection is most often the server's last word, and then the end. */
-static bool
-is_alive(PGconn *connection)
+bool
+dgen__client_is_alive(PGconn *connection)
 {
 	struct pollfd socket = {.fd = PQsocket(connection), .events = POLLIN};
 
@@ -205,8 +195,13 @@ check_idle(dgen_client *client, bool waits)
 static int
 begin(dgen_client *client, bool waits)
 {
+	int code;
+
 	if (client == NULL)
 		return DGEN_EINVAL;
+	code = dgen__async_refuse(client);
+	if (code != 0)
+		return code;
 	dgen__error_clear(&client->error);
 	PQclear(client->result);
 	client->result = NULL;
@@ -216,7 +211,9 @@ begin(dgen_client *client, bool waits)
 				   : check_idle(client, waits);
 	if (client->conninfo == NULL)
 		return dgen__fail(&client->error, DGEN_ESTATE, "the client could not be opened");
-	return client->connection != NULL && is_alive(client->connection) ? 0 : connect_client(client);
+	return client->connection != NULL && dgen__client_is_alive(client->connection)
+			   ? 0
+			   : connect_client(client);
 }
 
 static bool

@@ -36,15 +36,6 @@ static const dgen__array_type types[DGEN__COMMIT_PARAMETERS] = {
 };
 
 static void
-add_text(dgen__array *array, const char *text)
-{
-	if (text == NULL)
-		dgen__array_null(array);
-	else
-		dgen__array_text(array, text, strlen(text));
-}
-
-static void
 add_diff(dgen__array *array, const dgen__buffer *diff)
 {
 	if (diff->length == 0)
@@ -95,10 +86,14 @@ add_failure(dgen__array *arrays, const dgen__actor *actor)
 	const dgen__error *error = &actor->error;
 	bool has_delay = actor->failed && actor->outcome == DGEN__RETRY && actor->delay_ms >= 0;
 
-	add_text(&arrays[DGEN__COMMIT_ERRORS], actor->failed ? or_null(dgen__error_text(error)) : NULL);
-	add_text(&arrays[DGEN__COMMIT_SQLSTATES], actor->failed ? or_null(error->sqlstate) : NULL);
-	add_text(&arrays[DGEN__COMMIT_HINTS], actor->failed ? or_null(error->hint) : NULL);
-	add_text(&arrays[DGEN__COMMIT_OUTCOMES], actor->failed ? outcome_name(actor->outcome) : NULL);
+	dgen__array_text_or_null(&arrays[DGEN__COMMIT_ERRORS],
+							 actor->failed ? or_null(dgen__error_text(error)) : NULL);
+	dgen__array_text_or_null(&arrays[DGEN__COMMIT_SQLSTATES],
+							 actor->failed ? or_null(error->sqlstate) : NULL);
+	dgen__array_text_or_null(&arrays[DGEN__COMMIT_HINTS],
+							 actor->failed ? or_null(error->hint) : NULL);
+	dgen__array_text_or_null(&arrays[DGEN__COMMIT_OUTCOMES],
+							 actor->failed ? outcome_name(actor->outcome) : NULL);
 	if (has_delay)
 		dgen__array_interval(&arrays[DGEN__COMMIT_DELAYS], actor->delay_ms);
 	else
@@ -109,33 +104,28 @@ static void
 add_reply(dgen__array *arrays, const dgen__reply *reply)
 {
 	dgen__array_int8(&arrays[DGEN__COMMIT_REPLY_REQUESTS], reply->request);
-	add_text(&arrays[DGEN__COMMIT_REPLIES], reply->reply);
-	add_text(&arrays[DGEN__COMMIT_REPLY_ERRORS], reply->error);
-	add_text(&arrays[DGEN__COMMIT_REPLY_SQLSTATES], or_null(reply->sqlstate));
+	dgen__array_text_or_null(&arrays[DGEN__COMMIT_REPLIES], reply->reply);
+	dgen__array_text_or_null(&arrays[DGEN__COMMIT_REPLY_ERRORS], reply->error);
+	dgen__array_text_or_null(&arrays[DGEN__COMMIT_REPLY_SQLSTATES], or_null(reply->sqlstate));
 }
 
 static void
 add_send(dgen__array *arrays, const dgen__send *send)
 {
-	add_text(&arrays[DGEN__COMMIT_SEND_TYPES], send->type);
-	add_text(&arrays[DGEN__COMMIT_SEND_KEYS], send->key);
-	add_text(&arrays[DGEN__COMMIT_SEND_MESSAGES], send->message);
+	const dgen__send_arrays parts = {
+		.types = &arrays[DGEN__COMMIT_SEND_TYPES],
+		.keys = &arrays[DGEN__COMMIT_SEND_KEYS],
+		.messages = &arrays[DGEN__COMMIT_SEND_MESSAGES],
+		.requests = &arrays[DGEN__COMMIT_SEND_REQUESTS],
+		.delays_ms = &arrays[DGEN__COMMIT_SEND_DELAYS_MS],
+		.priorities = &arrays[DGEN__COMMIT_SEND_PRIORITIES],
+		.idempotency_keys = &arrays[DGEN__COMMIT_SEND_IDEMPOTENCY_KEYS],
+		.headers = &arrays[DGEN__COMMIT_SEND_HEADERS],
+	};
+
+	dgen__send_encode(send, strlen(send->message), &parts);
 	dgen__array_int4(&arrays[DGEN__COMMIT_SEND_ACTORS], send->actor);
-	if (send->request)
-		dgen__array_bool(&arrays[DGEN__COMMIT_SEND_REQUESTS], true);
-	else
-		dgen__array_null(&arrays[DGEN__COMMIT_SEND_REQUESTS]);
-	add_text(&arrays[DGEN__COMMIT_SEND_CORRELATIONS], send->correlation);
-	if (send->delay_ms > 0)
-		dgen__array_int8(&arrays[DGEN__COMMIT_SEND_DELAYS_MS], send->delay_ms);
-	else
-		dgen__array_null(&arrays[DGEN__COMMIT_SEND_DELAYS_MS]);
-	if (send->priority != 0)
-		dgen__array_int4(&arrays[DGEN__COMMIT_SEND_PRIORITIES], send->priority);
-	else
-		dgen__array_null(&arrays[DGEN__COMMIT_SEND_PRIORITIES]);
-	add_text(&arrays[DGEN__COMMIT_SEND_IDEMPOTENCY_KEYS], send->idempotency_key);
-	add_text(&arrays[DGEN__COMMIT_SEND_HEADERS], send->headers);
+	dgen__array_text_or_null(&arrays[DGEN__COMMIT_SEND_CORRELATIONS], send->correlation);
 }
 
 static void

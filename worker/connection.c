@@ -3,9 +3,11 @@
  * on both sides fit.
  */
 #include <ctype.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "dgen_int.h"
 
@@ -124,6 +126,12 @@ ignore_notice(void *context, const PGresult *notice)
 	(void) notice;
 }
 
+void
+dgen__ignore_notices(PGconn *connection)
+{
+	PQsetNoticeReceiver(connection, ignore_notice, NULL);
+}
+
 PGconn *
 dgen__connect_start(const char *conninfo, const char *application_name, int attempt)
 {
@@ -163,8 +171,79 @@ dgen__connect(const char *conninfo, const char *application_name, int timeout_ms
 	set(&settings, NULL, NULL);
 	connection = PQconnectdbParams(settings.names, settings.values, 1);
 	if (connection != NULL)
-		PQsetNoticeReceiver(connection, ignore_notice, NULL);
+		dgen__ignore_notices(connection);
 	return connection;
+}
+
+/* ---- connecting without blocking, and again ---- */
+
+/* While it connects, libpq may have closed its socket and opened another one with the same number. */
+static void
+watch(dgen__loop *loop, PGconn *connection, PostgresPollingStatusType wants)
+{
+	dgen__loop_forget(loop);
+	dgen__loop_watch(loop, PQsocket(connection), wants == PGRES_POLLING_READING,
+					 wants == PGRES_POLLING_WRITING);
+}
+
+/* PQconnectPoll must be called only when the socket is as it asked for. */
+static bool
+socket_is_ready(const dgen__loop *loop)
+{
+	struct pollfd socket = {
+		.fd = loop->socket,
+		.events = loop->reading ? POLLIN : POLLOUT,
+	};
+
+	return poll(&socket, 1, 0) > 0;
+}
+
+int
+dgen__connect_continue(PGconn *connection, dgen__loop *loop, int64_t deadline, int timeout_ms,
+					   dgen__error *error)
+{
+	PostgresPollingStatusType status = PGRES_POLLING_WRITING;
+
+	if (loop->socket >= 0)
+	{
+		if (dgen__now_ms() >= deadline)
+			return dgen__fail(error, DGEN_ECONNECT, "no answer from the server in %d ms",
+							  timeout_ms);
+		if (!socket_is_ready(loop))
+			return 1;
+		status = PQconnectPoll(connection);
+	}
+	if (status == PGRES_POLLING_OK)
+		return 0;
+	if (status == PGRES_POLLING_FAILED)
+		return dgen__fail_connection(error, connection);
+	watch(loop, connection, status);
+	return 1;
+}
+
+/* Of clients and workers that lost the same server, so that they do not come back together. */
+uint64_t
+dgen__random_begin(const void *handle)
+{
+	return ((uint64_t) dgen__now_ms() * UINT64_C(0x9e3779b97f4a7c15) ^
+			(uint64_t) (uintptr_t) handle ^ ((uint64_t) getpid() << 32)) |
+		   1;
+}
+
+/* Doubled by each attempt; at least half of it. xorshift. */
+int
+dgen__backoff_ms(uint64_t *random, int attempts, int min_ms, int max_ms)
+{
+	int64_t ms = min_ms;
+
+	for (int i = 1; i < attempts && ms < max_ms; i++)
+		ms *= 2;
+	if (ms > max_ms)
+		ms = max_ms;
+	*random ^= *random << 13;
+	*random ^= *random >> 7;
+	*random ^= *random << 17;
+	return (int) (ms / 2 + (int64_t) (*random % (uint64_t) (ms / 2 + 1)));
 }
 
 /* ---- errors ---- */
@@ -183,22 +262,6 @@ find_sqlstate(char *text)
 			return found + 3;
 	}
 	return NULL;
-}
-
-void
-dgen__tidy(char *text)
-{
-	char *location = strstr(text, "\nLOCATION:");
-	char *to = text;
-
-	if (location != NULL)
-		*location = '\0';
-	for (char *from = text; *from != '\0'; from++)
-		if (!isspace((unsigned char) *from) || (to > text && to[-1] != ' '))
-			*to++ = isspace((unsigned char) *from) ? ' ' : *from;
-	*to = '\0';
-	if (to > text && to[-1] == ' ')
-		to[-1] = '\0';
 }
 
 int
@@ -283,6 +346,21 @@ dgen__check_version(const char *extension_version, dgen__error *error)
 						   extension_version, DGEN_VERSION_STRING);
 }
 
+int
+dgen__not_installed(PGconn *connection, dgen__error *error)
+{
+	return dgen__fail_hint(error, DGEN_ENOTFOUND,
+						   "Run CREATE EXTENSION dgen in that database, or connect to another one.",
+						   "extension dgen is not installed in database \"%s\"", PQdb(connection));
+}
+
+int
+dgen__check_extension(PGconn *connection, const PGresult *rows, dgen__error *error)
+{
+	return PQntuples(rows) == 0 ? dgen__not_installed(connection, error)
+								: dgen__check_version(PQgetvalue(rows, 0, 0), error);
+}
+
 /* ---- statements ---- */
 
 int
@@ -298,4 +376,57 @@ dgen__statement_send(PGconn *connection, const dgen__statement *statement,
 		sent = PQsendQueryParams(connection, statement->sql, statement->nparams, NULL, values,
 								 lengths, formats, 0);
 	return sent ? 0 : DGEN_ECONNECT;
+}
+
+/* With TLS, what has been decrypted waits in memory, and the socket does not tell. */
+bool
+dgen__read_input(PGconn *connection)
+{
+	int rounds = PQsslInUse(connection) ? 3 : 1;
+	PGnotify *notify;
+
+	while (rounds-- > 0)
+	{
+		if (!PQconsumeInput(connection))
+			return false;
+		if (!PQisBusy(connection))
+			break;
+	}
+	while ((notify = PQnotifies(connection)) != NULL)
+		PQfreemem(notify); /* a callback may have run LISTEN */
+	return true;
+}
+
+/* ---- what is to come ---- */
+
+int
+dgen__answers_add(dgen__answers *answers, unsigned char answer)
+{
+	if (answers->first > 0 && answers->first + answers->count == answers->size)
+	{
+		memmove(answers->list, answers->list + answers->first, answers->count);
+		answers->first = 0;
+	}
+	if (answers->count == answers->size)
+	{
+		size_t size = answers->size == 0 ? 64 : answers->size * 2;
+		unsigned char *list = dgen__realloc(answers->list, size);
+
+		if (list == NULL)
+			return DGEN_ENOMEM;
+		answers->list = list;
+		answers->size = size;
+	}
+	answers->list[answers->first + answers->count++] = answer;
+	return 0;
+}
+
+unsigned char
+dgen__answers_take(dgen__answers *answers)
+{
+	unsigned char answer = answers->list[answers->first++];
+
+	if (--answers->count == 0)
+		answers->first = 0;
+	return answer;
 }

@@ -75,6 +75,11 @@ extern int dgen__fail_hint(dgen__error *error, int code, const char *hint, const
 	__attribute__((format(printf, 4, 5)));
 /* From a result of the server: message, detail, SQLSTATE and hint; the code follows from the SQLSTATE. */
 extern int dgen__fail_result(dgen__error *error, const PGresult *result);
+/* The same from its parts; hint may be NULL. */
+extern int dgen__fail_server(dgen__error *error, const char *sqlstate, const char *text,
+							 const char *hint);
+/* Makes libpq's message one line, without the place in the server's source. */
+extern void dgen__tidy(char *text);
 extern void dgen__error_clear(dgen__error *error);
 extern void dgen__error_free(dgen__error *error);
 /* Never NULL; "" if there is none. */
@@ -263,6 +268,10 @@ extern int dgen__outbox_fail(dgen__outbox *outbox, int64_t request, const char *
 							 const char *sqlstate);
 extern int dgen__outbox_action(dgen__outbox *outbox, const dgen__action *action);
 
+/* The same for one message by itself: the copies of its texts are one piece of memory. */
+extern int dgen__send_copy(dgen__send *send, size_t message_length);
+extern void dgen__send_free(dgen__send *send);
+
 extern dgen__outbox_mark dgen__outbox_mark_now(const dgen__outbox *outbox);
 extern void dgen__outbox_undo(dgen__outbox *outbox,
 							  dgen__outbox_mark mark); /* drops what came after; releases run */
@@ -414,6 +423,29 @@ extern const dgen__statement dgen__sql_await;
 extern const dgen__statement dgen__sql_ask;
 extern const dgen__statement dgen__sql_state;
 
+/* A client's with several operations under way. */
+extern const dgen__statement dgen__sql_send_many;
+extern const dgen__statement dgen__sql_await_any;
+enum dgen__many_parameter
+{
+	DGEN__MANY_TYPES,
+	DGEN__MANY_KEYS,
+	DGEN__MANY_MESSAGES,
+	DGEN__MANY_REQUESTS,
+	DGEN__MANY_DELAYS_MS,
+	DGEN__MANY_PRIORITIES,
+	DGEN__MANY_IDEMPOTENCY_KEYS,
+	DGEN__MANY_HEADERS,
+	DGEN__MANY_PARAMETERS
+};
+enum dgen__many_column
+{
+	DGEN__MANY_ID,
+	DGEN__MANY_ERROR,
+	DGEN__MANY_SQLSTATE,
+	DGEN__MANY_HINT
+};
+
 /* A worker's, in the order in which it needs them. */
 extern const dgen__statement dgen__sql_settings;
 extern const dgen__statement dgen__sql_attach;
@@ -526,8 +558,26 @@ extern void dgen__array_int8(dgen__array *array, int64_t value);
 extern void dgen__array_interval(dgen__array *array, int64_t ms);
 extern void dgen__array_text(dgen__array *array, const char *text,
 							 size_t length); /* also for jsonb */
+extern void dgen__array_text_or_null(dgen__array *array, const char *text);
 extern void dgen__array_end(dgen__array *array);
 extern void dgen__array_free(dgen__array *array);
+
+/* Where the parts of messages to send go. */
+typedef struct dgen__send_arrays
+{
+	dgen__array *types;
+	dgen__array *keys;
+	dgen__array *messages;
+	dgen__array *requests;
+	dgen__array *delays_ms;
+	dgen__array *priorities;
+	dgen__array *idempotency_keys;
+	dgen__array *headers;
+} dgen__send_arrays;
+
+/* An element for each; NULL where there is nothing to say. */
+extern void dgen__send_encode(const dgen__send *send, size_t message_length,
+							  const dgen__send_arrays *arrays);
 
 /* ---- connection.c: reaching a server --------------------------------------------------------- */
 
@@ -543,11 +593,15 @@ extern PGconn *dgen__connect_start(const char *conninfo, const char *application
 /* Connects; always returns a connection to be finished, good or bad, unless memory is out. */
 extern PGconn *dgen__connect(const char *conninfo, const char *application_name, int timeout_ms);
 
-/* Makes libpq's message one line, without the place in the server's source. */
-extern void dgen__tidy(char *text);
-
 /* The error of a connection that could not be made, or broke. */
 extern int dgen__fail_connection(dgen__error *error, PGconn *connection);
+
+/* When to try again after so many attempts; random is a state of the caller's, not 0. */
+extern uint64_t dgen__random_begin(const void *handle);
+extern int dgen__backoff_ms(uint64_t *random, int attempts, int min_ms, int max_ms);
+
+/* Reads what is there, as much as libpq can be made to; false when the connection is broken. */
+extern bool dgen__read_input(PGconn *connection);
 
 /* How long a connection attempt may take according to conninfo and environment. */
 extern int dgen__connect_timeout_ms(const char *conninfo);
@@ -559,6 +613,10 @@ extern bool dgen__is_final(const dgen__error *error);
 
 /* Does the extension's version fit this library? */
 extern int dgen__check_version(const char *extension_version, dgen__error *error);
+extern int dgen__check_extension(PGconn *connection, const PGresult *rows,
+								 dgen__error *error); /* of dgen__sql_version */
+extern int dgen__not_installed(PGconn *connection, dgen__error *error);
+extern void dgen__ignore_notices(PGconn *connection);
 
 /* Sends a statement, prepared or not, as pipeline mode wants it. */
 extern int dgen__statement_send(PGconn *connection, const dgen__statement *statement,
@@ -588,6 +646,184 @@ extern void dgen__loop_forget(dgen__loop *loop); /* before the socket is closed 
 extern void dgen__loop_alarm(dgen__loop *loop, int64_t deadline);
 extern void dgen__loop_stop(dgen__loop *loop); /* any thread, any signal handler */
 extern void dgen__loop_wait(dgen__loop *loop);
+
+/* Goes on with a connection attempt until the deadline: 1 while there is more to come, 0 when it is made. */
+extern int dgen__connect_continue(PGconn *connection, dgen__loop *loop, int64_t deadline,
+								  int timeout_ms, dgen__error *error);
+
+/* ---- client.c, async.c, operation.c, timeouts.c, pipeline*.c: the client ------------------------------------------
+ *
+ * An operation of several that are under way:
+ *
+ *     start ──> waiting ──send_many──> sent ──a cast: committed──> callback
+ *                  │                    │ └────a call: its id────> open ──await_any──> callback
+ *                  └───────────────────>┴──── timeout, lost connection: callback
+ *
+ * One that ends while the server is still to say something about it stays where it is,
+ * over, until that has come.
+ */
+
+typedef struct dgen__operation dgen__operation;
+
+typedef enum dgen__place
+{
+	DGEN__WAITING, /* in the queue */
+	DGEN__SENT,    /* in the statement under way */
+	DGEN__OPEN     /* its reply is awaited */
+} dgen__place;
+
+struct dgen__operation
+{
+	dgen__operation *next; /* of its queue */
+	dgen__operation *previous;
+	dgen__place place;
+	bool over;        /* its callback has run */
+	dgen__send send;  /* request: it is a call */
+	size_t length;    /* of the message */
+	size_t bytes;     /* what it counts for */
+	int64_t deadline; /* DGEN__NEVER: none */
+	size_t timeout;   /* its index among the timeouts */
+	int64_t id;       /* of its request, once open */
+	dgen_client_callback callback;
+	void *user;
+};
+
+typedef struct dgen__queue
+{
+	dgen__operation *first;
+	dgen__operation *last;
+	size_t count;
+} dgen__queue;
+
+/* timeouts.c: a heap of those that have a deadline, the first one on top. */
+typedef struct dgen__timeouts
+{
+	dgen__operation **heap;
+	size_t count;
+	size_t size;
+} dgen__timeouts;
+
+extern int dgen__timeouts_reserve(dgen__timeouts *timeouts, size_t count); /* 0 or DGEN_ENOMEM */
+extern void dgen__timeouts_add(dgen__timeouts *timeouts, dgen__operation *operation); /* reserved */
+extern void dgen__timeouts_remove(dgen__timeouts *timeouts, dgen__operation *operation);
+extern dgen__operation *dgen__timeouts_first(const dgen__timeouts *timeouts); /* NULL: none */
+
+/* What results that are to come belong to, in order. */
+typedef struct dgen__answers
+{
+	unsigned char *list;
+	size_t first;
+	size_t count;
+	size_t size;
+} dgen__answers;
+
+extern int dgen__answers_add(dgen__answers *answers, unsigned char answer); /* 0 or DGEN_ENOMEM */
+extern unsigned char dgen__answers_take(dgen__answers *answers);
+
+typedef enum dgen__link
+{
+	DGEN__LINK_IDLE, /* the connection, if there is one, is not in pipeline mode */
+	DGEN__LINK_RESTING,
+	DGEN__LINK_CONNECTING,
+	DGEN__LINK_CHECKING, /* connected; the extension's version is to come */
+	DGEN__LINK_RUNNING
+} dgen__link;
+
+typedef struct dgen__async
+{
+	dgen__loop loop;
+	dgen__link link;
+	int64_t deadline; /* of the link's state; DGEN__NEVER: none */
+	int attempts;     /* to connect or await, since that worked */
+	uint64_t random;
+	bool running;  /* in a step, whose callbacks may start operations and nothing else */
+	bool closing;  /* to be closed when the step ends */
+	bool refusing; /* no more starts */
+
+	size_t under_way;
+	size_t calls; /* of all that have memory */
+	size_t bytes;
+	dgen__queue waiting;
+	dgen__queue sent;
+	dgen__operation **open; /* in the order of their ids */
+	size_t nopen;
+	size_t open_size;
+	bool any_over; /* among the open ones */
+	dgen__timeouts timeouts;
+	dgen__error failure; /* to be returned by step: nobody else was told */
+
+	dgen__answers answers;
+	bool sending;      /* dgen.send_many is under way */
+	bool awaiting;     /* dgen.await_any is */
+	PGresult *rows;    /* of send_many, until its transaction is committed */
+	dgen__error error; /* of the section whose sync is to come */
+	int64_t nudge_at;  /* when to make sure that the server sees what was sent behind await_any */
+	int nudge_ms;      /* after which time again */
+	int64_t await_at;  /* not before, after an error */
+	dgen__array arrays[DGEN__MANY_PARAMETERS];
+} dgen__async;
+
+struct dgen_client
+{
+	char *conninfo; /* NULL: wrapped, or not to be opened */
+	char *application_name;
+	int connect_timeout_ms; /* 0: what conninfo says */
+	size_t under_way_bytes;
+	bool wrapped;
+	PGconn *connection;
+	PGresult *result;     /* what the last call returned lives in it */
+	dgen__buffer message; /* jsonb in binary form */
+	dgen__error error;
+	dgen__async *async; /* NULL until something is started */
+};
+
+/* client.c: opening, and one round trip each */
+extern bool dgen__client_is_alive(PGconn *connection);
+
+/* async.c: what the application calls */
+extern int dgen__async_refuse(dgen_client *client); /* while something is under way; else 0 */
+extern void dgen__async_close(dgen_client *client);
+
+/* operation.c: operations that end, with client->error or `why`, which is not part of the client */
+extern void dgen__queue_add(dgen__queue *queue, dgen__operation *operation);
+extern void dgen__queue_remove(dgen__queue *queue, dgen__operation *operation);
+extern void dgen__operation_free(dgen_client *client, dgen__operation *operation);
+extern void dgen__operation_end(dgen_client *client, dgen__operation *operation, const char *reply,
+								size_t length); /* frees it if it waits; else it is over */
+extern void dgen__operations_end_all(dgen_client *client, const dgen__error *why); /* but sent */
+extern void dgen__operations_end_sent(dgen_client *client, const dgen__error *why);
+extern void dgen__operations_expire(dgen_client *client);
+extern void dgen__operations_sweep(dgen_client *client); /* frees open ones that are over */
+
+/* pipeline.c: when the client connects, goes on and rests */
+extern void dgen__pipeline_step(dgen_client *client);
+extern int64_t dgen__pipeline_deadline(const dgen__async *async);
+extern void dgen__pipeline_leave(dgen_client *client); /* for functions of one round trip */
+extern void dgen__pipeline_disconnect(dgen_client *client);
+extern int dgen__pipeline_backoff_ms(dgen__async *async);
+extern void dgen__pipeline_end_all(dgen_client *client, const dgen__error *why);
+
+/* What a result that is to come belongs to. */
+typedef enum dgen__came
+{
+	DGEN__CAME_VERSION,
+	DGEN__CAME_AWAIT,
+	DGEN__CAME_AWAIT_SYNC,
+	DGEN__CAME_SEND,
+	DGEN__CAME_SEND_SYNC, /* what was sent is committed */
+	DGEN__CAME_SYNC
+} dgen__came;
+
+/* pipeline_send.c: what is sent. An error is that of the connection, but for expect's, before anything is sent. */
+extern int dgen__pipeline_expect(dgen_client *client, dgen__came answer, dgen__came sync);
+extern int dgen__pipeline_section(dgen_client *client, const dgen__statement *statement,
+								  const char *const *values, const int *lengths,
+								  const int *formats);
+extern int dgen__pipeline_send(dgen_client *client); /* whatever there is to send now */
+
+/* pipeline_answer.c: what has come; an error: the connection is lost, or of no use */
+extern int dgen__pipeline_take(dgen_client *client);
+extern int dgen__pipeline_lost(dgen_client *client); /* sets the error */
 
 /* ---- cache.c: states between batches ---------------------------------------------------------------
  *
@@ -678,14 +914,6 @@ typedef enum dgen__answer
 	DGEN__ANSWER_DETACH,
 	DGEN__ANSWER_SYNC
 } dgen__answer;
-
-typedef struct dgen__answers
-{
-	unsigned char *list;
-	size_t first;
-	size_t count;
-	size_t size;
-} dgen__answers;
 
 typedef struct dgen__actor
 {

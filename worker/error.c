@@ -2,6 +2,7 @@
  * Errors: the texts of the codes, and the error of a handle with its text, SQLSTATE and
  * hint.
  */
+#include <ctype.h>
 #include <string.h>
 
 #include "dgen_int.h"
@@ -149,6 +150,22 @@ field(const PGresult *result, int code)
 	return text != NULL ? text : "";
 }
 
+void
+dgen__tidy(char *text)
+{
+	char *location = strstr(text, "\nLOCATION:");
+	char *to = text;
+
+	if (location != NULL)
+		*location = '\0';
+	for (char *from = text; *from != '\0'; from++)
+		if (!isspace((unsigned char) *from) || (to > text && to[-1] != ' '))
+			*to++ = isspace((unsigned char) *from) ? ' ' : *from;
+	*to = '\0';
+	if (to > text && to[-1] == ' ')
+		to[-1] = '\0';
+}
+
 /* A result that libpq made itself has no fields, only a message with line ends. */
 static void
 add_message(dgen__buffer *text, const PGresult *result)
@@ -161,7 +178,12 @@ add_message(dgen__buffer *text, const PGresult *result)
 	while (length > 0 && whole[length - 1] == '\n')
 		length--;
 	if (*primary == '\0')
+	{
 		dgen__buffer_add(text, whole, length);
+		if (text->length > 0)
+			dgen__tidy(text->data);
+		text->length = text->data == NULL ? 0 : strlen(text->data);
+	}
 	else
 		dgen__buffer_puts(text, primary);
 	if (*detail != '\0')
@@ -185,4 +207,13 @@ dgen__fail_result(dgen__error *error, const PGresult *result)
 	if (strlen(sqlstate) == 5)
 		memcpy(error->sqlstate, sqlstate, 6);
 	return code;
+}
+
+int
+dgen__fail_server(dgen__error *error, const char *sqlstate, const char *text, const char *hint)
+{
+	(void) dgen__fail_hint(error, code_of(sqlstate), hint != NULL ? hint : "", "%s", text);
+	if (strlen(sqlstate) == 5)
+		memcpy(error->sqlstate, sqlstate, 6);
+	return error->code;
 }

@@ -31,9 +31,9 @@ pack_text(char **room, const char **text)
 	pack(room, text, *text != NULL ? strlen(*text) : 0);
 }
 
-/* All texts of a message in one piece of memory, which begins with type. */
-static bool
-copy_texts(dgen__send *send, size_t message_length)
+/* The memory begins with type. */
+int
+dgen__send_copy(dgen__send *send, size_t message_length)
 {
 	size_t size = size_of(send->type) + size_of(send->key) + message_length + 1 +
 				  size_of(send->correlation) + size_of(send->idempotency_key) +
@@ -41,18 +41,18 @@ copy_texts(dgen__send *send, size_t message_length)
 	char *room = dgen__malloc(size);
 
 	if (room == NULL)
-		return false;
+		return DGEN_ENOMEM;
 	pack_text(&room, &send->type);
 	pack_text(&room, &send->key);
 	pack(&room, &send->message, message_length);
 	pack_text(&room, &send->correlation);
 	pack_text(&room, &send->idempotency_key);
 	pack_text(&room, &send->headers);
-	return true;
+	return 0;
 }
 
-static void
-free_send(dgen__send *send)
+void
+dgen__send_free(dgen__send *send)
 {
 	dgen__free((char *) send->type);
 }
@@ -78,7 +78,7 @@ dgen__outbox_send(dgen__outbox *outbox, const dgen__send *send, size_t message_l
 			return DGEN_ENOMEM;
 		outbox->sends = grown;
 	}
-	if (!copy_texts(&copy, message_length))
+	if (dgen__send_copy(&copy, message_length) != 0)
 		return DGEN_ENOMEM;
 	outbox->sends[outbox->nsends++] = copy;
 	return 0;
@@ -160,7 +160,7 @@ void
 dgen__outbox_undo(dgen__outbox *outbox, dgen__outbox_mark mark)
 {
 	while (outbox->nsends > mark.nsends)
-		free_send(&outbox->sends[--outbox->nsends]);
+		dgen__send_free(&outbox->sends[--outbox->nsends]);
 	while (outbox->nreplies > mark.nreplies)
 		free_reply(&outbox->replies[--outbox->nreplies]);
 	for (size_t i = mark.nactions; i < outbox->nactions; i++)

@@ -30,19 +30,8 @@
 static int
 expect(dgen_worker *worker, dgen__answer answer)
 {
-	dgen__answers *answers = &worker->answers;
-
-	if (answers->first + answers->count == answers->size)
-	{
-		size_t size = answers->size == 0 ? 64 : answers->size * 2;
-		unsigned char *list = dgen__realloc(answers->list, size);
-
-		if (list == NULL)
-			return dgen__fail(&worker->error, DGEN_ENOMEM, "out of memory");
-		answers->list = list;
-		answers->size = size;
-	}
-	answers->list[answers->first + answers->count++] = (unsigned char) answer;
+	if (dgen__answers_add(&worker->answers, (unsigned char) answer) != 0)
+		return dgen__fail(&worker->error, DGEN_ENOMEM, "out of memory");
 	return 0;
 }
 
@@ -282,10 +271,7 @@ attach_failed(dgen_worker *worker)
 	if (strcmp(error->sqlstate, "ZD001") == 0 && !worker->created_types)
 		return create_types_and_attach(worker);
 	if (strcmp(error->sqlstate, "3F000") == 0)
-		return dgen__fail_hint(
-			&worker->error, DGEN_ENOTFOUND,
-			"Run CREATE EXTENSION dgen in that database, or connect to another one.",
-			"extension dgen is not installed in database \"%s\"", PQdb(worker->connection));
+		return dgen__not_installed(worker->connection, &worker->error);
 	if (strcmp(error->sqlstate, "ZD001") == 0 && worker->create_error.text != NULL)
 		error = &worker->create_error;
 	if (strcmp(error->sqlstate, "42883") == 0)
@@ -519,12 +505,9 @@ lost(dgen_worker *worker)
 static int
 came(dgen_worker *worker, PGresult *result)
 {
-	dgen__answers *answers = &worker->answers;
-	dgen__answer answer = answers->list[answers->first++];
+	dgen__answer answer = dgen__answers_take(&worker->answers);
 	ExecStatusType status = PQresultStatus(result);
 
-	if (--answers->count == 0)
-		answers->first = 0;
 	if ((answer == DGEN__ANSWER_SYNC) != (status == PGRES_PIPELINE_SYNC))
 		return lost(worker);
 	if (answer == DGEN__ANSWER_SYNC)
@@ -565,25 +548,6 @@ dgen__session_busy(const dgen_worker *worker)
 	return answers->count > 0 && answers->list[answers->first] != DGEN__ANSWER_WAIT;
 }
 
-/* With TLS, what has been decrypted waits in memory, and the socket does not tell. */
-static bool
-read_input(PGconn *connection)
-{
-	int rounds = PQsslInUse(connection) ? 3 : 1;
-	PGnotify *notify;
-
-	while (rounds-- > 0)
-	{
-		if (!PQconsumeInput(connection))
-			return false;
-		if (!PQisBusy(connection))
-			break;
-	}
-	while ((notify = PQnotifies(connection)) != NULL)
-		PQfreemem(notify); /* a callback may have run LISTEN */
-	return true;
-}
-
 int
 dgen__session_step(dgen_worker *worker)
 {
@@ -591,7 +555,7 @@ dgen__session_step(dgen_worker *worker)
 	int result;
 	int unsent;
 
-	(void) read_input(connection); /* what came before an error is still to be read */
+	(void) dgen__read_input(connection); /* what came before an error is still to be read */
 	result = take_answers(worker);
 	if (result != 0)
 		return result;

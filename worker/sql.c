@@ -54,6 +54,18 @@ const dgen__statement dgen__sql_state = {
 	2,
 };
 
+const dgen__statement dgen__sql_send_many = {
+	NULL,
+	"SELECT id, error, sqlstate, hint FROM dgen.send_many($1, $2, $3, $4, $5, $6, $7, $8)",
+	DGEN__MANY_PARAMETERS,
+};
+
+const dgen__statement dgen__sql_await_any = {
+	NULL,
+	"CALL dgen.await_any($1, $2)",
+	2,
+};
+
 /* ---- the worker ---- */
 
 /* A timeout that a role was given for its queries must not end the wait for work, and it works. */

@@ -3,7 +3,6 @@
  * stopping; and when it connects, rests and ends.
  */
 #include <errno.h>
-#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -103,8 +102,7 @@ dgen_worker_open(dgen_worker **worker, const char *conninfo, const dgen_worker_o
 	*worker = w = dgen__calloc(1, sizeof(dgen_worker));
 	if (w == NULL)
 		return DGEN_ENOMEM;
-	w->random = (uint64_t) dgen__now_ms() * UINT64_C(0x9e3779b97f4a7c15) ^
-				(uint64_t) (uintptr_t) w ^ ((uint64_t) getpid() << 32);
+	w->random = dgen__random_begin(w);
 	w->loop_is_open = dgen__loop_open(&w->loop) == 0;
 	if (!w->loop_is_open)
 		w->result = dgen__fail(&w->error, DGEN_ESTATE, "no descriptors: %s", strerror(errno));
@@ -257,23 +255,6 @@ dgen__worker_log(dgen_worker *worker, dgen_log_level level, const char *format, 
 
 /* ---- connecting, resting, ending ---- */
 
-/* xorshift: workers that lost the same server should not come back together. */
-static int
-backoff_ms(dgen_worker *worker)
-{
-	const dgen_worker_options *o = &worker->options;
-	int64_t ms = o->reconnect_min_ms;
-
-	for (int i = 1; i < worker->attempts && ms < o->reconnect_max_ms; i++)
-		ms *= 2;
-	if (ms > o->reconnect_max_ms)
-		ms = o->reconnect_max_ms;
-	worker->random ^= worker->random << 13;
-	worker->random ^= worker->random >> 7;
-	worker->random ^= worker->random << 17;
-	return (int) (ms / 2 + (int64_t) (worker->random % (uint64_t) (ms / 2 + 1)));
-}
-
 void
 dgen__worker_end(dgen_worker *worker, int result)
 {
@@ -305,7 +286,8 @@ dgen__worker_rest(dgen_worker *worker, const dgen__error *why)
 		return;
 	}
 	worker->attempts++;
-	ms = backoff_ms(worker);
+	ms = dgen__backoff_ms(&worker->random, worker->attempts, worker->options.reconnect_min_ms,
+						  worker->options.reconnect_max_ms);
 	worker->phase = DGEN__RESTING;
 	worker->deadline = dgen__now_ms() + ms;
 	dgen__worker_log(worker, DGEN_LOG_WARNING, "%s; connecting again in %d ms",
@@ -320,13 +302,18 @@ log_notice(void *context, const PGresult *notice)
 	dgen__worker_log(context, DGEN_LOG_INFO, "server: %s", text == NULL ? "" : text);
 }
 
-/* While it connects, libpq may have closed its socket and opened another one with the same number. */
 static void
-watch(dgen_worker *worker, PostgresPollingStatusType wants)
+continue_connecting(dgen_worker *worker)
 {
-	dgen__loop_forget(&worker->loop);
-	dgen__loop_watch(&worker->loop, PQsocket(worker->connection), wants == PGRES_POLLING_READING,
-					 wants == PGRES_POLLING_WRITING);
+	dgen__error error = {0};
+	int result = dgen__connect_continue(worker->connection, &worker->loop, worker->deadline,
+										worker->connect_ms, &error);
+
+	if (result == 0 && dgen__session_begin(worker) != 0)
+		dgen__worker_rest(worker, &worker->error);
+	else if (result < 0)
+		dgen__worker_rest(worker, &error);
+	dgen__error_free(&error);
 }
 
 static void
@@ -345,44 +332,7 @@ begin_connecting(dgen_worker *worker)
 	PQsetNoticeReceiver(worker->connection, log_notice, worker);
 	worker->phase = DGEN__CONNECTING;
 	worker->deadline = dgen__now_ms() + worker->connect_ms;
-	watch(worker, PGRES_POLLING_WRITING);
-}
-
-/* PQconnectPoll must be called only when the socket is as it asked for. */
-static bool
-socket_is_ready(const dgen_worker *worker)
-{
-	struct pollfd socket = {
-		.fd = worker->loop.socket,
-		.events = worker->loop.reading ? POLLIN : POLLOUT,
-	};
-
-	return poll(&socket, 1, 0) > 0;
-}
-
-static void
-continue_connecting(dgen_worker *worker)
-{
-	PostgresPollingStatusType status;
-	dgen__error error = {0};
-	int result = 0;
-
-	if (!socket_is_ready(worker) && dgen__now_ms() < worker->deadline)
-		return;
-	status = dgen__now_ms() < worker->deadline ? PQconnectPoll(worker->connection)
-											   : PGRES_POLLING_ACTIVE;
-	if (status == PGRES_POLLING_OK)
-		result = dgen__session_begin(worker);
-	else if (status == PGRES_POLLING_ACTIVE)
-		result = dgen__fail(&error, DGEN_ECONNECT, "no answer from the server in %d ms",
-							worker->connect_ms);
-	else if (status == PGRES_POLLING_FAILED)
-		result = dgen__fail_connection(&error, worker->connection);
-	else
-		watch(worker, status);
-	if (result != 0)
-		dgen__worker_rest(worker, error.code == 0 ? &worker->error : &error);
-	dgen__error_free(&error);
+	continue_connecting(worker);
 }
 
 /* ---- running ---- */

@@ -40,6 +40,20 @@ AS 'MODULE_PATHNAME', 'dgen_request' LANGUAGE C VOLATILE;
 COMMENT ON FUNCTION dgen.request(text, text, jsonb, interval, timestamptz, integer, text, jsonb, dgen.context, text) IS
 'sends a message whose reply is kept for dgen.await_reply or, with reply_to => ctx in a handler, comes to that actor as a message of kind reply; returns the id of the request';
 
+CREATE FUNCTION dgen.send_many(
+	actor_types      text[],
+	actor_keys       text[],
+	messages         jsonb[],
+	requests         boolean[] DEFAULT NULL,
+	delays_ms        bigint[]  DEFAULT NULL,
+	priorities       integer[] DEFAULT NULL,
+	idempotency_keys text[]    DEFAULT NULL,
+	headers          jsonb[]   DEFAULT NULL)
+RETURNS TABLE (id bigint, error text, sqlstate text, hint text)
+AS 'MODULE_PATHNAME', 'dgen_send_many' LANGUAGE C VOLATILE ROWS 1000;
+COMMENT ON FUNCTION dgen.send_many(text[], text[], jsonb[], boolean[], bigint[], integer[], text[], jsonb[]) IS
+'casts, and requests where requests[i] is true, in array order; one row each in that order, with the id or the error: a message that cannot be sent fails alone';
+
 CREATE FUNCTION dgen.await_reply(request bigint, timeout interval DEFAULT '5 s')
 RETURNS jsonb
 AS 'MODULE_PATHNAME', 'dgen_await_reply' LANGUAGE C VOLATILE;
@@ -61,6 +75,14 @@ CREATE PROCEDURE dgen.ask(
 AS 'MODULE_PATHNAME', 'dgen_ask' LANGUAGE C;
 COMMENT ON PROCEDURE dgen.ask(text, text, jsonb, interval, jsonb) IS
 'request, commit, wait, reply in one statement, outside of a transaction block; holds no snapshot while it waits. Errors as of dgen.await_reply';
+
+CREATE PROCEDURE dgen.await_any(
+	requests         bigint[],
+	timeout          interval DEFAULT '5 s',
+	INOUT answers    json     DEFAULT NULL)
+AS 'MODULE_PATHNAME', 'dgen_await_any' LANGUAGE C;
+COMMENT ON PROCEDURE dgen.await_any(bigint[], interval, json) IS
+'waits until at least one of the requests is answered, and returns and removes the answers that are there, as a JSON array; an empty one at the timeout and when the client sends something; outside of a transaction block; holds no snapshot while it waits';
 
 CREATE FUNCTION dgen.call(
 	actor_type       text,

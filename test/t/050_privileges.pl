@@ -78,12 +78,16 @@ sub set_up {
 my %functions = (
 	'cast'              => [ send  => q{SELECT dgen.cast('box', 'k')} ],
 	'cast_many'         => [ send  => q{SELECT dgen.cast_many('box', '{k}', '{1}')} ],
+	'send_many'         => [ send  => q{DO $$ DECLARE one record; BEGIN
+		SELECT * INTO one FROM dgen.send_many('{box}', '{k}', '{1}');
+		IF one.error IS NOT NULL THEN RAISE '%', one.error USING ERRCODE = one.sqlstate; END IF; END $$} ],
 	'request'           => [ send  => q{SELECT dgen.request('box', 'k')} ],
 	'ask'               => [ send  => q{CALL dgen.ask('box', 'k', timeout => '1 ms')} ],
 	'call'              => [ send  => q{SELECT dgen.call('counter', 'k')} ],
 	'cancel'            => [ send  => q{SELECT dgen.cancel('box', 'k', 1)} ],
 	'await_reply'       => [ any   => q{SELECT dgen.await_reply(123456)} ],
 	'await_replies'     => [ any   => q{SELECT * FROM dgen.await_replies('{123456}')} ],
+	'await_any'         => [ any   => q{CALL dgen.await_any('{123456}')} ],
 	'send_reply'        => [ work  => q{SELECT dgen.send_reply(:open, '1')} ],
 	'fail_request'      => [ work  => q{SELECT dgen.fail_request(:open, 'no')} ],
 	'state'             => [ read  => q{SELECT dgen.state('box', 'k')} ],

@@ -1,0 +1,157 @@
+/*
+ * Operations of a client that are under way: their queues, and how they end. Each gets its
+ * callback once.
+ */
+#include "dgen_int.h"
+
+/* ---- queues ---- */
+
+void
+dgen__queue_add(dgen__queue *queue, dgen__operation *operation)
+{
+	operation->next = NULL;
+	operation->previous = queue->last;
+	if (queue->last != NULL)
+		queue->last->next = operation;
+	else
+		queue->first = operation;
+	queue->last = operation;
+	queue->count++;
+}
+
+void
+dgen__queue_remove(dgen__queue *queue, dgen__operation *operation)
+{
+	if (operation->previous != NULL)
+		operation->previous->next = operation->next;
+	else
+		queue->first = operation->next;
+	if (operation->next != NULL)
+		operation->next->previous = operation->previous;
+	else
+		queue->last = operation->previous;
+	queue->count--;
+}
+
+/* ---- ending ---- */
+
+void
+dgen__operation_free(dgen_client *client, dgen__operation *operation)
+{
+	client->async->bytes -= operation->bytes;
+	client->async->calls -= operation->send.request;
+	dgen__send_free(&operation->send);
+	dgen__free(operation);
+}
+
+/* The first error that nobody is told. */
+static void
+keep_failure(dgen_client *client)
+{
+	if (client->error.code != 0 && client->async->failure.code == 0)
+		(void) dgen__fail_error(&client->async->failure, &client->error);
+}
+
+/*
+ * One that waits is taken out of its queue and freed; others are over, and freed when
+ * whoever went through them has come to them.
+ */
+void
+dgen__operation_end(dgen_client *client, dgen__operation *operation, const char *reply,
+					size_t length)
+{
+	dgen__async *async = client->async;
+	dgen_client_callback callback = operation->callback;
+	void *user = operation->user;
+
+	dgen__timeouts_remove(&async->timeouts, operation);
+	operation->over = true;
+	async->under_way--;
+	if (operation->place == DGEN__OPEN)
+		async->any_over = true;
+	else if (operation->place == DGEN__WAITING)
+	{
+		dgen__queue_remove(&async->waiting, operation);
+		dgen__operation_free(client, operation);
+	}
+	if (callback != NULL)
+		callback(client, client->error.code, reply, length, user);
+	else
+		keep_failure(client);
+}
+
+static void
+end_with(dgen_client *client, dgen__operation *operation, const dgen__error *why)
+{
+	(void) dgen__fail_error(&client->error, why);
+	dgen__operation_end(client, operation, NULL, 0);
+}
+
+/* Those that callbacks start meanwhile stay. */
+void
+dgen__operations_end_all(dgen_client *client, const dgen__error *why)
+{
+	dgen__async *async = client->async;
+
+	for (size_t left = async->waiting.count; left > 0; left--)
+		end_with(client, async->waiting.first, why);
+	for (size_t i = 0; i < async->nopen; i++)
+		if (!async->open[i]->over)
+			end_with(client, async->open[i], why);
+}
+
+void
+dgen__operations_expire(dgen_client *client)
+{
+	int64_t now = dgen__now_ms();
+	dgen__operation *first;
+
+	while ((first = dgen__timeouts_first(&client->async->timeouts)) != NULL &&
+		   first->deadline <= now)
+	{
+		if (first->place == DGEN__WAITING)
+			(void) dgen__fail(&client->error, DGEN_ETIMEOUT,
+							  "the message could not be sent in time, and will not be");
+		else
+			(void) dgen__fail_hint(&client->error, DGEN_ETIMEOUT,
+								   "The request goes on; give it more time.", "no reply in time");
+		dgen__operation_end(client, first, NULL, 0);
+	}
+}
+
+/* Those that are over go. */
+void
+dgen__operations_sweep(dgen_client *client)
+{
+	dgen__async *async = client->async;
+	size_t kept = 0;
+
+	if (!async->any_over)
+		return;
+	for (size_t i = 0; i < async->nopen; i++)
+		if (async->open[i]->over)
+			dgen__operation_free(client, async->open[i]);
+		else
+			async->open[kept++] = async->open[i];
+	async->nopen = kept;
+	async->any_over = false;
+}
+
+/* A callback may change client->error, so `why` is elsewhere. */
+void
+dgen__operations_end_sent(dgen_client *client, const dgen__error *why)
+{
+	dgen__async *async = client->async;
+	dgen__operation *sent;
+
+	while ((sent = async->sent.first) != NULL)
+	{
+		if (!sent->over)
+		{
+			(void) dgen__fail_error(&client->error, why);
+			dgen__operation_end(client, sent, NULL, 0);
+		}
+		dgen__queue_remove(&async->sent, sent);
+		dgen__operation_free(client, sent);
+	}
+}
