@@ -39,6 +39,7 @@ fails(1, qr/there is no workload "frob"\ndgen: hint: Try "dgen bench --help"/, '
 fails(1, qr/--lane is "java", not c or database/, 'an unknown lane', 'drain', '--lane', 'java');
 fails(1, qr/--handler is for --lane database/, 'a handler for workers in C', 'drain', '--handler', 'sql');
 fails(1, qr/send has no use for --workers/, 'an option that the workload has no use for', 'send', '--workers', '2');
+fails(1, qr/drain has no use for --rate/, 'a rate where nobody sends', 'drain', '--rate', '5');
 fails(1, qr/call has no use for --messages/, 'an amount for what is measured by time', 'call', '--messages', '2');
 fails(1, qr/--actors is "0", not a whole number from 1/, 'no actors', 'drain', '--actors', '0');
 
@@ -126,6 +127,15 @@ for my $lane (qw(c database)) {
 }
 has_baselines('send', report('send', 'send', '--clients', 2, @brief));
 
+my $idle = report('idle actors', 'call', '--idle-actors', 500, @brief);
+is($idle->{$_}{check}{idle_actors}, 500, "idle actors: so many, of $_") for qw(dgen raw hand_made);
+$idle = report('idle actors, inline', 'call', '--lane', 'database', '--idle-actors', 500, '--no-baseline', @brief);
+is($idle->{dgen}{check}{idle_actors}, 500, 'idle actors, inline: so many');
+
+my $slow = report('a rate', 'send', '--clients', 2, '--rate', 10, '--no-baseline', '--time', '1s', '--warm-up', 0);
+is($slow->{options}{rate}, 10, 'a rate: it is reported');
+ok($slow->{dgen}{messages} < 100, 'a rate: no more is sent');
+
 SKIP: {
 	skip 'no /proc', 1 unless -r '/proc/self/stat';
 	ok(defined report('CPU time', 'call', '--no-baseline', @brief)->{dgen}{cpu_workers_us_per_message}{server},
@@ -194,7 +204,9 @@ finish $h;
 is($h->full_result(0) & 127, 2, 'SIGINT ends it as a signal does');
 is(leftovers(), 0, 'SIGINT: nothing is left');
 
-$h = start_long([ @$long, '--lane', 'database' ]);
+$h = start_long([ @$long, '--lane', 'database', '--hold-snapshot' ]);
+is(sql(q{SELECT count(backend_xmin) FROM pg_stat_activity WHERE application_name = 'dgen bench snapshot' AND state = 'idle in transaction'}),
+	1, '--hold-snapshot: a session has one');
 $h->signal('TERM');
 finish $h;
 is($h->full_result(0) & 127, 15, 'SIGTERM ends it as a signal does');

@@ -53,8 +53,8 @@ run_side(bench_run *run, const bench_side *side, bench_result *result)
 
 	begin_side(run, side);
 	result->side = side;
-	bench_try(run, side->texts->vacuum);
-	good = bench_meter_sizes(run, side, &table, &indexes) && measure(run, side, result);
+	good = bench_around_begin(run) && bench_meter_sizes(run, side, &table, &indexes) &&
+		   measure(run, side, result);
 	if (good && bench_meter_sizes(run, side, &result->table_growth, &result->index_growth))
 	{
 		result->table_growth -= table;
@@ -62,6 +62,7 @@ run_side(bench_run *run, const bench_side *side, bench_result *result)
 	}
 	bench_progress_end(run);
 	bench_workers_stop(run);
+	bench_around_end(run);
 	if (!good || bench_interrupted())
 		return false;
 	return run->workload->kind == BENCH_IDLE || bench_check_states(run, side, &result->check);

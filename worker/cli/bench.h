@@ -51,6 +51,9 @@ typedef struct bench_options
 	long warm_up_ms;
 	long time_ms;
 	long seed;
+	long rate; /* messages/s of all clients; 0: what they can */
+	long idle_actors;
+	bool hold_snapshot;
 	bool baseline;
 	bool progress;
 	bool json;
@@ -79,6 +82,7 @@ typedef struct bench_texts
 {
 	const char *const *prepare; /* pairs of name and text, the last NULL, for the threads */
 	const char *load;           /* $1: actors, $2, $3: first and last message */
+	const char *idle;           /* makes actors that do nothing; $1, $2: first and last */
 	const char *states;         /* key and sum of each actor */
 	const char *waiting;        /* key and sum of the messages of each actor that wait */
 	const char *left;           /* the number of messages that were not handled */
@@ -199,6 +203,7 @@ struct bench_thread
 	PGconn *connection; /* of a baseline, and of inline calls */
 	dgen_client *client;
 	uint64_t random;      /* state of its random numbers */
+	int64_t begun;        /* the step under way, or when it should have; ns */
 	int64_t messages;     /* of the step under way */
 	atomic_long done;     /* messages of all steps */
 	_Atomic(int64_t) cpu; /* ns, once the thread has ended; 0 before */
@@ -214,6 +219,7 @@ typedef struct bench_pool
 	bench_thread *threads;
 	int count;
 	int started;
+	int64_t interval; /* ns between steps of a thread; 0: none */
 	bool until_empty; /* a thread ends once there is nothing to do */
 	atomic_int running;
 	atomic_bool stop;
@@ -293,6 +299,7 @@ extern PGresult *bench_execute(bench_thread *thread, const char *name, int count
 typedef struct bench_check
 {
 	int64_t actors;  /* looked at */
+	int64_t idle;    /* those of them that had nothing to do */
 	int64_t lost;    /* actors whose state lacks something */
 	int64_t doubled; /* actors whose state has too much */
 	int64_t left;    /* messages that nobody handled, dead letters included */
@@ -322,6 +329,12 @@ typedef struct bench_result
 
 extern bool bench_check_states(bench_run *run, const bench_side *side, bench_check *check);
 
+/* ---- bench_around.c: what is around a measurement --------------------------------------------------------- */
+
+/* Actors that do nothing, and a session that keeps a snapshot open. */
+extern bool bench_around_begin(bench_run *run);
+extern void bench_around_end(bench_run *run);
+
 /* ---- bench_amount.c, bench_timed.c, bench_idle.c: measuring a side ------------------------------------------ */
 
 extern bool bench_measure_amount(bench_run *run, const bench_side *side, bench_result *result);
@@ -348,6 +361,7 @@ extern void bench_report_json(const bench_run *run, const bench_result *results,
 /* ---- bench_sql.c: every SQL text of dgen bench ------------------------------------------------------------------------ */
 
 extern const char *const bench_sql_session;
+extern const char *const bench_sql_hold_snapshot;
 extern const char *const bench_sql_lock;
 extern const char *const bench_sql_lock_holder;
 extern const char *const bench_sql_needs;
@@ -387,6 +401,7 @@ struct bench_run
 	const bench_side *side; /* measured now */
 	char *conninfo;
 	PGconn *control;
+	PGconn *holder;      /* of a snapshot */
 	bool created;        /* objects are there */
 	bool cleaning;       /* signals cancel nothing any more */
 	bool local;          /* processes of the server can be read */

@@ -82,7 +82,7 @@ bench_actors_send(bench_thread *thread)
 	bench_choose(thread, &message);
 	if (thread->run->workload->kind == BENCH_SUSTAINED)
 	{
-		snprintf(timed, sizeof(timed), "[%s,%" PRId64 "]", message.text, bench_now());
+		snprintf(timed, sizeof(timed), "[%s,%" PRId64 "]", message.text, thread->begun);
 		text = timed;
 	}
 	code = dgen_client_cast(thread->client, BENCH_TYPE, message.key, text, DGEN_STRLEN, NULL, NULL);

@@ -15,6 +15,12 @@ compare(const PGresult *row, int64_t *expected, long actors, bench_check *check)
 	const int64_t sum = strtoll(PQgetvalue(row, 0, 1), NULL, 10);
 	const long actor = strtol(key + 1, NULL, 10);
 
+	if (key[0] == 'i')
+	{
+		check->idle++;
+		check->doubled += sum != 1;
+		return;
+	}
 	check->actors++;
 	if (actor < 0 || actor >= actors)
 	{
@@ -72,6 +78,7 @@ bench_check_states(bench_run *run, const bench_side *side, bench_check *check)
 	good =
 		compare_all(run, sent_only ? side->texts->waiting : side->texts->states, expected, check);
 	count_absent(expected, run->actors, check);
+	check->lost += run->options.idle_actors - check->idle;
 	free(expected);
 	if (good && side->whole && !sent_only)
 		check->left = bench_number(run, side->texts->left, 0, NULL, 0);

@@ -70,6 +70,10 @@ put_options(const bench_options *options)
 	real("warm_up_s", (double) options->warm_up_ms / 1e3, true);
 	real("time_s", (double) options->time_ms / 1e3, true);
 	number("seed", options->seed);
+	number("rate", options->rate);
+	number("idle_actors", options->idle_actors);
+	name("hold_snapshot");
+	fputs(options->hold_snapshot ? "true" : "false", stdout);
 	end();
 }
 
@@ -113,6 +117,7 @@ put_check(const bench_check *check)
 {
 	begin("check");
 	number("actors", check->actors);
+	number("idle_actors", check->idle);
 	number("lost", check->lost);
 	number("doubled", check->doubled);
 	number("left", check->left);

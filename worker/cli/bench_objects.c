@@ -25,7 +25,8 @@ static bool
 check_needs(bench_run *run)
 {
 	const bench_options *options = &run->options;
-	const bool in_database = options->database && run->workload->actors[1].lane;
+	const bool in_database =
+		options->database && (run->workload->actors[1].lane || options->idle_actors > 0);
 	char connections[32];
 	char workers[32];
 	const char *values[] = {in_database ? "t" : "f", connections, workers};
@@ -33,7 +34,8 @@ check_needs(bench_run *run)
 	bool fine;
 
 	snprintf(workers, sizeof(workers), "%ld", options->workers);
-	snprintf(connections, sizeof(connections), "%ld", 1 + options->clients + options->workers);
+	snprintf(connections, sizeof(connections), "%ld",
+			 1 + options->hold_snapshot + options->clients + options->workers);
 	result = bench_query(run, bench_sql_needs, 3, values);
 	fine = result != NULL && PQntuples(result) == 0;
 	if (result != NULL && !fine)

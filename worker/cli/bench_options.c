@@ -46,6 +46,8 @@ check_used(const bench_workload *workload, const cli_arguments *arguments)
 		{CLI_JOBS, ~(1U << BENCH_SEND)},
 		{CLI_WORKERS, ~(1U << BENCH_SEND)},
 		{CLI_SEED, 1U << BENCH_SEND | 1U << BENCH_SUSTAINED | 1U << BENCH_CALL},
+		{CLI_RATE, 1U << BENCH_SEND | 1U << BENCH_SUSTAINED | 1U << BENCH_CALL},
+		{CLI_IDLE_ACTORS, ~(1U << BENCH_IDLE | 1U << BENCH_SEND)},
 		{CLI_HANDLER_NAME, ~(1U << BENCH_IDLE | 1U << BENCH_SEND | 1U << BENCH_CHAIN)},
 	};
 
@@ -66,6 +68,7 @@ bench_options_read(bench_options *options, const bench_workload *workload,
 {
 	*options = workload->defaults;
 	options->baseline = arguments->option[CLI_NO_BASELINE] == NULL;
+	options->hold_snapshot = arguments->option[CLI_HOLD_SNAPSHOT] != NULL;
 	options->json = arguments->option[CLI_JSON] != NULL;
 	options->progress = arguments->option[CLI_PROGRESS] != NULL ||
 						(isatty(STDERR_FILENO) && arguments->option[CLI_QUIET] == NULL);
@@ -76,6 +79,8 @@ bench_options_read(bench_options *options, const bench_workload *workload,
 		   cli_integer(arguments, CLI_JOBS, 1, MOST_THREADS, &options->workers) &&
 		   cli_integer(arguments, CLI_WORKERS, 1, MOST_THREADS, &options->workers) &&
 		   cli_integer(arguments, CLI_ROUNDS, 1, BENCH_MOST_ROUNDS, &options->rounds) &&
+		   cli_integer(arguments, CLI_RATE, 1, MOST_ACTORS, &options->rate) &&
+		   cli_integer(arguments, CLI_IDLE_ACTORS, 0, MOST_ACTORS, &options->idle_actors) &&
 		   cli_integer(arguments, CLI_SEED, 0, LONG_MAX, &options->seed) &&
 		   cli_duration(arguments, CLI_WARM_UP, MOST_MS, &options->warm_up_ms) &&
 		   cli_duration(arguments, CLI_TIME, MOST_MS, &options->time_ms);

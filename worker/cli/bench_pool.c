@@ -12,7 +12,8 @@
 #include <string.h>
 
 #define MOST_NUMBER 1000
-#define PAUSE_NS 1000000 /* of a baseline's worker that found nothing */
+#define LOOK_NS INT64_C(50000000) /* of a thread that sleeps, whether it is to stop */
+#define PAUSE_NS 1000000          /* of a baseline's worker that found nothing */
 
 /* ---- what steps use ---- */
 
@@ -84,12 +85,13 @@ cpu_of(clockid_t clock)
 
 /* Latency is that of one message of the step. */
 static void
-count(bench_thread *thread, int64_t begun)
+count(bench_thread *thread)
 {
 	int64_t messages = thread->messages;
 
 	if (messages > 0 && atomic_load_explicit(&thread->run->measuring, memory_order_relaxed))
-		bench_histogram_add(&thread->latency, (uint64_t) ((bench_now() - begun) / messages));
+		bench_histogram_add(&thread->latency,
+							(uint64_t) ((bench_now() - thread->begun) / messages));
 	atomic_fetch_add_explicit(&thread->done, messages, memory_order_release);
 }
 
@@ -99,6 +101,34 @@ pause_a_little(void)
 	struct timespec time = {.tv_nsec = PAUSE_NS};
 
 	nanosleep(&time, NULL);
+}
+
+/*
+ * With a rate, a step that is late began when it was due: else those that a slow one
+ * keeps waiting would not be in the latency. False: the thread is to stop.
+ */
+static bool
+begin_step(bench_thread *thread)
+{
+	const bench_pool *pool = thread->pool;
+	const int64_t now = bench_now();
+
+	if (pool->interval == 0)
+	{
+		thread->begun = now;
+		return true;
+	}
+	thread->begun = thread->begun == 0 ? now + pool->interval / pool->count * thread->number
+									   : thread->begun + pool->interval;
+	for (int64_t left = thread->begun - now; left > 0; left = thread->begun - bench_now())
+	{
+		struct timespec time = {.tv_nsec = left < LOOK_NS ? left : LOOK_NS};
+
+		if (atomic_load_explicit(&pool->stop, memory_order_relaxed))
+			return false;
+		nanosleep(&time, NULL);
+	}
+	return true;
 }
 
 static void *
@@ -111,14 +141,13 @@ run_thread(void *argument)
 	while (step != BENCH_FAILED && !(step == BENCH_EMPTY && pool->until_empty) &&
 		   !atomic_load_explicit(&pool->stop, memory_order_relaxed))
 	{
-		int64_t begun;
-
 		if (step == BENCH_EMPTY)
 			pause_a_little();
-		begun = bench_now();
+		if (!begin_step(thread))
+			break;
 		thread->messages = 0;
 		step = pool->step(thread);
-		count(thread, begun);
+		count(thread);
 	}
 	if (step == BENCH_FAILED)
 		bench_fail(thread->run, thread->status);

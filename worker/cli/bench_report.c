@@ -182,8 +182,13 @@ print_head(const bench_run *run, const bench_result *results, int count)
 	else if (run->workload->kind != BENCH_IDLE)
 		printf("%ld actors, %ld client%s, ", options->actors, options->clients,
 			   options->clients == 1 ? "" : "s");
-	printf("%ld worker%s\n%s\n", results[0].side->lane ? options->workers : 0,
-		   options->workers == 1 && results[0].side->lane ? "" : "s", run->server);
+	printf("%ld worker%s", results[0].side->lane ? options->workers : 0,
+		   options->workers == 1 && results[0].side->lane ? "" : "s");
+	if (options->rate > 0)
+		printf(", at %ld/s", options->rate);
+	if (options->idle_actors > 0)
+		printf(", %ld idle actors", options->idle_actors);
+	printf("%s\n%s\n", options->hold_snapshot ? ", a held snapshot" : "", run->server);
 	printf("\n%-26s", "");
 	for (int i = 0; i < count; i++)
 		printf(i == 0 ? " %12s" : " %12s  dgen:it", results[i].side->name);

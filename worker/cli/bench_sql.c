@@ -8,6 +8,10 @@
 
 const char *const bench_sql_session = "SET client_min_messages = error; SET jit = off";
 
+const char *const bench_sql_hold_snapshot =
+	"SET idle_in_transaction_session_timeout = 0; BEGIN ISOLATION LEVEL REPEATABLE READ; "
+	"SELECT pg_catalog.count(*) FROM pg_catalog.pg_class";
+
 /* The second number is free; both together are dgen bench's in every version. */
 #define LOCK "724661, 1"
 
@@ -201,6 +205,9 @@ static const char *const prepare_actors[] = {
 const bench_texts bench_texts_actors = {
 	.prepare = prepare_actors,
 	.load = "SELECT dgen.cast_many('" BENCH_TYPE "', " KEYS ", " NUMBERS ")",
+	.idle = "SELECT dgen.cast_many('" BENCH_TYPE
+			"', ARRAY(SELECT 'i' || i FROM pg_catalog.generate_series($1::bigint, $2) AS i), "
+			"pg_catalog.array_fill('1'::jsonb, ARRAY[($2::bigint - $1 + 1)::integer]))",
 	.states =
 		"SELECT a.actor_key, a.state->>'sum' FROM dgen.actors AS a WHERE a.actor_type = '" BENCH_TYPE
 		"'",
@@ -269,6 +276,9 @@ const bench_texts bench_texts_raw = {
 		"k",
 		"to_jsonb(i)") " FROM pg_catalog.generate_series("
 					   "$2::bigint, $3) AS i, LATERAL (SELECT 'a' || (i - 1) % $1::bigint) AS key (k)",
+	.idle =
+		"INSERT INTO dgen_bench.actor (mailbox, version, updated_at, type_id, actor_key, status, state) "
+		"SELECT " RAW_NEW("'i' || i", "1") " FROM pg_catalog.generate_series($1::bigint, $2) AS i",
 	.states = "SELECT a.actor_key, a.state->>'sum' FROM dgen_bench.actor AS a",
 	.waiting = "SELECT m.actor_key, " SUM_OF(
 		"m.message") " FROM dgen_bench.message AS m GROUP BY m.actor_key",
@@ -302,6 +312,8 @@ const bench_texts bench_texts_hand = {
 	.load =
 		"INSERT INTO dgen_bench.job (actor_key, payload) SELECT 'a' || (i - 1) % $1::bigint, to_jsonb(i) "
 		"FROM pg_catalog.generate_series($2::bigint, $3) AS i",
+	.idle = "INSERT INTO dgen_bench.account SELECT 'i' || i, '{\"sum\": 1}', now() "
+			"FROM pg_catalog.generate_series($1::bigint, $2) AS i",
 	.states = "SELECT a.actor_key, a.state->>'sum' FROM dgen_bench.account AS a",
 	.waiting =
 		"SELECT m.actor_key, " SUM_OF("m.payload") " FROM dgen_bench.job AS m GROUP BY m.actor_key",

@@ -65,6 +65,8 @@ static bool
 open_clients(bench_run *run, bench_pool *clients)
 {
 	clients->step = run->side->client;
+	if (run->options.rate > 0)
+		clients->interval = run->options.clients * INT64_C(1000000000) / run->options.rate;
 	run->client_pool = clients;
 	return bench_pool_open(clients, run, run->side, "client", (int) run->options.clients) &&
 		   bench_meter_find(run, &run->client_backends, BENCH_NAME " client") &&

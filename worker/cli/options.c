@@ -52,6 +52,11 @@ const cli_option_info cli_option_list[CLI_OPTIONS] = {
 					 "time before that; drain: 0 for no first round (default: 2s)"},
 	[CLI_ROUNDS] = {"rounds", 0, "N", "drain: rounds, of which the median counts (default: 3)"},
 	[CLI_SEED] = {"seed", 0, "N", "of the choice of actors (default: 1)"},
+	[CLI_RATE] = {"rate", 'R', "N", "messages/s that all clients send (default: what they can)"},
+	[CLI_IDLE_ACTORS] = {"idle-actors", 0, "N",
+						 "other actors that exist and do nothing (default: 0)"},
+	[CLI_HOLD_SNAPSHOT] = {"hold-snapshot", 0, NULL,
+						   "another session keeps a snapshot open meanwhile"},
 	[CLI_NO_BASELINE] = {"no-baseline", 0, NULL, "measure actors only"},
 	[CLI_PROGRESS] = {"progress", 'P', NULL, "progress each second, even if on no terminal"},
 };
