@@ -65,6 +65,7 @@ typedef enum cli_option
 	CLI_HOLD_SNAPSHOT,
 	CLI_NO_BASELINE,
 	CLI_PROGRESS,
+	CLI_INTERVAL,
 	CLI_OPTIONS
 } cli_option;
 
@@ -120,7 +121,7 @@ typedef struct cli_command
 extern const cli_command cli_command_list[]; /* the last has no name */
 extern const cli_command *cli_command_find(const char *name);
 
-/* cast.c, call.c, list.c, dead.c, run_worker.c, bench.c; arguments->list[0] is the command's name. */
+/* cast.c, call.c, list.c, dead.c, run_worker.c, bench.c, top.c; arguments->list[0] is the command's name. */
 extern cli_exit cli_cast(const cli_arguments *arguments);
 extern cli_exit cli_call(const cli_arguments *arguments);
 extern cli_exit cli_state(const cli_arguments *arguments);
@@ -133,6 +134,7 @@ extern cli_exit cli_dead(const cli_arguments *arguments);
 extern cli_exit cli_dead_letters(const cli_arguments *arguments);
 extern cli_exit cli_worker(const cli_arguments *arguments);
 extern cli_exit cli_bench(const cli_arguments *arguments);
+extern cli_exit cli_top(const cli_arguments *arguments);
 
 /* ---- help.c: what --help and --version print ----------------------------------------- */
 
@@ -198,6 +200,18 @@ extern const char *const cli_sql_explain;     /* $1, $2: type, key */
 extern const char *const cli_sql_explain_json;
 extern const char *const cli_sql_redrive; /* $1: message id */
 extern const char *const cli_sql_discard;
+
+/*
+ * dgen top. Parameters: turns of each worker at the look before, as a JSON object, and
+ * when that was, in seconds of the epoch; both NULL for the turns themselves.
+ */
+extern const char *const cli_sql_top_session;
+extern const char *const cli_sql_top_turns;
+extern const char *const cli_sql_top_head;
+extern const char *const cli_sql_top_types;
+extern const char *const cli_sql_top_workers;
+extern const char *const cli_sql_top_stuck;
+extern const char *const cli_sql_top_json;
 
 /* ---- table.c: rows for people -------------------------------------------------------------- */
 

@@ -69,6 +69,10 @@ const cli_command cli_command_list[] = {
 		 CLI_BIT(CLI_IDLE_ACTORS) | CLI_BIT(CLI_HOLD_SNAPSHOT) | CLI_BIT(CLI_NO_BASELINE) |
 		 CLI_BIT(CLI_PROGRESS) | CLI_BIT(CLI_QUIET) | CLI_BIT(CLI_JSON),
 	 cli_bench},
+	{"top", "", "show actor types, workers and what is stuck, again and again",
+	 "The key q ends it, any other looks at once. If the output is no terminal, one look comes\n"
+	 "after the other; --limit says how many. Messages are counted up to 10000 for each type.\n",
+	 0, 0, LISTING | CLI_BIT(CLI_INTERVAL), cli_top},
 	{NULL, NULL, NULL, NULL, 0, 0, 0, NULL},
 };
 

@@ -22,8 +22,7 @@ const cli_option_info cli_option_list[CLI_OPTIONS] = {
 	[CLI_HELP] = {"help", '?', NULL, "show this help, then exit"},
 	[CLI_VERSION] = {"version", 'V', NULL, "show the version, then exit"},
 	[CLI_JSON] = {"json", 0, NULL, "one JSON object per line"},
-	[CLI_LIMIT] = {"limit", 'n', "N",
-				   "show at most N rows; 0: all (default: 100 on a terminal, else all)"},
+	[CLI_LIMIT] = {"limit", 'n', "N", "show at most N rows, of top: so many times; 0: no limit"},
 	[CLI_TIMEOUT] = {"timeout", 't', "TIME",
 					 "how long to wait for the reply (default: 5s; 0: for ever)"},
 	[CLI_DELAY] = {"delay", 0, "TIME", "not to be handled before that time has passed"},
@@ -59,6 +58,7 @@ const cli_option_info cli_option_list[CLI_OPTIONS] = {
 						   "another session keeps a snapshot open meanwhile"},
 	[CLI_NO_BASELINE] = {"no-baseline", 0, NULL, "measure actors only"},
 	[CLI_PROGRESS] = {"progress", 'P', NULL, "progress each second, even if on no terminal"},
+	[CLI_INTERVAL] = {"interval", 's', "TIME", "time between two looks (default: 2s)"},
 };
 
 /* ---- reading ---- */
