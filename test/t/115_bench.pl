@@ -70,7 +70,7 @@ sql(q{CREATE EXTENSION dgen; CREATE ROLE poor LOGIN; CREATE ROLE fit LOGIN;
 # ---- the workloads ----
 
 my @side_keys = qw(check cpu_clients_ms cpu_clients_us_per_message cpu_workers_ms cpu_workers_us_per_message
-	idle_looks idle_snapshots index_growth_bytes latency_us messages messages_per_s most_waiting rounds_per_s seconds
+	idle_looks idle_snapshots index_growth_bytes latency_us messages messages_per_s most_waiting rounds_per_s seconds sent
 	table_growth_bytes wal_bytes wal_bytes_per_message);
 my @brief = ('--time', '300ms', '--warm-up', '100ms');
 
@@ -166,6 +166,8 @@ fails(7, qr/dgen: 0 actors lack messages, 20 have too many/, 'messages that coun
 fails(7, qr/dgen: 1 actors lack messages, 0 have too many/, 'one that does not count', @small, '--handler', 'forgets');
 fails(7, qr/dgen: 1 actors lack messages, 0 have too many, and 1 messages were not handled/, 'one that is a dead letter',
 	@small, '--handler', 'refuses');
+fails(7, qr/dgen: 1 actors lack messages, 0 have too many, and 1 messages were not handled/, 'an actor that there is not at all',
+	@small, '--messages', 1, '--handler', 'refuses');
 is(leftovers(), 0, 'nothing is left of them');
 
 # ---- refusals ----

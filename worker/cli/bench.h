@@ -310,7 +310,8 @@ typedef struct bench_check
 typedef struct bench_result
 {
 	const bench_side *side;
-	int64_t messages;
+	int64_t messages; /* handled, or where nobody handles them sent */
+	int64_t sent;     /* by clients */
 	double seconds;
 	double rate; /* messages/s; of several rounds the median */
 	int rounds;

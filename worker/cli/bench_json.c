@@ -138,6 +138,7 @@ put_result(const char *text, const bench_result *result, bench_kind kind)
 {
 	begin(text);
 	number("messages", result->messages);
+	number("sent", result->sent);
 	real("seconds", result->seconds, true);
 	real("messages_per_s", result->rate, kind != BENCH_IDLE);
 	put_rounds(result);
@@ -146,7 +147,7 @@ put_result(const char *text, const bench_result *result, bench_kind kind)
 	real("wal_bytes_per_message",
 		 result->messages > 0 ? (double) result->wal / (double) result->messages : 0,
 		 result->messages > 0);
-	put_cpu("cpu_clients_us_per_message", &result->clients, result->messages);
+	put_cpu("cpu_clients_us_per_message", &result->clients, result->sent);
 	put_cpu("cpu_workers_us_per_message", &result->workers, result->messages);
 	real("cpu_workers_ms", bench_cpu_ns(&result->workers) / 1e6, result->workers.server >= 0);
 	real("cpu_clients_ms", bench_cpu_ns(&result->clients) / 1e6, result->clients.server >= 0);

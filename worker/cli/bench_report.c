@@ -20,9 +20,9 @@ bench_cpu_ns(const bench_cpu *cpu)
 }
 
 static double
-of_message(const bench_result *result, double value)
+of_one(double value, int64_t messages)
 {
-	return value < 0 || result->messages == 0 ? UNKNOWN : value / (double) result->messages;
+	return value < 0 || messages == 0 ? UNKNOWN : value / (double) messages;
 }
 
 static double
@@ -91,7 +91,7 @@ most(const bench_result *result)
 static double
 wal(const bench_result *result)
 {
-	return of_message(result, (double) result->wal);
+	return of_one((double) result->wal, result->messages);
 }
 
 static double
@@ -99,13 +99,13 @@ cpu_workers(const bench_result *result)
 {
 	if (!result->side->lane && result->side->worker == NULL)
 		return UNKNOWN; /* it has none */
-	return of_message(result, bench_cpu_ns(&result->workers) / 1e3);
+	return of_one(bench_cpu_ns(&result->workers) / 1e3, result->messages);
 }
 
 static double
 cpu_clients(const bench_result *result)
 {
-	return of_message(result, bench_cpu_ns(&result->clients) / 1e3);
+	return of_one(bench_cpu_ns(&result->clients) / 1e3, result->sent);
 }
 
 static double

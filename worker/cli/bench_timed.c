@@ -121,16 +121,19 @@ measure(bench_run *run, bench_result *result)
 	bench_snapshot from;
 	bench_snapshot to;
 	int64_t before;
+	int64_t sent;
 
 	let_run(run, "warm-up", run->options.warm_up_ms * 1000000, NULL);
 	bench_meter_take(run, &from);
 	before = progress_of(run);
+	sent = bench_pool_done(run->client_pool);
 	atomic_store(&run->measuring, true);
 	let_run(run, run->side->name, run->options.time_ms * 1000000, result);
 	while (progress_of(run) == before && going_on(run)) /* the time was short for a single one */
 		let_run(run, run->side->name, LOOK_NS, result);
 	atomic_store(&run->measuring, false);
 	result->messages = progress_of(run) - before;
+	result->sent = bench_pool_done(run->client_pool) - sent;
 	bench_meter_take(run, &to);
 	bench_result_add(result, &from, &to);
 	result->seconds = (double) (to.at - from.at) / 1e9;
