@@ -100,7 +100,7 @@ demo: setup
 	@scripts/demo
 
 bench: setup
-	@scripts/with-cluster --preload --conf max_worker_processes=16 bench/run
+	@scripts/with-cluster --preload --conf max_worker_processes=32 bench/run
 
 test-versions:
 	@scripts/test-versions

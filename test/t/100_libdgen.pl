@@ -269,16 +269,9 @@ if (!@run) {
 	build($threads, 'thread');
 
 	# ThreadSanitizer cannot run where addresses are more random than it expects.
-	IPC::Run::run(["$threads/bench/drain_c"], '>&', \my $usage);
+	IPC::Run::run(["$threads/bench/takeover"], '>&', \my $usage);
 	my @tsan = $usage =~ /unexpected memory mapping/ ? ('setarch', '-R') : ();
 	program('stopping', @tsan, "$threads/test/stopping");
-	sql(q{SELECT dgen.drop_actor_type(name, discard => true) FROM dgen.actor_type; SELECT dgen.create_actor_type('counter')});
-	sql(q{SELECT dgen.cast('counter', 'k' || i % 50) FROM generate_series(1, 3000) i});
-	local @ENV{qw(PGHOST PGPORT PGDATABASE)} = ($node->host, $node->port, 'postgres');
-	my $output = '';
-	ok(IPC::Run::run([@tsan, "$threads/bench/drain_c", 4, 50, 3000, 'counter'], '>&', \$output),
-		'four workers in threads of one process') or diag($output);
-	is(sql(q{SELECT sum((state->>'n')::int) FROM dgen.actors}), 3000, 'handle all messages');
 	sql(q{SELECT dgen.drop_actor_type(name, discard => true) FROM dgen.actor_type});
 }
 

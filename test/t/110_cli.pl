@@ -70,7 +70,7 @@ is(dgen(undef, '-?'), dgen(undef, '--help'), '-? is --help');
 is(dgen(undef, 'help'), dgen(undef, '--help'), 'help is --help');
 prints("dgen 0.1.0\n", '--version', '--version');
 prints("dgen 0.1.0\n", '-V', '-V');
-for my $command (qw(cast call state actors messages dead explain types workers worker)) {
+for my $command (qw(cast call state actors messages dead explain types workers worker bench top)) {
 	like(dgen(undef, $command, '--help'), qr/^dgen $command: .*^Usage:\n  dgen $command/ms, "$command --help");
 	is("$status$err", '0', "$command --help: status 0, no error");
 	is(dgen(undef, 'help', $command), dgen(undef, $command, '-?'), "help $command");
@@ -79,7 +79,7 @@ for my $command (qw(cast call state actors messages dead explain types workers w
 # The manual page knows the same commands and options.
 my $page = slurp_file("$top/docs/dgen.1");
 my %option;
-for my $command (qw(cast call state actors messages dead explain types workers worker)) {
+for my $command (qw(cast call state actors messages dead explain types workers worker bench top)) {
 	like($page, qr/^\.It Cm $command\b/m, "dgen(1) has $command");
 	$option{$_} = 1 for dgen(undef, $command, '--help') =~ /^ +(?:-\w, )?--([a-z-]+)/mg;
 }

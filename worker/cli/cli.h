@@ -20,7 +20,8 @@ typedef enum cli_exit
 	CLI_SERVER,
 	CLI_NOT_FOUND, /* or not in time */
 	CLI_HANDLER,
-	CLI_BAD_LINES /* the other lines were sent */
+	CLI_BAD_LINES, /* the other lines were sent */
+	CLI_WRONG      /* bench: messages were lost or doubled */
 } cli_exit;
 
 /* ---- options.c: the command line ------------------------------------------------ */
@@ -49,10 +50,26 @@ typedef enum cli_option
 	CLI_NAME,
 	CLI_DRAIN,
 	CLI_VERBOSE,
+	CLI_LANE,
+	CLI_HANDLER_NAME,
+	CLI_ACTORS,
+	CLI_MESSAGES,
+	CLI_CLIENTS,
+	CLI_WORKERS,
+	CLI_TIME,
+	CLI_WARM_UP,
+	CLI_ROUNDS,
+	CLI_SEED,
+	CLI_RATE,
+	CLI_IDLE_ACTORS,
+	CLI_HOLD_SNAPSHOT,
+	CLI_NO_BASELINE,
+	CLI_PROGRESS,
+	CLI_INTERVAL,
 	CLI_OPTIONS
 } cli_option;
 
-#define CLI_BIT(option) (UINT32_C(1) << (option))
+#define CLI_BIT(option) (UINT64_C(1) << (option))
 #define CLI_CONNECTION_OPTIONS                                                           \
 	(CLI_BIT(CLI_HOST) | CLI_BIT(CLI_PORT) | CLI_BIT(CLI_USER) | CLI_BIT(CLI_DATABASE) | \
 	 CLI_BIT(CLI_NO_PASSWORD) | CLI_BIT(CLI_PASSWORD))
@@ -97,14 +114,14 @@ typedef struct cli_command
 	const char *text;     /* lines for its own help */
 	int least;            /* number of arguments */
 	int most;             /* -1: any */
-	uint32_t options;     /* besides connection options and general ones */
+	uint64_t options;     /* besides connection options and general ones */
 	cli_exit (*run)(const cli_arguments *arguments);
 } cli_command;
 
 extern const cli_command cli_command_list[]; /* the last has no name */
 extern const cli_command *cli_command_find(const char *name);
 
-/* cast.c, call.c, list.c, dead.c, run_worker.c; arguments->list[0] is the command's name. */
+/* cast.c, call.c, list.c, dead.c, run_worker.c, bench.c, top.c; arguments->list[0] is the command's name. */
 extern cli_exit cli_cast(const cli_arguments *arguments);
 extern cli_exit cli_call(const cli_arguments *arguments);
 extern cli_exit cli_state(const cli_arguments *arguments);
@@ -116,6 +133,8 @@ extern cli_exit cli_explain(const cli_arguments *arguments);
 extern cli_exit cli_dead(const cli_arguments *arguments);
 extern cli_exit cli_dead_letters(const cli_arguments *arguments);
 extern cli_exit cli_worker(const cli_arguments *arguments);
+extern cli_exit cli_bench(const cli_arguments *arguments);
+extern cli_exit cli_top(const cli_arguments *arguments);
 
 /* ---- help.c: what --help and --version print ----------------------------------------- */
 
@@ -181,6 +200,18 @@ extern const char *const cli_sql_explain;     /* $1, $2: type, key */
 extern const char *const cli_sql_explain_json;
 extern const char *const cli_sql_redrive; /* $1: message id */
 extern const char *const cli_sql_discard;
+
+/*
+ * dgen top. Parameters: turns of each worker at the look before, as a JSON object, and
+ * when that was, in seconds of the epoch; both NULL for the turns themselves.
+ */
+extern const char *const cli_sql_top_session;
+extern const char *const cli_sql_top_turns;
+extern const char *const cli_sql_top_head;
+extern const char *const cli_sql_top_types;
+extern const char *const cli_sql_top_workers;
+extern const char *const cli_sql_top_stuck;
+extern const char *const cli_sql_top_json;
 
 /* ---- table.c: rows for people -------------------------------------------------------------- */
 

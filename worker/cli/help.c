@@ -19,7 +19,7 @@ print_option(cli_option option)
 }
 
 static void
-print_options(const char *title, uint32_t options)
+print_options(const char *title, uint64_t options)
 {
 	if (options != 0)
 		printf("\n%s:\n", title);
@@ -38,7 +38,8 @@ print_exit_status(void)
 		  "  3  the server reported an error\n"
 		  "  4  not found, or no reply in time\n"
 		  "  5  the handler of a call failed\n"
-		  "  6  cast: some lines were bad, and the others were sent\n",
+		  "  6  cast: some lines were bad, and the others were sent\n"
+		  "  7  bench: messages were lost or doubled\n",
 		  stdout);
 }
 

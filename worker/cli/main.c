@@ -50,6 +50,29 @@ const cli_command cli_command_list[] = {
 	 CLI_BIT(CLI_JOBS) | CLI_BIT(CLI_NAME) | CLI_BIT(CLI_DRAIN) | CLI_BIT(CLI_QUIET) |
 		 CLI_BIT(CLI_VERBOSE),
 	 cli_worker},
+	{"bench", "WORKLOAD", "measure speed, beside what it would be without actors",
+	 "Workloads:\n"
+	 "  drain      messages that wait on many actors, until none waits\n"
+	 "  send       clients send, one message per transaction\n"
+	 "  sustained  clients send, and workers keep up with them\n"
+	 "  call       clients send and wait for the reply\n"
+	 "  chain      each actor sends to the next; what one hop takes\n"
+	 "  idle       workers wait; what that costs\n\n"
+	 "Makes a schema and an actor type of its own in the database, and drops them at the end.\n"
+	 "After that the same is measured without actors: raw, as the fewest statements that change\n"
+	 "the same rows, and hand-made, as it is often written: a table of jobs, one per\n"
+	 "transaction, FOR UPDATE SKIP LOCKED. bench/README.md has the method.\n",
+	 1, 1,
+	 CLI_BIT(CLI_LANE) | CLI_BIT(CLI_HANDLER_NAME) | CLI_BIT(CLI_ACTORS) | CLI_BIT(CLI_MESSAGES) |
+		 CLI_BIT(CLI_CLIENTS) | CLI_BIT(CLI_WORKERS) | CLI_BIT(CLI_JOBS) | CLI_BIT(CLI_TIME) |
+		 CLI_BIT(CLI_WARM_UP) | CLI_BIT(CLI_ROUNDS) | CLI_BIT(CLI_SEED) | CLI_BIT(CLI_RATE) |
+		 CLI_BIT(CLI_IDLE_ACTORS) | CLI_BIT(CLI_HOLD_SNAPSHOT) | CLI_BIT(CLI_NO_BASELINE) |
+		 CLI_BIT(CLI_PROGRESS) | CLI_BIT(CLI_QUIET) | CLI_BIT(CLI_JSON),
+	 cli_bench},
+	{"top", "", "show actor types, workers and what is stuck, again and again",
+	 "The key q ends it, any other looks at once. If the output is no terminal, one look comes\n"
+	 "after the other; --limit says how many. Messages are counted up to 10000 for each type.\n",
+	 0, 0, LISTING | CLI_BIT(CLI_INTERVAL), cli_top},
 	{NULL, NULL, NULL, NULL, 0, 0, 0, NULL},
 };
 
@@ -96,7 +119,7 @@ wants_help(cli_arguments *arguments)
 static cli_exit
 check(const cli_command *command, const cli_arguments *arguments)
 {
-	const uint32_t known = command->options | CLI_CONNECTION_OPTIONS | CLI_GENERAL_OPTIONS;
+	const uint64_t known = command->options | CLI_CONNECTION_OPTIONS | CLI_GENERAL_OPTIONS;
 	const int count = arguments->count - 1;
 
 	for (int i = 0; i < CLI_OPTIONS; i++)
