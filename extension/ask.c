@@ -2,9 +2,13 @@
  * Waiting for replies without a transaction: dgen.ask and dgen.await_any.
  *
  * Between two looks the session is in no transaction, so that whoever waits holds back
- * nobody's vacuum. That what was collected is gone need not be durable: after a crash
- * the reply is there again, until its retention ends. So that commit is asynchronous, and
- * a call costs two flushes of the log: that of its request, and that of its reply.
+ * nobody's vacuum.
+ *
+ * A call with dgen.ask costs one flush of the log, that of its turn. The commit of the
+ * request need not wait for one: whatever is told of the request (its reply, or that it
+ * goes on, at the timeout) is told after a flush of what came later in the log. Nor need
+ * it be durable that what was collected is gone: after a crash the reply is there again,
+ * until its retention ends.
  */
 #include "answer.h"
 #include "dgen_ext.h"
@@ -130,12 +134,16 @@ dgen_ask(PG_FUNCTION_ARGS)
 	refuse_unless_called(fcinfo, "dgen.ask", &desc);
 	ask.id = send_request(fcinfo);
 	wait.ids = &ask.id;
+	dgen_procedure_commit_lazily();
 	await_outside(fcinfo, &wait, false);
 	if (!ask.answer.done)
+	{
+		dgen_procedure_flush();
 		dgen_raise_timeout(ask.id);
+	}
 	if (ask.answer.failed)
 		dgen_raise_answer(&ask.answer);
-	dgen_procedure_end_lazily();
+	dgen_procedure_commit_lazily();
 	PG_RETURN_DATUM(return_one(desc, ask.answer.reply));
 }
 
@@ -242,6 +250,6 @@ dgen_await_any(PG_FUNCTION_ARGS)
 	if (any.count > 0)
 		await_outside(fcinfo, &wait, true);
 	appendStringInfoChar(&any.json, ']');
-	dgen_procedure_end_lazily();
+	dgen_procedure_commit_lazily();
 	PG_RETURN_DATUM(return_one(desc, CStringGetTextDatum(any.json.data)));
 }

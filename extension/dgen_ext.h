@@ -467,8 +467,9 @@ extern void dgen_reply_wait_end(void);
 extern void dgen_procedure_commit(FunctionCallInfo fcinfo, const char *procedure);
 extern void dgen_procedure_commit_again(void); /* after dgen_procedure_begin, to go on waiting */
 extern void dgen_procedure_begin(void);
-/* The transaction that it returns in, which did nothing but remove what can come back, is flushed later. */
-extern void dgen_procedure_end_lazily(void);
+/* Whoever ends the current transaction does not wait until that is on disk. */
+extern void dgen_procedure_commit_lazily(void);
+extern void dgen_procedure_flush(void); /* what was committed so far */
 extern void dgen_process_interrupts(void); /* in the wait between the two, or in a transaction */
 
 /* ---- claim.c: discover, own, read ------------------------------------ */

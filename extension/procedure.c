@@ -9,12 +9,14 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "access/xlog.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
 #include "pgstat.h"
+#include "replication/syncrep.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
 #include "tcop/pquery.h"
@@ -208,11 +210,23 @@ dgen_procedure_begin(void)
 
 /* Called by a procedure or DO block, other statements may be in the transaction. */
 void
-dgen_procedure_end_lazily(void)
+dgen_procedure_commit_lazily(void)
 {
 	if (!SPI_inside_nonatomic_context())
 		(void) set_config_option("synchronous_commit", "off", PGC_USERSET, PGC_S_SESSION,
 								 GUC_ACTION_LOCAL, true, 0, false);
+}
+
+/* What this session has committed lazily is as durable after it as if it had not. */
+void
+dgen_procedure_flush(void)
+{
+	if (synchronous_commit == SYNCHRONOUS_COMMIT_OFF || XLogRecPtrIsInvalid(XactLastCommitEnd))
+		return;
+	XLogFlush(XactLastCommitEnd);
+	HOLD_INTERRUPTS();
+	SyncRepWaitForLSN(XactLastCommitEnd, true);
+	RESUME_INTERRUPTS();
 }
 
 /* An error needs a transaction that it aborts. */
