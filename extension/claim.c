@@ -21,9 +21,6 @@
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
-/* Rows of one mailbox to walk over before seeking behind it. */
-#define WALK_ROWS 8
-
 /* A slice of a sweep: so many mailboxes, or dead rows (and those of the mailbox it is in). */
 #define SWEEP_HINTS 1024
 #define SWEEP_DEAD_ROWS 10000
@@ -84,73 +81,61 @@ dgen_measure_turns(WorkerSession *session, int32 type_id, double us)
 
 /* ---- discover: sweeps ---- */
 
-/*
- * Walks over the index and leaves hints, until there are enough of them or it has seen
- * enough of dead rows. True if there may be hints now.
- */
-typedef struct Walk
+/* Walks over the index and leaves hints, until there are enough of them or dead rows. */
+typedef struct Slice
 {
-	DgenScan scan;
+	DgenWalk walk;
 	Sweep sweep;
 	int32 type_id;
-	int hints;
 	int64 next; /* mailbox at which the next slice begins */
-} Walk;
+} Slice;
 
 static void
-seek(Walk *walk, int64 mailbox)
+seek(Slice *slice, int64 mailbox)
 {
 	ScanKeyData keys[2];
 
-	dgen_key_int4(&keys[0], ORDER_TYPE_ID, BTEqualStrategyNumber, walk->type_id);
+	dgen_key_int4(&keys[0], ORDER_TYPE_ID, BTEqualStrategyNumber, slice->type_id);
 	dgen_key_int8(&keys[1], ORDER_MAILBOX, BTGreaterEqualStrategyNumber, mailbox);
-	dgen_scan_seek(&walk->scan, keys, 2);
+	dgen_scan_seek(&slice->walk.scan, keys, 2);
 }
 
-/*
- * The next mailbox with a message; false if there is none, or if the slice is over. The
- * index gives them in order; the rows of one are passed by, and if they are many, by
- * seeking behind it.
- */
+/* The next mailbox with a message; false at the end of the slice, and then `through` tells which. */
 static bool
-next_mailbox(Walk *walk, int64 *mailbox)
+next_mailbox(Slice *slice, bool *through)
 {
-	int64 last = *mailbox;
-	int walked = 0;
+	DgenWalk *walk = &slice->walk;
+	WalkStep step;
 
-	while (dgen_scan_next(&walk->scan))
+	*through = true;
+	while ((step = dgen_walk_next(walk)) == WALK_MANY)
 	{
-		bool isnull;
-
-		*mailbox = DatumGetInt64(slot_getattr(walk->scan.slot, MESSAGE_MAILBOX + 1, &isnull));
-		if (walk->hints == 0 || *mailbox != last)
-			return true;
-		if (last == PG_INT64_MAX)
+		if (walk->value == PG_INT64_MAX)
 			return false;
-		if (++walked == WALK_ROWS)
-			seek(walk, last + 1);
+		seek(slice, walk->value + 1);
 	}
-	return false;
+	if (step == WALK_END || walk->value > slice->sweep.to)
+		return false;
+	slice->next = walk->value;
+	*through = false;
+	return step == WALK_FOUND;
 }
 
 /* True if it came to the end of its part of the ring. */
 static bool
-walk_slice(Walk *walk)
+walk_slice(Slice *slice)
 {
-	int64 mailbox = 0;
+	bool through;
+	int hints = 0;
 
-	seek(walk, walk->sweep.from);
-	while (next_mailbox(walk, &mailbox))
+	seek(slice, slice->sweep.from);
+	while (next_mailbox(slice, &through))
 	{
 		CHECK_FOR_INTERRUPTS();
-		if (mailbox > walk->sweep.to)
-			return true;
-		walk->next = mailbox;
-		if (walk->hints == SWEEP_HINTS || !dgen_sweep_add(&walk->sweep, mailbox))
+		if (hints++ == SWEEP_HINTS || !dgen_sweep_add(&slice->sweep, slice->next))
 			return false;
-		walk->hints++;
 	}
-	return !dgen_scan_is_tired(&walk->scan, &walk->next) || walk->next > walk->sweep.to;
+	return through;
 }
 
 /*
@@ -160,9 +145,9 @@ walk_slice(Walk *walk)
 static bool
 sweep(int32 type_id)
 {
-	Walk walk = {.type_id = type_id};
+	Slice slice = {.type_id = type_id};
 
-	switch (dgen_sweep_begin(type_id, &walk.sweep))
+	switch (dgen_sweep_begin(type_id, &slice.sweep))
 	{
 		case SWEEP_NOT_NEEDED:
 			return false;
@@ -172,13 +157,13 @@ sweep(int32 type_id)
 			break;
 	}
 	PushActiveSnapshot(GetTransactionSnapshot());
-	dgen_scan_begin(&walk.scan, TABLE_MESSAGE, INDEX_PRIMARY, GetActiveSnapshot(), 2);
-	dgen_scan_tire(&walk.scan, SWEEP_DEAD_ROWS, ORDER_MAILBOX);
-	if (walk_slice(&walk))
-		dgen_sweep_through(&walk.sweep);
+	dgen_walk_begin(&slice.walk, TABLE_MESSAGE, ORDER_MAILBOX, GetActiveSnapshot(), 2,
+					SWEEP_DEAD_ROWS);
+	if (walk_slice(&slice))
+		dgen_sweep_through(&slice.sweep);
 	else
-		dgen_sweep_stop(&walk.sweep, walk.next);
-	dgen_scan_end(&walk.scan);
+		dgen_sweep_stop(&slice.sweep, slice.next);
+	dgen_walk_end(&slice.walk);
 	PopActiveSnapshot();
 	return true;
 }

@@ -152,10 +152,7 @@ typedef struct DgenScan
 	TupleTableSlot *slot; /* the row dgen_scan_next found */
 	Datum *values;        /* its columns, 0-based, deformed by dgen_scan_row */
 	bool *nulls;
-	int64 dead;       /* rows passed because nobody needs them but some old snapshot */
-	int64 tired_at;   /* of dead; 0: never */
-	int tired_column; /* of the index, int8 */
-	bool tired;
+	int64 dead; /* rows passed because nobody needs them but some old snapshot */
 } DgenScan;
 
 extern Oid dgen_table_oid(DgenTable table); /* raises if the extension is not installed here */
@@ -169,14 +166,35 @@ extern void dgen_scan_begin(DgenScan *scan, DgenTable table, int index, Snapshot
 							int nkeys);
 extern void dgen_scan_seek(DgenScan *scan, ScanKey keys, int nkeys); /* may be called again */
 extern bool dgen_scan_next(DgenScan *scan);
-/*
- * From now on dgen_scan_next returns false, too, once so many dead rows were passed and
- * the index column has changed after that; it is not past a row that counts then.
- */
-extern void dgen_scan_tire(DgenScan *scan, int64 dead, int column);
-extern bool dgen_scan_is_tired(const DgenScan *scan, int64 *key);
 extern void dgen_scan_row(DgenScan *scan); /* deform the current row into values and nulls */
 extern void dgen_scan_end(DgenScan *scan);
+
+/*
+ * A walk over the values of an int8 column of the index, those of which there is a row
+ * that counts. Rows of a value that was found are passed in the index alone.
+ */
+typedef struct DgenWalk
+{
+	DgenScan scan;
+	int column;      /* of the index, 1-based */
+	int64 dead_rows; /* so many, and it gets tired, but not before the value changes */
+	bool begun;
+	int64 value; /* of the entry it is at; a tired walk has not looked at its row */
+	bool found;  /* there is a row that counts */
+} DgenWalk;
+
+typedef enum WalkStep
+{
+	WALK_FOUND,
+	WALK_MANY, /* the value has many rows: better seek behind it */
+	WALK_TIRED,
+	WALK_END
+} WalkStep;
+
+extern void dgen_walk_begin(DgenWalk *walk, DgenTable table, int column, Snapshot snapshot,
+							int nkeys, int64 dead_rows);
+extern WalkStep dgen_walk_next(DgenWalk *walk);
+extern void dgen_walk_end(DgenWalk *walk);
 
 /* Scan keys on index columns, 1-based. */
 extern void dgen_key_int2(ScanKey key, int column, StrategyNumber strategy, int16 value);
@@ -469,7 +487,7 @@ extern void dgen_procedure_commit_again(void); /* after dgen_procedure_begin, to
 extern void dgen_procedure_begin(void);
 /* Whoever ends the current transaction does not wait until that is on disk. */
 extern void dgen_procedure_commit_lazily(void);
-extern void dgen_procedure_flush(void); /* what was committed so far */
+extern void dgen_procedure_flush(void);    /* what was committed so far */
 extern void dgen_process_interrupts(void); /* in the wait between the two, or in a transaction */
 
 /* ---- claim.c: discover, own, read ------------------------------------ */

@@ -24,6 +24,9 @@
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
+/* Entries of one value to walk over before seeking behind it. */
+#define WALK_ENTRIES 64
+
 typedef struct TableInfo
 {
 	const char *name;
@@ -145,16 +148,7 @@ dgen_scan_begin(DgenScan *scan, DgenTable table, int index, Snapshot snapshot, i
 	scan->scan = dgen_index_beginscan(scan->heap, scan->index, snapshot, nkeys);
 	scan->values = scan->slot->tts_values;
 	scan->nulls = scan->slot->tts_isnull;
-	scan->dead = scan->tired_at = 0;
-	scan->tired = false;
-}
-
-void
-dgen_scan_tire(DgenScan *scan, int64 dead, int column)
-{
-	scan->tired_at = scan->dead + dead;
-	scan->tired_column = column;
-	scan->scan->xs_want_itup = true; /* the index tells the column of dead rows, too */
+	scan->dead = 0;
 }
 
 void
@@ -164,55 +158,20 @@ dgen_scan_seek(DgenScan *scan, ScanKey keys, int nkeys)
 	index_rescan(scan->scan, keys, nkeys, NULL, 0);
 }
 
-/* The column, in the index entry that the scan is at. */
-static int64
-tired_key(const DgenScan *scan)
-{
-	bool isnull;
-
-	return DatumGetInt64(
-		index_getattr(scan->scan->xs_itup, scan->tired_column, scan->scan->xs_itupdesc, &isnull));
-}
-
-/* It has passed a dead row. Is it time to stop, and a place to do so? */
-static bool
-gets_tired(DgenScan *scan, int64 *since)
-{
-	if (++scan->dead < scan->tired_at || scan->tired_at == 0)
-		return false;
-	if (scan->dead == scan->tired_at)
-		*since = tired_key(scan);
-	else
-		scan->tired = tired_key(scan) != *since;
-	return scan->tired;
-}
-
 /* Like index_getnext_slot, and counts the dead. */
 bool
 dgen_scan_next(DgenScan *scan)
 {
 	IndexScanDesc index = scan->scan;
-	int64 since = 0;
 
-	if (scan->tired_at != 0 && scan->dead >= scan->tired_at)
-		scan->tired_at = scan->dead + 1;
 	for (;;)
 	{
 		if (!index->xs_heap_continue && index_getnext_tid(index, ForwardScanDirection) == NULL)
 			return false;
 		if (index_fetch_heap(index, scan->slot))
 			return true;
-		if (gets_tired(scan, &since))
-			return false;
+		scan->dead++;
 	}
-}
-
-bool
-dgen_scan_is_tired(const DgenScan *scan, int64 *key)
-{
-	if (scan->tired)
-		*key = tired_key(scan);
-	return scan->tired;
 }
 
 void
@@ -228,6 +187,64 @@ dgen_scan_end(DgenScan *scan)
 	ExecDropSingleTupleTableSlot(scan->slot);
 	index_close(scan->index, NoLock);
 	table_close(scan->heap, NoLock);
+}
+
+void
+dgen_walk_begin(DgenWalk *walk, DgenTable table, int column, Snapshot snapshot, int nkeys,
+				int64 dead_rows)
+{
+	dgen_scan_begin(&walk->scan, table, INDEX_PRIMARY, snapshot, nkeys);
+	walk->scan.scan->xs_want_itup = true;
+	walk->column = column;
+	walk->dead_rows = dead_rows;
+	walk->begun = walk->found = false;
+}
+
+static int64
+walk_value(const DgenWalk *walk)
+{
+	IndexScanDesc index = walk->scan.scan;
+	bool isnull;
+
+	return DatumGetInt64(index_getattr(index->xs_itup, walk->column, index->xs_itupdesc, &isnull));
+}
+
+WalkStep
+dgen_walk_next(DgenWalk *walk)
+{
+	IndexScanDesc index = walk->scan.scan;
+	int passed = 0;
+
+	while (index_getnext_tid(index, ForwardScanDirection) != NULL)
+	{
+		int64 value = walk_value(walk);
+		bool same = walk->begun && value == walk->value;
+
+		if (same && walk->found)
+		{
+			if (++passed == WALK_ENTRIES)
+				return WALK_MANY;
+			continue;
+		}
+		if (!same && walk->begun && walk->scan.dead >= walk->dead_rows)
+		{
+			walk->value = value;
+			return WALK_TIRED;
+		}
+		walk->begun = true;
+		walk->value = value;
+		walk->found = index_fetch_heap(index, walk->scan.slot);
+		if (walk->found)
+			return WALK_FOUND;
+		walk->scan.dead++;
+	}
+	return WALK_END;
+}
+
+void
+dgen_walk_end(DgenWalk *walk)
+{
+	dgen_scan_end(&walk->scan);
 }
 
 static void
