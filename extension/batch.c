@@ -230,6 +230,7 @@ attempt_one(Run *run, int mailbox)
 	 * That counts as no attempt. But one actor alone may fill the disk, so the others
 	 * go on.
 	 */
+	dgen_absolve(attempt->actor, 1);
 	attempt->failure.retry |= dgen_is_blameless(attempt->error);
 	return dgen_record_failure(attempt->actor, &attempt->actor->messages[0], &attempt->failure);
 }
@@ -247,22 +248,6 @@ run_singly(Run *run)
 			left--;
 		} while (attempt_one(run, i) && left > 0 && !is_enough(run));
 	}
-}
-
-/* ---- turns that took their process with them ---- */
-
-/*
- * A worker that had to be ended because its handler did not stop could not record
- * the attempt itself.
- */
-static void
-record_charges(void)
-{
-	Charge charges[8];
-	int count = dgen_take_charges(charges, lengthof(charges));
-
-	for (int i = 0; i < count; i++)
-		dgen_record_charge(&charges[i]);
 }
 
 /* ---- the batch ---- */
@@ -368,8 +353,9 @@ dgen_run_batch(WorkerSession *session)
 	MemoryContextSwitchTo(run.context);
 	INSTR_TIME_SET_CURRENT(run.start);
 	dgen_batch_limits(session, &run.limits);
-	record_charges();
+	dgen_record_charges();
 	dgen_own_mailboxes(session, &run.limits, &run.owned);
+	dgen_limit_suspects(run.owned.level, &run.limits);
 	if (run.owned.count > 0)
 	{
 		dgen_session_busy(true);

@@ -176,6 +176,8 @@ typedef struct Discovery
 	WorkerType *worker_type;
 	Owned *owned;
 	int first; /* of this type in owned */
+	int limit; /* of owned */
+	WorkerSession *session;
 } Discovery;
 
 static int
@@ -197,6 +199,39 @@ is_owned_already(const Discovery *discovery, int64 mailbox)
 }
 
 /*
+ * Suspects are not mixed with others. The first of a batch decides; a suspect that comes
+ * later is what the next claim begins with, so that it does not wait for the others for ever.
+ */
+static bool
+fits(Discovery *discovery, int64 mailbox)
+{
+	Owned *owned = discovery->owned;
+	SuspicionLevel level = dgen_suspicion_of(discovery->type->id, mailbox).level;
+
+	if (owned->count > 0 && level != owned->level)
+	{
+		owned->left = true; /* it is put back */
+		if (level != SUSPICION_NONE)
+		{
+			discovery->session->suspect_type = discovery->type->id;
+			discovery->session->suspect_mailbox = mailbox;
+		}
+		return false;
+	}
+	owned->level = level;
+	return true;
+}
+
+static void
+limit_level(Discovery *discovery)
+{
+	BatchLimits limits = {.actors = discovery->limit, .messages = discovery->limit};
+
+	dgen_limit_suspects(discovery->owned->level, &limits);
+	discovery->limit = limits.actors;
+}
+
+/*
  * What this transaction owns for another reason, such as dgen.call, is left for the next
  * claim: its lock could be taken once more, and its release would not tell.
  */
@@ -214,9 +249,12 @@ try_own(Discovery *discovery, int64 mailbox)
 		dgen_wakeup_missed(type_id, dgen_lock_key(type_id, mailbox));
 		return false;
 	}
+	if (!fits(discovery, mailbox) || discovery->owned->count >= discovery->limit)
+		return false;
 	held = dgen_try_own(type_id, mailbox);
 	if (held == HELD_BY_ANOTHER)
 		return false;
+	limit_level(discovery);
 	entry = &discovery->owned->mailboxes[discovery->owned->count++];
 	entry->type = discovery->type;
 	entry->worker_type = discovery->worker_type;
@@ -243,20 +281,21 @@ own_found(Discovery *discovery, int64 *found, int count)
 static bool
 own_type(Discovery *discovery, int limit)
 {
+	Owned *owned = discovery->owned;
 	int32 type_id = discovery->type->id;
-	int last = discovery->owned->count + limit;
+	int last = owned->count + limit;
 	int slices = 0;
 
 	dgen_hints_begin(type_id);
-	discovery->first = discovery->owned->count;
-	while (discovery->owned->count < last)
+	discovery->first = owned->count;
+	while (owned->count < Min(last, discovery->limit))
 	{
 		int64 *found;
-		int count = dgen_hints_take(type_id, last - discovery->owned->count, &found);
+		int count = dgen_hints_take(type_id, last - owned->count, &found);
 
 		if (count > 0)
 			own_found(discovery, found, count);
-		else if (++slices > SWEEP_SLICES || !sweep(type_id))
+		else if (owned->level != SUSPICION_NONE || ++slices > SWEEP_SLICES || !sweep(type_id))
 			break;
 	}
 	return dgen_hints_left(type_id);
@@ -271,9 +310,9 @@ type_limit(const WorkerType *type)
 }
 
 static void
-own_mailboxes_of(Discovery *discovery, int limit)
+own_mailboxes_of(Discovery *discovery)
 {
-	if (own_type(discovery, Min(limit, type_limit(discovery->worker_type))))
+	if (own_type(discovery, type_limit(discovery->worker_type)))
 	{
 		discovery->owned->left = true;
 		dgen_wakeup_left(discovery->type->id);
@@ -281,10 +320,32 @@ own_mailboxes_of(Discovery *discovery, int limit)
 	dgen_hints_put_back(); /* not before the end: they would be taken again at once */
 }
 
+/* False if its type is gone, or paused. */
+static bool
+set_type(Discovery *discovery, WorkerType *worker_type)
+{
+	discovery->worker_type = worker_type;
+	discovery->type = dgen_type_by_id(worker_type->type_id, true);
+	return discovery->type != NULL && !dgen_type_is_paused(discovery->type->id);
+}
+
+/* The suspect that the claim before this one has put off. */
+static void
+own_suspect(Discovery *discovery)
+{
+	WorkerSession *session = discovery->session;
+
+	for (int i = 0; i < session->ntypes && session->suspect_type != 0; i++)
+		if (session->types[i].type_id == session->suspect_type &&
+			set_type(discovery, &session->types[i]))
+			(void) try_own(discovery, session->suspect_mailbox);
+	session->suspect_type = 0;
+}
+
 void
 dgen_own_mailboxes(WorkerSession *session, const BatchLimits *limits, Owned *owned)
 {
-	Discovery discovery = {.owned = owned};
+	Discovery discovery = {.owned = owned, .limit = limits->actors, .session = session};
 
 	dgen_refuse_isolation("claiming a batch");
 
@@ -293,20 +354,20 @@ dgen_own_mailboxes(WorkerSession *session, const BatchLimits *limits, Owned *own
 	dgen_check_adopted();
 	owned->count = 0;
 	owned->left = false;
+	owned->level = SUSPICION_NONE;
 	owned->mailboxes = palloc(limits->actors * sizeof(OwnedMailbox));
 
 	PushActiveSnapshot(GetTransactionSnapshot());
+	own_suspect(&discovery);
 	for (int i = 0; i < session->ntypes; i++)
 	{
-		if (owned->count == limits->actors)
+		if (owned->count >= discovery.limit)
 		{
 			owned->left = true; /* perhaps: the next claim begins with another type */
 			break;
 		}
-		discovery.worker_type = &session->types[(session->rotation + i) % session->ntypes];
-		discovery.type = dgen_type_by_id(discovery.worker_type->type_id, true);
-		if (discovery.type != NULL && !dgen_type_is_paused(discovery.type->id))
-			own_mailboxes_of(&discovery, limits->actors - owned->count);
+		if (set_type(&discovery, &session->types[(session->rotation + i) % session->ntypes]))
+			own_mailboxes_of(&discovery);
 	}
 	PopActiveSnapshot();
 	if (session->ntypes > 0)

@@ -174,6 +174,7 @@ dgen_commit_batch(Batch *batch)
 			dgen_wakeup_undrained(actor->held);
 		if (actor->handled == 0)
 			continue;
+		dgen_absolve(actor, actor->handled);
 		MemoryContextSwitchTo(row_context);
 		delete_messages(messages, actor);
 		delete_failed_attempts(actor);

@@ -208,6 +208,7 @@ record_failures(Batch *batch, const ActorParameters *p)
 			continue;
 		set_failure(&failure, actor, i, p);
 		(void) dgen_record_failure(actor, &actor->messages[actor->handled], &failure);
+		dgen_absolve(actor, 1);
 	}
 }
 

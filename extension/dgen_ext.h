@@ -410,6 +410,22 @@ typedef struct Remembered
 extern void dgen_memo_get(int32 type_id, int64 mailbox, Remembered *remembered);
 extern void dgen_memo_set(int32 type_id, int64 mailbox, const Remembered *remembered);
 
+typedef enum SuspicionLevel
+{
+	SUSPICION_NONE,
+	SUSPICION_FEW,  /* to be handled in a batch of few messages, all of suspects */
+	SUSPICION_ALONE /* to be handled in a batch of one */
+} SuspicionLevel;
+
+typedef struct Suspicion
+{
+	SuspicionLevel level;
+	int messages; /* of the actor, which are to be handled so */
+} Suspicion;
+
+extern Suspicion dgen_suspicion_of(int32 type_id, int64 mailbox);
+extern void dgen_set_suspicion(int32 type_id, int64 mailbox, Suspicion suspicion);
+
 /* A seq in a row that was visible; all below it were drawn before. */
 extern void dgen_saw_seq(int64 seq);
 /* Whoever drew a seq up to this had ended when the snapshot was taken. 0: not known. */
@@ -453,8 +469,10 @@ typedef struct WorkerSession
 	char name[NAMEDATALEN];
 	bool in_database;
 	int ntypes;
-	WorkerType *types; /* in TopMemoryContext */
-	int rotation;      /* type the next claim begins with */
+	WorkerType *types;  /* in TopMemoryContext */
+	int rotation;       /* type the next claim begins with */
+	int32 suspect_type; /* a suspect that the next claim begins with; 0: none */
+	int64 suspect_mailbox;
 } WorkerSession;
 
 /* This session's worker; raises DGEN_ERR_NOT_ATTACHED if there is none. */
@@ -570,7 +588,8 @@ typedef struct OwnedMailbox
 typedef struct Owned
 {
 	int count;
-	bool left; /* stopped by the limit: there may be more work */
+	bool left;            /* stopped by the limit: there may be more work */
+	SuspicionLevel level; /* of all of them */
 	OwnedMailbox *mailboxes;
 } Owned;
 
@@ -605,6 +624,14 @@ extern Batch *dgen_read_actor(const ActorType *type, text *key, int max_messages
 
 /* Is the actor one of the batch's? NULL: no batch. */
 extern bool dgen_batch_has(const Batch *batch, int32 type_id, int64 mailbox);
+
+/* ---- suspect.c: turns that may have taken their worker along ------------------ */
+
+/* At the end of a session; client_is_gone: it has not been ended by the server. */
+extern void dgen_suspect_batch(bool client_is_gone);
+/* So many turns of the actor have come to an end. */
+extern void dgen_absolve(const BatchActor *actor, int turns);
+extern void dgen_limit_suspects(SuspicionLevel level, BatchLimits *limits);
 
 /* ---- turn.c: running a handler ---------------------------------------- */
 
@@ -708,8 +735,8 @@ extern bool dgen_is_blameless(const ErrorData *error);
 /* Removes what is recorded of the message's failed attempts. Needs an active snapshot. */
 extern void dgen_forget_failure(int32 type_id, int64 mailbox, int64 message_id);
 
-/* Records the attempt of a turn whose process was ended. */
-extern void dgen_record_charge(const Charge *charge);
+/* Records the attempts of turns whose process or session was ended. */
+extern void dgen_record_charges(void);
 
 /* ---- reply.c: requests and their replies ------------------------------- */
 

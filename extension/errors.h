@@ -43,8 +43,9 @@
 #define DGEN_ERR_LIBRARY_VERSION DGEN_SQLSTATE('0', '3', '6') /* versions do not fit each other */
 #define DGEN_ERR_OTHER_SESSION DGEN_SQLSTATE('0', '3', '7')   /* session is not this worker's */
 #define DGEN_ERR_INVALID_OUTCOME \
-	DGEN_SQLSTATE('0', '4', '0')                           /* handler returned no valid outcome */
-#define DGEN_ERR_TURN_TIMEOUT DGEN_SQLSTATE('0', '4', '1') /* turn ran longer than turn_timeout */
+	DGEN_SQLSTATE('0', '4', '0')                            /* handler returned no valid outcome */
+#define DGEN_ERR_TURN_TIMEOUT DGEN_SQLSTATE('0', '4', '1')  /* turn ran longer than turn_timeout */
+#define DGEN_ERR_SESSION_ENDED DGEN_SQLSTATE('0', '4', '2') /* worker's session ended in the turn */
 
 #define DGEN_FAIL_SQLSTATE "ZD400" /* dgen.fail without a SQLSTATE of the handler's own */
 

@@ -210,28 +210,50 @@ find_message(Batch *batch, int64 id, BatchActor **actor)
 	return NULL;
 }
 
-void
-dgen_record_charge(const Charge *charge)
+static const char *
+reason_of(const Charge *charge)
+{
+	if (charge->sqlstate == DGEN_ERR_TURN_TIMEOUT)
+		return "turn did not end when it was cancelled after turn_timeout; its process was ended";
+	return "the worker's session ended during the turn, which was the only one under way";
+}
+
+static void
+record_charge(const Charge *charge)
 {
 	OwnedMailbox mailbox = {.type = dgen_type_by_id(charge->type_id, true),
 							.mailbox = charge->mailbox};
 	Owned owned = {.count = 1, .mailboxes = &mailbox};
 	BatchLimits limits = {.actors = 1, .messages = CHARGE_DEPTH, .bytes = MaxAllocHugeSize};
 	Failure failure = {
-		.error = "turn did not end when it was cancelled after turn_timeout; its process was ended",
+		.error = reason_of(charge),
 		.sqlstate = unpack_sql_state(charge->sqlstate),
 	};
 	Batch *batch;
 	BatchActor *actor;
 	BatchMessage *message;
 
-	if (mailbox.type == NULL || dgen_try_own(charge->type_id, charge->mailbox) == HELD_BY_ANOTHER)
+	if (mailbox.type == NULL)
+		return;
+	mailbox.held = dgen_try_own(charge->type_id, charge->mailbox);
+	if (mailbox.held == HELD_BY_ANOTHER)
 		return; /* whoever has it runs the turn again, and it is charged then */
 	batch = dgen_read_batch(&owned, 0, 1, &limits);
 	message = find_message(batch, charge->message_id, &actor);
-	if (message != NULL)
-		(void) dgen_record_failure(actor, message, &failure);
+	if (message != NULL && dgen_record_failure(actor, message, &failure))
+		dgen_absolve(actor, 1); /* what is left of its batch */
 	MemoryContextDelete(batch->context);
+}
+
+/* A worker whose turn took it along could not record the attempt itself. */
+void
+dgen_record_charges(void)
+{
+	Charge charges[8];
+	int count = dgen_take_charges(charges, lengthof(charges));
+
+	for (int i = 0; i < count; i++)
+		record_charge(&charges[i]);
 }
 
 /* A deadlock: the turns before it in this transaction may have caused it with the locks they keep. */

@@ -113,6 +113,21 @@ dgen_memo_get(int32 type_id, int64 mailbox, Remembered *remembered)
 	SpinLockRelease(&memo->mutex);
 }
 
+/* Whoever was there is forgotten. */
+static void
+take_place(Memo *memo, int32 type_id, int64 mailbox)
+{
+	if (is_of(memo, type_id, mailbox))
+		return;
+	memo->database = MyDatabaseId;
+	memo->table = table;
+	memo->type_id = type_id;
+	memo->mailbox = mailbox;
+	memo->floor = 0;
+	memo->suspicion = (Suspicion){SUSPICION_NONE, 0};
+	ItemPointerSetInvalid(&memo->actor);
+}
+
 void
 dgen_memo_set(int32 type_id, int64 mailbox, const Remembered *remembered)
 {
@@ -123,12 +138,43 @@ dgen_memo_set(int32 type_id, int64 mailbox, const Remembered *remembered)
 	check_table();
 	memo = place_of(type_id, mailbox);
 	SpinLockAcquire(&memo->mutex);
-	memo->database = MyDatabaseId;
-	memo->table = table;
-	memo->type_id = type_id;
-	memo->mailbox = mailbox;
+	take_place(memo, type_id, mailbox);
 	memo->epoch = epoch();
 	memo->floor = remembered->floor;
 	memo->actor = remembered->actor;
+	SpinLockRelease(&memo->mutex);
+}
+
+/* ---- suspicion ---- */
+
+Suspicion
+dgen_suspicion_of(int32 type_id, int64 mailbox)
+{
+	Suspicion suspicion = {SUSPICION_NONE, 0};
+	Memo *memo;
+
+	if (dgen_database == NULL || pg_atomic_read_u32(&dgen_database->suspected) == 0)
+		return suspicion;
+	if (!OidIsValid(table))
+		check_table();
+	memo = place_of(type_id, mailbox);
+	SpinLockAcquire(&memo->mutex);
+	if (is_of(memo, type_id, mailbox))
+		suspicion = memo->suspicion;
+	SpinLockRelease(&memo->mutex);
+	return suspicion;
+}
+
+/* Also at the end of a session, which knows the table from what it has read. */
+void
+dgen_set_suspicion(int32 type_id, int64 mailbox, Suspicion suspicion)
+{
+	Memo *memo = place_of(type_id, mailbox);
+
+	if (suspicion.level != SUSPICION_NONE)
+		pg_atomic_fetch_add_u32(&dgen_database->suspected, 1);
+	SpinLockAcquire(&memo->mutex);
+	take_place(memo, type_id, mailbox);
+	memo->suspicion = suspicion;
 	SpinLockRelease(&memo->mutex);
 }

@@ -245,7 +245,7 @@ check_types(const WorkerSession *session)
 
 /* Once more if there was nothing where there should have been something, and there is more. */
 static Batch *
-claim_batch(WorkerSession *session, const BatchLimits *limits)
+claim_batch(WorkerSession *session, BatchLimits *limits)
 {
 	MemoryContext old = MemoryContextSwitchTo(TopTransactionContext);
 	Batch *batch = NULL;
@@ -256,6 +256,7 @@ claim_batch(WorkerSession *session, const BatchLimits *limits)
 		if (batch != NULL)
 			MemoryContextDelete(batch->context);
 		dgen_own_mailboxes(session, limits, &owned);
+		dgen_limit_suspects(owned.level, limits);
 		batch = dgen_read_batch(&owned, 0, owned.count, limits);
 		pfree(owned.mailboxes);
 	}
@@ -306,6 +307,7 @@ dgen_claim(PG_FUNCTION_ARGS)
 		(void) dgen_move_due();
 		dgen_wakeup_hint(); /* this very claim may take what has become due */
 	}
+	dgen_record_charges();
 	batch = claim_batch(session, &limits);
 
 	dgen_session_busy(batch->nactors > 0);

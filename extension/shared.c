@@ -83,6 +83,7 @@ init_database(Database *database, int tranche)
 	pg_atomic_init_u64(&database->last_look, 0);
 	pg_atomic_init_u64(&database->last_maintenance, 0);
 	pg_atomic_init_u32(&database->looks, 0);
+	pg_atomic_init_u32(&database->suspected, 0);
 	for (int i = 0; i < BUCKETS; i++)
 		pg_atomic_init_u64(&database->generation[i], 1);
 	for (int i = 0; i < lengthof(database->missed); i++)
@@ -274,6 +275,7 @@ dgen_database_entry(Oid oid, bool create)
 static void
 leave(int code, Datum argument)
 {
+	dgen_suspect_batch(code == 0);
 	if (IsTransactionOrTransactionBlock())
 		AbortOutOfAnyTransaction();
 

@@ -141,6 +141,7 @@ typedef struct Database
 	pg_atomic_uint64 last_look;        /* TimestampTz of the last safety-net look */
 	pg_atomic_uint64 last_maintenance; /* TimestampTz */
 	pg_atomic_uint32 looks;            /* safety-net looks so far */
+	pg_atomic_uint32 suspected;        /* actors that have become suspects so far */
 
 	/* Locks that somebody tried in vain, hashed; whoever lets one go wakes a worker. */
 	pg_atomic_uint32 missed[BUCKETS * MISS_BITS / 32];
@@ -185,6 +186,7 @@ typedef struct Memo
 	Oid table; /* dgen.message: another one after the extension was created anew */
 	int32 type_id;
 	int64 mailbox;
+	Suspicion suspicion;
 	int64 floor; /* no message of priority 0 up to this seq is there; 0: not known */
 	ItemPointerData
 		actor; /* where the last one to write it put the actor's row; invalid: not known */

@@ -39,7 +39,8 @@ BEGIN
 	RETURN QUERY
 	SELECT title, a.tbl, a.seq - b.seq, a.idx > b.idx
 	FROM pg_temp.scans() a JOIN before b USING (tbl)
-	WHERE a.seq > b.seq OR a.idx > b.idx
+	-- Where an actor's row is may be remembered, and then needs no index.
+	WHERE a.seq > b.seq OR (a.idx > b.idx AND a.tbl <> 'actor')
 	ORDER BY a.tbl COLLATE "C";
 	DROP TABLE before;
 END

@@ -76,7 +76,7 @@ sub run_pool {
 
 sub end_pool {
 	my ($pool) = @_;
-	$pool->{run}->signal('TERM');
+	$pool->{run}->signal('QUIT'); # at once: from 1.23 on it waits for its clients after a TERM
 	$pool->{run}->finish;
 }
 

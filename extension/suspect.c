@@ -1,0 +1,82 @@
+/*
+ * Turns that may have taken their worker along: a callback that crashes its process, or
+ * never returns. All that the server sees is a session that ends while it has a batch.
+ * Any of its turns may have been the reason, or none: somebody may have killed a healthy
+ * worker. So nobody is blamed at once (H8). The actors of the batch are suspects, and are
+ * kept apart until it shows:
+ *
+ *     NONE ──session ended──> FEW ──again──> ALONE ──again──> a failed attempt is counted
+ *       ^                      │               │
+ *       └──── turns ended ─────┴───────────────┘
+ *
+ * Few at a time first, as a batch may have had thousands of messages, of innocents, and
+ * each alone would keep them waiting. This is known in shared memory (memo.c) before the
+ * locks of the dead session are free. It may be forgotten there, and is with the server:
+ * then the next session that ends begins anew.
+ *
+ * The attempt is recorded by the next claim, in its own transaction (dgen_record_charges).
+ */
+#include "dgen_ext.h"
+#include "shared.h"
+
+/* Messages of one batch of suspects. */
+#define FEW 16
+
+static void
+charge(const BatchActor *actor)
+{
+	Charge turn = {
+		.type_id = actor->type->id,
+		.mailbox = actor->mailbox,
+		.message_id = actor->messages[0].id,
+		.sqlstate = DGEN_ERR_SESSION_ENDED,
+	};
+
+	dgen_charge(&turn);
+}
+
+/* The session that ends still holds its locks. */
+void
+dgen_suspect_batch(bool client_is_gone)
+{
+	const Batch *batch = dgen_claimed_batch();
+
+	if (batch == NULL || dgen_database == NULL)
+		return;
+	for (int i = 0; i < batch->nactors; i++)
+	{
+		const BatchActor *actor = &batch->actors[i];
+		Suspicion suspicion = dgen_suspicion_of(actor->type->id, actor->mailbox);
+
+		if (suspicion.level == SUSPICION_ALONE && client_is_gone)
+			charge(actor);
+		if (suspicion.level == SUSPICION_NONE)
+			suspicion.messages = 0;
+		if (suspicion.level != SUSPICION_ALONE)
+			suspicion.level++;
+		suspicion.messages = Max(suspicion.messages, actor->nmessages);
+		dgen_set_suspicion(actor->type->id, actor->mailbox, suspicion);
+	}
+}
+
+void
+dgen_absolve(const BatchActor *actor, int turns)
+{
+	Suspicion suspicion = dgen_suspicion_of(actor->type->id, actor->mailbox);
+
+	if (suspicion.level == SUSPICION_NONE || turns == 0)
+		return;
+	suspicion.messages -= turns;
+	if (suspicion.messages <= 0)
+		suspicion = (Suspicion){SUSPICION_NONE, 0};
+	dgen_set_suspicion(actor->type->id, actor->mailbox, suspicion);
+}
+
+void
+dgen_limit_suspects(SuspicionLevel level, BatchLimits *limits)
+{
+	if (level == SUSPICION_NONE)
+		return;
+	limits->messages = Min(limits->messages, level == SUSPICION_FEW ? FEW : 1);
+	limits->actors = Min(limits->actors, limits->messages);
+}
