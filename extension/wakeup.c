@@ -440,7 +440,7 @@ abort_subtransaction(SubTransactionId subid)
 			owned[i].drained = InvalidSubTransactionId;
 	while (first > 0 && owned[first - 1].subid >= subid)
 		first--;
-	release_owned(first, false);
+	release_owned(first, true);
 
 	if (marks.alarm_subid >= subid)
 	{
@@ -456,7 +456,9 @@ abort_subtransaction(SubTransactionId subid)
 static void
 after_locks(ResourceReleasePhase phase, bool isCommit, bool isTopLevel, void *arg)
 {
-	if (!marked || phase != RESOURCE_RELEASE_AFTER_LOCKS || dgen_database == NULL)
+	/* A claim that is interrupted may have hints in its hand, and nothing marked. */
+	if (phase != RESOURCE_RELEASE_AFTER_LOCKS || dgen_database == NULL ||
+		!(marked || dgen_hints_in_hand()))
 		return;
 	if (isTopLevel)
 		end_transaction(isCommit);
@@ -470,7 +472,7 @@ static void
 at_subtransaction_end(SubXactEvent event, SubTransactionId subid, SubTransactionId parent,
 					  void *arg)
 {
-	if (marked && event == SUBXACT_EVENT_ABORT_SUB)
+	if ((marked || dgen_hints_in_hand()) && event == SUBXACT_EVENT_ABORT_SUB)
 		aborting = subid;
 }
 

@@ -641,6 +641,16 @@ SELECT * FROM pg_temp.claim();
 SELECT dgen.state('job', :A) AS a, dgen.state('job', :B) AS b, (SELECT count(*) FROM dgen.mailbox('job', :B)) AS messages;
 SELECT dgen.delete_actor('job', :B);
 
+-- ---- a batch that is rolled back to a savepoint is work again, also for this session ----
+SELECT dgen.cast('job', 'x', '"again"') > 0 AS sent;
+BEGIN;
+SAVEPOINT s;
+SELECT message FROM dgen.claim();
+ROLLBACK TO s;
+COMMIT;
+CALL dgen.wait('1 s');
+SELECT dgen.delete_actor('job', 'x');
+
 SELECT dgen.detach();
 SELECT dgen.drop_actor_type('job', discard => true), dgen.drop_actor_type('slow', discard => true);
 RESET ROLE;
