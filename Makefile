@@ -86,7 +86,8 @@ clean-libdgen:
 
 # --- everything below needs nothing but make and the scripts -------------------
 
-.PHONY: setup test demo bench test-versions test-sanitizers test-valgrind check-format format \
+.PHONY: setup test demo bench test-versions test-sanitizers test-valgrind torture torture-faults \
+        check-format format \
         check-schedule check-headers list-regress list-isolation
 
 setup:
@@ -110,6 +111,14 @@ test-sanitizers:
 
 test-valgrind: setup
 	@scripts/test-valgrind
+
+# make torture SECONDS=3600 SEED=7 OPTIONS="--standby --small": docs/reliability.md
+SECONDS ?= 60
+torture: setup
+	@test/torture/run --seconds $(SECONDS) $(if $(SEED),--seed $(SEED)) $(OPTIONS)
+
+torture-faults: setup
+	@test/torture/run --faults --seconds $(SECONDS) $(if $(SEED),--seed $(SEED)) $(OPTIONS)
 
 C_FILES = $(sort $(wildcard $(foreach d,extension include worker worker/* examples/* bench \
             test/unit test/fuzz,$(d)/*.c $(d)/*.h)))

@@ -1,0 +1,189 @@
+/*
+ * The workers of test/torture that are outside of the database: actor types with the
+ * semantics of the handler in test/torture/types.sql. "rows" writes a row of its own
+ * table in each turn, "plain" keeps what it did in its state.
+ *
+ *   torture_worker CONNINFO MENDED
+ *
+ * MENDED is a file: once it exists messages with "raise" are handled.
+ */
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "dgen.h"
+
+#define HASH_MODULUS 1000003
+
+static dgen_worker *worker;
+static const char *mended;
+static bool rows = true; /* the user of "rows" points to it */
+
+static void
+on_signal(int signal)
+{
+	(void) signal;
+	dgen_worker_stop(worker);
+}
+
+static void
+print_log(dgen_log_level level, const char *text, void *user)
+{
+	(void) user;
+	if (level >= DGEN_LOG_INFO)
+		fprintf(stderr, "%s\n", text);
+}
+
+static int
+write_row(dgen_turn *turn, const char *tag, int64_t n, int64_t h)
+{
+	char numbers[3][24];
+	const char *values[] = {dgen_turn_actor_type(turn),
+							dgen_turn_actor_key(turn),
+							tag,
+							dgen_turn_kind(turn),
+							numbers[0],
+							numbers[1],
+							numbers[2]};
+	PGconn *connection = dgen_turn_connection(turn);
+	PGresult *result;
+	int rc;
+
+	if (connection == NULL)
+		return dgen_turn_error(turn);
+	snprintf(numbers[0], sizeof(numbers[0]), "%" PRId64, n);
+	snprintf(numbers[1], sizeof(numbers[1]), "%" PRId64, dgen_turn_message_id(turn));
+	snprintf(numbers[2], sizeof(numbers[2]), "%" PRId64, h);
+	result = PQexecParams(connection,
+						  "INSERT INTO torture.turn (actor_type, actor_key, tag, kind, n, id, h)"
+						  " VALUES ($1, $2, $3, $4, $5, $6, $7)",
+						  7, NULL, values, NULL, NULL, 0);
+	rc = PQresultStatus(result) == PGRES_COMMAND_OK ? 0 : dgen_turn_raise_result(turn, result);
+	PQclear(result);
+	return rc;
+}
+
+static int
+append_log(dgen_turn *turn, const char *tag, int64_t n, int64_t h)
+{
+	const char *log = dgen_turn_get_string(turn, "log", "");
+	size_t size = strlen(log) + strlen(tag) + 100;
+	char *longer = malloc(size);
+	int rc;
+
+	if (longer == NULL)
+		return DGEN_ENOMEM;
+	snprintf(longer, size, "%s%" PRId64 " %" PRId64 " %" PRId64 " %s %s\n", log, n,
+			 dgen_turn_message_id(turn), h, dgen_turn_kind(turn), tag);
+	rc = dgen_turn_set_string(turn, "log", longer);
+	free(longer);
+	return rc;
+}
+
+/* What each turn does: count, chain the message's id to those before, and write it down. */
+static int
+note(dgen_turn *turn, const char *tag, int64_t *n, int64_t *h, void *user)
+{
+	*n = dgen_turn_get_int64(turn, "n", 0) + 1;
+	*h = (dgen_turn_get_int64(turn, "h", 7) * 31 + dgen_turn_message_id(turn)) % HASH_MODULUS;
+	dgen_turn_set_int64(turn, "n", *n);
+	dgen_turn_set_int64(turn, "h", *h);
+	return user != NULL ? write_row(turn, tag, *n, *h) : append_log(turn, tag, *n, *h);
+}
+
+/* {"move": {"type", "key", "amount"}}: asks another actor to take it. */
+static void
+move(dgen_turn *turn, const char *tag)
+{
+	const char *key = dgen_turn_arg_string(turn, "/move/key", NULL);
+	int64_t amount = dgen_turn_arg_int64(turn, "/move/amount", 0);
+	char message[200];
+
+	if (key == NULL)
+		return;
+	dgen_turn_set_int64(turn, "sum", dgen_turn_get_int64(turn, "sum", 0) - amount);
+	snprintf(message, sizeof(message), "{\"tag\": \"%s>\", \"take\": %" PRId64 "}", tag, amount);
+	dgen_turn_request(turn, dgen_turn_arg_string(turn, "/move/type", NULL), key, message,
+					  DGEN_STRLEN, tag, NULL);
+}
+
+static int
+play(dgen_turn *turn, const char *message, size_t length, void *user)
+{
+	const char *tag = dgen_turn_arg_string(turn, "/tag", "?");
+	int64_t ms = dgen_turn_arg_int64(turn, "/sleep_ms", 0);
+	struct timespec pause = {ms / 1000, ms % 1000 * 1000000};
+	char reply[100];
+	int64_t n;
+	int64_t h;
+
+	(void) message;
+	(void) length;
+	if (note(turn, tag, &n, &h, user) != 0)
+		return DGEN_EFAILED;
+	if (ms > 0)
+		nanosleep(&pause, NULL);
+	move(turn, tag);
+	dgen_turn_set_int64(
+		turn, "sum", dgen_turn_get_int64(turn, "sum", 0) + dgen_turn_arg_int64(turn, "/take", 0));
+	if (dgen_turn_arg_bool(turn, "/raise", false) && access(mended, F_OK) != 0)
+		return dgen_turn_raise(turn, "not mended yet", "TO042");
+	snprintf(reply, sizeof(reply), "{\"n\": %" PRId64 ", \"h\": %" PRId64 ", \"id\": %" PRId64 "}",
+			 n, h, dgen_turn_message_id(turn));
+	return dgen_turn_reply(turn, reply, DGEN_STRLEN);
+}
+
+static int
+play_reply(dgen_turn *turn, const char *message, size_t length, void *user)
+{
+	char tag[200];
+	int64_t n;
+	int64_t h;
+
+	(void) message;
+	(void) length;
+	snprintf(tag, sizeof(tag), "%s<", dgen_turn_correlation(turn));
+	return note(turn, tag, &n, &h, user);
+}
+
+static const dgen_actor_type types[] = {
+	{.size = sizeof(dgen_actor_type),
+	 .name = "rows",
+	 .user = &rows,
+	 .handle_cast = play,
+	 .handle_reply = play_reply},
+	{.size = sizeof(dgen_actor_type),
+	 .name = "plain",
+	 .handle_cast = play,
+	 .handle_reply = play_reply},
+};
+
+int
+main(int argc, char **argv)
+{
+	dgen_worker_options options = DGEN_WORKER_OPTIONS_INIT;
+	struct sigaction action = {.sa_handler = on_signal};
+	int rc;
+
+	if (argc != 3)
+		return 2;
+	mended = argv[2];
+	options.log = print_log;
+	options.reconnect_min_ms = 20;
+	options.reconnect_max_ms = 200;
+	rc = dgen_worker_open(&worker, argv[1], &options);
+	sigaction(SIGTERM, &action, NULL);
+	for (size_t i = 0; rc == 0 && i < sizeof(types) / sizeof(types[0]); i++)
+		rc = dgen_worker_register(worker, &types[i]);
+	if (rc == 0)
+		rc = dgen_worker_run(worker);
+	if (rc != 0)
+		fprintf(stderr, "%s (%s) %s\n", dgen_worker_error(worker), dgen_strerror(rc),
+				dgen_worker_sqlstate(worker));
+	dgen_worker_close(worker);
+	return rc != 0;
+}
