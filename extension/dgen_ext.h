@@ -225,6 +225,26 @@ extern bool dgen_delete_row_nowait(Relation heap, ItemPointer tid);
 
 extern int64 dgen_nextval(DgenTable sequence);
 
+/*
+ * rows.c: rows on their way to a table; flush when count is DGEN_ROWS. Starts zeroed but
+ * for its table. What a row's values refer to is the caller's until they are flushed.
+ */
+#define DGEN_ROWS 100
+
+typedef struct DgenRows
+{
+	DgenTable table;
+	DgenWriter writer; /* open once there was a row */
+	TupleTableSlot *slots[DGEN_ROWS];
+	int nslots;
+	int count;
+} DgenRows;
+
+extern TupleTableSlot *dgen_rows_next(DgenRows *rows); /* to be filled in; then add */
+extern void dgen_rows_add(DgenRows *rows);
+extern void dgen_rows_flush(DgenRows *rows);
+extern void dgen_rows_close(DgenRows *rows);
+
 /* ---- send.c: into the mailbox ---------------------------------------- */
 
 typedef struct Send
@@ -328,6 +348,23 @@ extern text *dgen_get_send(const SendArrays *arrays, int i, Send *send);
  */
 extern int64 dgen_take_idempotency_key(const ActorType *type, int64 mailbox, text *actor_key,
 									   text *key, int64 id);
+
+typedef struct KeyTaken
+{
+	const ActorType *type;
+	int64 mailbox;
+	text *actor_key;
+	text *key;
+	int64 id;    /* of the message that it is taken for */
+	int64 first; /* set: the same, or the id that the key stands for already */
+} KeyTaken;
+
+/*
+ * The same for many, faster. Of those that have the same key the first takes it. They are
+ * taken in an order of their own, so that of two sessions that take the same ones at the
+ * same time one waits for the other, and not both.
+ */
+extern void dgen_take_idempotency_keys(KeyTaken *keys, int count);
 
 /* Moves messages that are due into their mailboxes; at most a bounded number. True if some are left. */
 extern bool dgen_move_due(void);

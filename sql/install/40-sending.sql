@@ -18,11 +18,12 @@ COMMENT ON FUNCTION dgen.cast(text, text, jsonb, interval, timestamptz, integer,
 CREATE FUNCTION dgen.cast_many(
 	actor_type       text,
 	actor_keys       text[],
-	messages         jsonb[])
+	messages         jsonb[],
+	idempotency_keys text[]    DEFAULT NULL)
 RETURNS bigint
 AS 'MODULE_PATHNAME', 'dgen_cast_many' LANGUAGE C VOLATILE;
-COMMENT ON FUNCTION dgen.cast_many(text, text[], jsonb[]) IS
-'sends messages[i] to actor_keys[i], in array order; returns the number sent';
+COMMENT ON FUNCTION dgen.cast_many(text, text[], jsonb[], text[]) IS
+'sends messages[i] to actor_keys[i], in array order, all or none; those whose idempotency_keys[i] that actor has seen before, also in the same array, are passed over. Returns the number sent';
 
 CREATE FUNCTION dgen.request(
 	actor_type       text,
