@@ -773,6 +773,7 @@ struct dgen_client
 	PGconn *connection;
 	PGresult *result;     /* what the last call returned lives in it */
 	dgen__buffer message; /* jsonb in binary form */
+	size_t sent;          /* by the last cast_many */
 	dgen__error error;
 	dgen__async *async; /* NULL until something is started */
 };

@@ -25,8 +25,8 @@ const dgen__statement dgen__sql_cast = {
 
 const dgen__statement dgen__sql_cast_many = {
 	NULL,
-	"SELECT dgen.cast_many($1, $2, $3)",
-	3,
+	"SELECT dgen.cast_many($1, $2, $3, $4)",
+	4,
 };
 
 const dgen__statement dgen__sql_request = {
