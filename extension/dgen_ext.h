@@ -140,7 +140,8 @@ typedef enum DgenTable
 
 /* Indexes of the tables; the primary key (or message_order) is 0. */
 #define INDEX_PRIMARY 0
-#define INDEX_BY_NAME 1 /* actor_type */
+#define INDEX_BY_NAME 1  /* actor_type */
+#define INDEX_BY_ACTOR 1 /* dead_letter */
 #define INDEX_BY_TIME \
 	1 /* delayed_message.not_before, failed_attempt.retry_at, idempotency_key.expires_at */
 
@@ -152,7 +153,8 @@ typedef struct DgenScan
 	TupleTableSlot *slot; /* the row dgen_scan_next found */
 	Datum *values;        /* its columns, 0-based, deformed by dgen_scan_row */
 	bool *nulls;
-	int64 dead; /* rows passed because nobody needs them but some old snapshot */
+	int64 dead;      /* rows passed because nobody needs them but some old snapshot */
+	int64 most_dead; /* dgen_scan_next goes no further after so many; 0: it does */
 } DgenScan;
 
 extern Oid dgen_table_oid(DgenTable table); /* raises if the extension is not installed here */
