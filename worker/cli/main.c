@@ -56,6 +56,7 @@ const cli_command cli_command_list[] = {
 	 "Workloads:\n"
 	 "  drain      messages that wait on many actors, until none waits\n"
 	 "  send       clients send, one message per transaction\n"
+	 "  cast       clients start casts, as many at once as they may, and get a callback\n"
 	 "  sustained  clients send, and workers keep up with them\n"
 	 "  call       clients send and wait for the reply\n"
 	 "  chain      each actor sends to the next; what one hop takes\n"
