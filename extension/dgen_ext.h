@@ -320,6 +320,13 @@ typedef struct SendArguments
 	int headers;
 } SendArguments;
 
+/* Of the message looked at last: its type, to which the caller may send. */
+typedef struct LastType
+{
+	const text *name; /* NULL: there is none */
+	const ActorType *type;
+} LastType;
+
 /* Those after messages may be NULL, and so may their elements. */
 typedef struct SendArrays
 {
@@ -334,6 +341,7 @@ typedef struct SendArrays
 	Elements priorities;
 	Elements idempotency_keys;
 	Elements headers;
+	LastType *last;
 } SendArrays;
 
 /* Errcode, prefix and names are set; raises unless the arrays have the same length. */

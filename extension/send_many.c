@@ -247,7 +247,8 @@ enum SendManyParameter
 	MANY_DELAYS_MS,
 	MANY_PRIORITIES,
 	MANY_IDEMPOTENCY_KEYS,
-	MANY_HEADERS
+	MANY_HEADERS,
+	MANY_BRIEF
 };
 
 /* What became of an element. */
@@ -260,6 +261,7 @@ typedef struct Sent
 typedef struct Many
 {
 	MemoryContext context;
+	TimestampTz sent_at;
 	SendArrays arrays;
 	Sent *sent;
 	int count;
@@ -274,6 +276,7 @@ send_element(Many *many, int i, Bulk *bulk)
 
 	if (bulk == NULL || !dgen_number_send(&send, idempotency_key, &many->sent[i].id))
 		return;
+	send.sent_at = many->sent_at;
 	add_message(bulk, &send);
 	if (send.kind == KIND_REQUEST)
 		add_request(bulk, &send, idempotency_key != NULL);
@@ -378,11 +381,12 @@ send_all(Many *many)
 }
 
 static void
-put_sent(ReturnSetInfo *result, const Sent *sent)
+put_sent(ReturnSetInfo *result, const Sent *sent, int i)
 {
-	Datum values[4] = {0};
-	bool nulls[4] = {true, true, true, true};
+	Datum values[5] = {0};
+	bool nulls[5] = {true, true, true, true, false};
 
+	values[4] = Int32GetDatum(i + 1);
 	if (sent->error == NULL)
 	{
 		values[0] = Int64GetDatum(sent->id);
@@ -400,6 +404,13 @@ put_sent(ReturnSetInfo *result, const Sent *sent)
 	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 }
 
+static bool
+is_request(const Many *many, int i)
+{
+	return dgen_has_element(&many->arrays.requests, i) &&
+		   DatumGetBool(many->arrays.requests.values[i]);
+}
+
 Datum
 dgen_send_many(PG_FUNCTION_ARGS)
 {
@@ -413,7 +424,9 @@ dgen_send_many(PG_FUNCTION_ARGS)
 		.idempotency_keys = MANY_IDEMPOTENCY_KEYS,
 		.headers = MANY_HEADERS,
 	};
+	const bool brief = !PG_ARGISNULL(MANY_BRIEF) && PG_GETARG_BOOL(MANY_BRIEF);
 	Many many = {.context = CurrentMemoryContext,
+				 .sent_at = GetCurrentTimestamp(),
 				 .arrays = {.prefix = "", .names = {"actor_types", "actor_keys"}}};
 
 	InitMaterializedSRF(fcinfo, 0);
@@ -427,6 +440,7 @@ dgen_send_many(PG_FUNCTION_ARGS)
 	if (many.count > 0)
 		send_all(&many);
 	for (int i = 0; i < many.count; i++)
-		put_sent((ReturnSetInfo *) fcinfo->resultinfo, &many.sent[i]);
+		if (!brief || many.sent[i].error != NULL || is_request(&many, i))
+			put_sent((ReturnSetInfo *) fcinfo->resultinfo, &many.sent[i], i);
 	return (Datum) 0;
 }

@@ -443,7 +443,8 @@ enum dgen__many_column
 	DGEN__MANY_ID,
 	DGEN__MANY_ERROR,
 	DGEN__MANY_SQLSTATE,
-	DGEN__MANY_HINT
+	DGEN__MANY_HINT,
+	DGEN__MANY_ELEMENT
 };
 
 /* A worker's, in the order in which it needs them. */

@@ -49,11 +49,12 @@ CREATE FUNCTION dgen.send_many(
 	delays_ms        bigint[]  DEFAULT NULL,
 	priorities       integer[] DEFAULT NULL,
 	idempotency_keys text[]    DEFAULT NULL,
-	headers          jsonb[]   DEFAULT NULL)
-RETURNS TABLE (id bigint, error text, sqlstate text, hint text)
+	headers          jsonb[]   DEFAULT NULL,
+	brief            boolean   DEFAULT false)
+RETURNS TABLE (id bigint, error text, sqlstate text, hint text, element integer)
 AS 'MODULE_PATHNAME', 'dgen_send_many' LANGUAGE C VOLATILE ROWS 1000;
-COMMENT ON FUNCTION dgen.send_many(text[], text[], jsonb[], boolean[], bigint[], integer[], text[], jsonb[]) IS
-'casts, and requests where requests[i] is true, in array order; one row each in that order, with the id or the error: a message that cannot be sent fails alone';
+COMMENT ON FUNCTION dgen.send_many(text[], text[], jsonb[], boolean[], bigint[], integer[], text[], jsonb[], boolean) IS
+'casts, and requests where requests[i] is true, in array order; one row each in that order, with the id or the error: a message that cannot be sent fails alone. brief: no rows for casts that were sent';
 
 CREATE FUNCTION dgen.await_reply(request bigint, timeout interval DEFAULT '5 s')
 RETURNS jsonb
