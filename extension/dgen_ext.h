@@ -140,7 +140,8 @@ typedef enum DgenTable
 
 /* Indexes of the tables; the primary key (or message_order) is 0. */
 #define INDEX_PRIMARY 0
-#define INDEX_BY_NAME 1 /* actor_type */
+#define INDEX_BY_NAME 1  /* actor_type */
+#define INDEX_BY_ACTOR 1 /* dead_letter */
 #define INDEX_BY_TIME \
 	1 /* delayed_message.not_before, failed_attempt.retry_at, idempotency_key.expires_at */
 
@@ -152,7 +153,8 @@ typedef struct DgenScan
 	TupleTableSlot *slot; /* the row dgen_scan_next found */
 	Datum *values;        /* its columns, 0-based, deformed by dgen_scan_row */
 	bool *nulls;
-	int64 dead; /* rows passed because nobody needs them but some old snapshot */
+	int64 dead;      /* rows passed because nobody needs them but some old snapshot */
+	int64 most_dead; /* dgen_scan_next goes no further after so many; 0: it does */
 } DgenScan;
 
 extern Oid dgen_table_oid(DgenTable table); /* raises if the extension is not installed here */
@@ -224,6 +226,26 @@ extern bool dgen_delete_row(Relation heap, ItemPointer tid);
 extern bool dgen_delete_row_nowait(Relation heap, ItemPointer tid);
 
 extern int64 dgen_nextval(DgenTable sequence);
+
+/*
+ * rows.c: rows on their way to a table; flush when count is DGEN_ROWS. Starts zeroed but
+ * for its table. What a row's values refer to is the caller's until they are flushed.
+ */
+#define DGEN_ROWS 100
+
+typedef struct DgenRows
+{
+	DgenTable table;
+	DgenWriter writer; /* open once there was a row */
+	TupleTableSlot *slots[DGEN_ROWS];
+	int nslots;
+	int count;
+} DgenRows;
+
+extern TupleTableSlot *dgen_rows_next(DgenRows *rows); /* to be filled in; then add */
+extern void dgen_rows_add(DgenRows *rows);
+extern void dgen_rows_flush(DgenRows *rows);
+extern void dgen_rows_close(DgenRows *rows);
 
 /* ---- send.c: into the mailbox ---------------------------------------- */
 
@@ -298,6 +320,13 @@ typedef struct SendArguments
 	int headers;
 } SendArguments;
 
+/* Of the message looked at last: its type, to which the caller may send. */
+typedef struct LastType
+{
+	const text *name; /* NULL: there is none */
+	const ActorType *type;
+} LastType;
+
 /* Those after messages may be NULL, and so may their elements. */
 typedef struct SendArrays
 {
@@ -312,6 +341,7 @@ typedef struct SendArrays
 	Elements priorities;
 	Elements idempotency_keys;
 	Elements headers;
+	LastType *last;
 } SendArrays;
 
 /* Errcode, prefix and names are set; raises unless the arrays have the same length. */
@@ -328,6 +358,23 @@ extern text *dgen_get_send(const SendArrays *arrays, int i, Send *send);
  */
 extern int64 dgen_take_idempotency_key(const ActorType *type, int64 mailbox, text *actor_key,
 									   text *key, int64 id);
+
+typedef struct KeyTaken
+{
+	const ActorType *type;
+	int64 mailbox;
+	text *actor_key;
+	text *key;
+	int64 id;    /* of the message that it is taken for */
+	int64 first; /* set: the same, or the id that the key stands for already */
+} KeyTaken;
+
+/*
+ * The same for many, faster. Of those that have the same key the first takes it. They are
+ * taken in an order of their own, so that of two sessions that take the same ones at the
+ * same time one waits for the other, and not both.
+ */
+extern void dgen_take_idempotency_keys(KeyTaken *keys, int count);
 
 /* Moves messages that are due into their mailboxes; at most a bounded number. True if some are left. */
 extern bool dgen_move_due(void);

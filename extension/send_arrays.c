@@ -55,6 +55,7 @@ dgen_get_send_arrays(FunctionCallInfo fcinfo, const SendArguments *n, SendArrays
 {
 	const char *prefix = arrays->prefix;
 
+	arrays->last = palloc0(sizeof(LastType));
 	dgen_get_elements(fcinfo, n->types, TEXTOID, &arrays->types);
 	dgen_get_elements(fcinfo, n->keys, TEXTOID, &arrays->keys);
 	dgen_get_elements(fcinfo, n->messages, JSONBOID, &arrays->messages);
@@ -105,6 +106,22 @@ due_at(const SendArrays *arrays, int i)
 	return delay == 0 ? 0 : GetCurrentTimestamp() + delay * 1000;
 }
 
+/* Most often that of the message before. */
+static const ActorType *
+type_of(LastType *last, const text *name)
+{
+	const size_t length = VARSIZE_ANY_EXHDR(name);
+
+	if (last->name != NULL && length == VARSIZE_ANY_EXHDR(last->name) &&
+		memcmp(VARDATA_ANY(name), VARDATA_ANY(last->name), length) == 0)
+		return last->type;
+	last->name = NULL;
+	last->type = dgen_type_by_name((text *) name);
+	dgen_check_privilege(last->type, dgen_calling_role(), PRIVILEGE_SEND);
+	last->name = name;
+	return last->type;
+}
+
 text *
 dgen_get_send(const SendArrays *arrays, int i, Send *send)
 {
@@ -115,8 +132,7 @@ dgen_get_send(const SendArrays *arrays, int i, Send *send)
 
 	memset(send, 0, sizeof(*send));
 	check_nulls(arrays, i);
-	send->type = dgen_type_by_name(DatumGetTextPP(arrays->types.values[i]));
-	dgen_check_privilege(send->type, dgen_calling_role(), PRIVILEGE_SEND);
+	send->type = type_of(arrays->last, DatumGetTextPP(arrays->types.values[i]));
 	send->key = DatumGetTextPP(arrays->keys.values[i]);
 	dgen_check_key(send->key);
 	send->message = arrays->messages.values[i];

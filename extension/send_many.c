@@ -22,60 +22,12 @@
 PG_FUNCTION_INFO_V1(dgen_cast_many);
 PG_FUNCTION_INFO_V1(dgen_send_many);
 
-/* ---- rows on their way to a table ---- */
-
-#define MANY_ROWS 100
-
-typedef struct Rows
-{
-	DgenTable table;
-	DgenWriter writer; /* open once there is a row */
-	TupleTableSlot *slots[MANY_ROWS];
-	int nslots;
-	int count;
-} Rows;
-
-/* The memory that rows refer to is the caller's until they are flushed. */
-static TupleTableSlot *
-next_row(Rows *rows)
-{
-	if (rows->nslots == 0)
-		dgen_writer_open(&rows->writer, rows->table);
-	if (rows->count == rows->nslots)
-		rows->slots[rows->nslots++] =
-			MakeSingleTupleTableSlot(RelationGetDescr(rows->writer.heap), &TTSOpsHeapTuple);
-	return ExecClearTuple(rows->slots[rows->count]);
-}
-
-static void
-add_row(Rows *rows)
-{
-	ExecStoreVirtualTuple(rows->slots[rows->count++]);
-}
-
-static void
-flush_rows(Rows *rows)
-{
-	if (rows->count > 0)
-		dgen_writer_insert_many(&rows->writer, rows->slots, rows->count);
-	rows->count = 0;
-}
-
-static void
-close_rows(Rows *rows)
-{
-	for (int i = 0; i < rows->nslots; i++)
-		ExecDropSingleTupleTableSlot(rows->slots[i]);
-	if (rows->nslots > 0)
-		dgen_writer_close(&rows->writer);
-}
-
 typedef struct Bulk
 {
 	MemoryContext context; /* of the Bulk */
 	MemoryContext chunk;   /* of what the rows are made of */
-	Rows messages;
-	Rows requests;
+	DgenRows messages;
+	DgenRows requests;
 } Bulk;
 
 static void
@@ -92,8 +44,8 @@ static void
 flush_bulk(Bulk *bulk)
 {
 	MemoryContextSwitchTo(bulk->chunk);
-	flush_rows(&bulk->messages);
-	flush_rows(&bulk->requests);
+	dgen_rows_flush(&bulk->messages);
+	dgen_rows_flush(&bulk->requests);
 	MemoryContextSwitchTo(bulk->context);
 	MemoryContextReset(bulk->chunk);
 }
@@ -102,8 +54,8 @@ static void
 end_bulk(Bulk *bulk)
 {
 	flush_bulk(bulk);
-	close_rows(&bulk->messages);
-	close_rows(&bulk->requests);
+	dgen_rows_close(&bulk->messages);
+	dgen_rows_close(&bulk->requests);
 	MemoryContextDelete(bulk->chunk);
 }
 
@@ -120,21 +72,21 @@ add_message(Bulk *bulk, const Send *send)
 		return;
 	}
 	mailbox = dgen_mailbox_of(send->key);
-	slot = next_row(&bulk->messages);
+	slot = dgen_rows_next(&bulk->messages);
 	MemoryContextSwitchTo(bulk->chunk);
 	dgen_message_row(send, mailbox, send->seq, slot->tts_values, slot->tts_isnull);
 	MemoryContextSwitchTo(bulk->context);
-	add_row(&bulk->messages);
+	dgen_rows_add(&bulk->messages);
 	dgen_wakeup_sent(send->type->id, mailbox);
 }
 
 static void
 add_request(Bulk *bulk, const Send *send, bool keep)
 {
-	TupleTableSlot *slot = next_row(&bulk->requests);
+	TupleTableSlot *slot = dgen_rows_next(&bulk->requests);
 
 	dgen_request_row(send, send->seq, NULL, NULL, keep, slot->tts_values, slot->tts_isnull);
-	add_row(&bulk->requests);
+	dgen_rows_add(&bulk->requests);
 }
 
 /* ---- all or none ---- */
@@ -147,61 +99,140 @@ refuse_null(FunctionCallInfo fcinfo, int n, const char *name)
 						errhint("An empty array sends nothing.")));
 }
 
-static void
-check_pair(const Elements *keys, const Elements *messages, int i)
+/* dgen.cast_many's parameters, in order */
+enum CastManyParameter
 {
-	bool key_is_null = keys->nulls[i];
+	CAST_TYPE,
+	CAST_KEYS,
+	CAST_MESSAGES,
+	CAST_IDEMPOTENCY_KEYS
+};
 
-	if (key_is_null || messages->nulls[i])
+typedef struct Casts
+{
+	const ActorType *type;
+	Elements keys;
+	Elements messages;
+	Elements idempotency_keys;
+} Casts;
+
+static void
+check_lengths(const Casts *casts, bool once)
+{
+	const int count = casts->messages.count;
+
+	if (casts->keys.count != count)
+		ereport(ERROR,
+				(errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),
+				 errmsg("%d actor keys for %d messages", casts->keys.count, count),
+				 errhint("Give arrays of the same length: messages[i] goes to actor_keys[i].")));
+	if (once && casts->idempotency_keys.count != count)
+		ereport(ERROR, (errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),
+						errmsg("%d idempotency keys for %d messages", casts->idempotency_keys.count,
+							   count),
+						errhint("Give one for each message, NULL where there is none; or no array "
+								"at all.")));
+}
+
+static void
+check_cast(const Casts *casts, int i)
+{
+	bool key_is_null = casts->keys.nulls[i];
+
+	if (key_is_null || casts->messages.nulls[i])
 		ereport(ERROR,
 				(errcode(key_is_null ? DGEN_ERR_INVALID_KEY : DGEN_ERR_INVALID_MESSAGE),
 				 errmsg("element %d of %s is NULL", i + 1, key_is_null ? "actor_keys" : "messages"),
 				 errhint("Nothing was sent.")));
-	dgen_check_key((text *) DatumGetPointer(keys->values[i]));
+	dgen_check_key((text *) DatumGetPointer(casts->keys.values[i]));
+	if (dgen_has_element(&casts->idempotency_keys, i))
+		dgen_check_idempotency_key((text *) DatumGetPointer(casts->idempotency_keys.values[i]));
 }
 
-static void
-cast_all(const ActorType *type, const Elements *keys, const Elements *messages)
+/*
+ * Draws the seqs of all of them, in array order, and takes the keys. Those whose key was
+ * used before get the seq 0. NULL: there are no keys.
+ */
+static int64 *
+number_once(const Casts *casts)
 {
-	Send send = {.type = type, .kind = KIND_CAST, .sent_at = GetCurrentTimestamp()};
+	const int count = casts->idempotency_keys.count;
+	int64 *seqs;
+	KeyTaken *taken;
+	int *places;
+	int ntaken = 0;
+
+	if (count == 0)
+		return NULL;
+	seqs = MemoryContextAllocHuge(CurrentMemoryContext, (Size) count * sizeof(*seqs));
+	taken = MemoryContextAllocHuge(CurrentMemoryContext, (Size) count * sizeof(*taken));
+	places = MemoryContextAllocHuge(CurrentMemoryContext, (Size) count * sizeof(*places));
+	for (int i = 0; i < count; i++)
+	{
+		KeyTaken *key = &taken[ntaken];
+
+		seqs[i] = dgen_nextval(SEQUENCE_MESSAGE);
+		if (!dgen_has_element(&casts->idempotency_keys, i))
+			continue;
+		key->type = casts->type;
+		key->actor_key = DatumGetTextPP(casts->keys.values[i]);
+		key->mailbox = dgen_mailbox_of(key->actor_key);
+		key->key = DatumGetTextPP(casts->idempotency_keys.values[i]);
+		key->id = seqs[i];
+		places[ntaken++] = i;
+	}
+	dgen_take_idempotency_keys(taken, ntaken);
+	for (int i = 0; i < ntaken; i++)
+		if (taken[i].first != taken[i].id)
+			seqs[places[i]] = 0;
+	pfree(places);
+	pfree(taken);
+	return seqs;
+}
+
+/* Returns how many were sent. */
+static int64
+cast_all(const Casts *casts)
+{
+	Send send = {.type = casts->type, .kind = KIND_CAST, .sent_at = GetCurrentTimestamp()};
+	int64 *seqs = number_once(casts);
+	int64 sent = 0;
 	Bulk bulk;
 
 	begin_bulk(&bulk);
-	for (int i = 0; i < keys->count; i++)
+	for (int i = 0; i < casts->keys.count; i++)
 	{
-		send.key = DatumGetTextPP(keys->values[i]);
-		send.message = messages->values[i];
-		send.seq = dgen_nextval(SEQUENCE_MESSAGE);
+		send.seq = seqs != NULL ? seqs[i] : dgen_nextval(SEQUENCE_MESSAGE);
+		if (send.seq == 0)
+			continue;
+		send.key = DatumGetTextPP(casts->keys.values[i]);
+		send.message = casts->messages.values[i];
 		add_message(&bulk, &send);
-		if (bulk.messages.count == MANY_ROWS)
+		sent++;
+		if (bulk.messages.count == DGEN_ROWS)
 			flush_bulk(&bulk);
 	}
 	end_bulk(&bulk);
+	return sent;
 }
 
 Datum
 dgen_cast_many(PG_FUNCTION_ARGS)
 {
-	const ActorType *type;
-	Elements keys, messages;
+	Casts casts;
 
 	dgen_table_lock(TABLE_MESSAGE, RowExclusiveLock);
-	type = dgen_type_argument(fcinfo, 0);
-	dgen_check_privilege(type, dgen_calling_role(), PRIVILEGE_SEND);
-	refuse_null(fcinfo, 1, "actor_keys");
-	refuse_null(fcinfo, 2, "messages");
-	dgen_get_elements(fcinfo, 1, TEXTOID, &keys);
-	dgen_get_elements(fcinfo, 2, JSONBOID, &messages);
-	if (keys.count != messages.count)
-		ereport(ERROR,
-				(errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),
-				 errmsg("%d actor keys for %d messages", keys.count, messages.count),
-				 errhint("Give arrays of the same length: messages[i] goes to actor_keys[i].")));
-	for (int i = 0; i < keys.count; i++)
-		check_pair(&keys, &messages, i);
-	if (keys.count > 0)
-		cast_all(type, &keys, &messages);
-	PG_RETURN_INT64(keys.count);
+	casts.type = dgen_type_argument(fcinfo, CAST_TYPE);
+	dgen_check_privilege(casts.type, dgen_calling_role(), PRIVILEGE_SEND);
+	refuse_null(fcinfo, CAST_KEYS, "actor_keys");
+	refuse_null(fcinfo, CAST_MESSAGES, "messages");
+	dgen_get_elements(fcinfo, CAST_KEYS, TEXTOID, &casts.keys);
+	dgen_get_elements(fcinfo, CAST_MESSAGES, JSONBOID, &casts.messages);
+	dgen_get_elements(fcinfo, CAST_IDEMPOTENCY_KEYS, TEXTOID, &casts.idempotency_keys);
+	check_lengths(&casts, !PG_ARGISNULL(CAST_IDEMPOTENCY_KEYS));
+	for (int i = 0; i < casts.keys.count; i++)
+		check_cast(&casts, i);
+	PG_RETURN_INT64(casts.keys.count > 0 ? cast_all(&casts) : 0);
 }
 
 /* ---- each for itself ---- */
@@ -216,7 +247,8 @@ enum SendManyParameter
 	MANY_DELAYS_MS,
 	MANY_PRIORITIES,
 	MANY_IDEMPOTENCY_KEYS,
-	MANY_HEADERS
+	MANY_HEADERS,
+	MANY_BRIEF
 };
 
 /* What became of an element. */
@@ -229,6 +261,7 @@ typedef struct Sent
 typedef struct Many
 {
 	MemoryContext context;
+	TimestampTz sent_at;
 	SendArrays arrays;
 	Sent *sent;
 	int count;
@@ -243,10 +276,11 @@ send_element(Many *many, int i, Bulk *bulk)
 
 	if (bulk == NULL || !dgen_number_send(&send, idempotency_key, &many->sent[i].id))
 		return;
+	send.sent_at = many->sent_at;
 	add_message(bulk, &send);
 	if (send.kind == KIND_REQUEST)
 		add_request(bulk, &send, idempotency_key != NULL);
-	if (bulk->messages.count == MANY_ROWS || bulk->requests.count == MANY_ROWS)
+	if (bulk->messages.count == DGEN_ROWS || bulk->requests.count == DGEN_ROWS)
 		flush_bulk(bulk);
 }
 
@@ -303,10 +337,10 @@ try_range(Many *many, int from, int to, bool check_only)
 
 		MemoryContextSwitchTo(many->context);
 		error = CopyErrorData();
-		if (!is_about_element(many, error))
-			PG_RE_THROW();
 		FlushErrorState();
 		RollbackAndReleaseCurrentSubTransaction();
+		if (!is_about_element(many, error))
+			ReThrowError(error);
 		failed = many->current;
 		many->sent[failed].error = error;
 	}
@@ -347,11 +381,12 @@ send_all(Many *many)
 }
 
 static void
-put_sent(ReturnSetInfo *result, const Sent *sent)
+put_sent(ReturnSetInfo *result, const Sent *sent, int i)
 {
-	Datum values[4] = {0};
-	bool nulls[4] = {true, true, true, true};
+	Datum values[5] = {0};
+	bool nulls[5] = {true, true, true, true, false};
 
+	values[4] = Int32GetDatum(i + 1);
 	if (sent->error == NULL)
 	{
 		values[0] = Int64GetDatum(sent->id);
@@ -369,6 +404,13 @@ put_sent(ReturnSetInfo *result, const Sent *sent)
 	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 }
 
+static bool
+is_request(const Many *many, int i)
+{
+	return dgen_has_element(&many->arrays.requests, i) &&
+		   DatumGetBool(many->arrays.requests.values[i]);
+}
+
 Datum
 dgen_send_many(PG_FUNCTION_ARGS)
 {
@@ -382,7 +424,9 @@ dgen_send_many(PG_FUNCTION_ARGS)
 		.idempotency_keys = MANY_IDEMPOTENCY_KEYS,
 		.headers = MANY_HEADERS,
 	};
+	const bool brief = !PG_ARGISNULL(MANY_BRIEF) && PG_GETARG_BOOL(MANY_BRIEF);
 	Many many = {.context = CurrentMemoryContext,
+				 .sent_at = GetCurrentTimestamp(),
 				 .arrays = {.prefix = "", .names = {"actor_types", "actor_keys"}}};
 
 	InitMaterializedSRF(fcinfo, 0);
@@ -396,6 +440,7 @@ dgen_send_many(PG_FUNCTION_ARGS)
 	if (many.count > 0)
 		send_all(&many);
 	for (int i = 0; i < many.count; i++)
-		put_sent((ReturnSetInfo *) fcinfo->resultinfo, &many.sent[i]);
+		if (!brief || many.sent[i].error != NULL || is_request(&many, i))
+			put_sent((ReturnSetInfo *) fcinfo->resultinfo, &many.sent[i], i);
 	return (Datum) 0;
 }

@@ -43,7 +43,7 @@ static const TableInfo tables[DGEN_TABLE_COUNT] = {
 	[TABLE_PAUSED] = {"paused", {"paused_pkey", NULL}},
 	[TABLE_FAILED_ATTEMPT] = {"failed_attempt", {"failed_attempt_pkey", "failed_attempt_retry"}},
 	[TABLE_ACTOR] = {"actor", {"actor_pkey", NULL}},
-	[TABLE_DEAD_LETTER] = {"dead_letter", {"dead_letter_pkey", NULL}},
+	[TABLE_DEAD_LETTER] = {"dead_letter", {"dead_letter_pkey", "dead_letter_actor"}},
 	[TABLE_REQUEST] = {"request", {"request_pkey", NULL}},
 	[TABLE_WORKER] = {"worker", {"worker_pkey", NULL}},
 	[TABLE_ADOPTION] = {"adoption", {NULL, NULL}},
@@ -148,7 +148,7 @@ dgen_scan_begin(DgenScan *scan, DgenTable table, int index, Snapshot snapshot, i
 	scan->scan = dgen_index_beginscan(scan->heap, scan->index, snapshot, nkeys);
 	scan->values = scan->slot->tts_values;
 	scan->nulls = scan->slot->tts_isnull;
-	scan->dead = 0;
+	scan->dead = scan->most_dead = 0;
 }
 
 void
@@ -170,7 +170,8 @@ dgen_scan_next(DgenScan *scan)
 			return false;
 		if (index_fetch_heap(index, scan->slot))
 			return true;
-		scan->dead++;
+		if (++scan->dead == scan->most_dead)
+			return false;
 	}
 }
 

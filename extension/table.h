@@ -64,6 +64,15 @@ enum IdempotencyKeyColumn
 	IDEMPOTENCY_COLUMNS
 };
 
+enum PausedColumn
+{
+	PAUSED_TYPE_ID,
+	PAUSED_MAILBOX,
+	PAUSED_ACTOR_KEY,
+	PAUSED_AT,
+	PAUSED_COLUMNS
+};
+
 enum FailedAttemptColumn
 {
 	FAILED_TYPE_ID,

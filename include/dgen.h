@@ -221,13 +221,21 @@ DGEN_API int dgen_client_cast(dgen_client *client, const char *type, const char 
 typedef struct dgen_message
 {
 	const char *key;
-	const char *message; /* NULL: JSON null */
-	size_t length;       /* DGEN_STRLEN: up to the NUL */
+	const char *message;         /* NULL: JSON null */
+	size_t length;               /* DGEN_STRLEN: up to the NUL */
+	const char *idempotency_key; /* NULL: none */
 } dgen_message;
 
-/* Sends them all, or on error none, in array order and in one round trip. */
+/*
+ * Sends them all, or on error none, in array order and in one round trip. Those whose
+ * idempotency key was used before are passed over, so that an import that broke off can be
+ * run again.
+ */
 DGEN_API int dgen_client_cast_many(dgen_client *client, const char *type,
 								   const dgen_message *messages, size_t count);
+
+/* How many the last dgen_client_cast_many has sent; the others were passed over. 0 if it failed. */
+DGEN_API size_t dgen_client_sent(const dgen_client *client);
 
 /* Like cast; the reply is kept. *request gets the id that dgen_client_await takes. */
 DGEN_API int dgen_client_request(dgen_client *client, const char *type, const char *key,

@@ -362,54 +362,101 @@ dgen_client_request(dgen_client *client, const char *type, const char *key, cons
 	return send_one(client, &dgen__sql_request, type, key, message, length, options, request);
 }
 
+typedef struct Messages
+{
+	dgen__array keys;
+	dgen__array texts;
+	dgen__array idempotency_keys;
+} Messages;
+
+static int
+add_message(dgen_client *client, const dgen_message *message, Messages *all)
+{
+	const char *text = message->message == NULL ? "null" : message->message;
+	size_t length = message->message == NULL ? DGEN_STRLEN : message->length;
+	int code = dgen__check_json(&client->error, "message", text, &length);
+
+	if (code == 0 && message->idempotency_key != NULL)
+		code = dgen__check_text(&client->error, "idempotency key", message->idempotency_key,
+								DGEN__MAX_KEY_BYTES);
+	if (code != 0)
+		return code;
+	dgen__array_text(&all->keys, message->key, strlen(message->key));
+	dgen__array_text(&all->texts, text, length);
+	dgen__array_text_or_null(&all->idempotency_keys, message->idempotency_key);
+	return 0;
+}
+
 static int
 add_messages(dgen_client *client, const char *type, const dgen_message *messages, size_t count,
-			 dgen__array *keys, dgen__array *texts)
+			 Messages *all)
 {
-	for (size_t i = 0; i < count; i++)
-	{
-		const char *text = messages[i].message == NULL ? "null" : messages[i].message;
-		size_t length = messages[i].message == NULL ? DGEN_STRLEN : messages[i].length;
-		int code = dgen__check_actor(&client->error, type, messages[i].key);
+	int code = 0;
 
+	dgen__array_begin(&all->keys, DGEN__TEXT);
+	dgen__array_begin(&all->texts, DGEN__JSONB);
+	dgen__array_begin(&all->idempotency_keys, DGEN__TEXT);
+	for (size_t i = 0; code == 0 && i < count; i++)
+	{
+		code = dgen__check_actor(&client->error, type, messages[i].key);
 		if (code == 0)
-			code = dgen__check_json(&client->error, "message", text, &length);
-		if (code != 0)
-			return code;
-		dgen__array_text(keys, messages[i].key, strlen(messages[i].key));
-		dgen__array_text(texts, text, length);
+			code = add_message(client, &messages[i], all);
 	}
-	dgen__array_end(keys);
-	dgen__array_end(texts);
-	return keys->data.failed || texts->data.failed
+	if (code != 0)
+		return code;
+	dgen__array_end(&all->keys);
+	dgen__array_end(&all->texts);
+	dgen__array_end(&all->idempotency_keys);
+	return all->keys.data.failed || all->texts.data.failed || all->idempotency_keys.data.failed
 			   ? dgen__fail(&client->error, DGEN_ENOMEM, "out of memory")
 			   : 0;
+}
+
+static int
+send_messages(dgen_client *client, const char *type, const Messages *all)
+{
+	Parameters parameters = {.count = 0};
+	int code;
+
+	add_text(&parameters, type);
+	add_binary(&parameters, &all->keys.data);
+	add_binary(&parameters, &all->texts.data);
+	if (all->idempotency_keys.any)
+		add_binary(&parameters, &all->idempotency_keys.data);
+	else
+		add_text(&parameters, NULL);
+	code = run(client, &dgen__sql_cast_many, &parameters);
+	if (code == 0)
+		client->sent = (size_t) strtoull(PQgetvalue(client->result, 0, 0), NULL, 10);
+	return code;
 }
 
 int
 dgen_client_cast_many(dgen_client *client, const char *type, const dgen_message *messages,
 					  size_t count)
 {
-	Parameters parameters = {.count = 0};
-	dgen__array keys = {0};
-	dgen__array texts = {0};
+	Messages all = {0};
 	int code = begin(client, false);
 
+	if (client != NULL)
+		client->sent = 0;
 	if (code == 0 && messages == NULL && count > 0)
 		code = dgen__fail(&client->error, DGEN_EINVAL, "messages is NULL");
 	if (code != 0 || count == 0)
 		return code;
-	dgen__array_begin(&keys, DGEN__TEXT);
-	dgen__array_begin(&texts, DGEN__JSONB);
-	code = add_messages(client, type, messages, count, &keys, &texts);
-	add_text(&parameters, type);
-	add_binary(&parameters, &keys.data);
-	add_binary(&parameters, &texts.data);
+	code = add_messages(client, type, messages, count, &all);
 	if (code == 0)
-		code = run(client, &dgen__sql_cast_many, &parameters);
-	dgen__array_free(&keys);
-	dgen__array_free(&texts);
+		code = send_messages(client, type, &all);
+	dgen__array_free(&all.keys);
+	dgen__array_free(&all.texts);
+	dgen__array_free(&all.idempotency_keys);
 	return code;
+}
+
+size_t
+dgen_client_sent(const dgen_client *client)
+{
+	return client == NULL ? 0 : client->sent;
 }
 
 /* ---- replies and states ---- */

@@ -443,7 +443,8 @@ enum dgen__many_column
 	DGEN__MANY_ID,
 	DGEN__MANY_ERROR,
 	DGEN__MANY_SQLSTATE,
-	DGEN__MANY_HINT
+	DGEN__MANY_HINT,
+	DGEN__MANY_ELEMENT
 };
 
 /* A worker's, in the order in which it needs them. */
@@ -773,6 +774,7 @@ struct dgen_client
 	PGconn *connection;
 	PGresult *result;     /* what the last call returned lives in it */
 	dgen__buffer message; /* jsonb in binary form */
+	size_t sent;          /* by the last cast_many */
 	dgen__error error;
 	dgen__async *async; /* NULL until something is started */
 };

@@ -21,25 +21,50 @@ open_call(dgen__async *async, dgen__operation *call, int64_t id)
 	async->any_over |= call->over;
 }
 
+/* What became of one that has a row: a request, or what failed. */
 static void
-was_sent(dgen_client *client, dgen__operation *operation, const PGresult *rows, int row)
+take_row(dgen_client *client, dgen__operation *operation, const PGresult *rows, int row)
 {
-	dgen__queue_remove(&client->async->sent, operation);
 	if (PQgetisnull(rows, row, DGEN__MANY_ID))
 		(void) dgen__fail_server(&client->error, PQgetvalue(rows, row, DGEN__MANY_SQLSTATE),
 								 PQgetvalue(rows, row, DGEN__MANY_ERROR),
 								 PQgetvalue(rows, row, DGEN__MANY_HINT));
-	else
-		dgen__error_clear(&client->error);
-	if (client->error.code == 0 && operation->send.request)
-	{
+	else if (operation->send.request)
 		open_call(client->async, operation,
 				  strtoll(PQgetvalue(rows, row, DGEN__MANY_ID), NULL, 10));
+}
+
+/* row -1: it has none, and is a cast that was sent. */
+static void
+was_sent(dgen_client *client, dgen__operation *operation, const PGresult *rows, int row)
+{
+	dgen__queue_remove(&client->async->sent, operation);
+	dgen__error_clear(&client->error);
+	if (row >= 0)
+		take_row(client, operation, rows, row);
+	else if (operation->send.request)
+		(void) dgen__fail(&client->error, DGEN_ESERVER, "the server did not answer a request");
+	if (operation->place == DGEN__OPEN)
 		return;
-	}
 	if (!operation->over)
 		dgen__operation_end(client, operation, NULL, 0);
 	dgen__operation_free(client, operation);
+}
+
+/* Rows are in the order in which it was sent. */
+static void
+all_were_sent(dgen_client *client, const PGresult *rows)
+{
+	const int count = PQntuples(rows);
+	int row = 0;
+
+	for (long element = 1; client->async->sent.first != NULL; element++)
+	{
+		bool is_next =
+			row < count && strtol(PQgetvalue(rows, row, DGEN__MANY_ELEMENT), NULL, 10) == element;
+
+		was_sent(client, client->async->sent.first, rows, is_next ? row++ : -1);
+	}
 }
 
 /* Only the sync tells that the transaction is committed. */
@@ -53,14 +78,12 @@ sent(dgen_client *client)
 	async->rows = NULL;
 	async->sending = false;
 	memset(&async->error, 0, sizeof(async->error));
-	if (error.code == 0 && (rows == NULL || (size_t) PQntuples(rows) != async->sent.count))
-		(void) dgen__fail(&error, DGEN_ESERVER, "the server has answered %d of %zu messages",
-						  rows == NULL ? 0 : PQntuples(rows), async->sent.count);
+	if (error.code == 0 && rows == NULL)
+		(void) dgen__fail(&error, DGEN_ESERVER, "the server has not answered");
 	if (error.code != 0)
 		dgen__operations_end_sent(client, &error);
 	else
-		for (int row = 0; async->sent.first != NULL; row++)
-			was_sent(client, async->sent.first, rows, row);
+		all_were_sent(client, rows);
 	dgen__error_free(&error);
 	PQclear(rows);
 	return 0;

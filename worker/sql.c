@@ -25,8 +25,8 @@ const dgen__statement dgen__sql_cast = {
 
 const dgen__statement dgen__sql_cast_many = {
 	NULL,
-	"SELECT dgen.cast_many($1, $2, $3)",
-	3,
+	"SELECT dgen.cast_many($1, $2, $3, $4)",
+	4,
 };
 
 const dgen__statement dgen__sql_request = {
@@ -56,7 +56,8 @@ const dgen__statement dgen__sql_state = {
 
 const dgen__statement dgen__sql_send_many = {
 	NULL,
-	"SELECT id, error, sqlstate, hint FROM dgen.send_many($1, $2, $3, $4, $5, $6, $7, $8)",
+	"SELECT id, error, sqlstate, hint, element FROM dgen.send_many($1, $2, $3, $4, $5, $6, $7, $8, "
+	"brief => true)",
 	DGEN__MANY_PARAMETERS,
 };
 

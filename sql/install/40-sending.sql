@@ -18,11 +18,12 @@ COMMENT ON FUNCTION dgen.cast(text, text, jsonb, interval, timestamptz, integer,
 CREATE FUNCTION dgen.cast_many(
 	actor_type       text,
 	actor_keys       text[],
-	messages         jsonb[])
+	messages         jsonb[],
+	idempotency_keys text[]    DEFAULT NULL)
 RETURNS bigint
 AS 'MODULE_PATHNAME', 'dgen_cast_many' LANGUAGE C VOLATILE;
-COMMENT ON FUNCTION dgen.cast_many(text, text[], jsonb[]) IS
-'sends messages[i] to actor_keys[i], in array order; returns the number sent';
+COMMENT ON FUNCTION dgen.cast_many(text, text[], jsonb[], text[]) IS
+'sends messages[i] to actor_keys[i], in array order, all or none; those whose idempotency_keys[i] that actor has seen before, also in the same array, are passed over. Returns the number sent';
 
 CREATE FUNCTION dgen.request(
 	actor_type       text,
@@ -48,11 +49,12 @@ CREATE FUNCTION dgen.send_many(
 	delays_ms        bigint[]  DEFAULT NULL,
 	priorities       integer[] DEFAULT NULL,
 	idempotency_keys text[]    DEFAULT NULL,
-	headers          jsonb[]   DEFAULT NULL)
-RETURNS TABLE (id bigint, error text, sqlstate text, hint text)
+	headers          jsonb[]   DEFAULT NULL,
+	brief            boolean   DEFAULT false)
+RETURNS TABLE (id bigint, error text, sqlstate text, hint text, element integer)
 AS 'MODULE_PATHNAME', 'dgen_send_many' LANGUAGE C VOLATILE ROWS 1000;
-COMMENT ON FUNCTION dgen.send_many(text[], text[], jsonb[], boolean[], bigint[], integer[], text[], jsonb[]) IS
-'casts, and requests where requests[i] is true, in array order; one row each in that order, with the id or the error: a message that cannot be sent fails alone';
+COMMENT ON FUNCTION dgen.send_many(text[], text[], jsonb[], boolean[], bigint[], integer[], text[], jsonb[], boolean) IS
+'casts, and requests where requests[i] is true, in array order; one row each in that order, with the id or the error: a message that cannot be sent fails alone. brief: no rows for casts that were sent';
 
 CREATE FUNCTION dgen.await_reply(request bigint, timeout interval DEFAULT '5 s')
 RETURNS jsonb

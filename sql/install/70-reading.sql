@@ -11,6 +11,29 @@ CREATE FUNCTION dgen.state(actor_type text, actor_key text) RETURNS jsonb
 	AS 'MODULE_PATHNAME', 'dgen_state';
 COMMENT ON FUNCTION dgen.state(text, text) IS 'the committed state of an actor; NULL if there is no such actor. Needs the privilege to read.';
 
+CREATE FUNCTION dgen.stats(most integer DEFAULT 10000)
+RETURNS TABLE (
+	actor_type       text,
+	waiting          bigint,
+	oldest           timestamptz,
+	delayed          bigint,
+	backing_off      bigint,
+	dead_letters     bigint,
+	paused_actors    bigint,
+	paused_at        timestamptz,
+	complete         boolean)
+	LANGUAGE c STABLE ROWS 10
+	AS 'MODULE_PATHNAME', 'dgen_stats';
+COMMENT ON FUNCTION dgen.stats(integer) IS
+'how much there is of each actor type that the caller may read. Each count stops at most, and complete is then false: oldest is the time of the oldest of those messages that were looked at. By index, and bounded, whatever waits';
+
+CREATE FUNCTION dgen.longest_waiting(each integer DEFAULT 3, most integer DEFAULT 10000)
+RETURNS TABLE (actor_type text, actor_key text, sent_at timestamptz, waiting bigint)
+	LANGUAGE c STABLE ROWS 10
+	AS 'MODULE_PATHNAME', 'dgen_longest_waiting';
+COMMENT ON FUNCTION dgen.longest_waiting(integer, integer) IS
+'of each actor type that the caller may read the actors whose messages have waited longest, at most each of them, among the first most messages of the type in the order of mailboxes; sent_at is that of the oldest message';
+
 CREATE VIEW dgen.actor_types WITH (security_barrier) AS
 	SELECT
 		t.name AS actor_type,

@@ -83,9 +83,8 @@ test_failure_like(const char *sqlstate)
 	check_int(dgen_client_call(client, "counter", "c3", fail, DGEN_STRLEN, 20000, NULL, NULL),
 			  DGEN_EFAILED, "a handler that fails as the server might");
 	check_text(dgen_client_sqlstate(client), sqlstate, "is told by its SQLSTATE");
-	check_int(
-		dgen_client_request(client, "counter", "c3", fail, DGEN_STRLEN, NULL, &request), 0,
-		"a request that fails so");
+	check_int(dgen_client_request(client, "counter", "c3", fail, DGEN_STRLEN, NULL, &request), 0,
+			  "a request that fails so");
 	check_int(dgen_client_await(client, request, 20000, NULL, NULL), DGEN_EFAILED, "is awaited");
 	check_text(dgen_client_sqlstate(client), sqlstate, "with the same SQLSTATE");
 }
@@ -156,7 +155,8 @@ test_cast_many(void)
 	for (int i = 0; i < 300; i++)
 	{
 		snprintf(keys[i], sizeof(keys[i]), "m%d", i % 3);
-		messages[i] = (dgen_message){keys[i], i % 2 ? NULL : "{\"a\": 1}", DGEN_STRLEN};
+		messages[i] = (dgen_message){
+			.key = keys[i], .message = i % 2 ? NULL : "{\"a\": 1}", .length = DGEN_STRLEN};
 	}
 	check_int(dgen_client_cast_many(client, "counter", messages, 300), 0,
 			  "300 messages in one round trip");
@@ -170,6 +170,30 @@ test_cast_many(void)
 	check_int(dgen_client_call(client, "counter", "m1", NULL, 0, 20000, &reply, NULL), 0,
 			  "and none is sent");
 	check_text(reply, "102", "of all of them");
+}
+
+static void
+test_cast_many_once(void)
+{
+	const char *reply = "";
+	dgen_message messages[] = {
+		{.key = "once", .idempotency_key = "1"}, {.key = "once", .idempotency_key = "2"},
+		{.key = "once", .idempotency_key = "1"}, {.key = "once"},
+		{.key = "once", .idempotency_key = "3"},
+	};
+
+	check_int(dgen_client_cast_many(client, "counter", messages, 4), 0, "idempotency keys");
+	check_int((int) dgen_client_sent(client), 3, "one of them twice");
+	check_int(dgen_client_cast_many(client, "counter", messages, 5), 0, "run again");
+	check_int((int) dgen_client_sent(client), 2, "sends what is new, and what has no key");
+	check_int(dgen_client_call(client, "counter", "once", NULL, 0, 20000, &reply, NULL), 0,
+			  "a call after them");
+	check_text(reply, "6", "is handled after five");
+	messages[4].idempotency_key = "";
+	check_int(dgen_client_cast_many(client, "counter", messages, 5), DGEN_EINVAL,
+			  "an empty idempotency key");
+	check_int((int) dgen_client_sent(client), 0, "sends none");
+	check_int((int) dgen_client_sent(NULL), 0, "nor does no client");
 }
 
 /* ---- a connection of the application ---- */
@@ -284,6 +308,7 @@ main(int argc, char **argv)
 	test_refused();
 	test_idempotency();
 	test_cast_many();
+	test_cast_many_once();
 	test_wrap(conninfo);
 	test_reconnect(conninfo);
 	test_open(conninfo);

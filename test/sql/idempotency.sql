@@ -82,6 +82,54 @@ END
 $$;
 SET ROLE regress_dgen_once;
 SELECT dgen.cast('once', 'g', '2', idempotency_key => 'k') > :id AS sent;
+-- cast_many: those that were used before are passed over, whether by cast, by an import
+-- that ran before, or in the same array, where the first one counts.
+SET ROLE regress_dgen_once;
+SELECT dgen.alter_actor_type('once', retention => '1 day');
+SELECT dgen.cast('once', 'm', '0', idempotency_key => 'cast') > 0 AS sent;
+SELECT dgen.cast_many('once', '{m,m,n,m,m,n,m}', '{1,2,3,4,5,6,7}', '{cast,x,x,x,NULL,y,NULL}') AS sent;
+SELECT actor_key, message FROM dgen.messages WHERE actor_key IN ('m', 'n') ORDER BY message_id;
+SELECT dgen.cast_many('once', '{m,m,n,m,m,n}', '{1,2,3,4,5,6}', '{cast,x,x,x,z,y}') AS sent;
+SELECT dgen.cast('once', 'm', '8', idempotency_key => 'x') = message_id AS same FROM dgen.mailbox('once', 'm') WHERE message = '2';
+SELECT actor_key, message FROM dgen.messages WHERE actor_key IN ('m', 'n') ORDER BY message_id;
+-- NULL for all: as without.
+SELECT dgen.cast_many('once', '{m}', '{1}', NULL) AS sent, dgen.cast_many('once', '{m}', '{1}', '{NULL}') AS sent, dgen.cast_many('once', '{}', '{}', '{}') AS sent;
+-- More than it writes at once, and some of them before: in the order of the arrays.
+SELECT dgen.cast_many('once', array_agg('o'::text), array_agg(to_jsonb(i) ORDER BY i), array_agg('import ' || i ORDER BY i)) AS sent
+FROM generate_series(1, 350) AS i WHERE i % 7 = 0;
+SELECT dgen.cast_many('once', array_agg('o'::text), array_agg(to_jsonb(i) ORDER BY i), array_agg('import ' || i ORDER BY i)) AS sent
+FROM generate_series(1, 350) AS i;
+SELECT count(*), count(DISTINCT message) AS messages, bool_and(n <= 50 OR message = to_jsonb(n - 50 + (n - 51) / 6)) AS in_order
+FROM (SELECT message, row_number() OVER (ORDER BY message_id) AS n FROM dgen.mailbox('once', 'o')) AS m;
+-- Rolled back, they are free; those that are over are, too.
+BEGIN;
+SELECT dgen.cast_many('once', '{p,p}', '{1,2}', '{a,b}') AS sent;
+SELECT dgen.cast_many('once', '{p,p}', '{1,3}', '{a,c}') AS sent;
+SAVEPOINT s;
+SELECT dgen.cast_many('once', '{p}', '{4}', '{d}') AS sent;
+ROLLBACK TO s;
+SELECT dgen.cast_many('once', '{p,p}', '{3,4}', '{c,d}') AS sent;
+ROLLBACK;
+SELECT dgen.cast_many('once', '{p,p}', '{1,2}', '{a,b}') AS sent;
+RESET ROLE;
+UPDATE dgen.idempotency_key SET expires_at = '-infinity' WHERE actor_key = 'p' AND idempotency_key = 'a';
+SET ROLE regress_dgen_once;
+SELECT dgen.cast_many('once', '{p,p,p}', '{5,6,7}', '{a,b,c}') AS sent;
+SELECT message FROM dgen.mailbox('once', 'p');
+SELECT count(*) AS before FROM dgen.messages WHERE actor_type = 'once' \gset
+SELECT dgen.cast_many('once', '{q,q}', '{1,2}', '{a}');
+\echo :LAST_ERROR_SQLSTATE
+SELECT dgen.cast_many('once', '{q}', '{1}', '{}');
+\echo :LAST_ERROR_SQLSTATE
+SELECT dgen.cast_many('once', '{q,q}', '{1,2}', '{a,""}');
+\echo :LAST_ERROR_SQLSTATE
+SELECT dgen.cast_many('once', '{q,q}', '{1,2}', ARRAY['a', repeat('i', 513)]);
+\echo :LAST_ERROR_SQLSTATE
+SELECT dgen.cast_many('once', '{q,""}', '{1,2}', '{a,b}');
+SELECT dgen.cast_many('once', '{q,q}', '{1,2}', ARRAY[repeat('i', 512), 'b']) AS sent;
+SELECT count(*) - :before AS sent FROM dgen.messages WHERE actor_type = 'once';
+RESET ROLE;
+
 -- What has expired is cleared away.
 RESET ROLE;
 UPDATE dgen.idempotency_key SET expires_at = '-infinity' WHERE actor_key IN ('b', 'g');

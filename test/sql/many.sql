@@ -38,6 +38,11 @@ SELECT count(*) AS sent, count(DISTINCT id) AS messages FROM dgen.send_many('{th
 	idempotency_keys => '{i,i,j}');
 SELECT message FROM dgen.mailbox('thing', 'once');
 SELECT count(*) FROM dgen.send_many('{}', '{}', '{}');
+-- brief: rows for what there is something to tell of.
+SELECT element, id IS NOT NULL AS sent, sqlstate FROM dgen.send_many('{thing,missing,thing,thing,missing,thing}', '{b,b,b,b,b,b}', '{1,2,3,4,5,6}',
+	'{false,NULL,true,NULL,true,false}', brief => true);
+SELECT count(*) FROM dgen.send_many('{thing}', '{b}', '{7}', brief => true);
+SELECT message, kind FROM dgen.mailbox('thing', 'b') WHERE message <> '2';
 
 -- A bad one fails alone, wherever it stands, and whatever is wrong with it.
 SELECT n, id IS NOT NULL AS sent, error, sqlstate, hint FROM ROWS FROM (dgen.send_many(

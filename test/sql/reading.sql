@@ -154,3 +154,43 @@ RESET datestyle;
 
 SELECT dgen.drop_actor_type('rd', discard => true);
 DROP FUNCTION regress_reading_handler;
+
+-- ---- stats, longest_waiting ----
+
+CREATE VIEW pg_temp.stats AS
+	SELECT actor_type, waiting, oldest IS NOT NULL AS oldest, delayed, backing_off, dead_letters, paused_actors, paused_at IS NOT NULL AS paused, complete
+	FROM dgen.stats(5) ORDER BY 1;
+SELECT * FROM pg_temp.stats;
+SELECT * FROM dgen.longest_waiting();
+SELECT dgen.create_actor_type('st1', backoff => '1 h', max_backoff => '1 h'), dgen.create_actor_type('st2'), dgen.create_actor_type('st3');
+SELECT * FROM pg_temp.stats;
+SELECT dgen.cast('st1', 'old') > 0 AS sent;
+SELECT dgen.cast_many('st1', '{b,a,b,a}', '{1,2,3,4}'), dgen.cast('st1', 'c', delay => '1 h') > 0 AS delayed;
+SELECT count(dgen.cast('st2', 'k' || i)) FROM generate_series(1, 6) AS i;
+SELECT dgen.pause('st1', 'a'), dgen.pause('st1', 'c'), dgen.pause('st3');
+INSERT INTO dgen.failed_attempt SELECT type_id, mailbox, seq, actor_key, 1, clock_timestamp() + CASE message WHEN '1' THEN interval '1 h' ELSE '-1 h' END, 'E', 'ZD400'
+FROM dgen.message WHERE message IN ('1', '2');
+INSERT INTO dgen.dead_letter (message_id, mailbox, sent_at, died_at, type_id, attempts, priority, kind, actor_key, message)
+SELECT i, dgen.mailbox_of('a'), now(), now(), (SELECT id FROM dgen.actor_type WHERE name = 'st1'), 1, 0, 'c', 'a', 'null' FROM generate_series(-2, -1) AS i;
+SELECT * FROM pg_temp.stats;
+SELECT s.oldest = (SELECT min(sent_at) FROM dgen.messages AS m WHERE m.actor_type = 'st1') AS exact FROM dgen.stats() AS s WHERE s.actor_type = 'st1';
+SELECT actor_type, actor_key, sent_at = (SELECT min(sent_at) FROM dgen.mailbox(w.actor_type, w.actor_key) WHERE status <> 'delayed') AS oldest, waiting
+FROM dgen.longest_waiting() AS w WHERE actor_type = 'st1' AND actor_key = 'old';
+SELECT actor_type, count(*), sum(waiting) AS waiting, bool_and(in_order) AS in_order
+FROM (SELECT *, sent_at >= lag(sent_at, 1, sent_at) OVER (PARTITION BY actor_type ORDER BY n) AS in_order
+	FROM ROWS FROM (dgen.longest_waiting(2, 4)) WITH ORDINALITY AS w (actor_type, actor_key, sent_at, waiting, n)) AS w GROUP BY 1 ORDER BY 1;
+-- Only what one may read.
+CREATE ROLE regress_reading_stats;
+GRANT USAGE ON SCHEMA dgen TO regress_reading_stats;
+SELECT dgen.grant_read('st2', 'regress_reading_stats'), dgen.grant_send('st1', 'regress_reading_stats');
+SET ROLE regress_reading_stats;
+SELECT actor_type, waiting FROM dgen.stats();
+SELECT DISTINCT actor_type FROM dgen.longest_waiting();
+RESET ROLE;
+SELECT dgen.stats(0);
+SELECT dgen.stats(NULL);
+SELECT dgen.longest_waiting(1001);
+SELECT dgen.longest_waiting(1, -1);
+SELECT dgen.drop_actor_type(t, discard => true) FROM unnest('{st1,st2,st3}'::text[]) AS t;
+DROP OWNED BY regress_reading_stats;
+DROP ROLE regress_reading_stats;

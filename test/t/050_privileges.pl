@@ -123,6 +123,9 @@ my %functions = (
 	'fail'              => [ any   => q{SELECT dgen.fail('no')} ],
 	'retry'             => [ any   => q{SELECT dgen.retry()} ],
 	'destroy'           => [ any   => q{SELECT dgen.destroy()} ],
+	# These look only at types that one may read.
+	'stats'             => [ any   => q{SELECT * FROM dgen.stats()} ],
+	'longest_waiting'   => [ any   => q{SELECT * FROM dgen.longest_waiting()} ],
 
 	# These two and the views show nothing of what one may not read, to who may read anything at all.
 	'actor'             => [ view => q{SELECT * FROM dgen.actor('box', 'k')} ],
@@ -218,6 +221,8 @@ sub test_reading {
 	is(sql(q{SET ROLE reader; SELECT actor_type, message FROM dgen.messages}), 'box|"for readers"', 'messages of types one may read');
 	is(sql(q{SET ROLE bystander; SELECT actor_type, message FROM dgen.messages}), 'other|"for others"', 'and no others');
 	is(sql(q{SET ROLE bystander; SELECT count(*) FROM dgen.mailbox('box', 'k')}), '0', 'not by key either');
+	is(sql(q{SET ROLE bystander; SELECT string_agg(actor_type, ' ') FROM dgen.stats() WHERE actor_type IN ('box', 'other')}), 'other', 'nor counted');
+	is(sql(q{SET ROLE reader; SELECT string_agg(actor_type, ' ') FROM dgen.longest_waiting() WHERE actor_type IN ('box', 'other')}), 'box', 'nor named');
 	for my $type ('box', 'other') {
 		sql(qq{SELECT dgen.cast('$type', 'late', delay => '1 h'), dgen.cast('$type', 'state'); SELECT dgen.pause('$type', 'k');
 			SELECT dgen.attach('w', '{$type}'); BEGIN; SELECT dgen.claim(); SELECT dgen.commit_turns('{1}', states => ARRAY['{"a": 1}']::jsonb[]); COMMIT;

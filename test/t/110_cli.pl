@@ -383,7 +383,7 @@ is(dgen("1\n2\n3\n", 'cast', 'idle', 'l1'), "3 messages sent\n", 'lines');
 is("$status$err" . numbers('l1'), '01 2 3', 'in their order');
 is(dgen("1\r\n\n   \n2", 'cast', 'idle', 'l2', '-'), "2 messages sent\n", 'CRLF, blank lines, no line end at the end');
 is(numbers('l2'), '1 2', 'and all are there');
-is(dgen("\xef\xbb\xbf1\n", 'cast', 'idle', 'bom', '--json'), qq({"sent":1,"bad":0}\n), 'a byte order mark, --json');
+is(dgen("\xef\xbb\xbf1\n", 'cast', 'idle', 'bom', '--json'), qq({"sent":1,"before":0,"bad":0}\n), 'a byte order mark, --json');
 is(dgen("1\n", 'cast', 'idle', 'l3', '-q') . "$status$err", '0', '--quiet');
 my $lines = write_file('lines', "1\n2\n");
 prints("2 messages sent\n", 'lines of a file', 'cast', 'idle', 'l4', '-f', $lines);
@@ -409,7 +409,7 @@ is($status, 6, 'status 6');
 like($err, qr/^dgen: line 2: message is not valid JSON at byte 2\ndgen: line 4: message is not valid UTF-8\ndgen: line 5: .*\ndgen: line 6: .*\ndgen: error: 4 lines could not be sent\n$/,
 	'bad lines are reported with their numbers');
 dgen("1\n\0\n2\n", 'cast', 'idle', 'nul', '--json');
-is($out . $status, qq({"sent":2,"bad":1}\n6), 'a NUL byte');
+is($out . $status, qq({"sent":2,"before":0,"bad":1}\n6), 'a NUL byte');
 my $many_bad = join '', map { $_ % 2 ? "$_\n" : "{$_\n" } 1 .. 5000;
 dgen($many_bad, 'cast', 'idle', 'halfbad');
 is($out, "2500 messages sent\n", 'every second line is bad');
@@ -432,6 +432,28 @@ is(sql(q{SELECT count(*), array_agg((message->>'n')::int ORDER BY seq) = array_a
 	FROM dgen.messages WHERE actor_key = 'big'}), '100000|t', 'all there, in their order');
 is(dgen(undef, 'cast', 'idle', '-k', '/id', '-f', $big), "100000 messages sent\n", '100,000 lines with keys');
 is(sql(q{SELECT count(DISTINCT actor_key) FROM dgen.messages WHERE actor_key LIKE 'many%' AND message ? 'n'}), '100000', 'each to its actor');
+
+# Run again, an import sends what it had not sent. It is killed in the middle, with a batch
+# that may have been committed and not been answered.
+my @import = ('cast', 'idle', '--key-from', '/id', '--idempotency-key-from', '/n', '-f', $big);
+sql(q{SELECT dgen.drop_actor_type('idle', discard => true), dgen.create_actor_type('idle')});
+{
+	my ($text, $errors) = ('', '');
+	my $h = start [@dgen, @import], '<', '/dev/null', '>', \$text, '2>', \$errors, timeout($PostgreSQL::Test::Utils::timeout_default);
+	$node->poll_query_until('postgres', q{SELECT EXISTS (SELECT FROM dgen.messages WHERE actor_type = 'idle')}) or die;
+	$h->signal('KILL');
+	finish $h;
+	is($text, '', 'killed in the middle');
+}
+$node->poll_query_until('postgres', q{SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE query LIKE '%cast_many%' AND state = 'active' AND pid <> pg_backend_pid())}) or die;
+my $sent_before = sql(q{SELECT count(*) FROM dgen.messages WHERE actor_type = 'idle'});
+cmp_ok($sent_before, '<', 100_000, "it had sent $sent_before");
+is(dgen(undef, @import), 100_000 - $sent_before . " messages sent, $sent_before had been sent before\n", 'run again: the others');
+is(sql(q{SELECT count(*), count(DISTINCT message->>'n') FROM dgen.messages WHERE actor_type = 'idle'}), '100000|100000', 'each is there once');
+is(dgen(undef, @import, '--json'), qq({"sent":0,"before":100000,"bad":0}\n), 'and again: none');
+dgen(qq({"n":"a","m":1}\n{"n":"a","m":2}\n{"m":3}\n{"n":""}\n{"n":1e99}\n{"n":7}\n), 'cast', 'idle', 'once', '--idempotency-key-from', '/n');
+is($out . $status, "2 messages sent, 1 had been sent before\n6", '--idempotency-key-from with a KEY');
+is(join(' ', $err =~ /^dgen: line (\d+): /mg), '3 4 5', 'lines without one are reported, not sent');
 
 # A line that was written is sent without waiting for the next one.
 {

@@ -39,6 +39,7 @@ fails(1, qr/there is no workload "frob"\ndgen: hint: Try "dgen bench --help"/, '
 fails(1, qr/--lane is "java", not c or database/, 'an unknown lane', 'drain', '--lane', 'java');
 fails(1, qr/--handler is for --lane database/, 'a handler for workers in C', 'drain', '--handler', 'sql');
 fails(1, qr/send has no use for --workers/, 'an option that the workload has no use for', 'send', '--workers', '2');
+fails(1, qr/cast has no use for --rate/, 'a rate of what is as fast as it can', 'cast', '--rate', '5');
 fails(1, qr/drain has no use for --rate/, 'a rate where nobody sends', 'drain', '--rate', '5');
 fails(1, qr/call has no use for --messages/, 'an amount for what is measured by time', 'call', '--messages', '2');
 fails(1, qr/--actors is "0", not a whole number from 1/, 'no actors', 'drain', '--actors', '0');
@@ -125,7 +126,7 @@ for my $lane (qw(c database)) {
 	is($idle->{dgen}{idle_snapshots}, 0, "idle, lane $lane: no snapshot is held");
 	is($idle->{dgen}{messages}, 0, "idle, lane $lane: no messages");
 }
-has_baselines('send', report('send', 'send', '--clients', 2, @brief));
+has_baselines($_, report($_, $_, '--clients', 2, @brief)) for qw(send cast);
 
 my $idle = report('idle actors', 'call', '--idle-actors', 500, @brief);
 is($idle->{$_}{check}{idle_actors}, 500, "idle actors: so many, of $_") for qw(dgen raw hand_made);

@@ -75,6 +75,8 @@ my $look = $looks[0];
 is_deeply([ map { $_->{type} } @{ $look->{types} } ], [qw(held counter)], 'types, by their messages');
 is_deeply([ @{ $look->{types}[0] }{qw(messages delayed dead_letters workers)} ], [ 21, 1, 0, 0 ], 'a type: its messages');
 ok($look->{types}[0]{paused}, 'a type: it is paused');
+ok($look->{types}[0]{complete}, 'a type: all was looked at');
+like($lines, qr/"oldest": \d+\.\d+[,}]/, 'ages are numbers, of seconds');
 is($look->{types}[1]{workers}, 1, 'a type: its workers');
 is(@{ $look->{stuck} }, 2, 'what is stuck: two of a type');
 like($look->{stuck}[0]{why}, qr/is paused, with its whole type/, 'what is stuck: why');

@@ -63,6 +63,7 @@ typedef enum bench_kind
 {
 	BENCH_DRAIN,
 	BENCH_SEND,
+	BENCH_CAST,
 	BENCH_SUSTAINED,
 	BENCH_CALL,
 	BENCH_CHAIN,
@@ -103,6 +104,7 @@ typedef struct bench_side
 	const char *name; /* NULL: there is none */
 	const bench_texts *texts;
 	bench_step (*client)(bench_thread *thread); /* NULL: no clients */
+	void (*finish)(bench_thread *thread);       /* a client's last step; NULL: there is none */
 	bench_step (*worker)(bench_thread *thread); /* NULL: none, or those of the lane */
 	bool library;                               /* clients are those of libdgen */
 	bool lane;                                  /* workers are those of the lane */
@@ -204,7 +206,7 @@ struct bench_thread
 	dgen_client *client;
 	uint64_t random;      /* state of its random numbers */
 	int64_t begun;        /* the step under way, or when it should have; ns */
-	int64_t messages;     /* of the step under way */
+	int64_t messages;     /* of the step under way, but those that it has counted itself */
 	atomic_long done;     /* messages of all steps */
 	_Atomic(int64_t) cpu; /* ns, once the thread has ended; 0 before */
 	bench_histogram latency;
@@ -250,6 +252,8 @@ typedef struct bench_message
 } bench_message;
 
 extern void bench_choose(bench_thread *thread, bench_message *message);
+/* So many messages are done, each of which took so long (ns). */
+extern void bench_count(bench_thread *thread, int64_t messages, int64_t latency);
 /* It was sent. Returns BENCH_GO_ON. */
 extern bench_step bench_sent(bench_thread *thread, const bench_message *message);
 
@@ -269,7 +273,7 @@ extern void bench_workers_latency(bench_run *run, bench_histogram *histogram);
 extern bool bench_workers_wait(bench_run *run, int64_t handled, int64_t *ended);
 extern void bench_workers_stop(bench_run *run);
 
-/* ---- bench_actors.c, bench_raw.c, bench_hand.c: steps of the sides ------------------------------------ */
+/* ---- bench_actors.c, bench_raw.c, bench_hand.c, bench_cast.c: steps of the sides ------------------------------------ */
 
 /* Callbacks; the user pointer is the worker's. */
 extern int bench_count_message(dgen_turn *turn, const char *message, size_t length, void *user);
@@ -289,6 +293,11 @@ extern bench_step bench_hand_drain(bench_thread *thread);
 extern bench_step bench_hand_send(bench_thread *thread);
 extern bench_step bench_hand_call(bench_thread *thread);
 extern bench_step bench_hand_chain(bench_thread *thread);
+
+/* bench_cast.c; a row is a message of both baselines. */
+extern bench_step bench_actors_cast(bench_thread *thread);
+extern void bench_finish_casts(bench_thread *thread);
+extern bench_step bench_send_rows(bench_thread *thread);
 
 /* Runs a prepared statement; NULL: it failed, which was reported. */
 extern PGresult *bench_execute(bench_thread *thread, const char *name, int count,

@@ -64,7 +64,7 @@ count_absent(const int64_t *expected, long actors, bench_check *check)
 bool
 bench_check_states(bench_run *run, const bench_side *side, bench_check *check)
 {
-	const bool sent_only = run->workload->kind == BENCH_SEND;
+	const bool sent_only = run->workload->kind == BENCH_SEND || run->workload->kind == BENCH_CAST;
 	int64_t *expected = calloc((size_t) run->actors, sizeof(*expected));
 	bool good;
 

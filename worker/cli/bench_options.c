@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #define MOST_THREADS 1000
+#define SENDING (1U << BENCH_SEND | 1U << BENCH_CAST) /* and nothing else */
 #define MOST_ACTORS 100000000
 #define MOST_MS (24L * 60 * 60 * 1000)
 
@@ -43,12 +44,12 @@ check_used(const bench_workload *workload, const cli_arguments *arguments)
 		{CLI_ROUNDS, 1U << BENCH_DRAIN},
 		{CLI_ACTORS, ~(1U << BENCH_IDLE)},
 		{CLI_CLIENTS, ~(1U << BENCH_IDLE | 1U << BENCH_DRAIN)},
-		{CLI_JOBS, ~(1U << BENCH_SEND)},
-		{CLI_WORKERS, ~(1U << BENCH_SEND)},
-		{CLI_SEED, 1U << BENCH_SEND | 1U << BENCH_SUSTAINED | 1U << BENCH_CALL},
+		{CLI_JOBS, ~SENDING},
+		{CLI_WORKERS, ~SENDING},
+		{CLI_SEED, SENDING | 1U << BENCH_SUSTAINED | 1U << BENCH_CALL},
 		{CLI_RATE, 1U << BENCH_SEND | 1U << BENCH_SUSTAINED | 1U << BENCH_CALL},
-		{CLI_IDLE_ACTORS, ~(1U << BENCH_IDLE | 1U << BENCH_SEND)},
-		{CLI_HANDLER_NAME, ~(1U << BENCH_IDLE | 1U << BENCH_SEND | 1U << BENCH_CHAIN)},
+		{CLI_IDLE_ACTORS, ~(1U << BENCH_IDLE | SENDING)},
+		{CLI_HANDLER_NAME, ~(1U << BENCH_IDLE | SENDING | 1U << BENCH_CHAIN)},
 	};
 
 	for (size_t i = 0; i < sizeof(list) / sizeof(list[0]); i++)

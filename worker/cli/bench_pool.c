@@ -12,8 +12,9 @@
 #include <string.h>
 
 #define MOST_NUMBER 1000
-#define LOOK_NS INT64_C(50000000) /* of a thread that sleeps, whether it is to stop */
-#define PAUSE_NS 1000000          /* of a baseline's worker that found nothing */
+#define LOOK_NS INT64_C(50000000)              /* of a thread that sleeps, whether it is to stop */
+#define UNDER_WAY_BYTES ((size_t) 1024 * 1024) /* what a client may have under way */
+#define PAUSE_NS 1000000                       /* of a baseline's worker that found nothing */
 
 /* ---- what steps use ---- */
 
@@ -83,16 +84,35 @@ cpu_of(clockid_t clock)
 	return (int64_t) time.tv_sec * 1000000000 + time.tv_nsec;
 }
 
-/* Latency is that of one message of the step. */
+void
+bench_count(bench_thread *thread, int64_t messages, int64_t latency)
+{
+	if (atomic_load_explicit(&thread->run->measuring, memory_order_relaxed))
+		bench_histogram_add(&thread->latency, (uint64_t) latency);
+	atomic_fetch_add_explicit(&thread->done, messages, memory_order_release);
+}
+
+/* Latency is that of one message of the step; of rows that are sent together it is each one's. */
 static void
 count(bench_thread *thread)
 {
-	int64_t messages = thread->messages;
+	const int64_t messages = thread->messages;
+	const bool together = thread->run->workload->kind == BENCH_CAST;
 
-	if (messages > 0 && atomic_load_explicit(&thread->run->measuring, memory_order_relaxed))
-		bench_histogram_add(&thread->latency,
-							(uint64_t) ((bench_now() - thread->begun) / messages));
-	atomic_fetch_add_explicit(&thread->done, messages, memory_order_release);
+	if (messages > 0)
+		bench_count(thread, messages, (bench_now() - thread->begun) / (together ? 1 : messages));
+}
+
+/* Of clients. An error that it meets is in the thread's status. */
+static void
+finish(bench_thread *thread)
+{
+	const bench_pool *pool = thread->pool;
+
+	if (pool->step == pool->side->client && pool->side->finish != NULL)
+		pool->side->finish(thread);
+	if (thread->status != CLI_OK)
+		bench_fail(thread->run, thread->status);
 }
 
 static void
@@ -151,6 +171,8 @@ run_thread(void *argument)
 	}
 	if (step == BENCH_FAILED)
 		bench_fail(thread->run, thread->status);
+	else
+		finish(thread);
 	atomic_store(&thread->cpu, cpu_of(CLOCK_THREAD_CPUTIME_ID));
 	atomic_fetch_sub(&pool->running, 1);
 	bench_wake();
@@ -180,12 +202,14 @@ prepare(bench_thread *thread, const char *const *texts)
 static bool
 open_client(bench_thread *thread, const char *role)
 {
+	dgen_client_options options = DGEN_CLIENT_OPTIONS_INIT;
 	char *conninfo = bench_conninfo(thread->run, role);
 	int code;
 
 	if (conninfo == NULL)
 		return false;
-	code = dgen_client_open(&thread->client, conninfo, NULL);
+	options.under_way_bytes = UNDER_WAY_BYTES;
+	code = dgen_client_open(&thread->client, conninfo, &options);
 	free(conninfo);
 	if (code != 0)
 		bench_fail(thread->run, thread->client != NULL ? cli_client_failed(thread->client, code)

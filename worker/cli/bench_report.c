@@ -217,7 +217,7 @@ static void
 print_costs(const bench_run *run, const bench_result *results, int count)
 {
 	print_line("WAL, bytes/message", 0, wal, results, count);
-	if (run->workload->kind != BENCH_SEND)
+	if (results[0].side->lane)
 		print_line("CPU of workers, us/message", 2, cpu_workers, results, count);
 	if (run->workload->kind != BENCH_DRAIN)
 		print_line("CPU of clients, us/message", 2, cpu_clients, results, count);

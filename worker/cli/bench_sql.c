@@ -248,8 +248,11 @@ const bench_texts bench_texts_actors = {
 				   "FROM gone GROUP BY mailbox, actor_key), "
 #define RAW_COUNT " SELECT COALESCE(pg_catalog.sum(messages), 0) FROM turn"
 
+#define ROWS "ROWS FROM (unnest($1::text[]), unnest($2::jsonb[])) AS r (k, m)"
+
 static const char *const prepare_raw[] = {
-	"send", RAW_INSERT "VALUES (" RAW_VALUES("$1::text", "$2::jsonb") ")", "call",
+	"send", RAW_INSERT "VALUES (" RAW_VALUES("$1::text", "$2::jsonb") ")", "send_rows",
+	RAW_INSERT "SELECT " RAW_VALUES("k", "m") " FROM " ROWS, "call",
 	RAW_UPSERT("VALUES (" RAW_NEW("$1::text", "$2::bigint") ")",
 			   "$2::bigint") "RETURNING a.state->'sum'",
 	/* $1, $2: range of mailboxes */
@@ -298,6 +301,8 @@ const bench_texts bench_texts_raw = {
 static const char *const prepare_hand[] = {
 	"send",
 	"INSERT INTO dgen_bench.job (actor_key, payload) VALUES ($1, $2::jsonb)",
+	"send_rows",
+	"INSERT INTO dgen_bench.job (actor_key, payload) SELECT k, m FROM " ROWS,
 	"claim",
 	"DELETE FROM dgen_bench.job WHERE id = (SELECT id FROM dgen_bench.job ORDER BY id "
 	"FOR UPDATE SKIP LOCKED LIMIT 1) RETURNING actor_key, " NUMBER_OF("payload"),

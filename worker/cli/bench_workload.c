@@ -31,6 +31,18 @@ const bench_workload bench_workload_list[] = {
 		.hand_made = {HAND, .client = bench_hand_send},
 	},
 	{
+		.kind = BENCH_CAST,
+		.name = "cast",
+		.latency = "from starting a cast to its callback, of the others of a transaction",
+		.defaults = {.actors = 10000, .clients = 1, DURATIONS},
+		.actors = {{ACTORS, .client = bench_actors_cast, .finish = bench_finish_casts,
+					.library = true},
+				   {ACTORS, .client = bench_actors_cast, .finish = bench_finish_casts,
+					.library = true}},
+		.raw = {RAW, .client = bench_send_rows},
+		.hand_made = {HAND, .client = bench_send_rows},
+	},
+	{
 		.kind = BENCH_SUSTAINED,
 		.name = "sustained",
 		.latency = "from sending a message to its turn",

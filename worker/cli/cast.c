@@ -25,8 +25,9 @@ typedef struct Sender
 {
 	dgen_client *client;
 	const char *type;
-	const char *key;      /* NULL: each line has one */
-	const char *key_from; /* JSON pointer to it */
+	const char *key;       /* NULL: each line has one */
+	const char *key_from;  /* JSON pointer to it */
+	const char *once_from; /* JSON pointer to the idempotency key; NULL: there are none */
 	cli_lines lines;
 	cli_progress progress;
 	size_t count; /* of the batch */
@@ -34,7 +35,9 @@ typedef struct Sender
 	dgen_message messages[BATCH];
 	uint64_t numbers[BATCH];
 	char keys[BATCH][KEY_MOST + 1];
+	char idempotency_keys[BATCH][KEY_MOST + 1];
 	uint64_t sent;
+	uint64_t before; /* sent by an earlier run */
 	uint64_t bad;
 	uint64_t done; /* the line up to which all were sent or reported */
 } Sender;
@@ -95,7 +98,8 @@ send_part(Sender *sender, size_t first, size_t count)
 
 	if (code == 0)
 	{
-		sender->sent += count;
+		sender->sent += dgen_client_sent(sender->client);
+		sender->before += count - dgen_client_sent(sender->client);
 		sender->done = sender->numbers[first + count - 1];
 		return 0;
 	}
@@ -122,7 +126,10 @@ stopped(Sender *sender, int code)
 	if (sender->done > 0)
 		cli_hint("All lines up to line %" PRIu64 " were sent or reported.", sender->done);
 	if (status == CLI_CONNECTION)
-		cli_hint("Whether lines %" PRIu64 " to %" PRIu64 " were sent is not known.",
+		cli_hint(sender->once_from == NULL
+					 ? "Whether lines %" PRIu64 " to %" PRIu64 " were sent is not known."
+					 : "Whether lines %" PRIu64 " to %" PRIu64
+					   " were sent is not known; run it again: each is sent once.",
 				 sender->done + 1, last);
 	return status;
 }
@@ -136,7 +143,8 @@ send_batch(Sender *sender)
 	sender->count = 0;
 	sender->bytes = 0;
 	if (code == 0)
-		cli_progress_step(&sender->progress, sender->sent, sender->lines.read, sender->lines.total);
+		cli_progress_step(&sender->progress, sender->sent + sender->before, sender->lines.read,
+						  sender->lines.total);
 	return status;
 }
 
@@ -150,34 +158,47 @@ is_blank(const char *line, size_t length)
 	return length == 0;
 }
 
-/* Strings without quotes, numbers as they are. False: the line has no key, and was reported. */
+/* Strings without quotes, numbers as they are. False: there is none, and the line was reported. */
 static bool
-find_key(Sender *sender, const char *line, size_t length)
+find_key(Sender *sender, const char *line, size_t length, const char *from, char *key)
 {
 	const uint64_t number = sender->lines.number;
-	char *key = sender->keys[sender->count];
 	dgen_json value;
 	int64_t whole;
 	long bytes;
 
-	if (dgen_json_check(line, length) != 0)
-		refuse_line(sender, number, "not valid JSON");
-	else if (dgen_json_find(line, length, sender->key_from, &value) != 0)
-		refuse_line(sender, number, "nothing at \"%s\"", sender->key_from);
-	else
+	if (dgen_json_find(line, length, from, &value) != 0)
 	{
-		bytes = dgen_json_string(&value, key, KEY_MOST + 1);
-		if (bytes > 0 && bytes <= KEY_MOST)
-			return true;
-		if (bytes == DGEN_ETYPE && dgen_json_int64(&value, &whole) == 0)
-		{
-			snprintf(key, KEY_MOST + 1, "%" PRId64, whole);
-			return true;
-		}
-		refuse_line(sender, number, "what is at \"%s\" is no key of 1 to %d bytes",
-					sender->key_from, KEY_MOST);
+		refuse_line(sender, number, "nothing at \"%s\"", from);
+		return false;
 	}
+	bytes = dgen_json_string(&value, key, KEY_MOST + 1);
+	if (bytes > 0 && bytes <= KEY_MOST)
+		return true;
+	if (bytes == DGEN_ETYPE && dgen_json_int64(&value, &whole) == 0)
+	{
+		snprintf(key, KEY_MOST + 1, "%" PRId64, whole);
+		return true;
+	}
+	refuse_line(sender, number, "what is at \"%s\" is no key of 1 to %d bytes", from, KEY_MOST);
 	return false;
+}
+
+/* Those that the line has in it. */
+static bool
+find_keys(Sender *sender, const char *line, size_t length)
+{
+	if (sender->key_from == NULL && sender->once_from == NULL)
+		return true;
+	if (dgen_json_check(line, length) != 0)
+	{
+		refuse_line(sender, sender->lines.number, "not valid JSON");
+		return false;
+	}
+	return (sender->key_from == NULL ||
+			find_key(sender, line, length, sender->key_from, sender->keys[sender->count])) &&
+		   (sender->once_from == NULL || find_key(sender, line, length, sender->once_from,
+												  sender->idempotency_keys[sender->count]));
 }
 
 static void
@@ -188,12 +209,14 @@ add_line(Sender *sender, const char *line, size_t length)
 		refuse_line(sender, sender->lines.number, "more than %zu bytes", CLI_LINE_MOST);
 		return;
 	}
-	if (is_blank(line, length) || (sender->key == NULL && !find_key(sender, line, length)))
+	if (is_blank(line, length) || !find_keys(sender, line, length))
 		return;
-	sender->messages[sender->count] =
-		(dgen_message){.key = sender->key != NULL ? sender->key : sender->keys[sender->count],
-					   .message = line,
-					   .length = length};
+	sender->messages[sender->count] = (dgen_message){
+		.key = sender->key != NULL ? sender->key : sender->keys[sender->count],
+		.message = line,
+		.length = length,
+		.idempotency_key =
+			sender->once_from != NULL ? sender->idempotency_keys[sender->count] : NULL};
 	sender->numbers[sender->count++] = sender->lines.number;
 	sender->bytes += length;
 }
@@ -238,9 +261,15 @@ summarize(const Sender *sender, const cli_arguments *arguments)
 	if (sender->bad > 0)
 		cli_error("%" PRIu64 " line%s could not be sent", sender->bad, sender->bad == 1 ? "" : "s");
 	if (arguments->option[CLI_JSON] != NULL)
-		printf("{\"sent\":%" PRIu64 ",\"bad\":%" PRIu64 "}\n", sender->sent, sender->bad);
+		printf("{\"sent\":%" PRIu64 ",\"before\":%" PRIu64 ",\"bad\":%" PRIu64 "}\n", sender->sent,
+			   sender->before, sender->bad);
 	else if (arguments->option[CLI_QUIET] == NULL)
-		printf("%" PRIu64 " message%s sent\n", sender->sent, sender->sent == 1 ? "" : "s");
+	{
+		printf("%" PRIu64 " message%s sent", sender->sent, sender->sent == 1 ? "" : "s");
+		if (sender->before > 0)
+			printf(", %" PRIu64 " had been sent before", sender->before);
+		putchar('\n');
+	}
 }
 
 static void
@@ -278,6 +307,7 @@ cast_lines(const cli_arguments *arguments, const char *path, bool asked)
 		return cli_no_memory();
 	sender->type = arguments->list[1];
 	sender->key_from = arguments->option[CLI_KEY_FROM];
+	sender->once_from = arguments->option[CLI_IDEMPOTENCY_KEY_FROM];
 	sender->key = sender->key_from == NULL ? arguments->list[2] : NULL;
 	if (!cli_lines_open(&sender->lines, path))
 		status = CLI_USAGE;
@@ -385,7 +415,8 @@ cli_cast(const cli_arguments *arguments)
 	const bool dash = arguments->count > 2 &&
 					  strcmp(arguments->list[arguments->count - 1], "-") == 0 &&
 					  (arguments->count == 4 || arguments->option[CLI_KEY_FROM] != NULL);
-	const bool asked = file != NULL || dash || arguments->option[CLI_KEY_FROM] != NULL;
+	const bool asked = file != NULL || dash || arguments->option[CLI_KEY_FROM] != NULL ||
+					   arguments->option[CLI_IDEMPOTENCY_KEY_FROM] != NULL;
 
 	if (asked || (arguments->count == 3 && single_option(arguments) == NULL && has_input()))
 	{

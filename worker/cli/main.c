@@ -15,10 +15,12 @@ const cli_command cli_command_list[] = {
 	 "input is a pipe or a file: then each of its lines is one message. JSON - reads lines\n"
 	 "in any case. Lines are sent in batches, in order; one that is bad is reported with its\n"
 	 "number and left out. With --key-from each line has its key in it, and KEY is left out.\n"
+	 "With --idempotency-key-from lines that broke off can be run again: each is sent once.\n"
 	 "What begins with - goes behind --: dgen cast counter a -- -5\n",
 	 1, 3,
 	 CLI_BIT(CLI_JSON) | CLI_BIT(CLI_DELAY) | CLI_BIT(CLI_PRIORITY) | CLI_BIT(CLI_IDEMPOTENCY_KEY) |
-		 CLI_BIT(CLI_HEADERS) | CLI_BIT(CLI_FILE) | CLI_BIT(CLI_KEY_FROM) | CLI_BIT(CLI_QUIET),
+		 CLI_BIT(CLI_HEADERS) | CLI_BIT(CLI_FILE) | CLI_BIT(CLI_KEY_FROM) |
+		 CLI_BIT(CLI_IDEMPOTENCY_KEY_FROM) | CLI_BIT(CLI_QUIET),
 	 cli_cast},
 	{"call", "TYPE KEY [JSON]", "send a message and print the reply",
 	 "Prints the reply, which is JSON. Without JSON the message is null; JSON - takes it from\n"
@@ -54,6 +56,7 @@ const cli_command cli_command_list[] = {
 	 "Workloads:\n"
 	 "  drain      messages that wait on many actors, until none waits\n"
 	 "  send       clients send, one message per transaction\n"
+	 "  cast       clients start casts, as many at once as they may, and get a callback\n"
 	 "  sustained  clients send, and workers keep up with them\n"
 	 "  call       clients send and wait for the reply\n"
 	 "  chain      each actor sends to the next; what one hop takes\n"

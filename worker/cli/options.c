@@ -33,6 +33,9 @@ const cli_option_info cli_option_list[CLI_OPTIONS] = {
 	[CLI_FILE] = {"file", 'f', "FILE", "read lines from FILE; -: standard input"},
 	[CLI_KEY_FROM] = {"key-from", 'k', "POINTER",
 					  "take the key of each line from it, by JSON pointer"},
+	[CLI_IDEMPOTENCY_KEY_FROM] =
+		{"idempotency-key-from", 0, "POINTER",
+		 "likewise its idempotency key: lines sent before are passed over"},
 	[CLI_QUIET] = {"quiet", 'q', NULL, "no progress and no summary"},
 	[CLI_JOBS] = {"jobs", 'j', "N", "run N workers (default: 1; of bench: see --workers)"},
 	[CLI_NAME] = {"name", 0, "NAME", "name in dgen.workers (default: file, host and process id)"},

@@ -105,11 +105,6 @@ const char *const cli_sql_explain_json = JSON(
 
 /* ---- dgen top ---- */
 
-/*
- * Of each type so many messages at most are counted. Where almost all are of one type the
- * planner takes each type for that large, and may read past them for the others.
- */
-#define TOP_MOST "10000"
 #define TOP_ROWS "20"
 
 /* By index whatever the statistics say: those of a table that is mostly empty are old. */
@@ -133,53 +128,50 @@ const char *const cli_sql_top_head =
 	"pg_catalog.count(*), pg_catalog.count(*) FILTER (WHERE w.busy), "
 	"COALESCE(pg_catalog.sum(" TOP_RATE "), 0)) FROM dgen.workers AS w";
 
-/* The subquery keeps its LIMIT, so that its condition is one on the index. */
-#define TOP_MESSAGES(most)                                                      \
-	"LATERAL (SELECT m.actor_key, m.status, m.sent_at FROM dgen.messages AS m " \
-	"WHERE m.actor_type = t.actor_type LIMIT " most ") AS m"
-#define TOP_TYPES                                                                                         \
-	"FROM (SELECT t.actor_type AS type, pg_catalog.count(m.status) AS messages, "                         \
-	"pg_catalog.count(*) FILTER (WHERE m.status = 'backing off') AS backing_off, "                        \
-	"pg_catalog.count(*) FILTER (WHERE m.status = 'delayed') AS delayed, "                                \
-	"pg_catalog.date_trunc('second', pg_catalog.clock_timestamp() - "                                     \
-	"pg_catalog.min(m.sent_at) FILTER (WHERE m.status <> 'delayed')) AS oldest, "                         \
-	"(SELECT pg_catalog.count(*) FROM (SELECT FROM dgen.dead_letters AS l WHERE "                         \
-	"l.actor_type = t.actor_type LIMIT " TOP_MOST ") AS few) AS dead_letters, "                           \
-	"(SELECT pg_catalog.count(*) FROM dgen.workers AS w WHERE t.actor_type = ANY (w.types)) AS workers, " \
-	"t.paused_at IS NOT NULL AS paused "                                                                  \
-	"FROM dgen.actor_types AS t LEFT JOIN " TOP_MESSAGES(                                                 \
-		TOP_MOST) " ON true "                                                                             \
-				  "GROUP BY t.actor_type, t.paused_at ORDER BY 2 DESC, 1 LIMIT " TOP_ROWS                 \
-				  ") AS r "                                                                               \
-				  "WHERE $1::jsonb IS NULL OR $2::numeric IS NOT NULL"
+/* An age for people, and in seconds for programs. */
+#define TOP_AGE(since) "pg_catalog.date_trunc('second', pg_catalog.clock_timestamp() - " since ")"
+#define TOP_AGE_JSON(since) \
+	"pg_catalog.round(pg_catalog.extract('epoch', pg_catalog.clock_timestamp() - " since "), 3)"
 
-const char *const cli_sql_top_types = "SELECT * " TOP_TYPES;
+#define TOP_TYPES(age)                                                                                        \
+	"FROM (SELECT s.actor_type AS type, s.waiting + s.delayed AS messages, s.backing_off, s.delayed, "        \
+	"" age(                                                                                                   \
+		"s.oldest") " AS oldest, s.dead_letters, "                                                            \
+					"(SELECT pg_catalog.count(*) FROM dgen.workers AS w WHERE s.actor_type = ANY (w.types)) " \
+					"AS workers, s.paused_at IS NOT NULL AS paused, s.complete "                              \
+					"FROM dgen.stats() AS s ORDER BY 2 DESC, 1 LIMIT " TOP_ROWS ") AS r "                     \
+					"WHERE $1::jsonb IS NULL OR $2::numeric IS NOT NULL"
 
-#define TOP_WORKERS                                                                                  \
+const char *const cli_sql_top_types =
+	"SELECT type, messages::text || CASE WHEN complete THEN '' ELSE '+' END AS messages, backing_off, "
+	"delayed, oldest, dead_letters, workers, paused " TOP_TYPES(TOP_AGE);
+
+#define TOP_WORKERS(age)                                                                             \
 	"FROM (SELECT w.id, w.name, w.kind, pg_catalog.array_to_string(w.types, ', ') AS types, w.pid, " \
 	"CASE WHEN w.busy THEN 'busy' ELSE 'idle' END AS status, "                                       \
-	"pg_catalog.date_trunc('second', pg_catalog.clock_timestamp() - w.since) AS \"for\", " TOP_RATE  \
-	" AS turns_per_s FROM dgen.workers AS w ORDER BY 8 DESC, 1 LIMIT " TOP_ROWS ") AS r"
+	"" age("w.since") " AS \"for\", " TOP_RATE                                                       \
+					  " AS turns_per_s FROM dgen.workers AS w ORDER BY 8 DESC, 1 LIMIT " TOP_ROWS    \
+					  ") AS r"
 
-const char *const cli_sql_top_workers = "SELECT * " TOP_WORKERS;
+const char *const cli_sql_top_workers = "SELECT * " TOP_WORKERS(TOP_AGE);
 
 /*
  * Those whose messages have waited longest, if that is some seconds. Two of each type: a
  * type that is paused does not hide the others.
  */
-#define TOP_STUCK                                                                                             \
-	"FROM (SELECT s.type, s.key, pg_catalog.date_trunc('second', s.age) AS oldest, "                          \
-	"dgen.explain_actor(s.type, s.key) AS why FROM (SELECT t.actor_type AS type, m.key, m.age "               \
-	"FROM dgen.actor_types AS t, LATERAL (SELECT m.actor_key AS key, "                                        \
-	"pg_catalog.clock_timestamp() - pg_catalog.min(m.sent_at) AS age FROM " TOP_MESSAGES(                     \
-		"1000") " WHERE m.status <> 'delayed' AND m.sent_at < pg_catalog.clock_timestamp() - interval '2 s' " \
-				"GROUP BY 1 ORDER BY 2 DESC LIMIT 2) AS m ORDER BY m.age DESC LIMIT 10) AS s) AS r "          \
-				"WHERE $1::jsonb IS NULL OR $2::numeric IS NOT NULL"
+#define TOP_STUCK(age)                                                                      \
+	"FROM (SELECT s.actor_type AS type, s.actor_key AS key, " age(                          \
+		"s.sent_at") " AS oldest, "                                                         \
+					 "dgen.explain_actor(s.actor_type, s.actor_key) AS why FROM (SELECT * " \
+					 "FROM dgen.longest_waiting(2) AS l "                                   \
+					 "WHERE l.sent_at < pg_catalog.clock_timestamp() - interval '2 s' "     \
+					 "ORDER BY l.sent_at LIMIT 10) AS s ORDER BY s.sent_at) AS r "          \
+					 "WHERE $1::jsonb IS NULL OR $2::numeric IS NOT NULL"
 
-const char *const cli_sql_top_stuck = "SELECT * " TOP_STUCK;
+const char *const cli_sql_top_stuck = "SELECT * " TOP_STUCK(TOP_AGE);
 
 #define TOP_ROWS_AS_JSON(rows) "(SELECT COALESCE(pg_catalog.jsonb_agg(r), '[]') " rows ")"
 
 const char *const cli_sql_top_json =
-	"SELECT pg_catalog.jsonb_build_object('at', pg_catalog.clock_timestamp(), 'types', " TOP_ROWS_AS_JSON(
-		TOP_TYPES) ", 'workers', " TOP_ROWS_AS_JSON(TOP_WORKERS) ", 'stuck', " TOP_ROWS_AS_JSON(TOP_STUCK) ")";
+	"SELECT pg_catalog.jsonb_build_object('at', pg_catalog.clock_timestamp(), 'types', " TOP_ROWS_AS_JSON(TOP_TYPES(TOP_AGE_JSON)) ", 'workers', " TOP_ROWS_AS_JSON(
+		TOP_WORKERS(TOP_AGE_JSON)) ", 'stuck', " TOP_ROWS_AS_JSON(TOP_STUCK(TOP_AGE_JSON)) ")";

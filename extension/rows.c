@@ -1,0 +1,43 @@
+/*
+ * Rows on their way to a table, put into it many at a time, which saves WAL and page
+ * locks.
+ */
+#include "dgen_ext.h"
+
+#include "executor/tuptable.h"
+#include "utils/rel.h"
+
+/* The table is opened for the first of them. */
+TupleTableSlot *
+dgen_rows_next(DgenRows *rows)
+{
+	if (rows->nslots == 0)
+		dgen_writer_open(&rows->writer, rows->table);
+	if (rows->count == rows->nslots)
+		rows->slots[rows->nslots++] =
+			MakeSingleTupleTableSlot(RelationGetDescr(rows->writer.heap), &TTSOpsHeapTuple);
+	return ExecClearTuple(rows->slots[rows->count]);
+}
+
+void
+dgen_rows_add(DgenRows *rows)
+{
+	ExecStoreVirtualTuple(rows->slots[rows->count++]);
+}
+
+void
+dgen_rows_flush(DgenRows *rows)
+{
+	if (rows->count > 0)
+		dgen_writer_insert_many(&rows->writer, rows->slots, rows->count);
+	rows->count = 0;
+}
+
+void
+dgen_rows_close(DgenRows *rows)
+{
+	for (int i = 0; i < rows->nslots; i++)
+		ExecDropSingleTupleTableSlot(rows->slots[i]);
+	if (rows->nslots > 0)
+		dgen_writer_close(&rows->writer);
+}
