@@ -7,7 +7,7 @@
  * once. Both need a database in which CREATE EXTENSION dgen was run.
  *
  * This header is the manual. It goes in the order of life: errors, JSON, client (one at a
- * time, several at once), worker, turn, testing.
+ * time, several at once), worker, supervisor, turn, testing.
  *
  * Rules that hold everywhere
  * - Functions return 0 or a negative DGEN_E... code, unless they say otherwise.
@@ -476,6 +476,98 @@ DGEN_API const char *dgen_worker_error(const dgen_worker *worker);
 DGEN_API const char *dgen_worker_sqlstate(const dgen_worker *worker);
 DGEN_API const char *dgen_worker_hint(const dgen_worker *worker);
 
+/* ---- supervisor -----------------------------------------------------------
+ *
+ * Runs workers in processes of their own, so that a callback that crashes takes only its
+ * process down, and that is replaced:
+ *
+ *     static int
+ *     work(dgen_child *child, void *user)
+ *     {
+ *         dgen_worker *worker;
+ *         int rc = dgen_worker_open(&worker, "", NULL);
+ *
+ *         if (rc == 0)
+ *             rc = dgen_worker_register(worker, &counter);
+ *         if (rc == 0)
+ *             rc = dgen_child_watch(child, worker);
+ *         if (rc == 0)
+ *             rc = dgen_worker_run(worker);
+ *         dgen_worker_close(worker);
+ *         return rc;
+ *     }
+ */
+
+typedef struct dgen_child dgen_child;
+
+typedef struct dgen_supervisor_options
+{
+	size_t size;
+	int processes;       /* 1 to 1000; default 1 */
+	int grace_ms;        /* from being told to stop to SIGKILL; default 60 s */
+	int restart_min_ms;  /* before a process that died is replaced; default 100 ms, ... */
+	int restart_max_ms;  /* ... doubled with jitter up to this; default 10 s */
+	int max_deaths;      /* more than so many ...; default: any number */
+	int death_window_ms; /* ... in so long a time end the supervisor; default 60 s */
+	int turn_timeout_ms; /* a callback that runs longer gets SIGKILL; -1: none; default: see below */
+	dgen_log_callback log;
+	void *log_user;
+} dgen_supervisor_options;
+#define DGEN_SUPERVISOR_OPTIONS_INIT                               \
+	{                                                              \
+		sizeof(dgen_supervisor_options), 0, 0, 0, 0, 0, 0, 0, 0, 0 \
+	}
+
+/*
+ * Runs `run` in so many processes made by fork, and returns once all of them have ended.
+ * Call it in a process with one thread and before anything of libpq is open: what run
+ * needs it opens itself. The first process is started alone, the others when its worker
+ * is attached.
+ *
+ * A process that dies (a signal, exit, run that returns 0 or DGEN_ENOMEM unasked) is
+ * replaced. The log tells its number, process id and signal or status, and of a process that
+ * died in a callback the actor and message. The delay doubles from death to death, and
+ * begins anew after a process has run for restart_max_ms. Anything else that run returns
+ * is for good: the others are stopped, and it is returned.
+ *
+ * A callback for which turn_timeout_ms is over is ended with its process. By default that
+ * is 10 s more than the turn_timeout_ms with which its type was registered, and there is
+ * none for a type registered without. The server ends the session 5 s after the type's
+ * turn_timeout in any case; that does not end the callback, but one that returns then gets
+ * the failed attempt. The message of one that is killed comes again as after a crash.
+ *
+ * Signals, which no handler of the program sees meanwhile:
+ *   SIGTERM, SIGINT  the processes are stopped, see dgen_child_watch; those that have not ended
+ *                    after grace_ms get SIGKILL. The second of them is SIGKILL for all at once,
+ *                    and then raised again for this process, as it was before the call.
+ *   SIGHUP           one process after the other is replaced: it is stopped when the worker of
+ *                    the new one is attached. If the new one does not get that far, the old ones stay.
+ * Whatever a process was doing when it was killed the server rolls back; the messages come again.
+ *
+ * The processes end with this one, however it ends. As process 1 of a container it reaps
+ * orphans. Where systemd (Type=notify) or a program like it has set NOTIFY_SOCKET, it is told
+ * READY=1 once all workers are attached, STOPPING=1, RELOADING=1, and WATCHDOG=1 if it asks for
+ * that.
+ *
+ * Returns 0 after a stop; DGEN_ETIMEOUT if processes had to be killed for it; DGEN_EFAILED
+ * after too many deaths; what run returned; DGEN_EINVAL, DGEN_ENOMEM, or DGEN_ESTATE without
+ * descriptors. What is wrong is logged as an error. Linux only.
+ */
+DGEN_API int dgen_supervisor_run(const dgen_supervisor_options *options,
+								 int (*run)(dgen_child *child, void *user), void *user);
+
+/* From 1 on; the one that replaces another has its number. In the child only, like watch. */
+DGEN_API int dgen_child_number(const dgen_child *child);
+
+/*
+ * Lets SIGTERM stop the worker as dgen_worker_stop does, and tells the supervisor that it is
+ * attached, and of each callback. Before the worker runs, with dgen_worker_run or an event
+ * loop of the program's own; one worker per child, else DGEN_ESTATE. SIGTERM, SIGINT and SIGHUP
+ * are blocked in the child, so they interrupt no callback.
+ * When run returns the process ends with _exit, after fflush(NULL).
+ */
+DGEN_API int dgen_child_watch(dgen_child *child, dgen_worker *worker);
+
 /* ---- turn ---------------------------------------------------------------
  *
  * Only inside a callback, with the turn it got. The first error sticks: later calls
@@ -638,7 +730,7 @@ DGEN_API int dgen_turn_after_commit(dgen_turn *turn, void (*action)(void *data),
 /* ---- worker programs ------------------------------------------------------
  *
  * The program dgen runs actor types in a shared object, "dgen worker FILE.so -j 4": it
- * has the options, signals, threads and log of a worker, the object only this function.
+ * has the options, signals, processes and log of a worker, the object only this function.
  * The library does not contain it.
  *
  *     cc -shared -fPIC -o counter.so counter.c
@@ -647,7 +739,8 @@ DGEN_API int dgen_turn_after_commit(dgen_turn *turn, void (*action)(void *data),
 /*
  * Defined by the shared object. Returns its actor types, an array of *count elements
  * that lives until the process ends; each says size = sizeof(dgen_actor_type). Called
- * once. With -j the callbacks run in several threads at once, with the same user.
+ * once in each process. With --threads the callbacks run in several threads at once, with
+ * the same user.
  */
 DGEN_API const dgen_actor_type *dgen_actor_types(size_t *count);
 

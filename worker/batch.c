@@ -210,9 +210,13 @@ run_turn(dgen_worker *worker, dgen__actor *actor)
 	int64_t start = dgen__now_ms();
 
 	decode_message(batch->rows, actor->row + actor->handled, &message);
+	if (worker->child != NULL)
+		dgen__child_turn(worker->child, &worker->types[actor->type], actor->key, message.id, start);
 	dgen__turn_run(&worker->types[actor->type].type, actor->key,
 				   actor->changed ? 1 : actor->version, (int) (actor - batch->actors) + 1,
 				   actor->state, &batch->outbox, &message, &connector, &result);
+	if (worker->child != NULL)
+		dgen__child_turn_over(worker->child);
 	note_time(batch, actor, message.id, dgen__now_ms() - start);
 	if (result.outcome == DGEN__ERROR && !result.raised)
 		dgen__borrow_explain(worker, &result.error);

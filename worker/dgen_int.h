@@ -642,6 +642,7 @@ typedef struct dgen__loop
 extern int64_t dgen__now_ms(void);            /* of a clock that only goes forward */
 extern int dgen__loop_open(dgen__loop *loop); /* 0 or -1 with errno */
 extern void dgen__loop_close(dgen__loop *loop);
+extern int dgen__loop_add(dgen__loop *loop, int descriptor); /* for reading, until close */
 extern void dgen__loop_watch(dgen__loop *loop, int socket, bool read, bool write);
 extern void dgen__loop_forget(dgen__loop *loop); /* before the socket is closed */
 extern void dgen__loop_alarm(dgen__loop *loop, int64_t deadline);
@@ -984,6 +985,7 @@ struct dgen_worker
 	bool types_missing; /* the attach did nothing */
 	bool pooled;        /* something between here and the server has made this session */
 	char id[24];        /* that dgen.attach gave */
+	dgen_child *child;  /* that watches it; NULL: none */
 
 	PGconn *connection;
 	dgen__answers answers;
@@ -1004,6 +1006,8 @@ struct dgen_worker
 extern bool dgen__worker_stopping(const dgen_worker *worker);
 extern void dgen__worker_log(dgen_worker *worker, dgen_log_level level, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
+extern void dgen__log(dgen_log_callback log, void *user, dgen_log_level level, const char *format,
+					  va_list arguments); /* one line */
 extern void dgen__worker_end(dgen_worker *worker, int result);
 extern void dgen__worker_rest(dgen_worker *worker,
 							  const dgen__error *why); /* disconnects, and connects again later */
@@ -1038,5 +1042,13 @@ extern void dgen__borrow_explain(dgen_worker *worker,
 								 dgen__error *error); /* adds what a statement failed of */
 extern void dgen__borrow_undo(dgen_worker *worker);   /* what a turn that failed did */
 extern int dgen__borrow_end(dgen_worker *worker);     /* back to pipeline mode, if need be */
+
+/* supervisor_child.c: what a supervised worker tells, and is told. The child is never NULL. */
+extern void dgen__child_turn(dgen_child *child, const dgen__type *type, const char *key,
+							 int64_t message, int64_t now);
+extern void dgen__child_turn_over(dgen_child *child);
+extern void dgen__child_attached(dgen_child *child, bool attached);
+extern bool dgen__child_stopped(dgen_child *child); /* since the last time */
+extern void dgen__child_leave(dgen_child *child);   /* the worker is closed */
 
 #endif /* DGEN_INT_H */

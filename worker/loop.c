@@ -22,8 +22,8 @@ dgen__now_ms(void)
 	return (int64_t) now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-static int
-add(dgen__loop *loop, int descriptor)
+int
+dgen__loop_add(dgen__loop *loop, int descriptor)
 {
 	struct epoll_event event = {.events = EPOLLIN, .data.fd = descriptor};
 
@@ -40,8 +40,8 @@ dgen__loop_open(dgen__loop *loop)
 	loop->stop = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	loop->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
 	loop->epoll = epoll_create1(EPOLL_CLOEXEC);
-	if (loop->stop >= 0 && loop->timer >= 0 && loop->epoll >= 0 && add(loop, loop->stop) == 0 &&
-		add(loop, loop->timer) == 0)
+	if (loop->stop >= 0 && loop->timer >= 0 && loop->epoll >= 0 &&
+		dgen__loop_add(loop, loop->stop) == 0 && dgen__loop_add(loop, loop->timer) == 0)
 		return 0;
 	dgen__loop_close(loop);
 	return -1;

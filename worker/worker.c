@@ -133,6 +133,8 @@ dgen_worker_close(dgen_worker *worker)
 	if (worker == NULL)
 		return;
 	disconnect(worker);
+	if (worker->child != NULL)
+		dgen__child_leave(worker->child);
 	dgen__batch_free(&worker->batch);
 	dgen__cache_close(worker->cache);
 	dgen__suspects_free(&worker->suspects);
@@ -237,20 +239,28 @@ dgen_worker_hint(const dgen_worker *worker)
 }
 
 void
-dgen__worker_log(dgen_worker *worker, dgen_log_level level, const char *format, ...)
+dgen__log(dgen_log_callback log, void *user, dgen_log_level level, const char *format,
+		  va_list arguments)
 {
 	char line[1024];
-	va_list arguments;
 
-	if (worker->options.log == NULL)
+	if (log == NULL)
 		return;
-	va_start(arguments, format);
 	vsnprintf(line, sizeof(line), format, arguments);
-	va_end(arguments);
 	for (char *c = line; *c != '\0'; c++)
 		if (*c == '\n')
 			*c = ' ';
-	worker->options.log(level, line, worker->options.log_user);
+	log(level, line, user);
+}
+
+void
+dgen__worker_log(dgen_worker *worker, dgen_log_level level, const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	dgen__log(worker->options.log, worker->options.log_user, level, format, arguments);
+	va_end(arguments);
 }
 
 /* ---- connecting, resting, ending ---- */
@@ -400,6 +410,12 @@ go_on(dgen_worker *worker)
 	}
 }
 
+static bool
+is_attached(const dgen_worker *worker)
+{
+	return worker->phase == DGEN__CLAIMING || worker->phase == DGEN__FETCHING;
+}
+
 static int
 check_runnable(dgen_worker *worker)
 {
@@ -419,11 +435,15 @@ dgen_worker_step(dgen_worker *worker)
 	result = check_runnable(worker);
 	if (result != 0)
 		return result;
+	if (worker->child != NULL && dgen__child_stopped(worker->child))
+		dgen_worker_stop(worker);
 	if (dgen__worker_stopping(worker))
 		stop(worker);
 	go_on(worker);
 	if (dgen__worker_stopping(worker))
 		stop(worker);
+	if (worker->child != NULL)
+		dgen__child_attached(worker->child, is_attached(worker));
 	if (worker->phase == DGEN__ENDED)
 		return worker->result;
 	dgen__loop_alarm(&worker->loop, worker->deadline);

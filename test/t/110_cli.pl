@@ -255,9 +255,14 @@ sub stop_worker {
 	return $result & 127 ? 'signal ' . ($result & 127) : $result >> 8;
 }
 
+sub becomes {
+	my ($query, $name) = @_;
+	ok($node->poll_query_until('postgres', $query), $name);
+}
+
 sub workers {
 	my ($count, $name) = @_;
-	ok($node->poll_query_until('postgres', "SELECT count(*) = $count FROM dgen.workers WHERE kind = 'external'"), $name);
+	becomes("SELECT count(*) = $count FROM dgen.workers WHERE kind = 'external'", $name);
 }
 
 my $worker = start_worker($object, '-j', '3', '--name', 'numbers');
@@ -515,8 +520,10 @@ SKIP: {
 
 # ---- workers that end ----
 
+my $sessions = sql(q{SELECT array_agg(pid) FROM dgen.workers});
 $worker->{handle}->signal('HUP');
-prints("1\n", 'SIGHUP is ignored', 'call', 'counter', 'hup');
+becomes("SELECT count(*) = 3 AND NOT bool_or(pid = ANY ('$sessions')) FROM dgen.workers", 'SIGHUP replaces the workers');
+prints("1\n", 'which work', 'call', 'counter', 'hup');
 $node->restart;
 workers(3, 'workers connect again');
 prints("2\n", 'and go on', 'call', 'counter', 'hup');
@@ -525,23 +532,63 @@ like($worker->{err}, qr/^dgen: 3 workers for counter, second\n/, 'the log of a w
 like($worker->{err}, qr/^dgen: worker \d: warning: .*connecting again in \d+ ms$/m, 'tells of lost connections');
 workers(0, 'and they are gone');
 
-$worker = start_worker($object, '-v');
-workers(1, 'one worker');
-dgen(undef, 'cast', 'counter', 'drained', '"slow"');
-ok($node->poll_query_until('postgres', q{SELECT busy FROM dgen.workers WHERE kind = 'external'}), 'that is in a turn');
-is(stop_worker($worker, 'INT'), 0, 'SIGINT: status 0');
-is(sql(q{SELECT dgen.state('counter', 'drained')}), '{"n": 1}', 'the turn was committed');
-like($worker->{err}, qr/^dgen: info: worker stopped$/m, '--verbose logs more');
+for my $how ([], ['--threads']) {
+	$worker = start_worker($object, '-v', @$how);
+	workers(1, "one worker @$how");
+	dgen(undef, 'cast', 'counter', "drained @$how", '"slow"');
+	becomes(q{SELECT busy FROM dgen.workers WHERE kind = 'external'}, 'that is in a turn');
+	is(stop_worker($worker, 'INT'), 0, 'SIGINT: status 0');
+	is(sql("SELECT dgen.state('counter', 'drained @$how')"), '{"n": 1}', 'the turn was committed');
+	like($worker->{err}, qr/^dgen: info: worker stopped$/m, '--verbose logs more');
 
-$worker = start_worker($object, '-q');
-workers(1, 'one more worker');
-dgen(undef, 'cast', 'counter', 'hanging', '"hang"');
-ok($node->poll_query_until('postgres', q{SELECT busy FROM dgen.workers WHERE kind = 'external'}), 'that hangs');
-$worker->{handle}->signal('TERM');
-pump $worker->{handle} until $worker->{err} =~ /a second signal stops at once/;
-is(stop_worker($worker, 'TERM'), 'signal 15', 'a second signal ends it at once');
-is(sql(q{SELECT count(*) FROM dgen.messages WHERE actor_key = 'hanging'}), 1, 'the message is still there');
-unlike($worker->{err}, qr/worker for/, '--quiet announces nothing');
+	$worker = start_worker($object, @$how);
+	workers(1, 'one more worker');
+	dgen(undef, 'cast', 'counter', "hanging @$how", '"hang"');
+	becomes(q{SELECT busy FROM dgen.workers WHERE kind = 'external'}, 'that hangs');
+	$worker->{handle}->signal('TERM');
+	pump $worker->{handle} until $worker->{err} =~ /a second signal stops at once/;
+	is(stop_worker($worker, 'TERM'), 'signal 15', 'a second signal ends it at once');
+	is(sql("SELECT dgen.cancel('counter', actor_key, message_id) FROM dgen.messages WHERE actor_key = 'hanging @$how'"), 't', 'the message is still there');
+	workers(0, 'and the worker is gone');
+}
+
+$worker = start_worker($object, '-q', '-j', '2', '--threads', '--name', 'thread');
+workers(2, 'threads of one process');
+is(sql(q{SELECT string_agg(name, ' ' ORDER BY name) FROM dgen.workers}), 'thread/1 thread/2', 'with names');
+is(stop_worker($worker, 'TERM'), 0, 'which end with it');
+is($worker->{err}, "dgen: stopping after the turns under way; a second signal stops at once\n", '--quiet announces nothing');
+fails(1, qr/--threads has no supervisor, and --grace is for one/, '--threads with an option of the supervisor', 'worker', $object, '--threads', '--grace', '1s');
+
+$worker = start_worker($object, '-q', '--grace', '0');
+workers(1, 'a worker without grace');
+dgen(undef, 'cast', 'counter', 'late', '"hang"');
+becomes(q{SELECT busy FROM dgen.workers WHERE kind = 'external'}, 'that hangs');
+is(stop_worker($worker, 'TERM'), 4, 'a process that had to be killed: status 4');
+like($worker->{err}, qr/^dgen: warning: worker 1, process \d+, has not ended in 1 ms and is killed\ndgen: warning: worker 1, .* in the turn of counter "late" for message \d+$/m,
+	'and the log tells of it');
+$worker = start_worker($object, '--turn-timeout', '200ms', '--max-deaths', '1');
+is(stop_worker($worker), 5, 'more deaths than it may have: status 5');
+like($worker->{err}, qr/^dgen: warning: the turn of counter "late" for message \d+ has taken more than 200 ms/m, 'the log says why');
+is(sql(q{SELECT dgen.cancel('counter', 'late', message_id) FROM dgen.messages WHERE actor_key = 'late'}), 't', 'the message is still there');
+
+# A new object takes the place of the old one while it is in use.
+sub compile {
+	my ($file) = @_;
+	system($ENV{CC} // 'cc', '-shared', '-fPIC', "-I$top/include", "-I$include", '-o', "$tmp/new.so", $file) == 0 or die;
+	rename "$tmp/new.so", "$tmp/rolling.so" or die;
+}
+compile($source);
+$worker = start_worker("$tmp/rolling.so", '-j', '2');
+workers(2, 'workers of an object');
+compile(write_file('rolling.c', slurp_file($source) =~ s/"second"/"third"/r));
+$worker->{handle}->signal('HUP');
+becomes(q{SELECT count(*) = 2 AND bool_and('third' = ANY (types)) FROM dgen.workers}, 'SIGHUP brings a new object into use');
+compile($empty);
+$worker->{handle}->signal('HUP');
+pump $worker->{handle} until $worker->{err} =~ /worker 1 was not replaced/;
+like($worker->{err}, qr/^dgen: error: .*has no function dgen_actor_types/m, 'one that is of no use is reported');
+prints("1\n", 'and the old one goes on', 'call', 'counter', 'rolled');
+is(stop_worker($worker, 'TERM'), 0, 'until it is told to end');
 
 # A password that is wrong is for good.
 {

@@ -46,11 +46,14 @@ const cli_command cli_command_list[] = {
 	{"workers", "", "show live workers", "Shows the workers of actor types that you may read.\n", 0,
 	 0, LISTING, cli_workers},
 	{"worker", "FILE.so", "run actor types in a shared object",
-	 "Runs until SIGINT or SIGTERM, then ends the turns under way; a second signal ends it at\n"
-	 "once. SIGHUP is ignored. What FILE.so has to contain stands in dgen.h, \"worker programs\".\n",
+	 "Each worker is a process of its own, which is replaced when it crashes. SIGINT or SIGTERM\n"
+	 "ends them after the turns under way, a second signal at once. SIGHUP replaces one after\n"
+	 "the other, and so brings a new FILE.so into use. What FILE.so has to contain stands in\n"
+	 "dgen.h, \"worker programs\".\n",
 	 1, 1,
 	 CLI_BIT(CLI_JOBS) | CLI_BIT(CLI_NAME) | CLI_BIT(CLI_DRAIN) | CLI_BIT(CLI_QUIET) |
-		 CLI_BIT(CLI_VERBOSE),
+		 CLI_BIT(CLI_VERBOSE) | CLI_BIT(CLI_THREADS) | CLI_BIT(CLI_GRACE) |
+		 CLI_BIT(CLI_TURN_TIMEOUT) | CLI_BIT(CLI_MAX_DEATHS),
 	 cli_worker},
 	{"bench", "WORKLOAD", "measure speed, beside what it would be without actors",
 	 "Workloads:\n"

@@ -62,6 +62,11 @@ const cli_option_info cli_option_list[CLI_OPTIONS] = {
 	[CLI_NO_BASELINE] = {"no-baseline", 0, NULL, "measure actors only"},
 	[CLI_PROGRESS] = {"progress", 'P', NULL, "progress each second, even if on no terminal"},
 	[CLI_INTERVAL] = {"interval", 's', "TIME", "time between two looks (default: 2s)"},
+	[CLI_THREADS] = {"threads", 0, NULL, "run the workers as threads of one process"},
+	[CLI_GRACE] = {"grace", 0, "TIME", "how long a process may take to stop (default: 60s)"},
+	[CLI_TURN_TIMEOUT] = {"turn-timeout", 0, "TIME", "end a process whose turn takes longer"},
+	[CLI_MAX_DEATHS] = {"max-deaths", 0, "N",
+						"give up after more than N crashes in a minute (default: never)"},
 };
 
 /* ---- reading ---- */

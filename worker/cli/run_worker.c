@@ -1,17 +1,11 @@
 /*
- * dgen worker: runs the actor types of a shared object, on one or several threads, until
- * a signal stops it.
- *
- *     signal ──────────┐
- *     thread ended ────┴─ byte ──> pipe ──> main thread: stops the workers, waits for them
+ * dgen worker: runs the actor types of a shared object, in processes of their own under the
+ * supervisor, until a signal stops it. Each process loads the object anew, so that SIGHUP
+ * brings a new one into use.
  */
-#include "cli.h"
+#include "run_worker.h"
 
-#include <dlfcn.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
-#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,28 +13,9 @@
 #include <unistd.h>
 
 #define JOBS_MOST 1000
-#define ENTRY "dgen_actor_types"
+#define DEATHS_MOST 1000000
 
-typedef struct Job
-{
-	int number; /* from 1 on; 0: the only one */
-	dgen_worker *worker;
-	pthread_t thread;
-	bool verbose;
-	int result; /* of dgen_worker_run */
-} Job;
-
-typedef struct Pool
-{
-	Job *jobs;
-	int count; /* opened */
-	int started;
-	int running;
-	const dgen_actor_type *types;
-	size_t ntypes;
-} Pool;
-
-/* ---- the shared object ---- */
+/* ---- one worker ---- */
 
 static const char *
 base_name(const char *path)
@@ -50,322 +25,200 @@ base_name(const char *path)
 	return slash != NULL ? slash + 1 : path;
 }
 
-/* By its real path: without a slash the dynamic linker would look for it elsewhere. */
-static void *
-open_object(const char *file)
-{
-	char *path = realpath(file, NULL);
-	void *object = NULL;
-
-	if (path == NULL)
-		cli_error("could not open \"%s\": %s", file, strerror(errno));
-	else if ((object = dlopen(path, RTLD_NOW | RTLD_LOCAL)) == NULL)
-		cli_error("could not load \"%s\": %s", file, dlerror());
-	free(path);
-	return object;
-}
-
-/* An element is as long as the first one says: the object may be of another version. */
-static const dgen_actor_type *
-type_at(const dgen_actor_type *types, size_t n)
-{
-	return (const dgen_actor_type *) ((const char *) types + n * types->size);
-}
-
-static bool
-check_types(const char *file, const dgen_actor_type *types, size_t count)
-{
-	if (types == NULL || count == 0)
-	{
-		cli_error("\"%s\" has no actor types: " ENTRY " returned none", file);
-		return false;
-	}
-	for (size_t i = 0; i < count; i++)
-		if (types->size < offsetof(dgen_actor_type, init) || type_at(types, i)->size != types->size)
-		{
-			cli_error("the size of actor type %zu in \"%s\" is not sizeof(dgen_actor_type)", i + 1,
-					  file);
-			return false;
-		}
-	return true;
-}
-
-static bool
-load(Pool *pool, const char *file)
-{
-	const dgen_actor_type *(*entry)(size_t * count);
-	void *object = open_object(file);
-	void *symbol;
-
-	if (object == NULL)
-		return false;
-	symbol = dlsym(object, ENTRY);
-	if (symbol == NULL)
-	{
-		cli_error("\"%s\" has no function " ENTRY, file);
-		cli_hint("\"Worker programs\" in dgen.h says what dgen worker runs.");
-		return false;
-	}
-	memcpy(&entry, &symbol, sizeof(entry));
-	pool->types = entry(&pool->ntypes);
-	return check_types(file, pool->types, pool->ntypes);
-}
-
-/* ---- one worker ---- */
-
-/* The end of a worker is logged as an error, and reported with its hint later. */
 static void
-log_line(dgen_log_level level, const char *text, void *user)
+print_log(const cli_run *run, int number, dgen_log_level level, const char *text)
 {
-	static const char *const labels[] = {
-		[DGEN_LOG_DEBUG] = "debug", [DGEN_LOG_INFO] = "info", [DGEN_LOG_WARNING] = "warning"};
-	const Job *job = user;
+	static const char *const labels[] = {[DGEN_LOG_DEBUG] = "debug",
+										 [DGEN_LOG_INFO] = "info",
+										 [DGEN_LOG_WARNING] = "warning",
+										 [DGEN_LOG_ERROR] = "error"};
 
-	if (level > DGEN_LOG_WARNING || (level < DGEN_LOG_WARNING && !job->verbose))
-		return;
-	if (job->number > 0)
-		fprintf(stderr, "dgen: worker %d: %s: %s\n", job->number, labels[level], text);
+	if (number > 0 && run->jobs > 1)
+		fprintf(stderr, "dgen: worker %d: %s: %s\n", number, labels[level], text);
 	else
 		fprintf(stderr, "dgen: %s: %s\n", labels[level], text);
 }
 
+static bool
+is_verbose(const cli_run *run)
+{
+	return run->arguments->option[CLI_VERBOSE] != NULL;
+}
+
+/* The end of a worker is logged as an error, and reported with its hint later. */
+static void
+log_worker(dgen_log_level level, const char *text, void *user)
+{
+	const cli_job *job = user;
+
+	if (level == DGEN_LOG_WARNING || (level < DGEN_LOG_WARNING && is_verbose(job->run)))
+		print_log(job->run, job->number, level, text);
+}
+
 /* As long as the server takes it; the number of the job stays. */
 static void
-make_name(char *name, size_t size, const cli_arguments *arguments, const Job *job)
+make_name(char *name, size_t size, const cli_job *job)
 {
-	const char *given = arguments->option[CLI_NAME];
+	const char *given = job->run->arguments->option[CLI_NAME];
 	char host[33] = "";
 	char number[16] = "";
 
-	if (job->number > 0)
+	if (job->run->jobs > 1)
 		snprintf(number, sizeof(number), "/%d", job->number);
 	(void) gethostname(host, sizeof(host) - 1);
 	if (given != NULL)
 		snprintf(name, size, "%.*s%s", (int) (size - 1 - strlen(number)), given, number);
 	else
-		snprintf(name, size, "%.16s@%.25s:%ld%s", base_name(arguments->list[1]), host,
+		snprintf(name, size, "%.16s@%.25s:%ld%s", base_name(job->run->arguments->list[1]), host,
 				 (long) getpid(), number);
 }
 
-static int
-open_job(Pool *pool, Job *job, const cli_arguments *arguments, const char *conninfo, int drain_ms)
+static cli_exit
+failed(cli_job *job, int code)
+{
+	return job->worker != NULL ? cli_worker_failed(job->worker, code) : cli_no_memory();
+}
+
+cli_exit
+cli_job_open(cli_job *job, const cli_object *object)
 {
 	dgen_worker_options options = DGEN_WORKER_OPTIONS_INIT;
 	char name[64];
 	int code;
 
-	make_name(name, sizeof(name), arguments, job);
-	job->verbose = arguments->option[CLI_VERBOSE] != NULL;
+	make_name(name, sizeof(name), job);
 	options.name = name;
-	options.drain_ms = drain_ms;
-	options.log = log_line;
+	options.drain_ms = (int) job->run->drain_ms;
+	options.log = log_worker;
 	options.log_user = job;
-	code = dgen_worker_open(&job->worker, conninfo, &options);
-	for (size_t i = 0; i < pool->ntypes && code == 0; i++)
-		code = dgen_worker_register(job->worker, type_at(pool->types, i));
-	return code;
+	code = dgen_worker_open(&job->worker, job->run->conninfo, &options);
+	for (size_t i = 0; i < object->count && code == 0; i++)
+		code = dgen_worker_register(job->worker, cli_object_type(object, i));
+	return code == 0 ? CLI_OK : failed(job, code);
 }
 
-static cli_exit
-open_jobs(Pool *pool, const cli_arguments *arguments, long count, long drain_ms)
+void
+cli_announce(const cli_run *run, const cli_object *object)
 {
-	char *conninfo = cli_conninfo(arguments);
-	int code = 0;
-	cli_exit status = CLI_OK;
+	if (run->arguments->option[CLI_QUIET] != NULL)
+		return;
+	fprintf(stderr, "dgen: %ld worker%s for", run->jobs, run->jobs == 1 ? "" : "s");
+	for (size_t i = 0; i < object->count; i++)
+		fprintf(stderr, "%s %s", i > 0 ? "," : "", cli_object_type(object, i)->name);
+	fputc('\n', stderr);
+}
 
-	if (conninfo == NULL)
+/* ---- processes ---- */
+
+/* Out of memory is for the supervisor to mend; anything else is what the program ends with. */
+static int
+run_job(cli_job *job)
+{
+	int code = dgen_worker_run(job->worker);
+
+	if (code == 0)
+		return CLI_OK;
+	return code == DGEN_ENOMEM ? (failed(job, code), code) : (int) failed(job, code);
+}
+
+static int
+run_child(dgen_child *child, void *user)
+{
+	const cli_run *run = user;
+	cli_job job = {.run = run, .number = dgen_child_number(child)};
+	cli_object object;
+	int status;
+	int code;
+
+	if (!cli_object_load(&object, run->arguments->list[1]))
 		return CLI_USAGE;
-	pool->jobs = calloc((size_t) count, sizeof(Job));
-	if (pool->jobs == NULL)
-		status = cli_no_memory();
-	while (status == CLI_OK && pool->count < count)
-	{
-		Job *job = &pool->jobs[pool->count++];
-
-		job->number = count > 1 ? pool->count : 0;
-		code = open_job(pool, job, arguments, conninfo, (int) drain_ms);
-		if (code != 0)
-			status = job->worker != NULL ? cli_worker_failed(job->worker, code) : cli_no_memory();
-	}
-	free(conninfo);
+	if (job.number == 1)
+		cli_announce(run, &object);
+	status = (int) cli_job_open(&job, &object);
+	if (status == CLI_OK && (code = dgen_child_watch(child, job.worker)) != 0)
+		status = (int) failed(&job, code);
+	if (status == CLI_OK)
+		status = run_job(&job);
+	dgen_worker_close(job.worker);
 	return status;
 }
 
-/* ---- signals and threads ---- */
-
-#define THREAD_ENDED 0 /* no signal has this number */
-
-static int wake[2] = {-1, -1}; /* a pipe */
-
+/* What a process has ended with it has reported itself. */
 static void
-wake_main(unsigned char what)
+log_supervisor(dgen_log_level level, const char *text, void *user)
 {
-	int saved = errno;
+	const cli_run *run = user;
+	bool quiet = run->arguments->option[CLI_QUIET] != NULL;
 
-	while (write(wake[1], &what, 1) < 0 && errno == EINTR)
-		;
-	errno = saved;
+	if (level == DGEN_LOG_INFO && !quiet)
+		fprintf(stderr, "dgen: %s\n", text);
+	else if (level > DGEN_LOG_INFO || is_verbose(run))
+		print_log(run, 0, level, text);
 }
 
-static void
-on_signal(int number)
-{
-	wake_main((unsigned char) number);
-}
-
-static bool
-catch_signals(void)
-{
-	struct sigaction catch = {.sa_handler = on_signal};
-	struct sigaction ignore = {.sa_handler = SIG_IGN};
-
-	if (pipe2(wake, O_CLOEXEC) != 0)
-	{
-		cli_error("could not make a pipe: %s", strerror(errno));
-		return false;
-	}
-	sigemptyset(&catch.sa_mask);
-	sigaction(SIGINT, &catch, NULL);
-	sigaction(SIGTERM, &catch, NULL);
-	sigaction(SIGHUP, &ignore, NULL);
-	sigaction(SIGPIPE, &ignore, NULL); /* a log that nobody reads ends no worker */
-	return true;
-}
-
-static void *
-run_job(void *argument)
-{
-	Job *job = argument;
-
-	job->result = dgen_worker_run(job->worker);
-	wake_main(THREAD_ENDED);
-	return NULL;
-}
-
-/* Signals are the main thread's: they shall not interrupt what callbacks do. */
 static cli_exit
-start(Pool *pool)
+run_processes(cli_run *run)
 {
-	sigset_t all;
-	sigset_t before;
-	int error = 0;
+	dgen_supervisor_options options = DGEN_SUPERVISOR_OPTIONS_INIT;
+	int code;
 
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	while (error == 0 && pool->started < pool->count)
-	{
-		error = pthread_create(&pool->jobs[pool->started].thread, NULL, run_job,
-							   &pool->jobs[pool->started]);
-		pool->started += error == 0;
-	}
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	pool->running = pool->started;
-	if (error == 0)
-		return CLI_OK;
-	cli_error("could not start a thread: %s", strerror(error));
-	return CLI_USAGE;
-}
-
-static void
-stop(Pool *pool)
-{
-	for (int i = 0; i < pool->started; i++)
-		dgen_worker_stop(pool->jobs[i].worker);
-}
-
-/* Whoever asks a second time does not want to wait: the batch is rolled back. */
-static void
-stop_by_signal(Pool *pool, int number, bool again)
-{
-	if (again)
-	{
-		signal(number, SIG_DFL);
-		raise(number);
-	}
-	fprintf(stderr, "dgen: stopping after the turns under way; a second signal stops at once\n");
-	stop(pool);
-}
-
-/* Until all have ended. One that failed cannot be helped by trying again, nor can the others. */
-static void
-supervise(Pool *pool, bool stopping)
-{
-	unsigned char what;
-
-	if (stopping)
-		stop(pool);
-	while (pool->running > 0)
-	{
-		if (read(wake[0], &what, 1) != 1)
-			continue;
-		if (what == THREAD_ENDED)
-		{
-			pool->running--;
-			stop(pool);
-		}
-		else
-		{
-			stop_by_signal(pool, what, stopping);
-			stopping = true;
-		}
-	}
-	for (int i = 0; i < pool->started; i++)
-		pthread_join(pool->jobs[i].thread, NULL);
+	options.processes = (int) run->jobs;
+	options.grace_ms = (int) run->grace_ms;
+	options.turn_timeout_ms = (int) run->turn_timeout_ms;
+	options.max_deaths = (int) run->max_deaths;
+	options.log = log_supervisor;
+	options.log_user = run;
+	(void) signal(SIGPIPE, SIG_IGN); /* a log that nobody reads ends no worker */
+	code = dgen_supervisor_run(&options, run_child, run);
+	if (code == DGEN_ETIMEOUT)
+		return CLI_NOT_FOUND;
+	if (code == DGEN_EFAILED)
+		return CLI_HANDLER;
+	return code >= 0 ? (cli_exit) code : CLI_USAGE;
 }
 
 /* ---- the command ---- */
 
+static bool
+read_options(cli_run *run)
+{
+	const cli_arguments *arguments = run->arguments;
+	static const cli_option supervised[] = {CLI_GRACE, CLI_TURN_TIMEOUT, CLI_MAX_DEATHS};
+
+	for (size_t i = 0; i < sizeof(supervised) / sizeof(supervised[0]); i++)
+		if (arguments->option[CLI_THREADS] != NULL && arguments->option[supervised[i]] != NULL)
+		{
+			cli_error("--threads has no supervisor, and --%s is for one",
+					  cli_option_list[supervised[i]].name);
+			return false;
+		}
+	return cli_integer(arguments, CLI_JOBS, 1, JOBS_MOST, &run->jobs) &&
+		   cli_duration(arguments, CLI_DRAIN, INT_MAX, &run->drain_ms) &&
+		   cli_duration(arguments, CLI_GRACE, INT_MAX, &run->grace_ms) &&
+		   cli_duration(arguments, CLI_TURN_TIMEOUT, INT_MAX, &run->turn_timeout_ms) &&
+		   cli_integer(arguments, CLI_MAX_DEATHS, 1, DEATHS_MOST, &run->max_deaths);
+}
+
+/* To the library 0 is the default; here it is what it says. */
 static void
-announce(const Pool *pool)
+take_zeros(cli_run *run)
 {
-	fprintf(stderr, "dgen: %d worker%s for", pool->count, pool->count == 1 ? "" : "s");
-	for (size_t i = 0; i < pool->ntypes; i++)
-		fprintf(stderr, "%s %s", i > 0 ? "," : "", type_at(pool->types, i)->name);
-	fputc('\n', stderr);
-}
-
-/* Several that failed did so for the same reason, as a rule. */
-static cli_exit
-result_of(const Pool *pool)
-{
-	for (int i = 0; i < pool->started; i++)
-		if (pool->jobs[i].result != 0)
-			return cli_worker_failed(pool->jobs[i].worker, pool->jobs[i].result);
-	return CLI_OK;
-}
-
-static cli_exit
-run(Pool *pool, bool quiet)
-{
-	cli_exit status;
-	cli_exit result;
-
-	if (!catch_signals())
-		return CLI_USAGE;
-	if (!quiet)
-		announce(pool);
-	status = start(pool);
-	supervise(pool, status != CLI_OK);
-	result = result_of(pool);
-	return status != CLI_OK ? status : result;
+	if (run->arguments->option[CLI_GRACE] != NULL && run->grace_ms == 0)
+		run->grace_ms = 1;
+	if (run->arguments->option[CLI_TURN_TIMEOUT] != NULL && run->turn_timeout_ms == 0)
+		run->turn_timeout_ms = -1;
 }
 
 cli_exit
 cli_worker(const cli_arguments *arguments)
 {
-	Pool pool = {.count = 0};
-	long jobs = 1;
-	long drain_ms = 0; /* the library's default */
+	cli_run run = {.arguments = arguments, .jobs = 1};
 	cli_exit status;
 
-	if (!cli_integer(arguments, CLI_JOBS, 1, JOBS_MOST, &jobs) ||
-		!cli_duration(arguments, CLI_DRAIN, INT_MAX, &drain_ms) || !load(&pool, arguments->list[1]))
+	if (!read_options(&run) || (run.conninfo = cli_conninfo(arguments)) == NULL)
 		return CLI_USAGE;
-	status = open_jobs(&pool, arguments, jobs, drain_ms);
-	if (status == CLI_OK)
-		status = run(&pool, arguments->option[CLI_QUIET] != NULL);
-	for (int i = 0; i < pool.count; i++)
-		dgen_worker_close(pool.jobs[i].worker);
-	free(pool.jobs);
+	take_zeros(&run);
+	status = arguments->option[CLI_THREADS] != NULL ? cli_run_threads(&run) : run_processes(&run);
+	free(run.conninfo);
 	return status;
 }
