@@ -218,13 +218,14 @@ workers(1, 'and is replaced');
 unlink "$tmp/gate";
 kill 'HUP', $supervisor->{pid};
 ok(until_true(sub { (processes($supervisor))[0] != $old }), 'a new process that is not attached yet');
+my ($new) = processes($supervisor);
+kill 'HUP', $supervisor->{pid};
 cast("meanwhile $_", '{}'), is_handled("meanwhile $_", 'the old one handles messages') for 1 .. 3;
 unlike(slurp_file($supervisor->{log}), qr/is told to stop/, 'and was not told to stop');
 create("$tmp/gate");
 logs($supervisor, qr/^debug: worker 1, process $old, is told to stop\n.*^info: all processes are replaced$/ms, 'until the new one is attached');
-($old) = processes($supervisor);
-kill 'HUP', $supervisor->{pid};
-logs($supervisor, qr/^debug: worker 1, process $old, is told to stop\n.*^info: all processes are replaced$/ms, 'the new one is replaced in its turn');
+logs($supervisor, qr/^debug: worker 1, process $new, is told to stop\n.*^info: all processes are replaced$/ms,
+	'which a SIGHUP that came meanwhile replaces in its turn');
 is(sql('SELECT count(*) FROM dgen.workers'), 1, 'by one that works');
 ends($supervisor, 'TERM', 0, 'SIGTERM stops it');
 
