@@ -8,6 +8,8 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
+$SIG{QUIT} = 'DEFAULT'; # which ends the pool: under nohup it would be ignored
+
 my ($pgbouncer) = grep { -x } map { "$_/pgbouncer" } split(/:/, $ENV{PATH}), '/usr/sbin';
 die "no pgbouncer: scripts/setup installs it\n" unless $pgbouncer;
 
