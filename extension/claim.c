@@ -25,8 +25,9 @@
 #define SWEEP_HINTS 1024
 #define SWEEP_DEAD_ROWS 10000
 
-/* Slices in one claim. */
-#define SWEEP_SLICES 4
+/* Slices in one claim; and claims that find something without one until there is one. */
+#define SWEEP_SLICES 1
+#define SWEEP_CLAIMS 16
 
 /* Judged turn time of a type not measured yet, us. */
 #define UNKNOWN_TURN_US 500.0
@@ -277,6 +278,17 @@ own_found(Discovery *discovery, int64 *found, int count)
 	dgen_hints_keep(count, kept);
 }
 
+/* What is owned does not wait for a sweep, but now and then, so that the sweep does not wait for ever. */
+static bool
+may_sweep(const Owned *owned)
+{
+	static int claims = 0;
+
+	if (owned->level != SUSPICION_NONE)
+		return false;
+	return owned->count == 0 || ++claims % SWEEP_CLAIMS == 0;
+}
+
 /* True if there is more than the limit allows, or a sweep is not at its end. */
 static bool
 own_type(Discovery *discovery, int limit)
@@ -295,7 +307,7 @@ own_type(Discovery *discovery, int limit)
 
 		if (count > 0)
 			own_found(discovery, found, count);
-		else if (owned->level != SUSPICION_NONE || ++slices > SWEEP_SLICES || !sweep(type_id))
+		else if (!may_sweep(owned) || ++slices > SWEEP_SLICES || !sweep(type_id))
 			break;
 	}
 	return dgen_hints_left(type_id);
