@@ -25,8 +25,8 @@
 #define SWEEP_HINTS 1024
 #define SWEEP_DEAD_ROWS 10000
 
-/* Slices in one claim; and claims that find something without one until there is one. */
-#define SWEEP_SLICES 1
+/* Slices for one type in one claim; and claims that find something without one until there is one. */
+#define SWEEP_SLICES 4
 #define SWEEP_CLAIMS 16
 
 /* Judged turn time of a type not measured yet, us. */
@@ -144,7 +144,7 @@ walk_slice(Slice *slice)
  * sweep answers: it sees everything that was there when that was asked for.
  */
 static bool
-sweep(int32 type_id)
+sweep(int32 type_id, Owned *owned)
 {
 	Slice slice = {.type_id = type_id};
 
@@ -164,6 +164,7 @@ sweep(int32 type_id)
 		dgen_sweep_through(&slice.sweep);
 	else
 		dgen_sweep_stop(&slice.sweep, slice.next);
+	owned->tired |= slice.walk.scan.dead >= SWEEP_DEAD_ROWS;
 	dgen_walk_end(&slice.walk);
 	PopActiveSnapshot();
 	return true;
@@ -284,7 +285,7 @@ may_sweep(const Owned *owned)
 {
 	static int claims = 0;
 
-	if (owned->level != SUSPICION_NONE)
+	if (owned->level != SUSPICION_NONE || owned->tired)
 		return false;
 	return owned->count == 0 || ++claims % SWEEP_CLAIMS == 0;
 }
@@ -307,7 +308,7 @@ own_type(Discovery *discovery, int limit)
 
 		if (count > 0)
 			own_found(discovery, found, count);
-		else if (!may_sweep(owned) || ++slices > SWEEP_SLICES || !sweep(type_id))
+		else if (!may_sweep(owned) || ++slices > SWEEP_SLICES || !sweep(type_id, owned))
 			break;
 	}
 	return dgen_hints_left(type_id);
@@ -365,7 +366,7 @@ dgen_own_mailboxes(WorkerSession *session, const BatchLimits *limits, Owned *own
 	dgen_table_lock(TABLE_MESSAGE, RowExclusiveLock);
 	dgen_check_adopted();
 	owned->count = 0;
-	owned->left = false;
+	owned->left = owned->tired = false;
 	owned->level = SUSPICION_NONE;
 	owned->mailboxes = palloc(limits->actors * sizeof(OwnedMailbox));
 

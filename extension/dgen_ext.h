@@ -635,7 +635,8 @@ typedef struct OwnedMailbox
 typedef struct Owned
 {
 	int count;
-	bool left;            /* stopped by the limit: there may be more work */
+	bool left;  /* stopped by the limit: there may be more work */
+	bool tired; /* a sweep has passed so many dead rows that it goes on with the next claim */
 	SuspicionLevel level; /* of all of them */
 	OwnedMailbox *mailboxes;
 } Owned;

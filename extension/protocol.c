@@ -244,6 +244,12 @@ check_types(const WorkerSession *session)
 }
 
 /* Once more if there was nothing where there should have been something, and there is more. */
+static bool
+is_worth_another(const Batch *batch, const Owned *owned)
+{
+	return batch->nactors == 0 && owned->left && !owned->tired;
+}
+
 static Batch *
 claim_batch(WorkerSession *session, BatchLimits *limits)
 {
@@ -251,7 +257,7 @@ claim_batch(WorkerSession *session, BatchLimits *limits)
 	Batch *batch = NULL;
 	Owned owned;
 
-	for (int i = 0; i < CLAIM_ROUNDS && (batch == NULL || (batch->nactors == 0 && owned.left)); i++)
+	for (int i = 0; i < CLAIM_ROUNDS && (batch == NULL || is_worth_another(batch, &owned)); i++)
 	{
 		if (batch != NULL)
 			MemoryContextDelete(batch->context);

@@ -7,6 +7,7 @@
 #include "dgen_int.h"
 
 #include "check.h"
+#include "failing.h"
 
 static const char *conninfo;
 static PGconn *beside;
@@ -57,21 +58,6 @@ finish(dgen_client *client)
 		code = dgen_client_finish(client, 20000);
 	while (code != DGEN_ETIMEOUT && dgen_client_under_way(client) > 0);
 	return code != DGEN_ETIMEOUT;
-}
-
-/* If the failure was not used up, one of the next n + 1 allocations gets it. */
-static bool
-has_failed(long n)
-{
-	for (long i = 0; i <= n; i++)
-	{
-		void *memory = dgen__malloc(1);
-
-		if (memory == NULL)
-			return false;
-		dgen__free(memory);
-	}
-	return true;
 }
 
 /* True while an allocation failed: later ones are to be tried. */

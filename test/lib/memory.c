@@ -6,6 +6,7 @@
 #include "dgen_int.h"
 
 #include "check.h"
+#include "failing.h"
 #include "waits.h"
 
 static const char *conninfo;
@@ -77,21 +78,6 @@ handle_one(dgen_worker *worker)
 			return false;
 	}
 	return false;
-}
-
-/* If the failure was not used up, one of the next n + 1 allocations gets it. */
-static bool
-has_failed(long n)
-{
-	for (long i = 0; i <= n; i++)
-	{
-		void *memory = dgen__malloc(1);
-
-		if (memory == NULL)
-			return false;
-		dgen__free(memory);
-	}
-	return true;
 }
 
 /* True while an allocation failed: later ones are to be tried. */
