@@ -266,6 +266,7 @@ set_reply(const ReplyParameters *p, int i, Reply *reply)
 static void
 send_replies(FunctionCallInfo fcinfo)
 {
+	Answers answers = {.for_caller = true};
 	ReplyParameters parameters;
 
 	get_reply_parameters(fcinfo, &parameters);
@@ -277,9 +278,10 @@ send_replies(FunctionCallInfo fcinfo)
 		Reply reply;
 
 		set_reply(&parameters, i, &reply);
-		if (request != 0 && dgen_may_answer(request))
-			(void) dgen_answer(request, &reply);
+		if (request != 0)
+			(void) dgen_answers_add(&answers, request, &reply);
 	}
+	dgen_answers_end(&answers);
 }
 
 /* What is sent, and what only actors say of it. */

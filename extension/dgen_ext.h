@@ -221,6 +221,11 @@ extern void dgen_writer_open(DgenWriter *writer, DgenTable table);
 extern void dgen_writer_insert(DgenWriter *writer, Datum *values, bool *nulls);
 extern void dgen_writer_insert_many(DgenWriter *writer, TupleTableSlot **slots, int count);
 extern void dgen_writer_update(DgenWriter *writer, ItemPointer tid, Datum *values, bool *nulls);
+/*
+ * False, and nothing written, if the row is not as it was found: somebody else has written
+ * it since. Who is doing so just now is waited for.
+ */
+extern bool dgen_writer_try_update(DgenWriter *writer, ItemPointer tid, Datum *values, bool *nulls);
 extern void dgen_writer_close(DgenWriter *writer);
 extern bool dgen_delete_row(Relation heap, ItemPointer tid);
 extern bool dgen_delete_row_nowait(Relation heap, ItemPointer tid);
@@ -831,8 +836,19 @@ extern Datum dgen_json_null(void);
 /* The code to raise for a SQLSTATE that a handler gave as text. */
 extern int dgen_sqlstate_of(const char *text);
 
-/* Raises unless the role that calls may work for the type of the request; false if there is no such request. */
-extern bool dgen_may_answer(int64 request_id);
+/* What the answers of a batch share. Starts zeroed but for for_caller. */
+typedef struct Answers
+{
+	bool for_caller; /* raises unless the role that calls may work for the type of the request */
+	bool open;
+	DgenScan scan;
+	DgenWriter writer;
+} Answers;
+
+/* Answers an open request: true if it was open. */
+extern bool dgen_answers_add(Answers *answers, int64 request_id, const Reply *reply);
+extern void dgen_answers_end(Answers *answers);
+extern bool dgen_answer(int64 request_id, const Reply *reply); /* one alone, not for a caller */
 
 /* ---- client_state.c: states that a worker's client holds ------------------- */
 
@@ -851,9 +867,6 @@ extern bool dgen_client_caches(void);
 
 /* Raises DGEN_ERR_NESTED if a batch is claimed in this transaction. */
 extern void dgen_refuse_in_batch(const char *what, const char *hint);
-
-/* Answers an open request: true if it was open. */
-extern bool dgen_answer(int64 request_id, const Reply *reply);
 
 /* ---- worker.c, launcher.c: in-database workers -------------------------- */
 

@@ -116,6 +116,25 @@ dgen_open_request(const Send *send, int64 id, const ReplyTo *reply_to, text *cor
 
 /* ---- looking ---- */
 
+/* Since its id is found by the key, there is one at most. */
+static bool
+find_with(DgenScan *scan, int64 id, Request *request)
+{
+	ScanKeyData key;
+	HeapTuple tuple;
+
+	dgen_key_int8(&key, 1, BTEqualStrategyNumber, id);
+	dgen_scan_seek(scan, &key, 1);
+	if (!dgen_scan_next(scan))
+		return false;
+	tuple = ExecCopySlotHeapTuple(scan->slot);
+	request->tid = scan->slot->tts_tid;
+	request->own = TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetXmin(tuple->t_data));
+	heap_deform_tuple(tuple, RelationGetDescr(scan->heap), request->values, request->nulls);
+	request->status = DatumGetChar(request->values[REQUEST_STATUS]);
+	return true;
+}
+
 /*
  * The row as the latest snapshot shows it, whatever the isolation level: a reply
  * is an event, not a part of what the transaction looks at.
@@ -125,22 +144,10 @@ dgen_find_request(int64 id, Request *request)
 {
 	Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
 	DgenScan scan;
-	ScanKeyData key;
 	bool found;
 
-	dgen_key_int8(&key, 1, BTEqualStrategyNumber, id);
 	dgen_scan_begin(&scan, TABLE_REQUEST, INDEX_PRIMARY, snapshot, 1);
-	dgen_scan_seek(&scan, &key, 1);
-	found = dgen_scan_next(&scan);
-	if (found)
-	{
-		HeapTuple tuple = ExecCopySlotHeapTuple(scan.slot);
-
-		request->tid = scan.slot->tts_tid;
-		request->own = TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetXmin(tuple->t_data));
-		heap_deform_tuple(tuple, RelationGetDescr(scan.heap), request->values, request->nulls);
-		request->status = DatumGetChar(request->values[REQUEST_STATUS]);
-	}
+	found = find_with(&scan, id, request);
 	dgen_scan_end(&scan);
 	UnregisterSnapshot(snapshot);
 	return found;
@@ -173,43 +180,6 @@ dgen_find_answered(const int64 *ids, int count, bool *answered)
 
 /* ---- answering ---- */
 
-/*
- * Locks the newest version of the request's row. False if it is gone. Somebody
- * else who answers it at this moment is waited for: only one of us is told "open".
- */
-static bool
-lock_request(int64 id, Request *request)
-{
-	Relation heap = dgen_table_open(TABLE_REQUEST, RowExclusiveLock);
-	TupleTableSlot *slot = table_slot_create(heap, NULL);
-	bool found = dgen_find_request(id, request);
-
-	if (found)
-	{
-		TM_FailureData failure;
-		TM_Result result;
-
-		/* In a worker no snapshot is active between the turns. */
-		PushActiveSnapshot(GetLatestSnapshot());
-		result = table_tuple_lock(heap, &request->tid, GetActiveSnapshot(), slot,
-								  GetCurrentCommandId(true), LockTupleNoKeyExclusive, LockWaitBlock,
-								  TUPLE_LOCK_FLAG_FIND_LAST_VERSION, &failure);
-		PopActiveSnapshot();
-		found = result == TM_Ok;
-		if (found)
-		{
-			HeapTuple tuple = ExecCopySlotHeapTuple(slot);
-
-			request->tid = slot->tts_tid;
-			heap_deform_tuple(tuple, RelationGetDescr(heap), request->values, request->nulls);
-			request->status = DatumGetChar(request->values[REQUEST_STATUS]);
-		}
-	}
-	ExecDropSingleTupleTableSlot(slot);
-	table_close(heap, NoLock);
-	return found;
-}
-
 static void
 put_string(Datum *values, bool *nulls, int column, const char *value)
 {
@@ -217,12 +187,12 @@ put_string(Datum *values, bool *nulls, int column, const char *value)
 	values[column] = value == NULL ? (Datum) 0 : CStringGetTextDatum(value);
 }
 
-static void
-keep_reply(Request *request, const Reply *reply)
+/* False: see dgen_writer_try_update. */
+static bool
+keep_reply(DgenWriter *writer, Request *request, const Reply *reply)
 {
 	Datum *values = request->values;
 	bool *nulls = request->nulls;
-	DgenWriter writer;
 
 	values[REQUEST_STATUS] = CharGetDatum(reply->error != NULL ? REQUEST_FAILED : REQUEST_REPLIED);
 	values[REQUEST_REPLIED_AT] = TimestampTzGetDatum(GetCurrentTimestamp());
@@ -232,26 +202,24 @@ keep_reply(Request *request, const Reply *reply)
 	put_string(values, nulls, REQUEST_ERROR, reply->error);
 	put_string(values, nulls, REQUEST_SQLSTATE, reply->sqlstate);
 	put_string(values, nulls, REQUEST_HINT, reply->hint);
-	dgen_writer_open(&writer, TABLE_REQUEST);
-	dgen_writer_update(&writer, &request->tid, values, nulls);
-	dgen_writer_close(&writer);
+	if (!dgen_writer_try_update(writer, &request->tid, values, nulls))
+		return false;
 	dgen_wakeup_replied(DatumGetInt64(values[REQUEST_ID]));
+	return true;
 }
 
 /* The reply becomes a message, and the request is done. */
-static void
-send_on(Request *request, const Reply *reply)
+static bool
+send_on(DgenWriter *writer, Request *request, const Reply *reply)
 {
 	Datum *values = request->values;
-	Relation heap = dgen_table_open(TABLE_REQUEST, RowExclusiveLock);
 	Send send = {.kind = KIND_REPLY};
 
-	(void) dgen_delete_row(heap, &request->tid);
-	table_close(heap, NoLock);
-
+	if (!dgen_delete_row(writer->heap, &request->tid))
+		return false;
 	send.type = dgen_type_by_id(DatumGetInt32(values[REQUEST_REPLY_TYPE_ID]), true);
 	if (send.type == NULL)
-		return; /* dropped, and nobody is left to tell */
+		return true; /* dropped, and nobody is left to tell */
 	send.key = DatumGetTextPP(values[REQUEST_REPLY_KEY]);
 	send.in_reply_to = DatumGetInt64(values[REQUEST_ID]);
 	if (!request->nulls[REQUEST_CORRELATION])
@@ -264,39 +232,108 @@ send_on(Request *request, const Reply *reply)
 			cstring_to_text(reply->sqlstate != NULL ? reply->sqlstate : DGEN_FAIL_SQLSTATE);
 	}
 	(void) dgen_send(&send);
+	return true;
+}
+
+/* Whoever may work for the type may answer its requests, or its owner, whose handlers do. */
+static void
+check_may_answer(const Request *request)
+{
+	const ActorType *type = dgen_type_by_id(DatumGetInt32(request->values[REQUEST_TYPE_ID]), false);
+
+	dgen_check_privilege(type, dgen_calling_role(), PRIVILEGE_WORK);
+}
+
+typedef enum Answered
+{
+	ANSWERED_YES,
+	ANSWERED_NO,   /* it is not open, or gone */
+	ANSWERED_AGAIN /* somebody else has written its row since the snapshot: take another one */
+} Answered;
+
+static Answered
+answer_with(Answers *answers, int64 id, const Reply *reply)
+{
+	Request request;
+	bool done;
+
+	if (!find_with(&answers->scan, id, &request))
+		return ANSWERED_NO;
+	if (answers->for_caller)
+		check_may_answer(&request);
+	if (request.status != REQUEST_PENDING)
+		return ANSWERED_NO;
+	if (request.nulls[REQUEST_REPLY_TYPE_ID])
+		done = keep_reply(&answers->writer, &request, reply);
+	else
+		done = send_on(&answers->writer, &request, reply);
+	return done ? ANSWERED_YES : ANSWERED_AGAIN;
+}
+
+static void
+open_answers(Answers *answers)
+{
+	CommandCounterIncrement();
+	PushActiveSnapshot(GetLatestSnapshot());
+	dgen_scan_begin(&answers->scan, TABLE_REQUEST, INDEX_PRIMARY, GetActiveSnapshot(), 1);
+	dgen_writer_open(&answers->writer, TABLE_REQUEST);
+	answers->open = true;
+}
+
+void
+dgen_answers_end(Answers *answers)
+{
+	if (!answers->open)
+		return;
+	answers->open = false;
+	dgen_writer_close(&answers->writer);
+	dgen_scan_end(&answers->scan);
+	PopActiveSnapshot();
+	CommandCounterIncrement();
+}
+
+/*
+ * Whoever else answers the request at this moment is waited for, and then seen by the next
+ * snapshot: only one of us is told "open".
+ */
+bool
+dgen_answers_add(Answers *answers, int64 id, const Reply *reply)
+{
+	Answered answered;
+
+	do
+	{
+		if (answers->open)
+		{
+			CommandCounterIncrement();
+			UpdateActiveSnapshotCommandId();
+		}
+		else
+			open_answers(answers);
+		answered = answer_with(answers, id, reply);
+		if (answered == ANSWERED_AGAIN)
+			dgen_answers_end(answers);
+	} while (answered == ANSWERED_AGAIN);
+	return answered == ANSWERED_YES;
+}
+
+static bool
+answer_one(int64 id, const Reply *reply, bool for_caller)
+{
+	Answers answers = {.for_caller = for_caller};
+	bool answered = dgen_answers_add(&answers, id, reply);
+
+	dgen_answers_end(&answers);
+	return answered;
 }
 
 bool
 dgen_answer(int64 id, const Reply *reply)
 {
-	Request request;
-
-	CommandCounterIncrement();
-	if (!lock_request(id, &request) || request.status != REQUEST_PENDING)
-		return false;
-	if (request.nulls[REQUEST_REPLY_TYPE_ID])
-		keep_reply(&request, reply);
-	else
-		send_on(&request, reply);
-	CommandCounterIncrement();
-	return true;
+	return answer_one(id, reply, false);
 }
 
 /* ---- from SQL ---- */
-
-/* Whoever may work for the type may answer its requests, or its owner, whose handlers do. */
-bool
-dgen_may_answer(int64 id)
-{
-	Request request;
-	const ActorType *type;
-
-	if (!dgen_find_request(id, &request))
-		return false;
-	type = dgen_type_by_id(DatumGetInt32(request.values[REQUEST_TYPE_ID]), false);
-	dgen_check_privilege(type, dgen_calling_role(), PRIVILEGE_WORK);
-	return true;
-}
 
 static int64
 request_argument(FunctionCallInfo fcinfo)
@@ -316,7 +353,7 @@ dgen_send_reply(PG_FUNCTION_ARGS)
 	int64 id = request_argument(fcinfo);
 	Reply reply = {.reply = PG_ARGISNULL(1) ? dgen_json_null() : PG_GETARG_DATUM(1)};
 
-	PG_RETURN_BOOL(dgen_may_answer(id) && dgen_answer(id, &reply));
+	PG_RETURN_BOOL(answer_one(id, &reply, true));
 }
 
 Datum
@@ -330,5 +367,5 @@ dgen_fail_request(PG_FUNCTION_ARGS)
 						errhint("Say what went wrong.")));
 	reply.error = text_to_cstring(PG_GETARG_TEXT_PP(1));
 	reply.sqlstate = PG_ARGISNULL(2) ? DGEN_FAIL_SQLSTATE : text_to_cstring(PG_GETARG_TEXT_PP(2));
-	PG_RETURN_BOOL(dgen_may_answer(id) && dgen_answer(id, &reply));
+	PG_RETURN_BOOL(answer_one(id, &reply, true));
 }

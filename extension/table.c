@@ -331,6 +331,23 @@ dgen_writer_insert(DgenWriter *writer, Datum *values, bool *nulls)
 	heap_freetuple(tuple);
 }
 
+static void
+insert_index_entries(const DgenWriter *writer, TupleTableSlot *slot)
+{
+	for (int i = 0; i < writer->indexes->ri_NumIndices; i++)
+	{
+		Relation index = writer->indexes->ri_IndexRelationDescs[i];
+		IndexInfo *info = writer->indexes->ri_IndexRelationInfo[i];
+		Datum values[INDEX_MAX_KEYS];
+		bool nulls[INDEX_MAX_KEYS];
+
+		FormIndexDatum(info, slot, NULL, values, nulls);
+		index_insert(index, values, nulls, &slot->tts_tid, writer->heap,
+					 index->rd_index->indisunique ? UNIQUE_CHECK_YES : UNIQUE_CHECK_NO, false,
+					 info);
+	}
+}
+
 /*
  * Like CatalogTuplesMultiInsert, which cannot be used: it takes the place of a row
  * for its index entries from the tuple as it was before it was toasted.
@@ -340,20 +357,7 @@ dgen_writer_insert_many(DgenWriter *writer, TupleTableSlot **slots, int count)
 {
 	heap_multi_insert(writer->heap, slots, count, GetCurrentCommandId(true), 0, NULL);
 	for (int i = 0; i < count; i++)
-	{
-		for (int j = 0; j < writer->indexes->ri_NumIndices; j++)
-		{
-			Relation index = writer->indexes->ri_IndexRelationDescs[j];
-			IndexInfo *info = writer->indexes->ri_IndexRelationInfo[j];
-			Datum values[INDEX_MAX_KEYS];
-			bool nulls[INDEX_MAX_KEYS];
-
-			FormIndexDatum(info, slots[i], NULL, values, nulls);
-			index_insert(index, values, nulls, &slots[i]->tts_tid, writer->heap,
-						 index->rd_index->indisunique ? UNIQUE_CHECK_YES : UNIQUE_CHECK_NO, false,
-						 info);
-		}
-	}
+		insert_index_entries(writer, slots[i]);
 }
 
 void
@@ -365,6 +369,26 @@ dgen_writer_update(DgenWriter *writer, ItemPointer tid, Datum *values, bool *nul
 	CatalogTupleUpdateWithInfo(writer->heap, &old, tuple, writer->indexes);
 	*tid = tuple->t_self;
 	heap_freetuple(tuple);
+}
+
+bool
+dgen_writer_try_update(DgenWriter *writer, ItemPointer tid, Datum *values, bool *nulls)
+{
+	HeapTuple tuple = heap_form_tuple(RelationGetDescr(writer->heap), values, nulls);
+	TM_FailureData failure;
+	TM_Result result =
+		dgen_heap_update(writer->heap, tid, tuple, GetCurrentCommandId(true), &failure);
+
+	if (result == TM_Ok && !HeapTupleIsHeapOnly(tuple))
+	{
+		TupleTableSlot *slot =
+			MakeSingleTupleTableSlot(RelationGetDescr(writer->heap), &TTSOpsHeapTuple);
+
+		insert_index_entries(writer, ExecStoreHeapTuple(tuple, slot, false));
+		ExecDropSingleTupleTableSlot(slot);
+	}
+	heap_freetuple(tuple);
+	return result == TM_Ok;
 }
 
 void

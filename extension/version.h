@@ -5,6 +5,7 @@
 #define DGEN_VERSION_H
 
 #include "access/genam.h"
+#include "access/heapam.h"
 #include "access/relscan.h"
 #include "storage/proc.h"
 
@@ -43,6 +44,21 @@ dgen_index_beginscan(Relation heap, Relation index, Snapshot snapshot, int nkeys
 	return index_beginscan(heap, index, snapshot, NULL, nkeys, 0);
 #else
 	return index_beginscan(heap, index, snapshot, nkeys, 0);
+#endif
+}
+
+/* 16 tells which indexes want an entry. Those of dgen's tables do if HeapTupleIsHeapOnly says no. */
+static inline TM_Result
+dgen_heap_update(Relation heap, ItemPointer tid, HeapTuple tuple, CommandId cid,
+				 TM_FailureData *failure)
+{
+	LockTupleMode mode;
+#if PG_VERSION_NUM >= 160000
+	TU_UpdateIndexes indexes;
+
+	return heap_update(heap, tid, tuple, cid, InvalidSnapshot, true, failure, &mode, &indexes);
+#else
+	return heap_update(heap, tid, tuple, cid, InvalidSnapshot, true, failure, &mode);
 #endif
 }
 

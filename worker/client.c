@@ -11,6 +11,7 @@
 
 #define CALL_TIMEOUT_MS 5000
 #define UTF8 "UTF8"
+#define INTERVAL_SIZE 28
 
 /* ---- opening and closing ---- */
 
@@ -267,6 +268,13 @@ add_binary(Parameters *parameters, const dgen__buffer *data)
 	parameters->formats[parameters->count++] = 1;
 }
 
+static const char *
+interval(char *text, int64_t ms)
+{
+	snprintf(text, INTERVAL_SIZE, "%lld ms", (long long) ms);
+	return text;
+}
+
 static int
 run(dgen_client *client, const dgen__statement *statement, const Parameters *p)
 {
@@ -315,16 +323,15 @@ run_send(dgen_client *client, const dgen__statement *statement, const char *type
 		 const dgen_send_options *options, int64_t *id)
 {
 	Parameters parameters = {.count = 0};
-	char delay[24];
+	char delay[INTERVAL_SIZE];
 	char priority[12];
 	int code;
 
-	snprintf(delay, sizeof(delay), "%lld", (long long) options->delay_ms);
 	snprintf(priority, sizeof(priority), "%d", options->priority);
 	add_text(&parameters, type);
 	add_text(&parameters, key);
 	add_binary(&parameters, &client->message);
-	add_text(&parameters, options->delay_ms == 0 ? NULL : delay);
+	add_text(&parameters, options->delay_ms == 0 ? NULL : interval(delay, options->delay_ms));
 	add_text(&parameters, priority);
 	add_text(&parameters, options->idempotency_key);
 	add_text(&parameters, options->headers);
@@ -473,10 +480,9 @@ return_json(dgen_client *client, const char **json, size_t *length)
 
 /* NULL: no limit. */
 static const char *
-timeout_text(char *text, size_t size, int timeout_ms)
+timeout_interval(char *text, int timeout_ms)
 {
-	snprintf(text, size, "%d", timeout_ms);
-	return timeout_ms == -1 ? NULL : text;
+	return timeout_ms == -1 ? NULL : interval(text, timeout_ms);
 }
 
 static int
@@ -493,7 +499,7 @@ dgen_client_await(dgen_client *client, int64_t request, int timeout_ms, const ch
 {
 	Parameters parameters = {.count = 0};
 	char id[24];
-	char timeout[12];
+	char timeout[INTERVAL_SIZE];
 	int code = begin(client, true);
 
 	if (code == 0)
@@ -502,7 +508,7 @@ dgen_client_await(dgen_client *client, int64_t request, int timeout_ms, const ch
 		return code;
 	snprintf(id, sizeof(id), "%lld", (long long) request);
 	add_text(&parameters, id);
-	add_text(&parameters, timeout_text(timeout, sizeof(timeout), timeout_ms));
+	add_text(&parameters, timeout_interval(timeout, timeout_ms));
 	code = run(client, &dgen__sql_await, &parameters);
 	return code == 0 ? return_json(client, reply, reply_length) : code;
 }
@@ -512,7 +518,7 @@ dgen_client_call(dgen_client *client, const char *type, const char *key, const c
 				 size_t length, int timeout_ms, const char **reply, size_t *reply_length)
 {
 	Parameters parameters = {.count = 0};
-	char timeout[12];
+	char timeout[INTERVAL_SIZE];
 	int code = begin(client, true);
 
 	if (code == 0)
@@ -524,8 +530,8 @@ dgen_client_call(dgen_client *client, const char *type, const char *key, const c
 	add_text(&parameters, type);
 	add_text(&parameters, key);
 	add_binary(&parameters, &client->message);
-	add_text(&parameters, timeout_text(timeout, sizeof(timeout),
-									   timeout_ms == 0 ? CALL_TIMEOUT_MS : timeout_ms));
+	add_text(&parameters,
+			 timeout_interval(timeout, timeout_ms == 0 ? CALL_TIMEOUT_MS : timeout_ms));
 	code = run(client, &dgen__sql_ask, &parameters);
 	return code == 0 ? return_json(client, reply, reply_length) : code;
 }

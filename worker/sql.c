@@ -6,9 +6,12 @@
 
 #include "dgen_int.h"
 
-#define MS "::bigint * interval '1 millisecond'"
-
-/* ---- the client: not prepared, so that a pooler may stand between ---- */
+/*
+ * ---- the client: not prepared, so that a pooler may stand between ----
+ *
+ * Parsed each time, so they leave little to find out: arguments in their places, none left to a
+ * default, and a duration as the text of an interval.
+ */
 
 const dgen__statement dgen__sql_version = {
 	NULL,
@@ -18,8 +21,7 @@ const dgen__statement dgen__sql_version = {
 
 const dgen__statement dgen__sql_cast = {
 	NULL,
-	"SELECT dgen.cast($1, $2, $3, delay => $4" MS
-	", priority => $5, idempotency_key => $6, headers => $7)",
+	"SELECT dgen.cast($1, $2, $3, $4, NULL, $5, $6, $7)",
 	7,
 };
 
@@ -31,20 +33,19 @@ const dgen__statement dgen__sql_cast_many = {
 
 const dgen__statement dgen__sql_request = {
 	NULL,
-	"SELECT dgen.request($1, $2, $3, delay => $4" MS
-	", priority => $5, idempotency_key => $6, headers => $7)",
+	"SELECT dgen.request($1, $2, $3, $4, NULL, $5, $6, $7, NULL, NULL)",
 	7,
 };
 
 const dgen__statement dgen__sql_await = {
 	NULL,
-	"SELECT dgen.await_reply($1, $2" MS ")",
+	"SELECT dgen.await_reply($1, $2)",
 	2,
 };
 
 const dgen__statement dgen__sql_ask = {
 	NULL,
-	"CALL dgen.ask($1, $2, $3, $4" MS ")",
+	"CALL dgen.ask($1, $2, $3, $4, NULL)",
 	4,
 };
 
