@@ -15,17 +15,32 @@
 
 /* ---- opening and closing ---- */
 
+/* A pooler gives a number of its own, as the session behind it is not one for long. */
+static bool
+is_direct(const dgen_client *client, const PGresult *version)
+{
+	return atoi(PQgetvalue(version, 0, 1)) == PQbackendPID(client->connection);
+}
+
+int
+dgen__client_greet(dgen_client *client, const PGresult *version)
+{
+	int code = PQresultStatus(version) != PGRES_TUPLES_OK
+				   ? dgen__fail_result(&client->error, version)
+				   : dgen__check_extension(client->connection, version, &client->error);
+
+	client->prepares = code == 0 && !client->wrapped && is_direct(client, version);
+	client->prepared = 0;
+	return code;
+}
+
 /* Also finds out whether the extension is there. */
 static int
 check_extension(dgen_client *client)
 {
 	PGresult *result = PQexec(client->connection, dgen__sql_version.sql);
-	int code;
+	int code = dgen__client_greet(client, result);
 
-	if (PQresultStatus(result) != PGRES_TUPLES_OK)
-		code = dgen__fail_result(&client->error, result);
-	else
-		code = dgen__check_extension(client->connection, result, &client->error);
 	PQclear(result);
 	return code;
 }
@@ -275,13 +290,34 @@ interval(char *text, int64_t ms)
 	return text;
 }
 
+/* True if the statement is prepared; if it cannot be, the error is that of the statement itself. */
+static bool
+prepare(dgen_client *client, const dgen__statement *statement)
+{
+	unsigned bit = 1;
+	PGresult *result;
+
+	for (const dgen__statement *const *s = dgen__sql_client; *s != statement; s++)
+		bit <<= 1;
+	if (!client->prepares || (client->prepared & bit) != 0)
+		return client->prepares;
+	result = PQprepare(client->connection, statement->name, statement->sql, 0, NULL);
+	if (PQresultStatus(result) == PGRES_COMMAND_OK)
+		client->prepared |= bit;
+	PQclear(result);
+	return (client->prepared & bit) != 0;
+}
+
 static int
 run(dgen_client *client, const dgen__statement *statement, const Parameters *p)
 {
 	ExecStatusType status;
 
-	client->result = PQexecParams(client->connection, statement->sql, p->count, NULL, p->values,
-								  p->lengths, p->formats, 0);
+	client->result = prepare(client, statement)
+						 ? PQexecPrepared(client->connection, statement->name, p->count, p->values,
+										  p->lengths, p->formats, 0)
+						 : PQexecParams(client->connection, statement->sql, p->count, NULL,
+										p->values, p->lengths, p->formats, 0);
 	status = PQresultStatus(client->result);
 	return status == PGRES_TUPLES_OK ? 0 : fail(client, client->result);
 }

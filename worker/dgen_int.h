@@ -414,7 +414,7 @@ typedef struct dgen__statement
 	int nparams;
 } dgen__statement;
 
-/* A client's, of one round trip each. */
+/* A client's, of one round trip each; those with a name are in dgen__sql_client. */
 extern const dgen__statement dgen__sql_version;
 extern const dgen__statement dgen__sql_cast;
 extern const dgen__statement dgen__sql_cast_many;
@@ -422,6 +422,7 @@ extern const dgen__statement dgen__sql_request;
 extern const dgen__statement dgen__sql_await;
 extern const dgen__statement dgen__sql_ask;
 extern const dgen__statement dgen__sql_state;
+extern const dgen__statement *const dgen__sql_client[]; /* up to NULL */
 
 /* A client's with several operations under way. */
 extern const dgen__statement dgen__sql_send_many;
@@ -772,6 +773,8 @@ struct dgen_client
 	int connect_timeout_ms; /* 0: what conninfo says */
 	size_t under_way_bytes;
 	bool wrapped;
+	bool prepares;     /* no pooler is seen between, and the connection is the client's own */
+	unsigned prepared; /* statements of the connection, by their place in dgen__sql_client */
 	PGconn *connection;
 	PGresult *result;     /* what the last call returned lives in it */
 	dgen__buffer message; /* jsonb in binary form */
@@ -782,6 +785,7 @@ struct dgen_client
 
 /* client.c: opening, and one round trip each */
 extern bool dgen__client_is_alive(PGconn *connection);
+extern int dgen__client_greet(dgen_client *client, const PGresult *version); /* a new connection */
 
 /* async.c: what the application calls */
 extern int dgen__async_refuse(dgen_client *client); /* while something is under way; else 0 */

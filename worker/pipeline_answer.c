@@ -264,12 +264,13 @@ awaited(dgen_client *client)
 static int
 version_came(dgen_client *client, const PGresult *result)
 {
-	if (PQresultStatus(result) != PGRES_TUPLES_OK)
-		return dgen__fail_result(&client->error, result);
-	client->async->attempts = 0;
-	client->async->link = DGEN__LINK_RUNNING;
-	client->async->deadline = DGEN__NEVER;
-	return dgen__check_extension(client->connection, result, &client->error);
+	if (PQresultStatus(result) == PGRES_TUPLES_OK)
+	{
+		client->async->attempts = 0;
+		client->async->link = DGEN__LINK_RUNNING;
+		client->async->deadline = DGEN__NEVER;
+	}
+	return dgen__client_greet(client, result);
 }
 
 int

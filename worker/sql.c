@@ -7,52 +7,62 @@
 #include "dgen_int.h"
 
 /*
- * ---- the client: not prepared, so that a pooler may stand between ----
+ * ---- the client: prepared only if no pooler stands between ----
  *
- * Parsed each time, so they leave little to find out: arguments in their places, none left to a
- * default, and a duration as the text of an interval.
+ * Where they are parsed each time they leave little to find out: arguments in their places, none
+ * left to a default, and a duration as the text of an interval.
  */
 
 const dgen__statement dgen__sql_version = {
 	NULL,
-	"SELECT extversion FROM pg_catalog.pg_extension WHERE extname = 'dgen'",
+	"SELECT extversion, pg_catalog.pg_backend_pid() FROM pg_catalog.pg_extension WHERE extname = 'dgen'",
 	0,
 };
 
 const dgen__statement dgen__sql_cast = {
-	NULL,
+	"dgen_cast",
 	"SELECT dgen.cast($1, $2, $3, $4, NULL, $5, $6, $7)",
 	7,
 };
 
 const dgen__statement dgen__sql_cast_many = {
-	NULL,
+	"dgen_cast_many",
 	"SELECT dgen.cast_many($1, $2, $3, $4)",
 	4,
 };
 
 const dgen__statement dgen__sql_request = {
-	NULL,
+	"dgen_request",
 	"SELECT dgen.request($1, $2, $3, $4, NULL, $5, $6, $7, NULL, NULL)",
 	7,
 };
 
 const dgen__statement dgen__sql_await = {
-	NULL,
+	"dgen_await",
 	"SELECT dgen.await_reply($1, $2)",
 	2,
 };
 
 const dgen__statement dgen__sql_ask = {
-	NULL,
+	"dgen_ask",
 	"CALL dgen.ask($1, $2, $3, $4, NULL)",
 	4,
 };
 
 const dgen__statement dgen__sql_state = {
-	NULL,
+	"dgen_state",
 	"SELECT dgen.state($1, $2)",
 	2,
+};
+
+const dgen__statement *const dgen__sql_client[] = {
+	&dgen__sql_cast,
+	&dgen__sql_cast_many,
+	&dgen__sql_request,
+	&dgen__sql_await,
+	&dgen__sql_ask,
+	&dgen__sql_state,
+	NULL,
 };
 
 const dgen__statement dgen__sql_send_many = {
