@@ -8,6 +8,7 @@
 
 #include "catalog/pg_type.h"
 #include "utils/builtins.h"
+#include "utils/memutils.h"
 
 PG_FUNCTION_INFO_V1(dgen_commit_turns);
 
@@ -111,7 +112,7 @@ set_handled(BatchActor *actor, int ordinal, const ActorParameters *p)
 static Jsonb *
 object_at(const Elements *elements, int i, const char *name)
 {
-	Jsonb *object = DatumGetJsonbPCopy(elements->values[i]);
+	Jsonb *object = DatumGetJsonbP(elements->values[i]);
 
 	if (!JB_ROOT_IS_OBJECT(object))
 		refuse_commit(psprintf("%s[%d] is not a JSON object", name, i + 1),
@@ -143,9 +144,26 @@ delete_entries(Jsonb *state, Jsonb *names)
 	return state;
 }
 
-static void
-set_changes(Batch *batch, BatchActor *actor, int i, const ActorParameters *p)
+static Jsonb *
+changed_state(const BatchActor *actor, int i, const ActorParameters *p)
 {
+	Jsonb *state =
+		dgen_has_element(&p->states, i) ? object_at(&p->states, i, "states") : actor->state;
+
+	if (dgen_has_element(&p->delete_entries, i))
+		state = delete_entries(state, DatumGetJsonbP(p->delete_entries.values[i]));
+	if (dgen_has_element(&p->set_entries, i))
+		state = DatumGetJsonbP(
+			DirectFunctionCall2(jsonb_concat, JsonbPGetDatum(state),
+								JsonbPGetDatum(object_at(&p->set_entries, i, "set_entries"))));
+	return state;
+}
+
+/* What it takes to find the new state is some kB, many times what is kept of it. */
+static void
+set_changes(Batch *batch, BatchActor *actor, int i, const ActorParameters *p, MemoryContext scratch)
+{
+	MemoryContext old;
 	Jsonb *state;
 
 	if (dgen_has_element(&p->destroyed, i) && DatumGetBool(p->destroyed.values[i]))
@@ -156,20 +174,19 @@ set_changes(Batch *batch, BatchActor *actor, int i, const ActorParameters *p)
 				"An actor is destroyed with the message that destroys it.");
 		dgen_destroy_actor(actor);
 	}
-	state = dgen_has_element(&p->states, i) ? object_at(&p->states, i, "states") : actor->state;
-	if (dgen_has_element(&p->delete_entries, i))
-		state = delete_entries(state, DatumGetJsonbP(p->delete_entries.values[i]));
-	if (dgen_has_element(&p->set_entries, i))
-		state = DatumGetJsonbP(
-			DirectFunctionCall2(jsonb_concat, JsonbPGetDatum(state),
-								JsonbPGetDatum(object_at(&p->set_entries, i, "set_entries"))));
-	if (state == actor->state)
-		return;
-	if (actor->handled == 0)
-		refuse_commit(
-			psprintf("the state of actor %d changes, and none of its messages is handled", i + 1),
-			"A state changes with the message that changes it.");
-	dgen_set_state(batch, actor, state);
+	old = MemoryContextSwitchTo(scratch);
+	state = changed_state(actor, i, p);
+	MemoryContextSwitchTo(old);
+	if (state != actor->state)
+	{
+		if (actor->handled == 0)
+			refuse_commit(psprintf("the state of actor %d changes, and none of its messages is "
+								   "handled",
+								   i + 1),
+						  "A state changes with the message that changes it.");
+		dgen_set_state(batch, actor, DatumGetJsonbPCopy(JsonbPGetDatum(state)));
+	}
+	MemoryContextReset(scratch);
 }
 
 static void
@@ -395,6 +412,7 @@ dgen_commit_turns(PG_FUNCTION_ARGS)
 {
 	Batch *batch = dgen_claimed_batch();
 	ActorParameters parameters;
+	MemoryContext scratch;
 	int handled = 0;
 
 	if (batch == NULL)
@@ -404,10 +422,11 @@ dgen_commit_turns(PG_FUNCTION_ARGS)
 			 errhint(
 				 "Run dgen.claim and dgen.commit_turns in one transaction, begun with BEGIN.")));
 	get_actor_parameters(fcinfo, batch, &parameters);
+	scratch = AllocSetContextCreate(CurrentMemoryContext, "dgen new state", ALLOCSET_DEFAULT_SIZES);
 	for (int i = 0; i < batch->nactors; i++)
 	{
 		set_handled(&batch->actors[i], i, &parameters);
-		set_changes(batch, &batch->actors[i], i, &parameters);
+		set_changes(batch, &batch->actors[i], i, &parameters, scratch);
 		handled += batch->actors[i].handled;
 	}
 	dgen_commit_batch(batch);
