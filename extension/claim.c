@@ -304,7 +304,7 @@ own_type(Discovery *discovery, int limit)
 	while (owned->count < Min(last, discovery->limit))
 	{
 		int64 *found;
-		int count = dgen_hints_take(type_id, last - owned->count, &found);
+		int count = dgen_hints_take(type_id, last - owned->count, owned->count == 0, &found);
 
 		if (count > 0)
 			own_found(discovery, found, count);

@@ -421,8 +421,11 @@ extern void dgen_wakeup_left(int32 type_id);
 typedef struct HintSet HintSet;
 
 extern void dgen_hints_begin(int32 type_id);
-/* Takes up to max of the type's hints into the session's hand, and shows where they are there. */
-extern int dgen_hints_take(int32 type_id, int max, int64 **mailboxes);
+/*
+ * Takes up to max of the type's hints into the session's hand, and shows where they are there.
+ * Those of others who are at work only if there is nothing else, and others is true.
+ */
+extern int dgen_hints_take(int32 type_id, int max, bool others, int64 **mailboxes);
 /* Of those taken last only the first `kept` stay in hand: the others are owned now. */
 extern void dgen_hints_keep(int taken, int kept);
 extern bool dgen_hints_in_hand(void);

@@ -15,6 +15,10 @@
  * A sweep walks over the index from where the last one stopped, in slices, each by
  * one session. Whoever claims takes what it found from here, so two sessions do not
  * run into each other's actors.
+ *
+ * Affinity: the session that took a mailbox last keeps its actor's state. Others leave it
+ * the hint while they find something else and it is at work, so that it will come; but not
+ * always, as it may be at work for long.
  */
 #include "postgres.h"
 
@@ -27,6 +31,11 @@
 
 #define WINDOW 16 /* slots in which a mailbox can be */
 #define CACHED 64 /* places of sets that a session remembers */
+
+/* Of so many times that a session takes hints it once takes them as they come. */
+#define FAIR_TAKES 16
+
+#define NO_OWNER 0
 
 #define WORDS lengthof(((HintSet *) 0)->used)
 
@@ -60,11 +69,12 @@ clear(HintSet *set, Oid database, int32 type_id)
 	set->count = 0;
 	set->cursor = 0;
 	memset(set->used, 0, sizeof(set->used));
+	memset(set->owners, NO_OWNER, sizeof(set->owners));
 	set->sweeping = false;
 	set->position = PG_INT64_MIN;
 }
 
-/* False if there is no room. The same mailbox is kept once. */
+/* False if there is no room. The same mailbox is kept once, if possible where it was last time. */
 static bool
 put(HintSet *set, int64 mailbox)
 {
@@ -75,22 +85,43 @@ put(HintSet *set, int64 mailbox)
 		int slot = (int) (((uint64) mailbox + i) % HINT_SLOTS);
 
 		if ((set->used[slot / 64] & (UINT64CONST(1) << (slot % 64))) == 0)
-			room = room < 0 ? slot : room;
+			room = room < 0 || set->mailboxes[slot] == mailbox ? slot : room;
 		else if (set->mailboxes[slot] == mailbox)
 			return true;
 	}
 	if (room < 0)
 		return false;
+	if (set->mailboxes[room] != mailbox)
+		set->owners[room] = NO_OWNER;
 	set->used[room / 64] |= UINT64CONST(1) << (room % 64);
 	set->mailboxes[room] = mailbox;
 	set->count++;
 	return true;
 }
 
+static uint16
+this_session(void)
+{
+	return dgen_slot == NULL ? NO_OWNER : (uint16) (DGEN_MY_PROCNO + 1);
+}
+
+/* Does the owner claim again soon? Another one may have got its number: then that one is asked. */
+static bool
+will_come(uint16 owner)
+{
+	const Slot *slot;
+
+	if (owner == NO_OWNER || owner > dgen_shared->nslots)
+		return false;
+	slot = slot_at(owner - 1);
+	return slot->worker_id != 0 && slot->database == MyDatabaseId && slot->state == SLOT_BUSY;
+}
+
 /* Takes up to max, in the order of the slots, going on where the last one stopped. */
 static int
-take(HintSet *set, int64 *mailboxes, int max)
+take(HintSet *set, int64 *mailboxes, int max, bool any)
 {
+	uint16 me = this_session();
 	int taken = 0;
 
 	for (int i = 0; i <= WORDS && taken < max && set->count > 0; i++)
@@ -101,12 +132,16 @@ take(HintSet *set, int64 *mailboxes, int max)
 		while (here != 0 && taken < max)
 		{
 			int bit = pg_rightmost_one_pos64(here);
+			int slot = word * 64 + bit;
 
-			mailboxes[taken++] = set->mailboxes[word * 64 + bit];
+			here &= here - 1;
+			set->cursor = slot + 1;
+			if (!any && set->owners[slot] != me && will_come(set->owners[slot]))
+				continue;
+			mailboxes[taken++] = set->mailboxes[slot];
+			set->owners[slot] = me;
 			set->used[word] &= ~(UINT64CONST(1) << bit);
 			set->count--;
-			here &= here - 1;
-			set->cursor = word * 64 + bit + 1;
 		}
 		if (here == 0)
 			set->cursor = (word + 1) * 64;
@@ -259,13 +294,18 @@ dgen_hints_begin(int32 type_id)
 }
 
 int
-dgen_hints_take(int32 type_id, int max, int64 **mailboxes)
+dgen_hints_take(int32 type_id, int max, bool others, int64 **mailboxes)
 {
+	static int takes = 0;
 	HintSet *set = lock_set(type_id);
+	bool any = ++takes % FAIR_TAKES == 0;
 	int taken;
 
 	*mailboxes = hand.mailboxes + hand.count;
-	taken = take(set, *mailboxes, Min(max, HINT_SLOTS - hand.count));
+	max = Min(max, HINT_SLOTS - hand.count);
+	taken = take(set, *mailboxes, max, any);
+	if (taken == 0 && others)
+		taken = take(set, *mailboxes, max, true);
 	hand.type_id = type_id;
 	hand.count += taken;
 	unlock(set);

@@ -167,7 +167,8 @@ typedef struct HintSet
 	int count;
 	int cursor;                   /* slot that is looked at next */
 	uint64 used[HINT_SLOTS / 64]; /* which slots are taken */
-	int64 mailboxes[HINT_SLOTS];
+	int64 mailboxes[HINT_SLOTS];  /* also of slots that are free now: who comes back to one */
+	uint16 owners[HINT_SLOTS];    /* session that took it last, slot + 1; 0: not known */
 
 	LWLock sweep_lock; /* whoever sweeps holds it; of what follows */
 	bool sweeping;     /* a sweep is between its beginning and its end */
