@@ -689,6 +689,21 @@ extern void dgen_suspect_batch(bool client_is_gone);
 extern void dgen_absolve(const BatchActor *actor, int turns);
 extern void dgen_limit_suspects(SuspicionLevel level, BatchLimits *limits);
 
+/* ---- handler.c: handlers in SQL that are one expression ------------------------ */
+
+#define HANDLER_ARGUMENTS 3
+
+typedef struct HandlerExpression HandlerExpression;
+
+/*
+ * In the current memory context; NULL: the function has to be called. To be called with the
+ * rights and the search_path of its turns, and forgotten when a function or a type changes.
+ */
+extern HandlerExpression *dgen_handler_expression(Oid function);
+/* None of the arguments is NULL. */
+extern Datum dgen_evaluate_handler(HandlerExpression *handler, const Datum *arguments,
+								   bool *isnull);
+
 /* ---- turn.c: running a handler ---------------------------------------- */
 
 typedef enum OutcomeKind

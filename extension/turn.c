@@ -56,9 +56,11 @@ enum ContextColumn
 typedef struct Handler
 {
 	int32 type_id;
-	char *name; /* as in the type, to notice a change of it */
+	char *name; /* this and the next two as in the type, to notice a change of it */
+	char *search_path;
 	Oid owner;
 	FmgrInfo function;
+	HandlerExpression *expression; /* NULL: the function is called */
 	struct Handler *next;
 } Handler;
 
@@ -194,21 +196,27 @@ dgen_check_handler(const char *name, Oid oid, Oid owner)
 static Handler *
 find_handler(const ActorType *type)
 {
+	MemoryContext old;
 	Handler *handler;
 	Oid oid;
 
 	for (handler = handlers; handler != NULL; handler = handler->next)
 		if (handler->type_id == type->id && handler->owner == type->owner &&
-			strcmp(handler->name, type->handler) == 0)
+			strcmp(handler->name, type->handler) == 0 &&
+			strcmp(handler->search_path, type->search_path) == 0)
 			return handler;
 
 	oid = dgen_resolve_handler(type->handler);
 	dgen_check_handler(type->handler, oid, type->owner);
-	handler = MemoryContextAllocZero(handler_context, sizeof(Handler));
+	old = MemoryContextSwitchTo(handler_context);
+	handler = palloc0(sizeof(Handler));
 	handler->type_id = type->id;
-	handler->name = MemoryContextStrdup(handler_context, type->handler);
+	handler->name = pstrdup(type->handler);
+	handler->search_path = pstrdup(type->search_path);
 	handler->owner = type->owner;
-	fmgr_info_cxt(oid, &handler->function, handler_context);
+	fmgr_info(oid, &handler->function);
+	handler->expression = dgen_handler_expression(oid);
+	MemoryContextSwitchTo(old);
 	handler->next = handlers;
 	handlers = handler;
 	return handler;
@@ -442,20 +450,22 @@ read_outcome(const ActorType *type, Datum result, Outcome *outcome)
 static Datum
 invoke(Handler *handler, const BatchActor *actor, const BatchMessage *message)
 {
-	LOCAL_FCINFO(fcinfo, 3);
+	const Datum arguments[HANDLER_ARGUMENTS] = {make_context(actor, message),
+												JsonbPGetDatum(actor->state), message->message};
+	LOCAL_FCINFO(fcinfo, HANDLER_ARGUMENTS);
 	PgStat_FunctionCallUsage usage;
 	Datum result;
 
-	InitFunctionCallInfoData(*fcinfo, &handler->function, 3, InvalidOid, NULL, NULL);
-	fcinfo->args[0].value = make_context(actor, message);
-	fcinfo->args[0].isnull = false;
-	fcinfo->args[1].value = JsonbPGetDatum(actor->state);
-	fcinfo->args[1].isnull = false;
-	fcinfo->args[2].value = message->message;
-	fcinfo->args[2].isnull = false;
+	InitFunctionCallInfoData(*fcinfo, &handler->function, HANDLER_ARGUMENTS, InvalidOid, NULL,
+							 NULL);
+	for (int i = 0; i < HANDLER_ARGUMENTS; i++)
+		fcinfo->args[i] = (NullableDatum){.value = arguments[i]};
 
 	pgstat_init_function_usage(fcinfo, &usage);
-	result = FunctionCallInvoke(fcinfo);
+	if (handler->expression != NULL)
+		result = dgen_evaluate_handler(handler->expression, arguments, &fcinfo->isnull);
+	else
+		result = FunctionCallInvoke(fcinfo);
 	pgstat_end_function_usage(&usage, true);
 	if (fcinfo->isnull)
 		refuse_outcome(actor->type, "It returned NULL.");
