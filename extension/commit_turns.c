@@ -362,7 +362,7 @@ set_reply_to(const Batch *batch, const SendParameters *p, int i, ReplyTo *reply_
 }
 
 static void
-send_message(const Batch *batch, const SendParameters *p, int i)
+send_message(Bulk *bulk, const Batch *batch, const SendParameters *p, int i)
 {
 	Send send;
 	text *idempotency_key = dgen_get_send(&p->arrays, i, &send);
@@ -374,18 +374,26 @@ send_message(const Batch *batch, const SendParameters *p, int i)
 
 	if (request)
 		set_reply_to(batch, p, i, &reply_to);
-	if (dgen_send_once(&send, idempotency_key, &id) && request)
-		dgen_open_request(&send, id, &reply_to, correlation, idempotency_key != NULL);
+	if (!dgen_number_send(&send, idempotency_key, &id))
+		return;
+	dgen_bulk_message(bulk, &send);
+	if (request)
+		dgen_bulk_request(bulk, &send, &reply_to, correlation, idempotency_key != NULL);
 }
 
 static void
 send_messages(FunctionCallInfo fcinfo, const Batch *batch)
 {
 	SendParameters parameters;
+	Bulk bulk;
 
 	get_send_parameters(fcinfo, &parameters);
+	if (parameters.arrays.messages.count == 0)
+		return;
+	dgen_bulk_begin(&bulk);
 	for (int i = 0; i < parameters.arrays.messages.count; i++)
-		send_message(batch, &parameters, i);
+		send_message(&bulk, batch, &parameters, i);
+	dgen_bulk_end(&bulk);
 }
 
 /* The client holds what it has just committed, should the transaction commit. */

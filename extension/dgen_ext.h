@@ -294,7 +294,29 @@ extern bool dgen_number_send(Send *send, text *idempotency_key, int64 *id);
 extern void dgen_message_row(const Send *send, int64 mailbox, int64 seq, Datum *values,
 							 bool *nulls);
 
-/* ---- send_arrays.c, send_many.c: many messages at once -------------------- */
+/* ---- bulk.c: many messages that are sent together --------------------------- */
+
+typedef struct ReplyTo ReplyTo;
+
+typedef struct Bulk
+{
+	MemoryContext context; /* of the Bulk */
+	MemoryContext chunk;   /* of what the rows are made of */
+	DgenRows messages;
+	DgenRows requests;
+} Bulk;
+
+/*
+ * The messages have their seqs (dgen_number_send). What they and their requests refer to
+ * stays where it is until the end. A request comes after its message.
+ */
+extern void dgen_bulk_begin(Bulk *bulk);
+extern void dgen_bulk_message(Bulk *bulk, const Send *send);
+extern void dgen_bulk_request(Bulk *bulk, const Send *send, const ReplyTo *reply_to,
+							  text *correlation, bool keep);
+extern void dgen_bulk_end(Bulk *bulk);
+
+/* ---- send_arrays.c, send_many.c: arrays of messages ---------------------------- */
 
 /* One array parameter; NULL is an array without elements. */
 typedef struct Elements
@@ -812,11 +834,11 @@ extern void dgen_record_charges(void);
 /* ---- reply.c: requests and their replies ------------------------------- */
 
 /* The actor whose mailbox a reply goes to. */
-typedef struct ReplyTo
+struct ReplyTo
 {
 	int32 type_id;
 	text *key;
-} ReplyTo;
+};
 
 /* From the context of a turn; raises unless the turn's actor is owned by this transaction. */
 extern void dgen_get_reply_to(HeapTupleHeader context, ReplyTo *reply_to);

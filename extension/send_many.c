@@ -1,93 +1,22 @@
 /*
  * Many messages in one statement: dgen.cast_many, which sends all or none, and
- * dgen.send_many, in which a bad one fails alone.
- *
- * Rows are put into the tables many at a time, which saves WAL and page locks. Their
- * order there does not matter: the sequence numbers are drawn in the order of the arrays.
+ * dgen.send_many, in which a bad one fails alone. Their sequence numbers are drawn in the
+ * order of the arrays.
  */
 #include "dgen_ext.h"
 #include "table.h"
 
 #include "access/xact.h"
 #include "catalog/pg_type.h"
-#include "executor/tuptable.h"
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
-#include "utils/rel.h"
 #include "utils/resowner.h"
 #include "utils/tuplestore.h"
 
 PG_FUNCTION_INFO_V1(dgen_cast_many);
 PG_FUNCTION_INFO_V1(dgen_send_many);
-
-typedef struct Bulk
-{
-	MemoryContext context; /* of the Bulk */
-	MemoryContext chunk;   /* of what the rows are made of */
-	DgenRows messages;
-	DgenRows requests;
-} Bulk;
-
-static void
-begin_bulk(Bulk *bulk)
-{
-	memset(bulk, 0, sizeof(*bulk));
-	bulk->context = CurrentMemoryContext;
-	bulk->chunk = AllocSetContextCreate(CurrentMemoryContext, "dgen bulk", ALLOCSET_DEFAULT_SIZES);
-	bulk->messages.table = TABLE_MESSAGE;
-	bulk->requests.table = TABLE_REQUEST;
-}
-
-static void
-flush_bulk(Bulk *bulk)
-{
-	MemoryContextSwitchTo(bulk->chunk);
-	dgen_rows_flush(&bulk->messages);
-	dgen_rows_flush(&bulk->requests);
-	MemoryContextSwitchTo(bulk->context);
-	MemoryContextReset(bulk->chunk);
-}
-
-static void
-end_bulk(Bulk *bulk)
-{
-	flush_bulk(bulk);
-	dgen_rows_close(&bulk->messages);
-	dgen_rows_close(&bulk->requests);
-	MemoryContextDelete(bulk->chunk);
-}
-
-/* The message has its number; one for later goes its own way. */
-static void
-add_message(Bulk *bulk, const Send *send)
-{
-	int64 mailbox;
-	TupleTableSlot *slot;
-
-	if (send->not_before != 0)
-	{
-		(void) dgen_send(send);
-		return;
-	}
-	mailbox = dgen_mailbox_of(send->key);
-	slot = dgen_rows_next(&bulk->messages);
-	MemoryContextSwitchTo(bulk->chunk);
-	dgen_message_row(send, mailbox, send->seq, slot->tts_values, slot->tts_isnull);
-	MemoryContextSwitchTo(bulk->context);
-	dgen_rows_add(&bulk->messages);
-	dgen_wakeup_sent(send->type->id, mailbox);
-}
-
-static void
-add_request(Bulk *bulk, const Send *send, bool keep)
-{
-	TupleTableSlot *slot = dgen_rows_next(&bulk->requests);
-
-	dgen_request_row(send, send->seq, NULL, NULL, keep, slot->tts_values, slot->tts_isnull);
-	dgen_rows_add(&bulk->requests);
-}
 
 /* ---- all or none ---- */
 
@@ -199,7 +128,7 @@ cast_all(const Casts *casts)
 	int64 sent = 0;
 	Bulk bulk;
 
-	begin_bulk(&bulk);
+	dgen_bulk_begin(&bulk);
 	for (int i = 0; i < casts->keys.count; i++)
 	{
 		send.seq = seqs != NULL ? seqs[i] : dgen_nextval(SEQUENCE_MESSAGE);
@@ -207,12 +136,10 @@ cast_all(const Casts *casts)
 			continue;
 		send.key = DatumGetTextPP(casts->keys.values[i]);
 		send.message = casts->messages.values[i];
-		add_message(&bulk, &send);
+		dgen_bulk_message(&bulk, &send);
 		sent++;
-		if (bulk.messages.count == DGEN_ROWS)
-			flush_bulk(&bulk);
 	}
-	end_bulk(&bulk);
+	dgen_bulk_end(&bulk);
 	return sent;
 }
 
@@ -277,11 +204,9 @@ send_element(Many *many, int i, Bulk *bulk)
 	if (bulk == NULL || !dgen_number_send(&send, idempotency_key, &many->sent[i].id))
 		return;
 	send.sent_at = many->sent_at;
-	add_message(bulk, &send);
+	dgen_bulk_message(bulk, &send);
 	if (send.kind == KIND_REQUEST)
-		add_request(bulk, &send, idempotency_key != NULL);
-	if (bulk->messages.count == DGEN_ROWS || bulk->requests.count == DGEN_ROWS)
-		flush_bulk(bulk);
+		dgen_bulk_request(bulk, &send, NULL, NULL, idempotency_key != NULL);
 }
 
 static void
@@ -289,12 +214,12 @@ send_range(Many *many, int from, int to, bool check_only)
 {
 	Bulk bulk;
 
-	begin_bulk(&bulk);
+	dgen_bulk_begin(&bulk);
 	for (many->current = from; many->current < to; many->current++)
 		if (many->sent[many->current].error == NULL)
 			send_element(many, many->current, check_only ? NULL : &bulk);
 	many->current = many->count;
-	end_bulk(&bulk);
+	dgen_bulk_end(&bulk);
 }
 
 /* Errors that would meet any other message, too, are the statement's; so is one that no element has. */
