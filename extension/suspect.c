@@ -22,6 +22,13 @@
 /* Messages of one batch of suspects. */
 #define FEW 16
 
+/* Its level may have risen between the look at it and the lock: then it came with others. */
+static bool
+is_alone(const Batch *batch)
+{
+	return batch->nactors == 1 && batch->actors[0].nmessages == 1;
+}
+
 static void
 charge(const BatchActor *actor)
 {
@@ -48,7 +55,7 @@ dgen_suspect_batch(bool client_is_gone)
 		const BatchActor *actor = &batch->actors[i];
 		Suspicion suspicion = dgen_suspicion_of(actor->type->id, actor->mailbox);
 
-		if (suspicion.level == SUSPICION_ALONE && client_is_gone)
+		if (suspicion.level == SUSPICION_ALONE && is_alone(batch) && client_is_gone)
 			charge(actor);
 		if (suspicion.level == SUSPICION_NONE)
 			suspicion.messages = 0;

@@ -72,6 +72,7 @@ static SubTransactionId aborting = InvalidSubTransactionId;
 /* What had been announced when the last claim began, by bucket. */
 static uint64 seen[BUCKETS];
 static bool seen_valid = false;
+static bool has_claimed = false; /* in this transaction */
 
 /* ---- marks ---- */
 
@@ -472,19 +473,30 @@ static void
 at_subtransaction_end(SubXactEvent event, SubTransactionId subid, SubTransactionId parent,
 					  void *arg)
 {
-	if ((marked || dgen_hints_in_hand()) && event == SUBXACT_EVENT_ABORT_SUB)
+	if (event != SUBXACT_EVENT_ABORT_SUB)
+		return;
+	if (marked || dgen_hints_in_hand())
 		aborting = subid;
+	if (has_claimed)
+		dgen_generations_forget();
 }
 
 /*
  * A prepared transaction keeps its locks; nothing runs here when it commits, and what it
  * left is found by the safety-net look (H10).
+ *
+ * A claim that failed has taken its baton and may have found nothing yet: what the session was
+ * called to is still there, so it does not sleep before it has claimed again.
  */
 static void
 at_transaction_end(XactEvent event, void *arg)
 {
 	if (marked && event == XACT_EVENT_PREPARE)
 		forget_marks();
+	if (has_claimed && event == XACT_EVENT_ABORT)
+		dgen_generations_forget();
+	if (event == XACT_EVENT_ABORT || event == XACT_EVENT_COMMIT || event == XACT_EVENT_PREPARE)
+		has_claimed = false;
 }
 
 void
@@ -506,6 +518,7 @@ dgen_wakeup_claiming(void)
 	if (!dgen_shared_attach() || dgen_slot == NULL)
 		return;
 	dgen_wait_taken();
+	has_claimed = true;
 	for (int bucket = 0; bucket < BUCKETS; bucket++)
 		if (dgen_slot->buckets & (UINT64CONST(1) << bucket))
 			seen[bucket] = pg_atomic_read_u64(&dgen_database->generation[bucket]);
