@@ -512,10 +512,11 @@ typedef struct dgen_supervisor_options
 	int turn_timeout_ms; /* a callback that runs longer gets SIGKILL; -1: none; default: see below */
 	dgen_log_callback log;
 	void *log_user;
+	int replace_ms; /* SIGHUP: what a new process has to attach its worker; default 60 s */
 } dgen_supervisor_options;
-#define DGEN_SUPERVISOR_OPTIONS_INIT                               \
-	{                                                              \
-		sizeof(dgen_supervisor_options), 0, 0, 0, 0, 0, 0, 0, 0, 0 \
+#define DGEN_SUPERVISOR_OPTIONS_INIT                                  \
+	{                                                                 \
+		sizeof(dgen_supervisor_options), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 \
 	}
 
 /*
@@ -541,7 +542,8 @@ typedef struct dgen_supervisor_options
  *                    after grace_ms get SIGKILL. The second of them is SIGKILL for all at once,
  *                    and then raised again for this process, as it was before the call.
  *   SIGHUP           one process after the other is replaced: it is stopped when the worker of
- *                    the new one is attached. If the new one does not get that far, the old ones stay.
+ *                    the new one is attached. If the new one dies before, or is not attached
+ *                    in replace_ms, which is SIGKILL for it, the old ones stay.
  * Whatever a process was doing when it was killed the server rolls back; the messages come again.
  *
  * The processes end with this one, however it ends. As process 1 of a container it reaps
