@@ -288,8 +288,9 @@ dgen_check_privilege(const ActorType *type, Oid role, Privilege privilege)
 
 /*
  * A dump carries the adoption row of the database it was taken from: a row that
- * names another system or database tells that this is a copy. Looked up once per
- * session and change of types; adopt_database touches them.
+ * names another system or database tells that this is a copy, and so does none: the
+ * restore has not come to it. Looked up once per session and change of types;
+ * adopt_database touches them.
  */
 void
 dgen_check_adopted(void)
@@ -298,6 +299,7 @@ dgen_check_adopted(void)
 	TableScanDesc scan;
 	Snapshot snapshot;
 	HeapTuple tuple;
+	bool found = false;
 	bool foreign = false;
 
 	refresh_cache();
@@ -313,6 +315,7 @@ dgen_check_adopted(void)
 		bool nulls[ADOPTION_COLUMNS];
 
 		heap_deform_tuple(tuple, RelationGetDescr(heap), values, nulls);
+		found = true;
 		if (DatumGetInt64(values[ADOPTION_SYSTEM]) != (int64) GetSystemIdentifier() ||
 			DatumGetObjectId(values[ADOPTION_DATABASE]) != MyDatabaseId)
 			foreign = true;
@@ -321,7 +324,7 @@ dgen_check_adopted(void)
 	UnregisterSnapshot(snapshot);
 	table_close(heap, NoLock);
 
-	if (foreign)
+	if (foreign || !found)
 		ereport(
 			ERROR,
 			(errcode(DGEN_ERR_NOT_ADOPTED),

@@ -207,9 +207,10 @@ CREATE TABLE dgen.worker (
 );
 COMMENT ON TABLE dgen.worker IS 'attached workers; dgen.workers shows the ones that live';
 
--- A dump carries the rows of this table. In the database it is restored into, they
--- name another system or another database, and nothing is handled until
--- dgen.adopt_database() says that this is meant.
+-- A dump carries the row of this table. In the database it is restored into, it names
+-- another system or another database, and nothing is handled until
+-- dgen.adopt_database() says that this is meant. Nor is it while there is no row: a parallel
+-- restore may fill the other tables first.
 CREATE TABLE dgen.adoption (
 	system_identifier bigint    NOT NULL,
 	database_oid      oid       NOT NULL,

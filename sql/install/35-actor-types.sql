@@ -128,6 +128,9 @@ BEGIN
 	PERFORM dgen._check_policy(new);
 	PERFORM dgen._check_handler(new.handler, new.owner);
 	PERFORM dgen._warn_superuser(new);
+	IF NOT EXISTS (SELECT FROM dgen.adoption) AND NOT EXISTS (SELECT FROM dgen.actor_type) THEN
+		PERFORM dgen._adopt();
+	END IF;
 	DELETE FROM dgen.actor_type t WHERE t.id = new.id;
 	INSERT INTO dgen.actor_type SELECT new.*;
 	PERFORM dgen._grant_objects(new.owner);

@@ -96,9 +96,10 @@ CREATE FUNCTION dgen._explain_adoption() RETURNS text
 	SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT 'is not handled, because this database is a copy of another one: dgen.adopt_database says that this is meant'
-	FROM dgen.adoption a, pg_control_system() AS c, pg_database AS d
-	WHERE d.datname = current_database() AND (a.system_identifier, a.database_oid) <> (c.system_identifier, d.oid)
-	LIMIT 1
+	FROM pg_control_system() AS c, pg_database AS d
+	WHERE d.datname = current_database()
+		AND (SELECT bool_and((a.system_identifier, a.database_oid) = (c.system_identifier, d.oid)) FROM dgen.adoption a)
+			IS NOT TRUE
 $$;
 COMMENT ON FUNCTION dgen._explain_adoption() IS 'does this database handle anything?';
 
