@@ -21,6 +21,8 @@
 #include "version.h"
 
 #define DGEN_VERSION "0.1.0"
+#define DGEN_OLDEST_LIBRARY \
+	"0.1" /* major and minor version of the oldest libdgen that may attach */
 
 #define DGEN_MAX_KEY_BYTES 512
 #define DGEN_MAX_TYPE_NAME_BYTES 128
@@ -159,6 +161,7 @@ typedef struct DgenScan
 
 extern Oid dgen_table_oid(DgenTable table); /* raises if the extension is not installed here */
 extern bool dgen_is_installed(void);
+extern void dgen_tell_of_change(void); /* at commit */
 extern Relation dgen_table_open(DgenTable table, LOCKMODE lockmode);
 extern void dgen_table_lock(DgenTable table,
 							LOCKMODE lockmode); /* held to the end of the transaction */

@@ -297,7 +297,7 @@ dgen_operate_types_changed(PG_FUNCTION_ARGS)
 		ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 						errmsg("dgen._types_changed_trigger is not called as a trigger"),
 						errhint("dgen's own tables call it.")));
-	CacheInvalidateRelcacheByRelid(dgen_table_oid(TABLE_ACTOR_TYPE));
+	dgen_tell_of_change();
 	return PointerGetDatum(NULL);
 }
 

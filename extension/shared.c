@@ -31,6 +31,7 @@ Shared *dgen_shared = NULL;
 Database *dgen_database = NULL;
 Slot *dgen_slot = NULL;
 
+bool dgen_is_preloaded = false;
 static bool unavailable = false; /* tried in vain; not tried again in this session */
 
 static shmem_request_hook_type previous_request_hook = NULL;
@@ -163,6 +164,7 @@ dgen_shared_init(void)
 {
 	if (!process_shared_preload_libraries_in_progress)
 		return;
+	dgen_is_preloaded = true;
 	previous_request_hook = shmem_request_hook;
 	shmem_request_hook = request_memory;
 	previous_startup_hook = shmem_startup_hook;

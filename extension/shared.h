@@ -249,6 +249,7 @@ bucket_of(int32 type_id)
 
 /* ---- shared.c ---- */
 
+extern bool dgen_is_preloaded;
 extern void dgen_shared_init(void);
 extern bool dgen_shared_map(void);    /* the segment alone; needs no database */
 extern bool dgen_shared_attach(void); /* and this database's entry; never raises */

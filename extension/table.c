@@ -24,6 +24,8 @@
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
+#include "extension.h"
+
 /* Entries of one value to walk over before seeking behind it. */
 #define WALK_ENTRIES 64
 
@@ -67,7 +69,10 @@ forget_oids(Datum arg, Oid relid)
 {
 	for (int i = 0; i < DGEN_TABLE_COUNT; i++)
 		if (relid == InvalidOid || relid == oids[i].table)
+		{
 			memset(&oids[i], 0, sizeof(oids[i]));
+			dgen_extension_changed();
+		}
 }
 
 static Oid
@@ -97,8 +102,16 @@ dgen_table_oid(DgenTable table)
 		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
 						errmsg("table dgen.%s does not exist", tables[table].name),
 						errhint("Run CREATE EXTENSION dgen in this database.")));
+	dgen_check_extension_once(); /* columns are known by position */
 	oids[table].table = oid;
 	return oid;
+}
+
+/* Every session looks at the extension's version again, and at the actor types. */
+void
+dgen_tell_of_change(void)
+{
+	CacheInvalidateRelcacheByRelid(lookup(tables[TABLE_ACTOR_TYPE].name));
 }
 
 bool

@@ -207,10 +207,11 @@ check_idle(dgen_client *client, bool waits)
 	return 0;
 }
 
-/* What the last call returned ends here. */
+/* What the last call returned ends here. The session that found an update may be too old for it. */
 static int
 begin(dgen_client *client, bool waits)
 {
+	bool stale = client != NULL && dgen__is_updating(&client->error);
 	int code;
 
 	if (client == NULL)
@@ -227,7 +228,7 @@ begin(dgen_client *client, bool waits)
 				   : check_idle(client, waits);
 	if (client->conninfo == NULL)
 		return dgen__fail(&client->error, DGEN_ESTATE, "the client could not be opened");
-	return client->connection != NULL && dgen__client_is_alive(client->connection)
+	return client->connection != NULL && !stale && dgen__client_is_alive(client->connection)
 			   ? 0
 			   : connect_client(client);
 }

@@ -318,9 +318,9 @@ dgen__is_final(const dgen__error *error)
 		NULL,
 	};
 
-	return error->code == DGEN_EVERSION || error->code == DGEN_EINVAL ||
-		   error->code == DGEN_ENOTFOUND || error->code == DGEN_EPOOLED ||
-		   one_of(error->sqlstate, final);
+	return (error->code == DGEN_EVERSION && !dgen__is_updating(error)) ||
+		   error->code == DGEN_EINVAL || error->code == DGEN_ENOTFOUND ||
+		   error->code == DGEN_EPOOLED || one_of(error->sqlstate, final);
 }
 
 /* ---- versions ---- */
@@ -331,6 +331,22 @@ dgen_version(void)
 	return DGEN_VERSION_STRING;
 }
 
+/* The extension's versions, or the server's, do not fit yet: an update is not complete. */
+bool
+dgen__is_updating(const dgen__error *error)
+{
+	return strcmp(error->sqlstate, DGEN__UPDATING) == 0;
+}
+
+int
+dgen__set_updating(dgen__error *error)
+{
+	error->code = DGEN_EVERSION;
+	memcpy(error->sqlstate, DGEN__UPDATING, sizeof(DGEN__UPDATING));
+	return DGEN_EVERSION;
+}
+
+/* A newer extension says itself which workers are too old for it. */
 int
 dgen__check_version(const char *extension_version, dgen__error *error)
 {
@@ -338,12 +354,16 @@ dgen__check_version(const char *extension_version, dgen__error *error)
 	int minor = -1;
 
 	if (sscanf(extension_version, "%d.%d", &major, &minor) == 2 && major == DGEN_VERSION_MAJOR &&
-		minor == DGEN_VERSION_MINOR)
+		minor >= DGEN_VERSION_MINOR)
 		return 0;
-	return dgen__fail_hint(error, DGEN_EVERSION,
-						   "Use a libdgen with the same major and minor version as the extension.",
-						   "extension dgen version %s does not fit libdgen version %s",
-						   extension_version, DGEN_VERSION_STRING);
+	(void) dgen__fail_hint(
+		error, DGEN_EVERSION,
+		major > DGEN_VERSION_MAJOR
+			? "Use a libdgen with the extension's major version."
+			: "Install the extension's files of libdgen's version, and run ALTER EXTENSION dgen UPDATE.",
+		"extension dgen version %s does not fit libdgen version %s", extension_version,
+		DGEN_VERSION_STRING);
+	return major > DGEN_VERSION_MAJOR ? DGEN_EVERSION : dgen__set_updating(error);
 }
 
 int

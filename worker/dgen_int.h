@@ -613,6 +613,14 @@ extern int dgen__fail_error(dgen__error *error, const dgen__error *from); /* a c
 /* Can trying again not mend it? */
 extern bool dgen__is_final(const dgen__error *error);
 
+/*
+ * An error that ends by itself when an update is complete: of the server, or with a text of
+ * ours. Another connection may see the end of it earlier.
+ */
+#define DGEN__UPDATING "ZD038"
+extern bool dgen__is_updating(const dgen__error *error);
+extern int dgen__set_updating(dgen__error *error);
+
 /* Does the extension's version fit this library? */
 extern int dgen__check_version(const char *extension_version, dgen__error *error);
 extern int dgen__check_extension(PGconn *connection, const PGresult *rows,

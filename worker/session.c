@@ -275,11 +275,22 @@ attach_failed(dgen_worker *worker)
 	if (strcmp(error->sqlstate, "ZD001") == 0 && worker->create_error.text != NULL)
 		error = &worker->create_error;
 	if (strcmp(error->sqlstate, "42883") == 0)
-		return dgen__fail_hint(&worker->error, DGEN_EVERSION,
+	{
+		(void) dgen__fail_hint(&worker->error, DGEN_EVERSION,
 							   "Run ALTER EXTENSION dgen UPDATE, or use the library that fits it.",
 							   "the extension is not one for libdgen %s: %s", DGEN_VERSION_STRING,
 							   dgen__error_text(error));
+		return dgen__set_updating(&worker->error);
+	}
 	return dgen__fail_error(&worker->error, error);
+}
+
+/* A statement that was good when the worker attached: attaching again tells what to do. */
+static void
+blame_update(dgen__error *error)
+{
+	if (strncmp(error->sqlstate, "42", 2) == 0 && strcmp(error->sqlstate, "42501") != 0)
+		(void) dgen__set_updating(error);
 }
 
 int
@@ -377,6 +388,7 @@ section_failed(dgen_worker *worker)
 		return attach_failed(worker);
 	if (worker->batch.committing)
 		return commit_failed(worker);
+	blame_update(&worker->section_error);
 	return dgen__fail_error(&worker->error, &worker->section_error);
 }
 
