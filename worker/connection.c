@@ -3,10 +3,14 @@
  * on both sides fit.
  */
 #include <ctype.h>
+#include <linux/tcp.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "dgen_int.h"
@@ -398,20 +402,59 @@ dgen__statement_send(PGconn *connection, const dgen__statement *statement,
 	return sent ? 0 : DGEN_ECONNECT;
 }
 
-/* With TLS, what has been decrypted waits in memory, and the socket does not tell. */
+/* Bytes that have come over the socket so far, read or not. */
+static uint64_t
+bytes_arrived(int socket)
+{
+	struct tcp_info info = {0};
+	socklen_t size = sizeof(info);
+
+	(void) getsockopt(socket, IPPROTO_TCP, TCP_INFO, &info, &size);
+	return info.tcpi_bytes_received;
+}
+
+static bool
+has_unread(int socket)
+{
+	int bytes = 0;
+
+	return ioctl(socket, FIONREAD, &bytes) == 0 && bytes > 0;
+}
+
+/*
+ * A read of libpq may leave a part of what it has decrypted in the memory of TLS, where no
+ * socket tells of it. What is left then the next read takes; so it goes on until one has found
+ * nothing on the socket, neither before nor meanwhile. Results that are there already do not
+ * end it: when they are taken, nobody looks again.
+ */
+static bool
+read_decrypted(PGconn *connection)
+{
+	const int socket = PQsocket(connection);
+	bool more = true;
+
+	while (more)
+	{
+		const uint64_t arrived = bytes_arrived(socket);
+
+		more = has_unread(socket);
+		(void) PQisBusy(connection); /* makes room */
+		if (!PQconsumeInput(connection))
+			return false;
+		more = more || bytes_arrived(socket) != arrived;
+	}
+	return true;
+}
+
 bool
 dgen__read_input(PGconn *connection)
 {
-	int rounds = PQsslInUse(connection) ? 3 : 1;
 	PGnotify *notify;
 
-	while (rounds-- > 0)
-	{
-		if (!PQconsumeInput(connection))
-			return false;
-		if (!PQisBusy(connection))
-			break;
-	}
+	if (!PQconsumeInput(connection))
+		return false;
+	if (PQsslInUse(connection) && !read_decrypted(connection))
+		return false;
 	while ((notify = PQnotifies(connection)) != NULL)
 		PQfreemem(notify); /* a callback may have run LISTEN */
 	return true;
