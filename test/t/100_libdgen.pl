@@ -295,6 +295,7 @@ refusal('nonsense=1', qr/invalid connection option "nonsense"/, 'a wrong connect
 sub waits {
 	my ($break, $pattern, $mend, $name) = @_;
 	sql($break);
+	append_to_file("$PostgreSQL::Test::Utils::log_path/libdgen_updating.log", '');
 	$worker = start_worker('updating');
 	for (my $i = 0; $i < 10 * $patience && !logged($worker, $pattern); $i++) { usleep(100_000) }
 	ok(logged($worker, $pattern), "$name is waited for") or diag(slurp_file($worker->{log}));
