@@ -75,6 +75,9 @@ extern int dgen__fail_hint(dgen__error *error, int code, const char *hint, const
 	__attribute__((format(printf, 4, 5)));
 /* From a result of the server: message, detail, SQLSTATE and hint; the code follows from the SQLSTATE. */
 extern int dgen__fail_result(dgen__error *error, const PGresult *result);
+/* Whether it was done is not known, because of `why`, which may be `error`. */
+extern int dgen__fail_doubtful(dgen__error *error, const char *hint, const dgen__error *why);
+#define DGEN__DOUBT_SENT "Send it again with the idempotency key that it had, or find out in another way."
 /* The same from its parts; hint may be NULL. */
 extern int dgen__fail_server(dgen__error *error, const char *sqlstate, const char *text,
 							 const char *hint);
@@ -680,6 +683,7 @@ struct dgen__operation
 	dgen__operation *previous;
 	dgen__place place;
 	bool over;        /* its callback has run */
+	int doubts;       /* how often the connection was lost while it was sent */
 	dgen__send send;  /* request: it is a call */
 	size_t length;    /* of the message */
 	size_t bytes;     /* what it counts for */
@@ -789,12 +793,14 @@ extern void dgen__async_close(dgen_client *client);
 
 /* operation.c: operations that end, with client->error or `why`, which is not part of the client */
 extern void dgen__queue_add(dgen__queue *queue, dgen__operation *operation);
+extern void dgen__queue_put_back(dgen__queue *queue, dgen__operation *operation); /* first */
 extern void dgen__queue_remove(dgen__queue *queue, dgen__operation *operation);
 extern void dgen__operation_free(dgen_client *client, dgen__operation *operation);
 extern void dgen__operation_end(dgen_client *client, dgen__operation *operation, const char *reply,
 								size_t length); /* frees it if it waits; else it is over */
 extern void dgen__operations_end_all(dgen_client *client, const dgen__error *why); /* but sent */
 extern void dgen__operations_end_sent(dgen_client *client, const dgen__error *why);
+extern void dgen__operations_lost(dgen_client *client, const dgen__error *why); /* while being sent */
 extern void dgen__operations_expire(dgen_client *client);
 extern void dgen__operations_sweep(dgen_client *client); /* frees open ones that are over */
 
