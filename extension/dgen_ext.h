@@ -132,6 +132,7 @@ typedef enum DgenTable
 	TABLE_REQUEST,
 	TABLE_WORKER,
 	TABLE_ADOPTION,
+	TABLE_RECEIPT,
 	SEQUENCE_MESSAGE,
 	SEQUENCE_VERSION,
 	SEQUENCE_WORKER,
@@ -160,6 +161,7 @@ typedef struct DgenScan
 extern Oid dgen_table_oid(DgenTable table); /* raises if the extension is not installed here */
 extern bool dgen_is_installed(void);
 extern Relation dgen_table_open(DgenTable table, LOCKMODE lockmode);
+extern Oid dgen_table_owner(DgenTable table);
 extern void dgen_table_lock(DgenTable table,
 							LOCKMODE lockmode); /* held to the end of the transaction */
 

@@ -735,7 +735,8 @@ DGEN_API PGconn *dgen_turn_connection(dgen_turn *turn);
 
 /*
  * Runs action once the turn's transaction is known to be committed: best effort, it is
- * lost with the process. release, unless NULL, always runs, once: after the action, or
+ * lost with the process. When the connection is lost in the commit, the worker asks the server in its
+ * next session what became of it. release, unless NULL, always runs, once: after the action, or
  * without it when the turn is not committed, or at once when this function fails.
  */
 DGEN_API int dgen_turn_after_commit(dgen_turn *turn, void (*action)(void *data),

@@ -457,8 +457,9 @@ send_messages(dgen_client *client, const char *type, const Messages *all)
 		add_binary(&parameters, &all->idempotency_keys.data);
 	else
 		add_text(&parameters, NULL);
-	code = run(client, &dgen__sql_cast_many, &parameters,
-			   "Send them again with the idempotency keys that they had, or find out in another way.");
+	code =
+		run(client, &dgen__sql_cast_many, &parameters,
+			"Send them again with the idempotency keys that they had, or find out in another way.");
 	if (code == 0)
 		client->sent = (size_t) strtoull(PQgetvalue(client->result, 0, 0), NULL, 10);
 	return code;

@@ -77,7 +77,8 @@ extern int dgen__fail_hint(dgen__error *error, int code, const char *hint, const
 extern int dgen__fail_result(dgen__error *error, const PGresult *result);
 /* Whether it was done is not known, because of `why`, which may be `error`. */
 extern int dgen__fail_doubtful(dgen__error *error, const char *hint, const dgen__error *why);
-#define DGEN__DOUBT_SENT "Send it again with the idempotency key that it had, or find out in another way."
+#define DGEN__DOUBT_SENT \
+	"Send it again with the idempotency key that it had, or find out in another way."
 /* The same from its parts; hint may be NULL. */
 extern int dgen__fail_server(dgen__error *error, const char *sqlstate, const char *text,
 							 const char *hint);
@@ -280,6 +281,8 @@ extern void dgen__outbox_undo(dgen__outbox *outbox,
 							  dgen__outbox_mark mark); /* drops what came after; releases run */
 extern void dgen__outbox_finish(dgen__outbox *outbox,
 								bool committed); /* runs actions and releases, frees all it holds */
+/* The same without its actions, which go to another one that is empty. */
+extern void dgen__outbox_keep_actions(dgen__outbox *outbox, dgen__outbox *to);
 
 /* ---- turn.c: one message and its callback --------------------------------------------
  *
@@ -457,6 +460,8 @@ extern const dgen__statement dgen__sql_begin;
 extern const dgen__statement dgen__sql_claim;
 extern const dgen__statement dgen__sql_batch_state;
 extern const dgen__statement dgen__sql_commit_turns;
+extern const dgen__statement dgen__sql_receipt;
+extern const dgen__statement dgen__sql_settle;
 extern const dgen__statement dgen__sql_commit;
 extern const dgen__statement dgen__sql_rollback;
 extern const dgen__statement dgen__sql_wait;
@@ -800,7 +805,8 @@ extern void dgen__operation_end(dgen_client *client, dgen__operation *operation,
 								size_t length); /* frees it if it waits; else it is over */
 extern void dgen__operations_end_all(dgen_client *client, const dgen__error *why); /* but sent */
 extern void dgen__operations_end_sent(dgen_client *client, const dgen__error *why);
-extern void dgen__operations_lost(dgen_client *client, const dgen__error *why); /* while being sent */
+extern void dgen__operations_lost(dgen_client *client,
+								  const dgen__error *why); /* while being sent */
 extern void dgen__operations_expire(dgen_client *client);
 extern void dgen__operations_sweep(dgen_client *client); /* frees open ones that are over */
 
@@ -911,11 +917,13 @@ typedef enum dgen__answer
 	DGEN__ANSWER_SETTINGS,
 	DGEN__ANSWER_ATTACH,
 	DGEN__ANSWER_CREATE_TYPE,
+	DGEN__ANSWER_SETTLE,
 	DGEN__ANSWER_PREPARE,
 	DGEN__ANSWER_BEGIN,
 	DGEN__ANSWER_CLAIM,
 	DGEN__ANSWER_STATE,
 	DGEN__ANSWER_COMMIT_TURNS,
+	DGEN__ANSWER_RECEIPT,
 	DGEN__ANSWER_COMMIT,  /* of a batch */
 	DGEN__ANSWER_RELEASE, /* COMMIT of a claim that found nothing */
 	DGEN__ANSWER_ROLLBACK,
@@ -970,6 +978,15 @@ typedef struct dgen__type
 	char *initial_state;
 } dgen__type;
 
+/* doubt.c: a batch whose COMMIT was sent and whose answer never came; what is to be done after it. */
+typedef struct dgen__doubt
+{
+	dgen__outbox actions; /* none: there is no doubt */
+	char worker[24];      /* the id that its session had */
+	int64_t batch;
+	int64_t since; /* ms */
+} dgen__doubt;
+
 struct dgen_worker
 {
 	char *conninfo;
@@ -1001,6 +1018,8 @@ struct dgen_worker
 	PGresult *claimed;         /* the claim's rows, until the section ends */
 
 	dgen__batch batch;
+	int64_t receipts; /* of this session so far */
+	dgen__doubt doubt;
 	dgen__cache *cache;
 	dgen__suspects suspects;
 	int failed_commits;  /* in a row */
@@ -1037,6 +1056,13 @@ extern void dgen__batch_timed_out(
 	dgen_worker *worker); /* the server waited too long for its commit */
 extern void dgen__batch_drop(dgen_worker *worker);
 extern void dgen__batch_free(dgen__batch *batch);
+
+/* doubt.c: after-commit actions of a batch whose outcome is not known, until it is */
+extern bool dgen__doubt_exists(const dgen_worker *worker);
+extern void dgen__doubt_begin(dgen_worker *worker); /* the connection was lost in its commit */
+extern bool dgen__doubt_is_old(const dgen_worker *worker); /* too old to be asked for */
+extern void dgen__doubt_end(dgen_worker *worker, bool committed);
+extern void dgen__doubt_give_up(dgen_worker *worker, const char *why);
 
 /* commit.c: sends dgen.commit_turns with what the turns of the batch did */
 extern int dgen__commit_send(dgen_worker *worker);

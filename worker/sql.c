@@ -118,6 +118,10 @@ const dgen__statement dgen__sql_commit_turns = {
 	DGEN__COMMIT_PARAMETERS,
 };
 
+/* What became of a batch whose COMMIT was sent and whose answer never came. */
+const dgen__statement dgen__sql_receipt = {"dgen_receipt", "SELECT dgen.receipt($1)", 1};
+const dgen__statement dgen__sql_settle = {NULL, "SELECT dgen.settle($1, $2)", 2};
+
 const dgen__statement dgen__sql_commit = {"dgen_commit", "COMMIT", 0};
 const dgen__statement dgen__sql_rollback = {"dgen_rollback", "ROLLBACK", 0};
 
@@ -127,8 +131,9 @@ const dgen__statement dgen__sql_wait = {"dgen_wait", "CALL dgen.wait(NULL)", 0};
 const dgen__statement dgen__sql_detach = {NULL, "SELECT dgen.detach()", 0};
 
 const dgen__statement *const dgen__sql_prepared[] = {
-	&dgen__sql_begin,  &dgen__sql_claim,    &dgen__sql_batch_state, &dgen__sql_commit_turns,
-	&dgen__sql_commit, &dgen__sql_rollback, &dgen__sql_wait,        NULL,
+	&dgen__sql_begin,        &dgen__sql_claim,   &dgen__sql_batch_state,
+	&dgen__sql_commit_turns, &dgen__sql_receipt, &dgen__sql_commit,
+	&dgen__sql_rollback,     &dgen__sql_wait,    NULL,
 };
 
 /* ---- texts with something to fill in ---- */

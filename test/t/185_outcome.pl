@@ -91,6 +91,33 @@ for my $when (qw(before after)) {
 	is(messages("several $when"), $when eq 'before' ? 1 : 2, 'whether it was');
 }
 
+# ---- a worker ----
+
+# Its messages need nothing: they come again if the batch was not committed. What is to be done
+# after the commit has to know.
+my $log = "$PostgreSQL::Test::Utils::log_path/outcome_worker.log";
+my $worker = IPC::Run::start([ @run, "$build/test/worker", "host=$dir port=" . $node->port . ' dbname=postgres' ], '<', \undef, '2>', $log);
+sub logged { my ($pattern) = @_; my @found = slurp_file($log) =~ /$pattern/mg; return scalar @found }
+
+for my $when (qw(before after)) {
+	$node->poll_query_until('postgres', q{SELECT count(*) = 1 FROM dgen.workers JOIN pg_stat_activity USING (pid) WHERE wait_event_type = 'Extension'})
+		or die "the worker does not wait\n";
+	cut($when, 'dgen_commit_turns', 'COMMIT\x00');
+	sql(qq{SELECT dgen.cast('counter', '$when', '{"after": "$when"}')});
+	ok($node->poll_query_until('postgres', "SELECT dgen.state('counter', '$when')->>'n'", 1), "a worker that is cut off $when its commit: its message is handled");
+	ok($node->poll_query_until('postgres', 'SELECT count(*) FROM dgen.receipt WHERE closed', $when eq 'before' ? 1 : 2), 'and it learns what became of its batch');
+	ok(!-e $orders, 'it was cut off');
+}
+is(sql(q{SELECT count(*) FROM dgen.message WHERE type_id = (SELECT id FROM dgen.actor_type WHERE name = 'counter')}), 0, 'each message once');
+$worker->signal('TERM');
+ok($worker->finish, 'it ends well') or diag(slurp_file($log));
+for my $when (qw(before after)) {
+	is(logged("^after the commit: $when\$"), 1, "what was to be done after the commit was done once, cut $when");
+	is(logged("^released: $when\$"), $when eq 'before' ? 2 : 1, 'and released as often as the turn was run');
+}
+is(logged('whose commit was in doubt is not committed'), 1, 'a batch that was not committed');
+is(logged('whose commit was in doubt is committed'), 1, 'and one that was');
+
 # ---- the end ----
 
 $relay->stop;
