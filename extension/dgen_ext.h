@@ -497,6 +497,15 @@ typedef struct Charge
 extern void dgen_charge(const Charge *charge); /* async-signal-safe */
 extern int dgen_take_charges(Charge *charges, int max);
 
+/* ---- crash.c: turns that take the server along ------------------------------ */
+
+extern void dgen_crash_init(void);
+extern void dgen_crash_new_life(void);           /* shared memory begins */
+extern void dgen_crash_note_begin(int entry);    /* of the roster */
+extern void dgen_crash_note(const Charge *turn); /* it begins in this process */
+extern void dgen_crash_note_end(void);           /* it is over; async-signal-safe */
+extern void dgen_crash_conclude(void);           /* before the first turn; makes a transaction */
+
 /* ---- maintain.c: what time makes superfluous --------------------------- */
 
 /* Is it this session's turn? Asks once per interval and database. */
@@ -786,6 +795,7 @@ extern bool dgen_is_blameless(const ErrorData *error);
 extern void dgen_forget_failure(int32 type_id, int64 mailbox, int64 message_id);
 
 /* Records the attempts of turns whose process or session was ended. */
+extern void dgen_record_charge(const Charge *charge);
 extern void dgen_record_charges(void);
 
 /* ---- reply.c: requests and their replies ------------------------------- */

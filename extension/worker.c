@@ -350,6 +350,14 @@ work(Worker *worker)
 	}
 }
 
+/* Another process has crashed, and not the turn that runs here. */
+static void
+quit(SIGNAL_ARGS)
+{
+	dgen_crash_note_end();
+	SignalHandlerForCrashExit(postgres_signal_arg);
+}
+
 void
 dgen_worker_main(Datum argument)
 {
@@ -359,6 +367,7 @@ dgen_worker_main(Datum argument)
 	memcpy(&worker.orders, MyBgworkerEntry->bgw_extra, sizeof(worker.orders));
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
 	pqsignal(SIGTERM, die); /* so that a running handler is interrupted */
+	pqsignal(SIGQUIT, quit);
 	BackgroundWorkerUnblockSignals();
 
 	if (!dgen_shared_map())
