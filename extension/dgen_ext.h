@@ -531,6 +531,9 @@ typedef struct WorkerSession
 	int rotation;       /* type the next claim begins with */
 	int32 suspect_type; /* a suspect that the next claim begins with; 0: none */
 	int64 suspect_mailbox;
+	int owned;          /* mailboxes by the last claim */
+	int narrow;         /* most of them in ... */
+	int narrow_batches; /* ... so many batches to come: the server was short of locks */
 } WorkerSession;
 
 /* This session's worker; raises DGEN_ERR_NOT_ATTACHED if there is none. */
@@ -539,6 +542,9 @@ extern bool dgen_is_attached(void);
 
 /* Workers attached in this database, at least roughly. */
 extern int dgen_live_workers(void);
+
+/* The locks of the last batch may be those that are missing: the next ones take fewer. */
+extern void dgen_narrow_batches(WorkerSession *session);
 
 /* For dgen.workers; cheap. */
 extern void dgen_session_busy(bool busy);
@@ -790,6 +796,9 @@ extern bool dgen_record_failure(const BatchActor *actor, const BatchMessage *mes
 
 /* Is the error neither a message's nor a handler's fault: a full disk, a deadlock? */
 extern bool dgen_is_blameless(const ErrorData *error);
+
+/* Is the lock table full? */
+extern bool dgen_is_out_of_locks(const ErrorData *error);
 
 /* Removes what is recorded of the message's failed attempts. Needs an active snapshot. */
 extern void dgen_forget_failure(int32 type_id, int64 mailbox, int64 message_id);

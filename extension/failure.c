@@ -260,11 +260,19 @@ dgen_record_charges(void)
 		dgen_record_charge(&charges[i]);
 }
 
+/* Not a handler's own memory, which has the same SQLSTATE. */
+bool
+dgen_is_out_of_locks(const ErrorData *error)
+{
+	return error->sqlerrcode == ERRCODE_OUT_OF_MEMORY && error->message_id != NULL &&
+		   strcmp(error->message_id, "out of shared memory") == 0;
+}
+
 /* A deadlock: the turns before it in this transaction may have caused it with the locks they keep. */
 bool
 dgen_is_blameless(const ErrorData *error)
 {
 	return error != NULL &&
 		   (error->sqlerrcode == ERRCODE_DISK_FULL || error->sqlerrcode == ERRCODE_IO_ERROR ||
-			error->sqlerrcode == ERRCODE_T_R_DEADLOCK_DETECTED);
+			error->sqlerrcode == ERRCODE_T_R_DEADLOCK_DETECTED || dgen_is_out_of_locks(error));
 }

@@ -271,6 +271,8 @@ recover(Worker *worker)
 
 	MemoryContextSwitchTo(worker->context);
 	error = CopyErrorData();
+	if (dgen_is_out_of_locks(error) && dgen_is_attached())
+		dgen_narrow_batches(dgen_worker_session());
 	if (error->sqlerrcode != DGEN_ERR_NOT_ADOPTED || !worker->told_not_adopted)
 		EmitErrorReport();
 	worker->told_not_adopted = error->sqlerrcode == DGEN_ERR_NOT_ADOPTED;

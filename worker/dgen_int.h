@@ -1024,6 +1024,8 @@ struct dgen_worker
 	dgen__suspects suspects;
 	int failed_commits;  /* in a row */
 	int uncached_claims; /* to come, in which all states are sent */
+	int narrow_claims;   /* to come, which take few actors: the server is short of locks */
+	int narrow;          /* so few */
 	dgen__error error;
 };
 

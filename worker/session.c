@@ -25,6 +25,9 @@
 /* Claims that get all states sent, once the cache has turned out to hold few of those needed. */
 #define UNCACHED_CLAIMS 16
 
+/* Claims that take few actors, once the server had no locks left for a commit. */
+#define NARROW_CLAIMS 100
+
 /* ---- sending ---- */
 
 static int
@@ -73,6 +76,12 @@ send_claim(dgen_worker *worker)
 	char messages[16];
 	const char *values[4] = {NULL, NULL, "true", worker->id};
 	int max_actors = dgen__suspects_searching(&worker->suspects) ? 1 : o->max_actors;
+
+	if (worker->narrow_claims > 0)
+	{
+		worker->narrow_claims--;
+		max_actors = max_actors > 0 && max_actors < worker->narrow ? max_actors : worker->narrow;
+	}
 
 	snprintf(actors, sizeof(actors), "%d", max_actors);
 	snprintf(messages, sizeof(messages), "%d", o->max_messages);
@@ -336,11 +345,24 @@ dgen__session_begin(dgen_worker *worker)
 
 /* ---- a section has ended ---- */
 
+/* The locks of the batch itself may be those that are missing. */
+static void
+narrow_claims(dgen_worker *worker)
+{
+	if (strcmp(worker->section_error.sqlstate, "53200") != 0)
+		return;
+	worker->narrow = worker->batch.nactors > 1 ? worker->batch.nactors / 2 : 1;
+	worker->narrow_claims = NARROW_CLAIMS;
+}
+
 /* Whatever the reason was, it is no reason to give up for good. */
 static int
 commit_failed(dgen_worker *worker)
 {
-	bool mended = dgen__batch_failed(worker, &worker->section_error);
+	bool mended;
+
+	narrow_claims(worker);
+	mended = dgen__batch_failed(worker, &worker->section_error);
 
 	if (worker->phase == DGEN__LEAVING)
 		return 0;

@@ -69,11 +69,15 @@ const dgen__statement dgen__sql_await_any = {
 
 /* ---- the worker ---- */
 
-/* A timeout that a role was given for its queries must not end the wait for work, and it works. */
+/*
+ * A timeout that a role was given for its queries must not end the wait for work or a batch, and
+ * it works. transaction_timeout is there from PostgreSQL 17 on.
+ */
 const dgen__statement dgen__sql_settings = {
 	NULL,
 	"SELECT set_config('statement_timeout', '0', false), set_config('idle_session_timeout', '0', false), "
-	"set_config('default_transaction_read_only', 'off', false)",
+	"set_config('default_transaction_read_only', 'off', false), "
+	"(SELECT set_config(name, '0', false) FROM pg_catalog.pg_settings WHERE name = 'transaction_timeout')",
 	0,
 };
 
