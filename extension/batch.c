@@ -342,6 +342,7 @@ dgen_run_batch(WorkerSession *session)
 	Run run = {.session = session};
 	bool more;
 
+	dgen_crash_conclude();
 	if (dgen_alarm_due(GetCurrentTimestamp()))
 		move_due();
 

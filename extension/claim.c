@@ -35,6 +35,9 @@
 /* Weight of a new measurement in the moving average of turn times. */
 #define TURN_WEIGHT 0.2
 
+/* Batches that take few actors, once the server had no locks left for what they write. */
+#define NARROW_BATCHES 100
+
 /* ---- limits ---- */
 
 static double
@@ -65,6 +68,13 @@ dgen_batch_limits(const WorkerSession *session, BatchLimits *limits)
 	limits->messages = (int) Max(1.0, Min(room, (double) dgen_batch_messages));
 	limits->actors = Max(1, Min(Min(dgen_batch_actors, locks), limits->messages));
 	limits->bytes = (Size) dgen_batch_bytes * 1024;
+}
+
+void
+dgen_narrow_batches(WorkerSession *session)
+{
+	session->narrow = Max(1, session->owned / 2);
+	session->narrow_batches = NARROW_BATCHES;
 }
 
 void
@@ -360,6 +370,11 @@ dgen_own_mailboxes(WorkerSession *session, const BatchLimits *limits, Owned *own
 {
 	Discovery discovery = {.owned = owned, .limit = limits->actors, .session = session};
 
+	if (session->narrow_batches > 0)
+	{
+		session->narrow_batches--;
+		discovery.limit = Min(discovery.limit, session->narrow);
+	}
 	dgen_refuse_isolation("claiming a batch");
 
 	/* Before anything is read: dgen.drop_actor_type waits for this lock, and not for rows in between. */
@@ -383,6 +398,7 @@ dgen_own_mailboxes(WorkerSession *session, const BatchLimits *limits, Owned *own
 			own_mailboxes_of(&discovery);
 	}
 	PopActiveSnapshot();
+	session->owned = owned->count;
 	if (session->ntypes > 0)
 		session->rotation = (session->rotation + 1) % session->ntypes;
 }

@@ -134,6 +134,7 @@ typedef enum DgenTable
 	TABLE_REQUEST,
 	TABLE_WORKER,
 	TABLE_ADOPTION,
+	TABLE_RECEIPT,
 	SEQUENCE_MESSAGE,
 	SEQUENCE_VERSION,
 	SEQUENCE_WORKER,
@@ -163,6 +164,7 @@ extern Oid dgen_table_oid(DgenTable table); /* raises if the extension is not in
 extern bool dgen_is_installed(void);
 extern void dgen_tell_of_change(void); /* at commit */
 extern Relation dgen_table_open(DgenTable table, LOCKMODE lockmode);
+extern Oid dgen_table_owner(DgenTable table);
 extern void dgen_table_lock(DgenTable table,
 							LOCKMODE lockmode); /* held to the end of the transaction */
 
@@ -528,6 +530,15 @@ typedef struct Charge
 extern void dgen_charge(const Charge *charge); /* async-signal-safe */
 extern int dgen_take_charges(Charge *charges, int max);
 
+/* ---- crash.c: turns that take the server along ------------------------------ */
+
+extern void dgen_crash_init(void);
+extern void dgen_crash_new_life(void);           /* shared memory begins */
+extern void dgen_crash_note_begin(int entry);    /* of the roster */
+extern void dgen_crash_note(const Charge *turn); /* it begins in this process */
+extern void dgen_crash_note_end(void);           /* it is over; async-signal-safe */
+extern void dgen_crash_conclude(void);           /* before the first turn; makes a transaction */
+
 /* ---- maintain.c: what time makes superfluous --------------------------- */
 
 /* Is it this session's turn? Asks once per interval and database. */
@@ -553,6 +564,9 @@ typedef struct WorkerSession
 	int rotation;       /* type the next claim begins with */
 	int32 suspect_type; /* a suspect that the next claim begins with; 0: none */
 	int64 suspect_mailbox;
+	int owned;          /* mailboxes by the last claim */
+	int narrow;         /* most of them in ... */
+	int narrow_batches; /* ... so many batches to come: the server was short of locks */
 } WorkerSession;
 
 /* This session's worker; raises DGEN_ERR_NOT_ATTACHED if there is none. */
@@ -561,6 +575,9 @@ extern bool dgen_is_attached(void);
 
 /* Workers attached in this database, at least roughly. */
 extern int dgen_live_workers(void);
+
+/* The locks of the last batch may be those that are missing: the next ones take fewer. */
+extern void dgen_narrow_batches(WorkerSession *session);
 
 /* For dgen.workers; cheap. */
 extern void dgen_session_busy(bool busy);
@@ -828,10 +845,14 @@ extern bool dgen_record_failure(const BatchActor *actor, const BatchMessage *mes
 /* Is the error neither a message's nor a handler's fault: a full disk, a deadlock? */
 extern bool dgen_is_blameless(const ErrorData *error);
 
+/* Is the lock table full? */
+extern bool dgen_is_out_of_locks(const ErrorData *error);
+
 /* Removes what is recorded of the message's failed attempts. Needs an active snapshot. */
 extern void dgen_forget_failure(int32 type_id, int64 mailbox, int64 message_id);
 
 /* Records the attempts of turns whose process or session was ended. */
+extern void dgen_record_charge(const Charge *charge);
 extern void dgen_record_charges(void);
 
 /* ---- reply.c: requests and their replies ------------------------------- */

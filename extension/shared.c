@@ -155,7 +155,10 @@ start_up(void)
 	control = open_control();
 	dgen_shared = ShmemInitStruct(SHARED_NAME " data", shared_size(), &found);
 	if (!found)
+	{
 		init_shared(dgen_shared, control->tranche);
+		dgen_crash_new_life();
+	}
 	LWLockRelease(AddinShmemInitLock);
 }
 
@@ -165,6 +168,7 @@ dgen_shared_init(void)
 	if (!process_shared_preload_libraries_in_progress)
 		return;
 	dgen_is_preloaded = true;
+	dgen_crash_init();
 	previous_request_hook = shmem_request_hook;
 	shmem_request_hook = request_memory;
 	previous_startup_hook = shmem_startup_hook;

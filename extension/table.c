@@ -49,6 +49,7 @@ static const TableInfo tables[DGEN_TABLE_COUNT] = {
 	[TABLE_REQUEST] = {"request", {"request_pkey", NULL}},
 	[TABLE_WORKER] = {"worker", {"worker_pkey", NULL}},
 	[TABLE_ADOPTION] = {"adoption", {NULL, NULL}},
+	[TABLE_RECEIPT] = {"receipt", {"receipt_pkey", NULL}},
 	[SEQUENCE_MESSAGE] = {"message_seq", {NULL, NULL}},
 	[SEQUENCE_VERSION] = {"version_seq", {NULL, NULL}},
 	[SEQUENCE_WORKER] = {"worker_id_seq", {NULL, NULL}},
@@ -130,6 +131,17 @@ Relation
 dgen_table_open(DgenTable table, LOCKMODE lockmode)
 {
 	return table_open(dgen_table_oid(table), lockmode);
+}
+
+/* Others have no rights on it. */
+Oid
+dgen_table_owner(DgenTable table)
+{
+	Relation heap = dgen_table_open(table, AccessShareLock);
+	Oid owner = heap->rd_rel->relowner;
+
+	table_close(heap, NoLock);
+	return owner;
 }
 
 static Relation

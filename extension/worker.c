@@ -332,6 +332,8 @@ recover(Worker *worker)
 
 	MemoryContextSwitchTo(worker->context);
 	error = CopyErrorData();
+	if (dgen_is_out_of_locks(error) && dgen_is_attached())
+		dgen_narrow_batches(dgen_worker_session());
 	if (error->sqlerrcode != DGEN_ERR_NOT_ADOPTED || !worker->told_not_adopted)
 		EmitErrorReport();
 	worker->told_not_adopted = error->sqlerrcode == DGEN_ERR_NOT_ADOPTED;
@@ -413,6 +415,14 @@ work(Worker *worker)
 	}
 }
 
+/* Another process has crashed, and not the turn that runs here. */
+static void
+quit(SIGNAL_ARGS)
+{
+	dgen_crash_note_end();
+	SignalHandlerForCrashExit(postgres_signal_arg);
+}
+
 void
 dgen_worker_main(Datum argument)
 {
@@ -422,6 +432,7 @@ dgen_worker_main(Datum argument)
 	memcpy(&worker.orders, MyBgworkerEntry->bgw_extra, sizeof(worker.orders));
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
 	pqsignal(SIGTERM, die); /* so that a running handler is interrupted */
+	pqsignal(SIGQUIT, quit);
 	BackgroundWorkerUnblockSignals();
 
 	if (!dgen_shared_map())

@@ -211,6 +211,18 @@ dgen__fail_result(dgen__error *error, const PGresult *result)
 }
 
 int
+dgen__fail_doubtful(dgen__error *error, const char *hint, const dgen__error *why)
+{
+	char sqlstate[6];
+
+	memcpy(sqlstate, why->sqlstate, sizeof(sqlstate));
+	(void) dgen__fail_hint(error, DGEN_EUNKNOWN, hint, "whether it was done is not known: %s",
+						   dgen__error_text(why));
+	memcpy(error->sqlstate, sqlstate, sizeof(sqlstate));
+	return error->code;
+}
+
+int
 dgen__fail_server(dgen__error *error, const char *sqlstate, const char *text, const char *hint)
 {
 	(void) dgen__fail_hint(error, code_of(sqlstate), hint != NULL ? hint : "", "%s", text);

@@ -207,6 +207,18 @@ CREATE TABLE dgen.worker (
 );
 COMMENT ON TABLE dgen.worker IS 'attached workers; dgen.workers shows the ones that live';
 
+-- What the last batches of workers came to that want to know it; see dgen.receipt.
+CREATE TABLE dgen.receipt (
+	worker_id       bigint      NOT NULL,
+	role            regrole     NOT NULL,
+	batch           bigint      NOT NULL,
+	closed          boolean     NOT NULL,
+	written_at      timestamptz NOT NULL,
+	PRIMARY KEY (worker_id, role)
+) WITH (fillfactor = 50);
+COMMENT ON TABLE dgen.receipt IS 'the last batch of a worker that was committed with dgen.receipt';
+COMMENT ON COLUMN dgen.receipt.closed IS 'dgen.settle was asked: no batch of this worker gets a receipt any more';
+
 -- A dump carries the row of this table. In the database it is restored into, it names
 -- another system or another database, and nothing is handled until
 -- dgen.adopt_database() says that this is meant. Nor is it while there is no row: a parallel
@@ -218,7 +230,7 @@ CREATE TABLE dgen.adoption (
 );
 COMMENT ON TABLE dgen.adoption IS 'the database that the actors belong to; see dgen.adopt_database';
 
--- All of it goes into dumps, but for worker, whose rows mean sessions. (A loop,
+-- All of it goes into dumps, but for worker and receipt, whose rows mean sessions. (A loop,
 -- because each call updates the same catalog row.)
 DO $$
 DECLARE
