@@ -167,6 +167,8 @@ build_type(DgenScan *scan, Snapshot snapshot)
 	type->max_backoff = *DatumGetIntervalP(values[ACTOR_TYPE_MAX_BACKOFF]);
 	type->turn_timeout_ms = interval_to_ms(DatumGetIntervalP(values[ACTOR_TYPE_TURN_TIMEOUT]));
 	type->retention = *DatumGetIntervalP(values[ACTOR_TYPE_RETENTION]);
+	if (!scan->nulls[ACTOR_TYPE_MAX_WAITING])
+		type->max_waiting = DatumGetInt32(values[ACTOR_TYPE_MAX_WAITING]);
 	load_grants(cached, snapshot);
 	cached->next = cache;
 	cache = cached;

@@ -72,6 +72,7 @@ typedef struct ActorType
 	Interval max_backoff;
 	int64 turn_timeout_ms;
 	Interval retention;
+	int32 max_waiting; /* messages of one actor, when another one is sent; 0: no limit */
 } ActorType;
 
 extern void dgen_actor_type_init(void); /* _PG_init: invalidation callbacks */
@@ -169,6 +170,8 @@ extern void dgen_scan_begin(DgenScan *scan, DgenTable table, int index, Snapshot
 extern void dgen_scan_seek(DgenScan *scan, ScanKey keys, int nkeys); /* may be called again */
 extern bool dgen_scan_next(DgenScan *scan);
 extern void dgen_scan_row(DgenScan *scan); /* deform the current row into values and nulls */
+/* Rows of the range up to `most`, the last ones first; those behind so many dead ones are not counted. */
+extern int dgen_scan_count_back(DgenScan *scan, int most, int most_dead);
 extern void dgen_scan_end(DgenScan *scan);
 
 /*
@@ -294,6 +297,15 @@ extern bool dgen_number_send(Send *send, text *idempotency_key, int64 *id);
 extern void dgen_message_row(const Send *send, int64 mailbox, int64 seq, Datum *values,
 							 bool *nulls);
 
+/* ---- room.c: how much may wait ------------------------------------------- */
+
+/* Raises DGEN_ERR_MAILBOX_FULL unless one more message may wait. */
+extern void dgen_check_room(const Send *send);
+
+/* The same for one message after the other, which may be in the table or not yet. Starts as NULL. */
+typedef struct HTAB *Rooms;
+extern void dgen_take_room(Rooms *rooms, const Send *send);
+
 /* ---- bulk.c: many messages that are sent together --------------------------- */
 
 typedef struct ReplyTo ReplyTo;
@@ -304,6 +316,7 @@ typedef struct Bulk
 	MemoryContext chunk;   /* of what the rows are made of */
 	DgenRows messages;
 	DgenRows requests;
+	Rooms rooms;
 } Bulk;
 
 /*

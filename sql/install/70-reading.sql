@@ -47,7 +47,8 @@ CREATE VIEW dgen.actor_types WITH (security_barrier) AS
 		t.turn_timeout,
 		t.retention,
 		t.search_path,
-		t.created_at
+		t.created_at,
+		t.max_waiting
 	FROM dgen.actor_type t
 	LEFT JOIN dgen.paused p ON p.type_id = t.id AND p.mailbox = 0 AND p.actor_key = ''
 	WHERE dgen._can_read(t.id);

@@ -91,6 +91,16 @@ AS $$
 $$;
 COMMENT ON FUNCTION dgen._explain_backoff(integer, bigint, text) IS 'does the actor wait after a failed attempt?';
 
+CREATE FUNCTION dgen._explain_full(type integer, waiting bigint) RETURNS text
+	LANGUAGE sql STABLE
+	SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT format(', and max_waiting of its type is %s', t.max_waiting)
+	FROM dgen.actor_type t
+	WHERE t.id = type AND waiting >= t.max_waiting
+$$;
+COMMENT ON FUNCTION dgen._explain_full(integer, bigint) IS 'are senders refused? The end of a sentence';
+
 CREATE FUNCTION dgen._explain_adoption() RETURNS text
 	LANGUAGE sql STABLE
 	SET search_path = pg_catalog, pg_temp
@@ -162,7 +172,8 @@ BEGIN
 		reason := COALESCE(dgen._explain_adoption(), dgen._explain_pause(type, box, key),
 				dgen._explain_backoff(type, box, key), dgen._explain_row(type, box, key),
 				dgen._explain_lock(type, box), dgen._explain_workers(type))
-			|| format(' (%s%s in its mailbox)', CASE waiting WHEN 10000 THEN 'at least ' END, dgen._count(waiting, 'message'));
+			|| format(' (%s%s in its mailbox%s)', CASE waiting WHEN 10000 THEN 'at least ' END, dgen._count(waiting, 'message'),
+				dgen._explain_full(type, waiting));
 	END IF;
 	RETURN format('Actor "%s" of type "%s" %s.', key, actor_type, reason);
 END
@@ -178,6 +189,6 @@ COMMENT ON FUNCTION dgen.explain_actor(text, text) IS
 REVOKE ALL ON FUNCTION dgen._describe_process(integer), dgen._lock_holder(integer, bigint),
 	dgen._explain_lock(integer, bigint),
 	dgen._explain_row(integer, bigint, text), dgen._explain_pause(integer, bigint, text),
-	dgen._explain_backoff(integer, bigint, text), dgen._explain_adoption(), dgen._explain_workers(integer),
+	dgen._explain_backoff(integer, bigint, text), dgen._explain_full(integer, bigint), dgen._explain_adoption(), dgen._explain_workers(integer),
 	dgen._explain_idle(integer, bigint, text), dgen._explain_actor(text, text)
 	FROM PUBLIC;
