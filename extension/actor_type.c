@@ -169,6 +169,9 @@ build_type(DgenScan *scan, Snapshot snapshot)
 	type->retention = *DatumGetIntervalP(values[ACTOR_TYPE_RETENTION]);
 	if (!scan->nulls[ACTOR_TYPE_MAX_WAITING])
 		type->max_waiting = DatumGetInt32(values[ACTOR_TYPE_MAX_WAITING]);
+	if (!scan->nulls[ACTOR_TYPE_MAX_CONCURRENCY])
+		type->max_concurrency = DatumGetInt32(values[ACTOR_TYPE_MAX_CONCURRENCY]);
+	type->limited = type->max_concurrency > 0;
 	load_grants(cached, snapshot);
 	cached->next = cache;
 	cache = cached;

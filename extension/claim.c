@@ -299,7 +299,6 @@ own_type(Discovery *discovery, int limit)
 	int last = owned->count + limit;
 	int slices = 0;
 
-	dgen_hints_begin(type_id);
 	discovery->first = owned->count;
 	while (owned->count < Min(last, discovery->limit))
 	{
@@ -322,15 +321,64 @@ type_limit(const WorkerType *type)
 	return (int) Max(1.0, Min(dgen_batch_duration * 1000.0 / us, 100000.0));
 }
 
+/* True as above. Hints that are kept are put back at the end only: they would be taken again at once. */
+static bool
+own_unlimited(Discovery *discovery)
+{
+	bool left = own_type(discovery, type_limit(discovery->worker_type));
+
+	dgen_hints_put_back();
+	return left;
+}
+
+/* What there may be to own. A slot is a lock, too, so the limit is for twice as many locks. */
+static int
+wanted_slots(const Discovery *discovery)
+{
+	const ActorType *type = discovery->type;
+	int workers = Max(dgen_live_workers(), 1);
+	int share = (int) (((int64) type->max_concurrency + workers - 1) / workers);
+	int room = Max((discovery->limit - discovery->owned->count) / 2, 1);
+
+	return Min(Min(type_limit(discovery->worker_type), dgen_hints_count(type->id)),
+			   Min(share, room));
+}
+
+/*
+ * First a slot, then a hint: whoever gets no slot must not have a hint in its hand when
+ * the one that frees a slot looks for work. What is left then is left to that one.
+ */
+static bool
+own_limited(Discovery *discovery)
+{
+	const ActorType *type = discovery->type;
+	Owned *owned = discovery->owned;
+	int before = owned->count;
+	int wanted = wanted_slots(discovery);
+	int slots = dgen_take_slots(type, wanted);
+	bool left;
+
+	if (slots == 0)
+		return false;
+	left = own_type(discovery, slots);
+	dgen_hints_put_back();
+	dgen_free_slots(type, slots - (owned->count - before));
+	discovery->limit -= owned->count - before;
+	if (!left || slots < wanted)
+		return false;
+	dgen_wakeup_now(type->id); /* this one may take long */
+	return true;
+}
+
 static void
 own_mailboxes_of(Discovery *discovery)
 {
-	if (own_type(discovery, type_limit(discovery->worker_type)))
+	dgen_hints_begin(discovery->type->id);
+	if (discovery->type->limited ? own_limited(discovery) : own_unlimited(discovery))
 	{
 		discovery->owned->left = true;
 		dgen_wakeup_left(discovery->type->id);
 	}
-	dgen_hints_put_back(); /* not before the end: they would be taken again at once */
 }
 
 /* False if its type is gone, or paused. */
@@ -339,7 +387,21 @@ set_type(Discovery *discovery, WorkerType *worker_type)
 {
 	discovery->worker_type = worker_type;
 	discovery->type = dgen_type_by_id(worker_type->type_id, true);
-	return discovery->type != NULL && !dgen_type_is_paused(discovery->type->id);
+	if (discovery->type == NULL || dgen_type_is_paused(discovery->type->id))
+		return false;
+	discovery->owned->limited |= discovery->type->limited;
+	return true;
+}
+
+static void
+try_own_suspect(Discovery *discovery, int64 mailbox)
+{
+	const ActorType *type = discovery->type;
+
+	if (type->max_concurrency > 0 && dgen_take_slots(type, 1) == 0)
+		return;
+	if (!try_own(discovery, mailbox) && type->max_concurrency > 0)
+		dgen_free_slots(type, 1);
 }
 
 /* The suspect that the claim before this one has put off. */
@@ -351,7 +413,7 @@ own_suspect(Discovery *discovery)
 	for (int i = 0; i < session->ntypes && session->suspect_type != 0; i++)
 		if (session->types[i].type_id == session->suspect_type &&
 			set_type(discovery, &session->types[i]))
-			(void) try_own(discovery, session->suspect_mailbox);
+			try_own_suspect(discovery, session->suspect_mailbox);
 	session->suspect_type = 0;
 }
 
@@ -366,7 +428,7 @@ dgen_own_mailboxes(WorkerSession *session, const BatchLimits *limits, Owned *own
 	dgen_table_lock(TABLE_MESSAGE, RowExclusiveLock);
 	dgen_check_adopted();
 	owned->count = 0;
-	owned->left = owned->tired = false;
+	owned->left = owned->tired = owned->limited = false;
 	owned->level = SUSPICION_NONE;
 	owned->mailboxes = palloc(limits->actors * sizeof(OwnedMailbox));
 

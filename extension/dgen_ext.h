@@ -72,7 +72,9 @@ typedef struct ActorType
 	Interval max_backoff;
 	int64 turn_timeout_ms;
 	Interval retention;
-	int32 max_waiting; /* messages of one actor, when another one is sent; 0: no limit */
+	int32 max_waiting;     /* messages of one actor, when another one is sent; 0: no limit */
+	int32 max_concurrency; /* actors that workers own at a time; 0: no limit */
+	bool limited;          /* claims have to heed a limit */
 } ActorType;
 
 extern void dgen_actor_type_init(void); /* _PG_init: invalidation callbacks */
@@ -446,6 +448,15 @@ extern void dgen_wakeup_undrained(int held);
 extern void dgen_wakeup_missed(int32 type_id,
 							   uint64 lock); /* somebody else holds it; to be told at its release */
 
+/* The same for a slot of the type; who tried all of them in vain has missed DGEN_ANY_SLOT. */
+#define DGEN_ANY_SLOT UINT64CONST(0x5107)
+extern void dgen_wakeup_took_slot(int32 type_id, int slot);
+extern int dgen_wakeup_slot(int32 type_id);                  /* one that was noted; -1: none */
+extern void dgen_wakeup_freed_slot(int32 type_id, int slot); /* it has been unlocked */
+
+/* There is work of the type at this moment: calls a worker without waiting for the commit. */
+extern void dgen_wakeup_now(int32 type_id);
+
 /* A claim begins: the session takes its baton, and remembers what has been announced so far. */
 extern void dgen_wakeup_claiming(void);
 /* It left work of the type behind: wake one more worker, if one waits. */
@@ -465,6 +476,7 @@ extern int dgen_hints_take(int32 type_id, int max, bool others, int64 **mailboxe
 extern void dgen_hints_keep(int taken, int kept);
 extern bool dgen_hints_in_hand(void);
 extern void dgen_hints_put_back(void);      /* all that is in hand */
+extern int dgen_hints_count(int32 type_id); /* at most so many; INT_MAX if a sweep may find more */
 extern bool dgen_hints_left(int32 type_id); /* are there more, or is a sweep not at its end? */
 extern void dgen_hints_add(int32 type_id, int64 mailbox);
 extern void dgen_hints_ask(int32 type_id); /* for a sweep */
@@ -598,6 +610,13 @@ extern void dgen_procedure_commit_lazily(void);
 extern void dgen_procedure_flush(void);    /* what was committed so far */
 extern void dgen_process_interrupts(void); /* in the wait between the two, or in a transaction */
 
+/* ---- slots.c: how many actors of a type are handled at a time --------------- */
+
+/* Takes up to `most`, one for each actor to be owned. If it gets fewer, a worker is called when one is free. */
+extern int dgen_take_slots(const ActorType *type, int most);
+/* Lets go of so many that were taken in this claim. */
+extern void dgen_free_slots(const ActorType *type, int count);
+
 /* ---- claim.c: discover, own, read ------------------------------------ */
 
 typedef struct BatchMessage
@@ -678,8 +697,9 @@ typedef struct OwnedMailbox
 typedef struct Owned
 {
 	int count;
-	bool left;  /* stopped by the limit: there may be more work */
-	bool tired; /* a sweep has passed so many dead rows that it goes on with the next claim */
+	bool left;    /* stopped by the limit: there may be more work */
+	bool tired;   /* a sweep has passed so many dead rows that it goes on with the next claim */
+	bool limited; /* some of its types are */
 	SuspicionLevel level; /* of all of them */
 	OwnedMailbox *mailboxes;
 } Owned;

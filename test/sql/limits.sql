@@ -135,7 +135,25 @@ SELECT dgen.alter_actor_type('full', max_waiting => 0);
 SELECT max_waiting FROM dgen.actor_types WHERE actor_type = 'full';
 SELECT count(dgen.cast('full', 'd', '1')) FROM generate_series(1, 100);
 
-SELECT dgen.drop_actor_type(t, discard => true) FROM unnest('{full,free,asks,asked,sends,dies}'::text[]) t;
+-- ---- max_concurrency ----
+
+SELECT dgen.create_actor_type('few', max_concurrency => -1);
+\echo :LAST_ERROR_SQLSTATE
+SELECT dgen.create_actor_type('few', max_concurrency => 2);
+SELECT dgen.create_actor_type('few', max_concurrency => 3, replace => true);
+SELECT max_waiting, max_concurrency FROM dgen.actor_types WHERE actor_type = 'few';
+SELECT dgen.cast_many('few', array_agg('k' || n), array_agg(to_jsonb(n))) FROM generate_series(1, 10) n;
+SELECT worker_id > 0 AS attached FROM dgen.attach('w', '{few}');
+BEGIN;
+SELECT count(*) FROM dgen.claim();
+SELECT bool_or(dgen.explain_actor('few', 'k' || n) LIKE '%waits, because workers handle 3 actors of its type, and max_concurrency is 3 (1 message in its mailbox).')
+FROM generate_series(1, 10) n;
+ROLLBACK;
+SELECT dgen.detach();
+SELECT dgen.alter_actor_type('few', max_concurrency => 0);
+SELECT max_concurrency FROM dgen.actor_types WHERE actor_type = 'few';
+
+SELECT dgen.drop_actor_type(t, discard => true) FROM unnest('{full,free,asks,asked,sends,dies,few}'::text[]) t;
 RESET ROLE;
 RESET search_path;
 DROP SCHEMA regress_limits CASCADE;
