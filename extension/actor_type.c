@@ -171,7 +171,9 @@ build_type(DgenScan *scan, Snapshot snapshot)
 		type->max_waiting = DatumGetInt32(values[ACTOR_TYPE_MAX_WAITING]);
 	if (!scan->nulls[ACTOR_TYPE_MAX_CONCURRENCY])
 		type->max_concurrency = DatumGetInt32(values[ACTOR_TYPE_MAX_CONCURRENCY]);
-	type->limited = type->max_concurrency > 0;
+	if (!scan->nulls[ACTOR_TYPE_MAX_RATE])
+		type->max_rate = DatumGetFloat8(values[ACTOR_TYPE_MAX_RATE]);
+	type->limited = type->max_concurrency > 0 || type->max_rate > 0;
 	load_grants(cached, snapshot);
 	cached->next = cache;
 	cache = cached;

@@ -179,6 +179,7 @@ typedef struct Discovery
 	Owned *owned;
 	int first; /* of this type in owned */
 	int limit; /* of owned */
+	int messages;
 	WorkerSession *session;
 } Discovery;
 
@@ -333,20 +334,47 @@ own_unlimited(Discovery *discovery)
 
 /* What there may be to own. A slot is a lock, too, so the limit is for twice as many locks. */
 static int
-wanted_slots(const Discovery *discovery)
+wanted(const Discovery *discovery)
 {
 	const ActorType *type = discovery->type;
+	int most = Min(type_limit(discovery->worker_type), dgen_hints_count(type->id));
 	int workers = Max(dgen_live_workers(), 1);
-	int share = (int) (((int64) type->max_concurrency + workers - 1) / workers);
-	int room = Max((discovery->limit - discovery->owned->count) / 2, 1);
 
-	return Min(Min(type_limit(discovery->worker_type), dgen_hints_count(type->id)),
-			   Min(share, room));
+	if (type->max_concurrency == 0)
+		return most;
+	most = Min(most, Max((discovery->limit - discovery->owned->count) / 2, 1));
+	return Min(most, (int) (((int64) type->max_concurrency + workers - 1) / workers));
+}
+
+/* For as many actors, one slot each, and messages of theirs as the limits allow. Fewer: who can is called then. */
+static int
+take_allowance(Discovery *discovery, int actors)
+{
+	const ActorType *type = discovery->type;
+	WorkerType *worker_type = discovery->worker_type;
+	int slots;
+
+	if (type->max_rate > 0)
+	{
+		int turns = Min(discovery->messages, type_limit(worker_type));
+
+		worker_type->turns_left += dgen_take_turns(type, turns);
+		actors = Min(actors, worker_type->turns_left);
+	}
+	if (type->max_concurrency == 0 || actors == 0)
+		return actors;
+	slots = dgen_take_slots(type, actors);
+	if (slots == 0)
+	{
+		dgen_give_back_turns(type, worker_type->turns_left);
+		worker_type->turns_left = 0;
+	}
+	return slots;
 }
 
 /*
- * First a slot, then a hint: whoever gets no slot must not have a hint in its hand when
- * the one that frees a slot looks for work. What is left then is left to that one.
+ * First the allowance, then a hint: whoever gets none must not have a hint in its hand when
+ * the one that gets one looks for work. What is left then is left to that one.
  */
 static bool
 own_limited(Discovery *discovery)
@@ -354,17 +382,25 @@ own_limited(Discovery *discovery)
 	const ActorType *type = discovery->type;
 	Owned *owned = discovery->owned;
 	int before = owned->count;
-	int wanted = wanted_slots(discovery);
-	int slots = dgen_take_slots(type, wanted);
+	int most = wanted(discovery);
+	int allowed = most == 0 ? 0 : take_allowance(discovery, most);
 	bool left;
 
-	if (slots == 0)
+	if (allowed == 0)
 		return false;
-	left = own_type(discovery, slots);
+	left = own_type(discovery, allowed);
 	dgen_hints_put_back();
-	dgen_free_slots(type, slots - (owned->count - before));
-	discovery->limit -= owned->count - before;
-	if (!left || slots < wanted)
+	if (type->max_concurrency > 0)
+	{
+		dgen_free_slots(type, allowed - (owned->count - before));
+		discovery->limit -= owned->count - before;
+	}
+	if (left && type->max_rate > 0 && discovery->worker_type->turns_left < most)
+	{
+		discovery->worker_type->short_of_turns = true; /* seen to when they have been used */
+		return false;
+	}
+	if (!left || allowed < most)
 		return false;
 	dgen_wakeup_now(type->id); /* this one may take long */
 	return true;
@@ -398,7 +434,7 @@ try_own_suspect(Discovery *discovery, int64 mailbox)
 {
 	const ActorType *type = discovery->type;
 
-	if (type->max_concurrency > 0 && dgen_take_slots(type, 1) == 0)
+	if (type->limited && take_allowance(discovery, 1) == 0)
 		return;
 	if (!try_own(discovery, mailbox) && type->max_concurrency > 0)
 		dgen_free_slots(type, 1);
@@ -420,7 +456,8 @@ own_suspect(Discovery *discovery)
 void
 dgen_own_mailboxes(WorkerSession *session, const BatchLimits *limits, Owned *owned)
 {
-	Discovery discovery = {.owned = owned, .limit = limits->actors, .session = session};
+	Discovery discovery = {
+		.owned = owned, .limit = limits->actors, .messages = limits->messages, .session = session};
 
 	dgen_refuse_isolation("claiming a batch");
 

@@ -74,6 +74,7 @@ typedef struct ActorType
 	Interval retention;
 	int32 max_waiting;     /* messages of one actor, when another one is sent; 0: no limit */
 	int32 max_concurrency; /* actors that workers own at a time; 0: no limit */
+	double max_rate;       /* turns a second of all workers together; 0: no limit */
 	bool limited;          /* claims have to heed a limit */
 } ActorType;
 
@@ -456,6 +457,7 @@ extern void dgen_wakeup_freed_slot(int32 type_id, int slot); /* it has been unlo
 
 /* There is work of the type at this moment: calls a worker without waiting for the commit. */
 extern void dgen_wakeup_now(int32 type_id);
+extern void dgen_wakeup_announce(int32 type_id); /* who is about to wait looks again */
 
 /* A claim begins: the session takes its baton, and remembers what has been announced so far. */
 extern void dgen_wakeup_claiming(void);
@@ -563,6 +565,11 @@ typedef struct WorkerType
 {
 	int32 type_id;
 	double turn_us; /* measured time of a turn, moving average; 0: not known */
+
+	/* With max_rate, in a claim. */
+	int turns_left; /* for so many messages */
+	int turns_read; /* so many were read */
+	bool short_of_turns;
 } WorkerType;
 
 typedef struct WorkerSession
@@ -616,6 +623,18 @@ extern void dgen_process_interrupts(void); /* in the wait between the two, or in
 extern int dgen_take_slots(const ActorType *type, int most);
 /* Lets go of so many that were taken in this claim. */
 extern void dgen_free_slots(const ActorType *type, int count);
+
+/* ---- rate.c: how many turns a type may have in a second ---------------------- */
+
+/* Takes up to `most`. 0: there are none, and a worker is called when there are. */
+extern int dgen_take_turns(const ActorType *type, int most);
+extern void dgen_give_back_turns(const ActorType *type, int count);
+
+/* After a claim has read, or failed to: gives back what was not read for, and sees to what was left for want of turns. */
+typedef struct Owned Owned;
+extern void dgen_settle_turns(WorkerSession *session, Owned *owned);
+/* The batch that was read is undone, and read once more. */
+extern void dgen_read_again(WorkerSession *session);
 
 /* ---- claim.c: discover, own, read ------------------------------------ */
 
@@ -673,6 +692,7 @@ typedef struct Batch
 	int nactors;
 	int nmessages;
 	Size bytes;
+	bool has_rate;           /* some of its types have max_rate */
 	int64 version;           /* of the states this batch writes; 0: not drawn yet */
 	LocalTransactionId lxid; /* the transaction that owns it */
 	SubTransactionId subid;
@@ -694,7 +714,7 @@ typedef struct OwnedMailbox
 	bool read; /* in this transaction, which may have removed messages since */
 } OwnedMailbox;
 
-typedef struct Owned
+struct Owned
 {
 	int count;
 	bool left;    /* stopped by the limit: there may be more work */
@@ -702,7 +722,7 @@ typedef struct Owned
 	bool limited; /* some of its types are */
 	SuspicionLevel level; /* of all of them */
 	OwnedMailbox *mailboxes;
-} Owned;
+};
 
 /* The limits in force for the session: settings, lock table, measured turn times. */
 extern void dgen_batch_limits(const WorkerSession *session, BatchLimits *limits);

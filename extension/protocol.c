@@ -279,7 +279,10 @@ claim_batch(WorkerSession *session, BatchLimits *limits)
 		dgen_limit_suspects(owned.level, limits);
 		batch = dgen_read_batch(&owned, 0, owned.count, limits);
 		if (owned.limited)
+		{
 			free_idle_slots(&owned, batch);
+			dgen_settle_turns(session, &owned);
+		}
 		pfree(owned.mailboxes);
 	}
 	MemoryContextSwitchTo(old);

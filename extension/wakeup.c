@@ -306,6 +306,12 @@ announce(int bucket)
 }
 
 void
+dgen_wakeup_announce(int32 type_id)
+{
+	announce(bucket_of(type_id));
+}
+
+void
 dgen_wakeup_now(int32 type_id)
 {
 	if (!dgen_shared_attach())

@@ -107,6 +107,16 @@ AS $$
 $$;
 COMMENT ON FUNCTION dgen._explain_concurrency(integer) IS 'do as many actors of the type have a slot as there are?';
 
+CREATE FUNCTION dgen._explain_rate(type integer) RETURNS text
+	LANGUAGE sql STABLE
+	SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT format('waits for a turn, of which its type has at most %s a second (max_rate)', t.max_rate)
+	FROM dgen.actor_type t
+	WHERE t.id = type AND dgen._rate_is_spent(type)
+$$;
+COMMENT ON FUNCTION dgen._explain_rate(integer) IS 'has the type had its turns?';
+
 CREATE FUNCTION dgen._explain_full(type integer, waiting bigint) RETURNS text
 	LANGUAGE sql STABLE
 	SET search_path = pg_catalog, pg_temp
@@ -187,7 +197,8 @@ BEGIN
 	ELSE
 		reason := COALESCE(dgen._explain_adoption(), dgen._explain_pause(type, box, key),
 				dgen._explain_backoff(type, box, key), dgen._explain_row(type, box, key),
-				dgen._explain_lock(type, box), dgen._explain_concurrency(type), dgen._explain_workers(type))
+				dgen._explain_lock(type, box), dgen._explain_concurrency(type), dgen._explain_rate(type),
+				dgen._explain_workers(type))
 			|| format(' (%s%s in its mailbox%s)', CASE waiting WHEN 10000 THEN 'at least ' END, dgen._count(waiting, 'message'),
 				dgen._explain_full(type, waiting));
 	END IF;
@@ -206,6 +217,6 @@ REVOKE ALL ON FUNCTION dgen._describe_process(integer), dgen._lock_holder(intege
 	dgen._explain_lock(integer, bigint),
 	dgen._explain_row(integer, bigint, text), dgen._explain_pause(integer, bigint, text),
 	dgen._explain_backoff(integer, bigint, text), dgen._explain_full(integer, bigint),
-	dgen._explain_concurrency(integer), dgen._explain_adoption(), dgen._explain_workers(integer),
+	dgen._explain_concurrency(integer), dgen._explain_rate(integer), dgen._explain_adoption(), dgen._explain_workers(integer),
 	dgen._explain_idle(integer, bigint, text), dgen._explain_actor(text, text)
 	FROM PUBLIC;

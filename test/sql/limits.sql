@@ -153,7 +153,73 @@ SELECT dgen.detach();
 SELECT dgen.alter_actor_type('few', max_concurrency => 0);
 SELECT max_concurrency FROM dgen.actor_types WHERE actor_type = 'few';
 
-SELECT dgen.drop_actor_type(t, discard => true) FROM unnest('{full,free,asks,asked,sends,dies,few}'::text[]) t;
+-- ---- max_rate ----
+
+SELECT dgen.create_actor_type('slow', max_rate => -0.1);
+\echo :LAST_ERROR_SQLSTATE
+SELECT dgen.create_actor_type('slow', max_rate => 'NaN');
+SELECT dgen.create_actor_type('slow', max_rate => 'Infinity');
+-- One turn in a day: what is taken comes back in no test.
+SELECT dgen.create_actor_type('slow', max_rate => 1 / 86400.0, max_attempts => 2, backoff => '0', max_backoff => '0');
+SELECT dgen.create_actor_type('swift');
+SELECT max_rate * 86400 AS a_day FROM dgen.actor_types WHERE actor_type = 'slow';
+SELECT dgen.cast_many('slow', '{a,b,a,b}', '{1,1,2,2}');
+SELECT dgen.cast_many('swift', '{a,b}', '{1,1}');
+SELECT worker_id > 0 AS attached FROM dgen.attach('w', '{slow,swift}');
+CREATE FUNCTION claims(OUT actor_type text, OUT messages bigint) RETURNS SETOF record LANGUAGE sql
+	AS $$ SELECT actor_type, count(*) FROM dgen.claim() GROUP BY 1 ORDER BY 1 $$;
+-- The first turn is there; other types do not care.
+BEGIN;
+SELECT * FROM claims();
+-- What is not run is given back.
+SELECT dgen.commit_turns(handled => (SELECT array_agg(0) FROM generate_series(1, 3)));
+COMMIT;
+BEGIN;
+SELECT * FROM claims();
+SELECT dgen.commit_turns(handled => (SELECT array_agg(1) FROM generate_series(1, 3)));
+COMMIT;
+SELECT count(*) FROM dgen.messages WHERE actor_type = 'slow';
+SELECT * FROM claims();
+SELECT bool_and(dgen.explain_actor('slow', k) LIKE '%waits for a turn, of which its type has at most 1.1574% a second (max_rate) (_ message% in its mailbox).')
+FROM unnest('{a,b}'::text[]) k;
+CALL dgen.wait('1 ms');
+-- Replacing or altering the type wakes who waits.
+SELECT dgen.alter_actor_type('slow', max_rate => 100);
+CALL dgen.wait('10 s');
+SELECT dgen.alter_actor_type('slow', max_rate => 1 / 86400.0);
+-- A failed attempt is a turn. So is one that was rolled back: it may have run.
+SELECT dgen.create_actor_type('fails', max_rate => 1 / 86400.0, backoff => '0', max_backoff => '0');
+SELECT dgen.create_actor_type('rolled', max_rate => 1 / 86400.0);
+SELECT dgen.cast_many('fails', '{a,b}', '{1,1}'), dgen.cast_many('rolled', '{a,b}', '{1,1}');
+SELECT worker_id > 0 AS attached FROM dgen.attach('w', '{fails}');
+BEGIN;
+SELECT * FROM claims();
+SELECT dgen.commit_turns(handled => '{0}', errors => '{no}');
+COMMIT;
+SELECT * FROM claims();
+SELECT worker_id > 0 AS attached FROM dgen.attach('w', '{rolled}');
+BEGIN;
+SELECT * FROM claims();
+ROLLBACK;
+SELECT * FROM claims();
+-- An actor that cannot be handled takes no turn.
+SELECT dgen.alter_actor_type('rolled', max_rate => 0);
+SELECT dgen.create_actor_type('paused', max_rate => 1 / 86400.0);
+SELECT dgen.cast('paused', k, '1') > 0 AS sent, dgen.pause('paused', k) FROM unnest('{a,b,c}'::text[]) k;
+SELECT worker_id > 0 AS attached FROM dgen.attach('w', '{paused}');
+SELECT * FROM claims();
+SELECT dgen.resume('paused', 'b');
+SELECT * FROM claims();
+SELECT worker_id > 0 AS attached FROM dgen.attach('w', '{slow}');
+-- Without the limit all go.
+SELECT dgen.alter_actor_type('slow', max_rate => 0);
+SELECT max_rate FROM dgen.actor_types WHERE actor_type = 'slow';
+BEGIN;
+SELECT * FROM claims();
+ROLLBACK;
+SELECT dgen.detach();
+
+SELECT dgen.drop_actor_type(t, discard => true) FROM unnest('{full,free,asks,asked,sends,dies,few,slow,swift,fails,rolled,paused}'::text[]) t;
 RESET ROLE;
 RESET search_path;
 DROP SCHEMA regress_limits CASCADE;

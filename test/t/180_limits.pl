@@ -66,7 +66,7 @@ sub rests {
 	cmp_ok($after - $before, '<', 100, $name);
 }
 
-sql(q{
+my $setup = q{
 	CREATE EXTENSION dgen;
 	CREATE TABLE turns (type text, began timestamptz, ended timestamptz);
 	CREATE FUNCTION takes_time(ctx dgen.context, state jsonb, message jsonb) RETURNS dgen.outcome LANGUAGE plpgsql AS $$
@@ -76,7 +76,8 @@ sql(q{
 		PERFORM pg_sleep(0.003);
 		INSERT INTO turns VALUES (ctx.actor_type, began, clock_timestamp());
 		RETURN dgen.noreply(state || jsonb_build_object('turns', COALESCE((state -> 'turns')::int, 0) + 1));
-	END $$;});
+	END $$;};
+sql($setup);
 
 # ---- max_concurrency ----
 
@@ -140,5 +141,93 @@ for my $how (sort keys %end) {
 	ends($waits);
 	ends($has) if $how =~ /commits|rolls/; # not before: who ends calls others, too
 }
+
+# ---- max_rate ----
+
+# Turns that came sooner than they may, wherever one begins to count: those of the time since then, and the burst.
+sub too_soon {
+	my ($type, $rate, $burst) = @_;
+	return sql(qq{
+		SELECT count(*) FROM (SELECT began, row_number() OVER (ORDER BY began) AS n FROM turns WHERE type = '$type') a
+		JOIN (SELECT min(taken) OVER (ORDER BY began DESC) AS taken, row_number() OVER (ORDER BY began) AS n
+			FROM turns WHERE type = '$type') b ON b.n <= a.n
+		WHERE a.n - b.n + 1 > $rate * extract(epoch FROM a.began - b.taken) + $burst});
+}
+
+sub many_workers {
+	my ($what) = @_;
+
+	# What was taken for a turn was taken after its transaction began, so that counts from there are safe.
+	sql(q{
+		ALTER TABLE turns ADD taken timestamptz DEFAULT now();
+		SELECT dgen.create_actor_type('paced', 'takes_time', max_rate => 100), dgen.start_workers(4);});
+	becomes(q{SELECT count(*) FROM dgen.workers}, 4, "four workers run, $what");
+	my $commits = q{SELECT xact_commit FROM pg_stat_database WHERE datname = 'postgres'};
+	my $before = sql($commits);
+	fill('paced', 40, 5);
+	becomes(q{SELECT count(*) FROM turns WHERE type = 'paced'}, 200, 'everything is handled');
+	is(too_soon('paced', 100, 10), 0, 'and nothing too soon');
+	is(sql(q{SELECT count(*), min((state -> 'turns')::int), max((state -> 'turns')::int) FROM dgen.actors WHERE actor_type = 'paced'}),
+		'40|5|5', 'each message once');
+	cmp_ok(sql($commits) - $before, '<', 800, 'workers are not called together');
+}
+many_workers('preloaded');
+
+# Turns that fail are turns, and are run one by one.
+sql(q{
+	CREATE FUNCTION breaks(ctx dgen.context, state jsonb, message jsonb) RETURNS dgen.outcome LANGUAGE plpgsql AS $$
+	BEGIN
+		INSERT INTO turns VALUES (ctx.actor_type, clock_timestamp());
+		IF message::int % 3 = 0 THEN RAISE 'no'; END IF;
+		RETURN dgen.noreply();
+	END $$;
+	SELECT dgen.create_actor_type('breaks', 'breaks', max_rate => 500, max_attempts => 1, max_concurrency => 3);});
+fill('breaks', 30, 10);
+becomes(q{SELECT (SELECT count(*) FROM turns WHERE type = 'breaks'), (SELECT count(*) FROM dgen.dead_letters), (SELECT count(*) FROM dgen.messages WHERE actor_type = 'breaks')},
+	'200|100|0', 'of a type whose turns fail everything is handled');
+is(too_soon('breaks', 500, 50), 0, 'and nothing too soon');
+
+# It is changed under load.
+fill('paced', 40, 5);
+sql(q{SELECT dgen.alter_actor_type('paced', max_rate => n), pg_sleep(0.05) FROM unnest('{0.01,20,0.1,0,0.01,200}'::float8[]) n});
+becomes(q{SELECT count(*) FROM turns WHERE type = 'paced'}, 400, 'everything is handled while the limit changes');
+
+# One turn in a day: nobody goes round. After a restart the day begins again.
+sql(q{SELECT dgen.create_actor_type('daily', 'takes_time', max_rate => 1 / 86400.0)});
+fill('daily', 3, 1);
+becomes(q{SELECT count(*) FROM turns WHERE type = 'daily'}, 1, 'a turn in a day: the first is handled at once');
+rests('the workers rest then');
+is(sql(q{SELECT count(*) FROM turns WHERE type = 'daily'}), 1, 'and do not handle the second');
+$node->restart;
+sql(q{SELECT dgen.start_workers(4)});
+becomes(q{SELECT count(*) FROM turns WHERE type = 'daily'}, 2, 'after a restart of the server there is one more');
+
+# A worker outside of the database is called when there is a turn again, also when the one called before does not come.
+sql(q{SELECT dgen.stop_workers(), dgen.create_actor_type('outside', max_rate => 2)});
+fill('outside', 10, 1);
+my @workers = map { worker('outside') } 1 .. 3;
+is(claim($workers[0]), 1, 'the first turn is there');
+say_to($workers[0], q{SELECT dgen.commit_turns('{1}'); COMMIT; SELECT 'committed';}, qr/(committed)/);
+for my $worker (@workers) {
+	is(claim($worker), 0, 'and no other one');
+	say_to($worker, q{COMMIT; CALL dgen.wait('1 h'); SELECT 'back';});
+}
+# Whoever comes back does not claim: each loses its baton to the next.
+for my $worker (@workers) {
+	$worker->{run}->pump until $worker->{out} =~ /^back$/m;
+}
+pass('all of them were called');
+cmp_ok(claim($workers[1]), '>', 0, 'and who comes gets the turn');
+ends($_) for @workers;
+$node->stop;
+
+# ---- without preload ----
+
+$node = PostgreSQL::Test::Cluster->new('plain');
+$node->init;
+$node->append_conf('postgresql.conf', "autovacuum = off\ndgen.safety_net_interval = 86400");
+$node->start;
+sql($setup);
+many_workers('not preloaded');
 
 done_testing();
