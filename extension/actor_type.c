@@ -167,6 +167,13 @@ build_type(DgenScan *scan, Snapshot snapshot)
 	type->max_backoff = *DatumGetIntervalP(values[ACTOR_TYPE_MAX_BACKOFF]);
 	type->turn_timeout_ms = interval_to_ms(DatumGetIntervalP(values[ACTOR_TYPE_TURN_TIMEOUT]));
 	type->retention = *DatumGetIntervalP(values[ACTOR_TYPE_RETENTION]);
+	if (!scan->nulls[ACTOR_TYPE_MAX_WAITING])
+		type->max_waiting = DatumGetInt32(values[ACTOR_TYPE_MAX_WAITING]);
+	if (!scan->nulls[ACTOR_TYPE_MAX_CONCURRENCY])
+		type->max_concurrency = DatumGetInt32(values[ACTOR_TYPE_MAX_CONCURRENCY]);
+	if (!scan->nulls[ACTOR_TYPE_MAX_RATE])
+		type->max_rate = DatumGetFloat8(values[ACTOR_TYPE_MAX_RATE]);
+	type->limited = type->max_concurrency > 0 || type->max_rate > 0;
 	load_grants(cached, snapshot);
 	cached->next = cache;
 	cache = cached;

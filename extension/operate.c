@@ -32,6 +32,7 @@ PG_FUNCTION_INFO_V1(dgen_operate_replied);
 PG_FUNCTION_INFO_V1(dgen_operate_in_handler);
 PG_FUNCTION_INFO_V1(dgen_operate_lock_key);
 PG_FUNCTION_INFO_V1(dgen_operate_lock_class);
+PG_FUNCTION_INFO_V1(dgen_operate_slot_class);
 PG_FUNCTION_INFO_V1(dgen_operate_cursor);
 PG_FUNCTION_INFO_V1(dgen_operate_types_changed);
 
@@ -260,6 +261,12 @@ Datum
 dgen_operate_lock_class(PG_FUNCTION_ARGS)
 {
 	PG_RETURN_INT32(DGEN_LOCK_CLASS);
+}
+
+Datum
+dgen_operate_slot_class(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_INT32(DGEN_SLOT_CLASS);
 }
 
 /* ---- telling others, at commit ---- */

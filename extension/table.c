@@ -16,6 +16,7 @@
 #include "catalog/pg_type.h"
 #include "commands/sequence.h"
 #include "executor/tuptable.h"
+#include "miscadmin.h"
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
@@ -198,6 +199,23 @@ dgen_scan_next(DgenScan *scan)
 		if (++scan->dead == scan->most_dead)
 			return false;
 	}
+}
+
+int
+dgen_scan_count_back(DgenScan *scan, int most, int most_dead)
+{
+	int count = 0;
+
+	while (count < most && most_dead > 0 &&
+		   index_getnext_tid(scan->scan, BackwardScanDirection) != NULL)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (index_fetch_heap(scan->scan, scan->slot))
+			count++;
+		else
+			most_dead--;
+	}
+	return count;
 }
 
 void

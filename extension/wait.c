@@ -433,13 +433,40 @@ end_wait(WaitResult result)
 	return result;
 }
 
+/* Types that have turns again, one worker each. Returns when the next has. */
+static TimestampTz
+call_for_rates(TimestampTz now, Calls *calls)
+{
+	int32 types[64];
+	TimestampTz next;
+	int count = dgen_rates_ring(now, types, lengthof(types), &next);
+
+	for (int i = 0; i < count; i++)
+	{
+		dgen_wakeup_announce(types[i]);
+		call_one(types[i], now, calls);
+	}
+	if (dgen_private_rates_ring(now))
+	{
+		for (int bucket = 0; bucket < BUCKETS; bucket++)
+			dgen_wakeup_announce(bucket);
+		call_all(-1, now, calls);
+	}
+	return Min(next, dgen_rate_due());
+}
+
 /* The watch's duties. Returns until when it may sleep; it may be called by this itself. */
 static TimestampTz
 watch(TimestampTz now, Calls *calls)
 {
 	TimestampTz until = pass_late_batons(now, calls);
 	TimestampTz due = dgen_next_due();
+	TimestampTz rate_due = dgen_rate_due();
 
+	if (rate_due <= now)
+		until = Min(until, call_for_rates(now, calls));
+	else
+		until = Min(until, rate_due);
 	if (dgen_look_overdue(now, 0))
 	{
 		dgen_look_begins(now);

@@ -34,11 +34,17 @@ CREATE TABLE dgen.actor_type (
 	max_backoff     interval    NOT NULL,
 	turn_timeout    interval    NOT NULL,
 	retention       interval    NOT NULL,
-	created_at      timestamptz NOT NULL
+	created_at      timestamptz NOT NULL,
+	max_waiting     integer,
+	max_concurrency integer,
+	max_rate        double precision
 );
 COMMENT ON TABLE dgen.actor_type IS 'one row per actor type: its handler and its policy';
 COMMENT ON COLUMN dgen.actor_type.handler IS 'schema-qualified function name, as text; NULL: handled by external workers';
 COMMENT ON COLUMN dgen.actor_type.search_path IS 'search_path that the handler runs with, taken when the type was created';
+COMMENT ON COLUMN dgen.actor_type.max_waiting IS 'most messages that wait for one actor when another one is sent; NULL: no limit';
+COMMENT ON COLUMN dgen.actor_type.max_concurrency IS 'most actors that workers handle at a time; NULL: no limit';
+COMMENT ON COLUMN dgen.actor_type.max_rate IS 'turns a second, of all workers together; NULL: no limit';
 
 CREATE TABLE dgen.privilege (
 	type_id         integer     NOT NULL,

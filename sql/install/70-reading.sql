@@ -47,7 +47,10 @@ CREATE VIEW dgen.actor_types WITH (security_barrier) AS
 		t.turn_timeout,
 		t.retention,
 		t.search_path,
-		t.created_at
+		t.created_at,
+		t.max_waiting,
+		t.max_concurrency,
+		t.max_rate
 	FROM dgen.actor_type t
 	LEFT JOIN dgen.paused p ON p.type_id = t.id AND p.mailbox = 0 AND p.actor_key = ''
 	WHERE dgen._can_read(t.id);
