@@ -78,7 +78,11 @@ inline ask() { asked++ }
 
 /* One worker is kept for messages. Whoever looks counts as running. */
 #define LOOKING 99
+#ifdef NO_SESSION_LOCK
+#define may_run true /* as with three workers of which two may */
+#else
 #define may_run (WORKERS == 1 || running[other] == 0 || gone[other])
+#endif
 
 inline new_fence() { last_fence++; fence = last_fence }
 
