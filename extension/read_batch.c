@@ -512,8 +512,7 @@ remember(Reader *reader, bool to_the_end, int64 dead)
 	reader->remembered.floor = Max(reader->remembered.floor, floor);
 }
 
-/* True if there are no more. */
-static bool
+static void
 read_messages(Reader *reader)
 {
 	int64 dead = reader->messages.dead;
@@ -527,25 +526,22 @@ read_messages(Reader *reader)
 		reader->batch->actors[i].remembered = reader->remembered;
 	if (reader->remembered.floor != old_floor)
 		dgen_memo_set(reader->type->id, reader->mailbox, &reader->remembered);
-	return to_the_end;
 }
 
-/* Each message is a turn of those that were taken for the type. */
+/* Each message is a turn of those that were taken for the type. What is left is for the next claim. */
 static void
 read_with_rate(Reader *reader, WorkerType *type)
 {
 	int before = reader->batch->nmessages;
 	int read;
-	bool to_the_end;
 
 	reader->batch->has_rate = true;
 	reader->most = Min(reader->limits->messages, before + type->turns_left);
-	to_the_end = read_messages(reader);
+	read_messages(reader);
 	reader->most = reader->limits->messages;
 	read = reader->batch->nmessages - before;
 	type->turns_left -= read;
 	type->turns_read += read;
-	type->short_of_turns |= !to_the_end && type->turns_left == 0;
 }
 
 static void
@@ -596,7 +592,7 @@ dgen_read_batch(Owned *owned, int first, int count, const BatchLimits *limits)
 		if (mailbox->type->max_rate > 0 && mailbox->worker_type != NULL)
 			read_with_rate(&reader, mailbox->worker_type);
 		else
-			(void) read_messages(&reader);
+			read_messages(&reader);
 	}
 	MemoryContextSwitchTo(old);
 	drop_blocked(end_read(&reader));
@@ -648,7 +644,7 @@ dgen_read_actor(const ActorType *type, text *key, int max_messages)
 	set_mailbox(&reader, dgen_mailbox_of(key), HELD_UNNOTED);
 	actor = add_actor(&reader, PointerGetDatum(key));
 	refuse_blocked(actor, reader.retry_at);
-	(void) read_messages(&reader);
+	read_messages(&reader);
 	reader.batch->nactors = 1; /* others that share the mailbox stay for their workers */
 	MemoryContextSwitchTo(old);
 	return end_read(&reader);
