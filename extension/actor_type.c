@@ -167,6 +167,7 @@ build_type(DgenScan *scan, Snapshot snapshot)
 	type->max_backoff = *DatumGetIntervalP(values[ACTOR_TYPE_MAX_BACKOFF]);
 	type->turn_timeout_ms = interval_to_ms(DatumGetIntervalP(values[ACTOR_TYPE_TURN_TIMEOUT]));
 	type->retention = *DatumGetIntervalP(values[ACTOR_TYPE_RETENTION]);
+	type->handle_dead_letters = DatumGetBool(values[ACTOR_TYPE_HANDLE_DEAD_LETTERS]);
 	load_grants(cached, snapshot);
 	cached->next = cache;
 	cache = cached;

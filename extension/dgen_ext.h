@@ -30,6 +30,7 @@
 #define KIND_REQUEST 'q'
 #define KIND_REPLY 'r'
 #define KIND_TIMER 't'
+#define KIND_DEAD_LETTER 'd' /* tells an actor that a message of its died */
 
 /* request.status */
 #define REQUEST_PENDING 'p'
@@ -72,6 +73,7 @@ typedef struct ActorType
 	Interval max_backoff;
 	int64 turn_timeout_ms;
 	Interval retention;
+	bool handle_dead_letters; /* its actors get messages of KIND_DEAD_LETTER */
 } ActorType;
 
 extern void dgen_actor_type_init(void); /* _PG_init: invalidation callbacks */
@@ -552,6 +554,9 @@ typedef struct WorkerSession
 	int64 suspect_mailbox;
 } WorkerSession;
 
+/* declare.c: the external type's actors are told of their dead letters from now on. */
+extern void dgen_declare_dead_letters(const ActorType *type);
+
 /* This session's worker; raises DGEN_ERR_NOT_ATTACHED if there is none. */
 extern WorkerSession *dgen_worker_session(void);
 extern bool dgen_is_attached(void);
@@ -780,7 +785,7 @@ extern Oid dgen_resolve_handler(const char *qualified_name);
 /* Raises unless the function can be the handler of the owner's types. */
 extern void dgen_check_handler(const char *name, Oid oid, Oid owner);
 
-/* 'cast', 'call', 'reply' or 'timer' */
+/* As handlers and workers see it: 'cast', 'call' ... */
 extern const char *dgen_kind_name(char kind);
 
 /*

@@ -327,6 +327,40 @@ resolve_types(FunctionCallInfo fcinfo)
 	return attachment;
 }
 
+static bool
+has_type(const WorkerSession *session, int32 type_id)
+{
+	for (int i = 0; i < session->ntypes; i++)
+		if (session->types[i].type_id == type_id)
+			return true;
+	return false;
+}
+
+static void
+declare_dead_letters(const WorkerSession *session, FunctionCallInfo fcinfo)
+{
+	const char *hint = "Name only types that actor_types names, or leave dead_letters out.";
+	Datum *names;
+	bool *nulls;
+	int count;
+
+	if (PG_ARGISNULL(3))
+		return;
+	deconstruct_array(PG_GETARG_ARRAYTYPE_P(3), TEXTOID, -1, false, TYPALIGN_INT, &names, &nulls,
+					  &count);
+	for (int i = 0; i < count; i++)
+	{
+		const ActorType *type;
+
+		if (nulls[i])
+			refuse_argument("dead_letters has a NULL", hint);
+		type = dgen_type_by_name(DatumGetTextPP(names[i]));
+		if (!has_type(session, type->id))
+			refuse_argument("dead_letters has a type that actor_types lacks", hint);
+		dgen_declare_dead_letters(type);
+	}
+}
+
 static Datum
 type_id_array(const WorkerSession *session)
 {
@@ -362,6 +396,7 @@ dgen_attach(PG_FUNCTION_ARGS)
 
 	attachment = resolve_types(fcinfo);
 	set_name(&attachment->session, fcinfo);
+	declare_dead_letters(&attachment->session, fcinfo);
 	attachment->session.id = dgen_nextval(SEQUENCE_WORKER);
 	values[2] = type_id_array(&attachment->session);
 	insert_row(attachment, values[2], fcinfo);

@@ -317,6 +317,8 @@ dgen_kind_name(char kind)
 			return "reply";
 		case KIND_TIMER:
 			return "timer";
+		case KIND_DEAD_LETTER:
+			return "dead_letter";
 		default:
 			return "cast";
 	}
@@ -472,6 +474,13 @@ invoke(Handler *handler, const BatchActor *actor, const BatchMessage *message)
 	return result;
 }
 
+/* What was to tell of a dead letter when the handler was one that knows of them. */
+static bool
+is_unwanted(const ActorType *type, const BatchMessage *message)
+{
+	return message->kind == KIND_DEAD_LETTER && !type->handle_dead_letters;
+}
+
 void
 dgen_run_turn(const BatchActor *actor, const BatchMessage *message, bool inline_call,
 			  Outcome *outcome)
@@ -479,9 +488,16 @@ dgen_run_turn(const BatchActor *actor, const BatchMessage *message, bool inline_
 	const ActorType *type = actor->type;
 	Oid user;
 	int security_context;
-	int nest_level = NewGUCNestLevel();
+	int nest_level;
 	MemoryContext context = CurrentMemoryContext;
 
+	if (is_unwanted(type, message))
+	{
+		memset(outcome, 0, sizeof(*outcome));
+		outcome->kind = OUTCOME_NOREPLY;
+		return;
+	}
+	nest_level = NewGUCNestLevel();
 	refresh_handlers();
 	GetUserIdAndSecContext(&user, &security_context);
 	SetUserIdAndSecContext(type->owner, security_context | SECURITY_LOCAL_USERID_CHANGE);

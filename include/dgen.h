@@ -401,6 +401,14 @@ typedef struct dgen_actor_type
 	int backoff_ms;
 	int max_backoff_ms;
 	int turn_timeout_ms;
+
+	/*
+	 * A message of the actor has become a dead letter, and is the message here: for what is to
+	 * be done then. NULL: the actor is not told. See dgen_turn_in_reply_to and
+	 * dgen_turn_reply_error. It comes as a message of its own, behind those that wait already,
+	 * and one that becomes a dead letter itself is not told of.
+	 */
+	dgen_callback handle_dead_letter;
 } dgen_actor_type;
 
 typedef enum dgen_log_level
@@ -582,13 +590,17 @@ DGEN_API int dgen_turn_error(const dgen_turn *turn); /* the error that stuck, or
 /* Text lives as long as the turn; "" for a NULL turn. */
 DGEN_API const char *dgen_turn_actor_type(const dgen_turn *turn);
 DGEN_API const char *dgen_turn_actor_key(const dgen_turn *turn);
-DGEN_API const char *dgen_turn_kind(const dgen_turn *turn); /* "cast", "call", "reply" or "timer" */
+DGEN_API const char *dgen_turn_kind(
+	const dgen_turn *turn); /* "cast", "call", "reply", "timer" ... */
 DGEN_API int64_t dgen_turn_message_id(const dgen_turn *turn); /* of a call: the request to answer */
 DGEN_API int dgen_turn_attempt(const dgen_turn *turn);        /* 1: the first */
 DGEN_API int64_t dgen_turn_version(const dgen_turn *turn);    /* of the state; 0: new actor */
 DGEN_API const char *dgen_turn_headers(const dgen_turn *turn); /* JSON object; NULL: none */
 
-/* Of a reply: the request, its correlation (NULL: none), and the error of one that failed (NULL: none). */
+/*
+ * Of a reply: the request, its correlation (NULL: none), and the error of one that failed (NULL: none).
+ * Of a dead letter: the message that died, its correlation, and why it died.
+ */
 DGEN_API int64_t dgen_turn_in_reply_to(const dgen_turn *turn);
 DGEN_API const char *dgen_turn_correlation(const dgen_turn *turn);
 DGEN_API const char *dgen_turn_reply_error(const dgen_turn *turn);
@@ -758,7 +770,7 @@ DGEN_API int dgen_test_open(dgen_test **test, const dgen_actor_type *type, const
 							const char *state);
 
 /*
- * Runs the callback for one message of the kind ("cast", "call", "reply", "timer");
+ * Runs the callback for one message of the kind ("cast", "call", "reply", "timer", "dead_letter");
  * message NULL is JSON null. Returns 0 if the turn would commit, and then runs what
  * dgen_turn_after_commit was given; else the turn's error (of fail, raise and
  * retry: DGEN_EFAILED), and nothing has changed. dgen_turn_connection is DGEN_ESTATE here.
@@ -771,6 +783,10 @@ DGEN_API int dgen_test_run(dgen_test *test, const char *kind, const char *messag
  */
 DGEN_API int dgen_test_run_reply(dgen_test *test, const char *correlation, const char *message,
 								 const char *error);
+
+/* The same for a dead letter: the message, and the error that it died of. */
+DGEN_API int dgen_test_run_dead_letter(dgen_test *test, const char *message, const char *error,
+									   const char *sqlstate);
 
 /*
  * What the turns so far came to, as JSON objects; each lives until the next call, and is

@@ -285,12 +285,13 @@ run(dgen_test *test, dgen__message *message)
 static int
 check_kind(dgen__error *error, const char *kind)
 {
-	static const char *const kinds[] = {"cast", "call", "reply", "timer"};
+	static const char *const kinds[] = {"cast", "call", "reply", "timer", "dead_letter"};
 
 	for (size_t i = 0; kind != NULL && i < sizeof(kinds) / sizeof(kinds[0]); i++)
 		if (strcmp(kind, kinds[i]) == 0)
 			return 0;
-	return dgen__fail_hint(error, DGEN_EINVAL, "A message is a cast, a call, a reply or a timer.",
+	return dgen__fail_hint(error, DGEN_EINVAL,
+						   "A message is a cast, a call, a reply, a timer or a dead_letter.",
 						   "kind is \"%s\"", kind != NULL ? kind : "(null)");
 }
 
@@ -332,6 +333,21 @@ dgen_test_run_reply(dgen_test *test, const char *correlation, const char *messag
 		.correlation = correlation,
 		.error = error,
 		.sqlstate = error != NULL ? "ZD400" : NULL,
+	};
+
+	return run_checked(test, &all);
+}
+
+int
+dgen_test_run_dead_letter(dgen_test *test, const char *message, const char *error,
+						  const char *sqlstate)
+{
+	dgen__message all = {
+		.kind = "dead_letter",
+		.message = message,
+		.in_reply_to = 1,
+		.error = dgen__turn_error_text(error),
+		.sqlstate = dgen__turn_sqlstate(sqlstate, DGEN__FAIL_SQLSTATE),
 	};
 
 	return run_checked(test, &all);

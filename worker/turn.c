@@ -202,6 +202,11 @@ callback_for(const dgen_actor_type *type, const char *kind, const char **name)
 		*name = "handle_reply";
 		return type->handle_reply;
 	}
+	else if (strcmp(kind, "dead_letter") == 0)
+	{
+		*name = "handle_dead_letter";
+		return type->handle_dead_letter;
+	}
 	else if (strcmp(kind, "cast") != 0)
 	{
 		*name = NULL;
@@ -226,7 +231,13 @@ run_callback(dgen_turn *turn, dgen_callback callback, const char *name)
 				   rc < 0 ? dgen_strerror(rc) : "0 commits, a negative code fails the attempt"));
 }
 
-/* A reply that nobody handles is dropped, and nothing runs for it. */
+/* A reply or dead letter that nobody handles is dropped, and nothing runs for it. */
+static bool
+may_be_dropped(const char *kind)
+{
+	return strcmp(kind, "reply") == 0 || strcmp(kind, "dead_letter") == 0;
+}
+
 static void
 run_callbacks(dgen_turn *turn)
 {
@@ -235,7 +246,7 @@ run_callbacks(dgen_turn *turn)
 	const char *name;
 	dgen_callback callback = callback_for(type, kind, &name);
 
-	if (callback == NULL && name != NULL && strcmp(kind, "reply") == 0)
+	if (callback == NULL && may_be_dropped(kind))
 		return;
 	if (callback == NULL)
 	{

@@ -47,12 +47,14 @@ CREATE VIEW dgen.actor_types WITH (security_barrier) AS
 		t.turn_timeout,
 		t.retention,
 		t.search_path,
-		t.created_at
+		t.created_at,
+		t.handle_dead_letters
 	FROM dgen.actor_type t
 	LEFT JOIN dgen.paused p ON p.type_id = t.id AND p.mailbox = 0 AND p.actor_key = ''
 	WHERE dgen._can_read(t.id);
 COMMENT ON VIEW dgen.actor_types IS 'the actor types that the reader may read';
 COMMENT ON COLUMN dgen.actor_types.handler IS 'NULL: handled by external workers';
+COMMENT ON COLUMN dgen.actor_types.handle_dead_letters IS 'an actor is told of its dead letters by messages of kind dead_letter';
 COMMENT ON COLUMN dgen.actor_types.paused_at IS 'since when the whole type is paused; NULL: it is not';
 
 CREATE VIEW dgen.actors WITH (security_barrier) AS
@@ -86,7 +88,8 @@ COMMENT ON COLUMN dgen.actors.mailbox IS 'dgen.mailbox_of(actor_key); together w
 -- The views call it with the rights of their reader.
 CREATE FUNCTION dgen._kind(kind "char") RETURNS text
 	LANGUAGE sql IMMUTABLE
-	RETURN CASE kind WHEN 'c' THEN 'cast' WHEN 'q' THEN 'call' WHEN 'r' THEN 'reply' WHEN 't' THEN 'timer' END;
+	RETURN CASE kind WHEN 'c' THEN 'cast' WHEN 'q' THEN 'call' WHEN 'r' THEN 'reply' WHEN 't' THEN 'timer'
+		WHEN 'd' THEN 'dead_letter' END;
 COMMENT ON FUNCTION dgen._kind("char") IS 'the kind of a message as handlers see it';
 
 -- Each half of dgen.messages is a barrier of its own: PostgreSQL flattens a UNION
@@ -156,11 +159,11 @@ CREATE VIEW dgen.messages WITH (security_barrier) AS
 	UNION ALL
 	SELECT * FROM dgen._delayed_messages;
 COMMENT ON VIEW dgen.messages IS 'the messages that wait or are handled right now, of the types that the reader may read';
-COMMENT ON COLUMN dgen.messages.kind IS 'cast, call, reply or timer';
+COMMENT ON COLUMN dgen.messages.kind IS 'cast, call, reply, timer or dead_letter';
 COMMENT ON COLUMN dgen.messages.status IS 'waiting, delayed (until not_before), backing off (after a failed attempt, until not_before) or paused';
 COMMENT ON COLUMN dgen.messages.attempts IS 'failed ones so far';
 COMMENT ON COLUMN dgen.messages.last_error IS 'why the last attempt to handle it failed';
-COMMENT ON COLUMN dgen.messages.error IS 'kind reply: the error of the request that failed';
+COMMENT ON COLUMN dgen.messages.error IS 'kind reply: the error of the request that failed; kind dead_letter: why that message died';
 COMMENT ON COLUMN dgen.messages.seq IS 'order within the mailbox, among messages of the same priority';
 COMMENT ON COLUMN dgen.messages.mailbox IS 'dgen.mailbox_of(actor_key); together with actor_type it finds rows by index';
 

@@ -140,11 +140,58 @@ failed_turn_changes_nothing(void)
 	dgen_test_close(test);
 }
 
+static int
+remember(dgen_turn *turn, const char *message, size_t length, void *user)
+{
+	(void) user;
+	dgen_turn_set(turn, "was", message, length);
+	dgen_turn_set_string(turn, "kind", dgen_turn_kind(turn));
+	dgen_turn_set_int64(turn, "of", dgen_turn_in_reply_to(turn));
+	dgen_turn_set_string(turn, "error", dgen_turn_reply_error(turn));
+	return dgen_turn_set_string(turn, "sqlstate", dgen_turn_reply_sqlstate(turn));
+}
+
+static void
+dead_letter_comes_with_its_error(void)
+{
+	dgen_actor_type type = summer;
+	dgen_test *test;
+
+	type.handle_dead_letter = remember;
+	type.initial_state = NULL;
+	if (dgen_test_open(&test, &type, "k", NULL) == 0)
+	{
+		CHECK(dgen_test_run_dead_letter(test, "[1]", "no luck", "P0001") == 0);
+		CHECK_TEXT(dgen_test_state(test),
+				   "{\"error\": \"no luck\", \"kind\": \"dead_letter\", \"of\": 1, "
+				   "\"sqlstate\": \"P0001\", \"was\": [1]}");
+		CHECK(dgen_test_run_dead_letter(test, NULL, NULL, NULL) == 0);
+		CHECK_TEXT(dgen_test_state(test),
+				   "{\"error\": \"unspecified error\", \"kind\": \"dead_letter\", \"of\": 1, "
+				   "\"sqlstate\": \"ZD400\", \"was\": null}");
+	}
+	dgen_test_close(test);
+}
+
+static void
+dead_letter_without_callback_is_dropped(void)
+{
+	dgen_test *test;
+
+	if (dgen_test_open(&test, &summer, "k", NULL) == 0)
+	{
+		CHECK(dgen_test_run_dead_letter(test, "1", "no luck", NULL) == 0);
+		CHECK_TEXT(dgen_test_state(test), "{\"sum\": 5}");
+	}
+	dgen_test_close(test);
+}
+
 static void
 no_test_is_an_error_and_no_crash(void)
 {
 	CHECK(dgen_test_run(NULL, "cast", NULL) == DGEN_EINVAL);
 	CHECK(dgen_test_run_reply(NULL, NULL, NULL, NULL) == DGEN_EINVAL);
+	CHECK(dgen_test_run_dead_letter(NULL, NULL, NULL, NULL) == DGEN_EINVAL);
 	CHECK_TEXT(dgen_test_state(NULL), "");
 	CHECK_TEXT(dgen_test_outcome(NULL), "");
 	CHECK_TEXT(dgen_test_error(NULL), "");
@@ -155,6 +202,7 @@ static const tap_test tests[] = {
 	TEST(state_goes_on_from_turn_to_turn),  TEST(new_actor_has_the_initial_state),
 	TEST(type_and_texts_are_copied),        TEST(open_tells_what_is_wrong),
 	TEST(bad_message_runs_nothing),         TEST(failed_turn_changes_nothing),
+	TEST(dead_letter_comes_with_its_error), TEST(dead_letter_without_callback_is_dropped),
 	TEST(no_test_is_an_error_and_no_crash),
 };
 
