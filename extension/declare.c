@@ -1,12 +1,13 @@
 /*
- * What external workers say about their types when they attach: that they have a callback
- * for dead letters. The type remembers it, because a message may die when no such worker
- * is there, and whoever records that has to know.
+ * What external workers say about their types when they attach: that they have callbacks
+ * for dead letters, for actions. The type remembers it, because a message may die when no
+ * such worker is there, and whoever records that has to know.
  */
 #include "dgen_ext.h"
 #include "table.h"
 
 #include "access/stratnum.h"
+#include "access/xact.h"
 #include "utils/inval.h"
 #include "utils/snapmgr.h"
 
@@ -15,14 +16,18 @@
  * does by hand what the table's trigger does.
  */
 void
-dgen_declare_dead_letters(const ActorType *type)
+dgen_declare(const ActorType *type, Declared what)
 {
+	const int column =
+		what == DECLARED_ACTIONS ? ACTOR_TYPE_HANDLE_ACTIONS : ACTOR_TYPE_HANDLE_DEAD_LETTERS;
+	const bool known = what == DECLARED_ACTIONS ? type->handle_actions : type->handle_dead_letters;
+
 	Snapshot snapshot;
 	DgenWriter writer;
 	DgenScan scan;
 	ScanKeyData key;
 
-	if (type->handle_dead_letters || type->handler != NULL)
+	if (known || type->handler != NULL)
 		return;
 	dgen_table_lock(TABLE_ACTOR_TYPE, ShareRowExclusiveLock);
 	snapshot = RegisterSnapshot(GetLatestSnapshot());
@@ -34,7 +39,7 @@ dgen_declare_dead_letters(const ActorType *type)
 		ItemPointerData tid = scan.slot->tts_tid;
 
 		dgen_scan_row(&scan);
-		scan.values[ACTOR_TYPE_HANDLE_DEAD_LETTERS] = BoolGetDatum(true);
+		scan.values[column] = BoolGetDatum(true);
 		dgen_writer_open(&writer, TABLE_ACTOR_TYPE);
 		dgen_writer_update(&writer, &tid, scan.values, scan.nulls);
 		dgen_writer_close(&writer);
@@ -42,4 +47,5 @@ dgen_declare_dead_letters(const ActorType *type)
 	}
 	dgen_scan_end(&scan);
 	UnregisterSnapshot(snapshot);
+	CommandCounterIncrement();
 }

@@ -108,10 +108,11 @@ insert_dead_letter(const BatchActor *actor, const BatchMessage *message, int att
 	DgenWriter writer;
 
 	values[DEAD_MESSAGE_ID] = Int64GetDatum(message->id);
-	values[DEAD_MAILBOX] = Int64GetDatum(actor->mailbox);
+	values[DEAD_MAILBOX] = Int64GetDatum(
+		dgen_is_of_actions(actor->type->id) ? dgen_mailbox_of(actor->key) : actor->mailbox);
 	values[DEAD_SENT_AT] = TimestampTzGetDatum(message->sent_at);
 	values[DEAD_DIED_AT] = TimestampTzGetDatum(GetCurrentTimestamp());
-	values[DEAD_TYPE_ID] = Int32GetDatum(actor->type->id);
+	values[DEAD_TYPE_ID] = Int32GetDatum(dgen_actors_type(actor->type->id));
 	values[DEAD_ATTEMPTS] = Int32GetDatum(attempts);
 	values[DEAD_PRIORITY] = Int16GetDatum(message->priority);
 	values[DEAD_KIND] = CharGetDatum(message->kind);
@@ -154,7 +155,7 @@ tell_actor(const BatchActor *actor, const BatchMessage *message, const Failure *
 {
 	const char *sqlstate = failure->sqlstate != NULL ? failure->sqlstate : DGEN_FAIL_SQLSTATE;
 	Send send = {
-		.type = actor->type,
+		.type = dgen_type_by_id(dgen_actors_type(actor->type->id), false),
 		.key = actor->key,
 		.message = message->message,
 		.kind = KIND_DEAD_LETTER,

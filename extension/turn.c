@@ -319,6 +319,8 @@ dgen_kind_name(char kind)
 			return "timer";
 		case KIND_DEAD_LETTER:
 			return "dead_letter";
+		case KIND_ACTION:
+			return "action";
 		default:
 			return "cast";
 	}
@@ -441,6 +443,10 @@ read_outcome(const ActorType *type, Datum result, Outcome *outcome)
 	outcome->error = text_column(values, nulls, OUTCOME_COLUMN_ERROR);
 	if (outcome->kind == OUTCOME_FAIL && outcome->error == NULL)
 		refuse_outcome(type, "It fails without an error.");
+	if (dgen_is_of_actions(type->id) &&
+		(outcome->state != NULL || outcome->kind == OUTCOME_DESTROY))
+		refuse_outcome(type, "An action has no state: reply, and change the actor's state in the "
+							 "turn of kind reply.");
 	outcome->sqlstate = text_column(values, nulls, OUTCOME_COLUMN_SQLSTATE);
 	outcome->hint = text_column(values, nulls, OUTCOME_COLUMN_HINT);
 	outcome->delay =

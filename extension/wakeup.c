@@ -322,6 +322,15 @@ release_owned(int first, bool undone)
 	nowned = first;
 }
 
+void
+dgen_wakeup_left_now(int32 type_id)
+{
+	if (!dgen_shared_attach())
+		return;
+	announce(bucket_of(type_id));
+	dgen_call_for(type_id);
+}
+
 /* ---- the end of a transaction ---- */
 
 static void

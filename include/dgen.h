@@ -409,6 +409,12 @@ typedef struct dgen_actor_type
 	 * and one that becomes a dead letter itself is not told of.
 	 */
 	dgen_callback handle_dead_letter;
+
+	/*
+	 * Does what dgen_turn_act has asked for. NULL: turns of the type cannot ask, and this worker
+	 * leaves to others what was asked.
+	 */
+	dgen_callback handle_action;
 } dgen_actor_type;
 
 typedef enum dgen_log_level
@@ -600,6 +606,7 @@ DGEN_API const char *dgen_turn_headers(const dgen_turn *turn); /* JSON object; N
 /*
  * Of a reply: the request, its correlation (NULL: none), and the error of one that failed (NULL: none).
  * Of a dead letter: the message that died, its correlation, and why it died.
+ * The correlation of an action, and of its reply, is its name.
  */
 DGEN_API int64_t dgen_turn_in_reply_to(const dgen_turn *turn);
 DGEN_API const char *dgen_turn_correlation(const dgen_turn *turn);
@@ -739,6 +746,24 @@ DGEN_API PGconn *dgen_turn_connection(dgen_turn *turn);
 DGEN_API int dgen_turn_after_commit(dgen_turn *turn, void (*action)(void *data),
 									void (*release)(void *data), void *data);
 
+/*
+ * Has handle_action called once the turn is committed, with this message: to charge a card,
+ * send a mail, call another service. It is stored with the turn: no action without the commit,
+ * no commit without the action. It runs at least once, is tried again after the type's backoff,
+ * also when its worker dies, and is a dead letter after max_attempts. So give
+ * dgen_turn_message_id, the same in each attempt, to others as the idempotency key.
+ *
+ * It neither waits for the actor's messages nor keeps them waiting; actions run in no order, several at
+ * a time. It has no state: to set entries or to destroy is DGEN_ESTATE. What it replies comes to
+ * the actor's handle_reply. All else is as in any turn, and what it sends commits with its end.
+ *
+ * action is its name, of 1 to 128 bytes, which is dgen_turn_correlation of the action and of its
+ * reply. message NULL is JSON null. Of the options (NULL: defaults) delay_ms and headers may be
+ * set. DGEN_ESTATE if the type has no handle_action.
+ */
+DGEN_API int dgen_turn_act(dgen_turn *turn, const char *action, const char *message, size_t length,
+						   const dgen_send_options *options);
+
 /* ---- worker programs ------------------------------------------------------
  *
  * The program dgen runs actor types in a shared object, "dgen worker FILE.so -j 4": it
@@ -770,7 +795,7 @@ DGEN_API int dgen_test_open(dgen_test **test, const dgen_actor_type *type, const
 							const char *state);
 
 /*
- * Runs the callback for one message of the kind ("cast", "call", "reply", "timer", "dead_letter");
+ * Runs the callback for one message of the kind ("cast", "call", "reply", "timer");
  * message NULL is JSON null. Returns 0 if the turn would commit, and then runs what
  * dgen_turn_after_commit was given; else the turn's error (of fail, raise and
  * retry: DGEN_EFAILED), and nothing has changed. dgen_turn_connection is DGEN_ESTATE here.
@@ -788,6 +813,9 @@ DGEN_API int dgen_test_run_reply(dgen_test *test, const char *correlation, const
 DGEN_API int dgen_test_run_dead_letter(dgen_test *test, const char *message, const char *error,
 									   const char *sqlstate);
 
+/* The same for an action of that name. It has no state, and leaves that of the actor alone. */
+DGEN_API int dgen_test_run_action(dgen_test *test, const char *action, const char *message);
+
 /*
  * What the turns so far came to, as JSON objects; each lives until the next call, and is
  * "" if there is none or memory is out. outcome is that of the last turn:
@@ -801,7 +829,8 @@ DGEN_API int dgen_test_run_dead_letter(dgen_test *test, const char *message, con
  * committed, set, deleted and sends are always there, other members when there is
  * something to tell; end is "error" (raise, too), "fail" or "retry"; replies are to calls of
  * earlier turns, and what dgen_turn_fail_request failed. A send may have correlation,
- * delay_ms, priority, idempotency_key and headers.
+ * delay_ms, priority, idempotency_key and headers; one of kind "action" has type and key of the
+ * actor.
  */
 DGEN_API const char *dgen_test_state(dgen_test *test);
 DGEN_API const char *dgen_test_outcome(dgen_test *test);

@@ -128,7 +128,7 @@ dgen_turn_retry(dgen_turn *turn, int64_t delay_ms)
 int
 dgen_turn_destroy(dgen_turn *turn)
 {
-	int rc = dgen__turn_ready(turn);
+	int rc = dgen__turn_has_state(turn);
 
 	if (rc == 0)
 		turn->destroyed = true;
@@ -207,6 +207,11 @@ callback_for(const dgen_actor_type *type, const char *kind, const char **name)
 		*name = "handle_dead_letter";
 		return type->handle_dead_letter;
 	}
+	else if (strcmp(kind, DGEN__ACTION) == 0)
+	{
+		*name = "handle_action";
+		return type->handle_action;
+	}
 	else if (strcmp(kind, "cast") != 0)
 	{
 		*name = NULL;
@@ -256,7 +261,7 @@ run_callbacks(dgen_turn *turn)
 								  "actor type \"%s\" has no callback for a %s", type->name, kind));
 		return;
 	}
-	if (turn->version == 0 && type->init != NULL)
+	if (turn->version == 0 && type->init != NULL && !dgen__message_is_action(turn->message))
 		run_callback(turn, type->init, "init");
 	if (turn->stuck == 0)
 		run_callback(turn, callback, name);

@@ -35,11 +35,13 @@ CREATE TABLE dgen.actor_type (
 	turn_timeout    interval    NOT NULL,
 	retention       interval    NOT NULL,
 	created_at      timestamptz NOT NULL,
-	handle_dead_letters boolean NOT NULL
+	handle_dead_letters boolean NOT NULL,
+	handle_actions  boolean     NOT NULL
 );
 COMMENT ON TABLE dgen.actor_type IS 'one row per actor type: its handler and its policy';
 COMMENT ON COLUMN dgen.actor_type.handler IS 'schema-qualified function name, as text; NULL: handled by external workers';
 COMMENT ON COLUMN dgen.actor_type.handle_dead_letters IS 'an actor is told of its dead letters by messages of kind dead_letter';
+COMMENT ON COLUMN dgen.actor_type.handle_actions IS 'turns of its actors may store actions';
 COMMENT ON COLUMN dgen.actor_type.search_path IS 'search_path that the handler runs with, taken when the type was created';
 
 CREATE TABLE dgen.privilege (
@@ -71,7 +73,9 @@ CREATE TABLE dgen.message (
 );
 CREATE UNIQUE INDEX message_order ON dgen.message (type_id, mailbox, priority DESC, seq);
 COMMENT ON TABLE dgen.message IS 'the mailboxes: messages that can be handled now';
-COMMENT ON COLUMN dgen.message.kind IS 'c: cast, q: request (shown as call), r: reply, t: timer, d: dead_letter';
+-- extension/action.c draws it.
+COMMENT ON COLUMN dgen.message.type_id IS 'the actor type; negative: of actions of its actors, each of which has a mailbox of its own';
+COMMENT ON COLUMN dgen.message.kind IS 'c: cast, q: request (shown as call), r: reply, t: timer, d: dead_letter, a: action';
 
 -- Messages that are not due yet. Kept apart, so that a million of them do not slow a claim.
 CREATE TABLE dgen.delayed_message (

@@ -40,6 +40,7 @@ BEGIN
 	PERFORM dgen._check_not_null('initial_state', type.initial_state IS NULL);
 	PERFORM dgen._check_not_null('max_attempts', type.max_attempts IS NULL);
 	PERFORM dgen._check_not_null('handle_dead_letters', type.handle_dead_letters IS NULL);
+	PERFORM dgen._check_not_null('handle_actions', type.handle_actions IS NULL);
 	IF jsonb_typeof(type.initial_state) <> 'object' THEN
 		RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
 			MESSAGE = format('initial_state is a JSON %s', jsonb_typeof(type.initial_state)),
@@ -87,7 +88,7 @@ COMMENT ON FUNCTION dgen._warn_superuser(dgen.actor_type) IS 'warns of a handler
 
 CREATE FUNCTION dgen._create_actor_type(new_name text, handler text, initial_state jsonb, max_attempts integer,
 	backoff interval, max_backoff interval, turn_timeout interval, retention interval, replace boolean,
-	if_not_exists boolean, handle_dead_letters boolean, search_path text) RETURNS void
+	if_not_exists boolean, handle_dead_letters boolean, handle_actions boolean, search_path text) RETURNS void
 	LANGUAGE plpgsql
 	SET search_path = pg_catalog, pg_temp
 AS $$
@@ -125,10 +126,12 @@ BEGIN
 
 	new := ROW(COALESCE(old.id, nextval('dgen.actor_type_id_seq')), new_name,
 		COALESCE(old.owner, dgen._calling_role()), NULLIF(handler, ''), search_path, initial_state, max_attempts,
-		backoff, max_backoff, turn_timeout, retention, COALESCE(old.created_at, clock_timestamp()), handle_dead_letters);
+		backoff, max_backoff, turn_timeout, retention, COALESCE(old.created_at, clock_timestamp()), handle_dead_letters,
+		handle_actions);
 	-- What external workers have said when they attached holds on.
 	IF new.handler IS NULL AND old.handler IS NULL THEN
 		new.handle_dead_letters := new.handle_dead_letters OR COALESCE(old.handle_dead_letters, false);
+		new.handle_actions := new.handle_actions OR COALESCE(old.handle_actions, false);
 	END IF;
 	PERFORM dgen._check_policy(new);
 	PERFORM dgen._check_handler(new.handler, new.owner);
@@ -139,16 +142,17 @@ BEGIN
 	PERFORM dgen._types_changed();
 END
 $$;
-COMMENT ON FUNCTION dgen._create_actor_type(text, text, jsonb, integer, interval, interval, interval, interval, boolean, boolean, boolean, text) IS 'dgen.create_actor_type with dgen''s rights; handler qualified, search_path of the caller';
+COMMENT ON FUNCTION dgen._create_actor_type(text, text, jsonb, integer, interval, interval, interval, interval, boolean, boolean, boolean, boolean, text) IS 'dgen.create_actor_type with dgen''s rights; handler qualified, search_path of the caller';
 
 CREATE FUNCTION dgen.create_actor_type(name text, handler text DEFAULT NULL, initial_state jsonb DEFAULT '{}',
 	max_attempts integer DEFAULT 10, backoff interval DEFAULT '100 ms', max_backoff interval DEFAULT '1 min',
 	turn_timeout interval DEFAULT '30 s', retention interval DEFAULT '1 day', replace boolean DEFAULT false,
-	if_not_exists boolean DEFAULT false, handle_dead_letters boolean DEFAULT false) RETURNS void
+	if_not_exists boolean DEFAULT false, handle_dead_letters boolean DEFAULT false,
+	handle_actions boolean DEFAULT false) RETURNS void
 	LANGUAGE c
 	AS 'MODULE_PATHNAME', 'dgen_create_actor_type';
-COMMENT ON FUNCTION dgen.create_actor_type(text, text, jsonb, integer, interval, interval, interval, interval, boolean, boolean, boolean) IS
-'creates an actor type, owned by the calling role. handler: a function (ctx dgen.context, state jsonb, message jsonb) RETURNS dgen.outcome, found on the search_path, which is kept for its turns; NULL: external workers handle the type. replace: an existing type of the name, if the caller owns it, gets all that is given here. if_not_exists: an existing type of the name stays as it is, with a NOTICE. handle_dead_letters: the handler is also called for dead letters of its actor, with kind dead_letter; of an external type its workers say so. Not granted to PUBLIC: GRANT USAGE ON SCHEMA dgen and EXECUTE on this function to roles that may create types.';
+COMMENT ON FUNCTION dgen.create_actor_type(text, text, jsonb, integer, interval, interval, interval, interval, boolean, boolean, boolean, boolean) IS
+'creates an actor type, owned by the calling role. handler: a function (ctx dgen.context, state jsonb, message jsonb) RETURNS dgen.outcome, found on the search_path, which is kept for its turns; NULL: external workers handle the type. replace: an existing type of the name, if the caller owns it, gets all that is given here. if_not_exists: an existing type of the name stays as it is, with a NOTICE. handle_dead_letters: the handler is also called for dead letters of its actor, with kind dead_letter; handle_actions: it may call dgen.act, and is called for actions, with kind action. Of an external type its workers say both. Not granted to PUBLIC: GRANT USAGE ON SCHEMA dgen and EXECUTE on this function to roles that may create types.';
 
 CREATE FUNCTION dgen.actor_type_exists(name text) RETURNS boolean
 	LANGUAGE c STABLE STRICT
@@ -158,7 +162,7 @@ COMMENT ON FUNCTION dgen.actor_type_exists(text) IS
 
 CREATE FUNCTION dgen._alter_actor_type(old_name text, handler text, initial_state jsonb, max_attempts integer,
 	backoff interval, max_backoff interval, turn_timeout interval, retention interval, handle_dead_letters boolean,
-	search_path text) RETURNS void
+	handle_actions boolean, search_path text) RETURNS void
 	LANGUAGE plpgsql
 	SET search_path = pg_catalog, pg_temp
 AS $$
@@ -181,21 +185,23 @@ BEGIN
 	type.turn_timeout := COALESCE(turn_timeout, type.turn_timeout);
 	type.retention := COALESCE(retention, type.retention);
 	type.handle_dead_letters := COALESCE(handle_dead_letters, type.handle_dead_letters);
+	type.handle_actions := COALESCE(handle_actions, type.handle_actions);
 	PERFORM dgen._check_policy(type);
 	DELETE FROM dgen.actor_type t WHERE t.id = type.id;
 	INSERT INTO dgen.actor_type SELECT type.*;
 	PERFORM dgen._types_changed();
 END
 $$;
-COMMENT ON FUNCTION dgen._alter_actor_type(text, text, jsonb, integer, interval, interval, interval, interval, boolean, text) IS 'dgen.alter_actor_type with dgen''s rights; handler qualified, search_path of the caller';
+COMMENT ON FUNCTION dgen._alter_actor_type(text, text, jsonb, integer, interval, interval, interval, interval, boolean, boolean, text) IS 'dgen.alter_actor_type with dgen''s rights; handler qualified, search_path of the caller';
 
 CREATE FUNCTION dgen.alter_actor_type(name text, handler text DEFAULT NULL, initial_state jsonb DEFAULT NULL,
 	max_attempts integer DEFAULT NULL, backoff interval DEFAULT NULL, max_backoff interval DEFAULT NULL,
-	turn_timeout interval DEFAULT NULL, retention interval DEFAULT NULL, handle_dead_letters boolean DEFAULT NULL)
+	turn_timeout interval DEFAULT NULL, retention interval DEFAULT NULL, handle_dead_letters boolean DEFAULT NULL,
+	handle_actions boolean DEFAULT NULL)
 	RETURNS void
 	LANGUAGE c
 	AS 'MODULE_PATHNAME', 'dgen_alter_actor_type';
-COMMENT ON FUNCTION dgen.alter_actor_type(text, text, jsonb, integer, interval, interval, interval, interval, boolean) IS
+COMMENT ON FUNCTION dgen.alter_actor_type(text, text, jsonb, integer, interval, interval, interval, interval, boolean, boolean) IS
 'changes what is given and keeps the rest; handler '''': external workers handle the type from now on. A new initial_state is for actors made after it. For the owner of the type.';
 
 -- ---- drop ----
@@ -216,6 +222,8 @@ BEGIN
 	SELECT concat_ws(', ',
 		dgen._count((SELECT count(*) FROM dgen.message m WHERE m.type_id = type), 'message'),
 		dgen._count((SELECT count(*) FROM dgen.delayed_message d WHERE d.type_id = type), 'delayed message'),
+		dgen._count((SELECT count(*) FROM dgen.message m WHERE m.type_id = -type)
+			+ (SELECT count(*) FROM dgen.delayed_message d WHERE d.type_id = -type), 'action'),
 		dgen._count((SELECT count(*) FROM dgen.dead_letter l WHERE l.type_id = type), 'dead letter'),
 		dgen._count((SELECT count(*) FROM dgen.actor a WHERE a.type_id = type), 'actor'),
 		dgen._count((SELECT count(*) FROM dgen.request r WHERE r.type_id = type AND r.status = 'p'), 'open request'))
@@ -237,14 +245,14 @@ CREATE FUNCTION dgen._delete_type(type integer, discard boolean) RETURNS void
 AS $$
 BEGIN
 	IF discard THEN
-		DELETE FROM dgen.message m WHERE m.type_id = type;
-		DELETE FROM dgen.delayed_message d WHERE d.type_id = type;
+		DELETE FROM dgen.message m WHERE m.type_id IN (type, -type);
+		DELETE FROM dgen.delayed_message d WHERE d.type_id IN (type, -type);
 		DELETE FROM dgen.dead_letter l WHERE l.type_id = type;
 		DELETE FROM dgen.actor a WHERE a.type_id = type;
 		PERFORM dgen._replied(r.id) FROM dgen.request r WHERE r.type_id = type AND r.status = 'p';
 		DELETE FROM dgen.request r WHERE r.type_id = type OR r.reply_type_id = type;
 	END IF;
-	DELETE FROM dgen.failed_attempt f WHERE f.type_id = type;
+	DELETE FROM dgen.failed_attempt f WHERE f.type_id IN (type, -type);
 	DELETE FROM dgen.idempotency_key i WHERE i.type_id = type;
 	DELETE FROM dgen.paused p WHERE p.type_id = type;
 	DELETE FROM dgen.actor_type t WHERE t.id = type;
@@ -383,9 +391,9 @@ COMMENT ON FUNCTION dgen.revoke_work(text, regrole) IS
 'takes back what dgen.grant_work granted; the last privilege takes USAGE on schema dgen with it. For the owner of the type.';
 
 REVOKE ALL ON FUNCTION
-	dgen.create_actor_type(text, text, jsonb, integer, interval, interval, interval, interval, boolean, boolean, boolean),
-	dgen._create_actor_type(text, text, jsonb, integer, interval, interval, interval, interval, boolean, boolean, boolean, text),
-	dgen._alter_actor_type(text, text, jsonb, integer, interval, interval, interval, interval, boolean, text),
+	dgen.create_actor_type(text, text, jsonb, integer, interval, interval, interval, interval, boolean, boolean, boolean, boolean),
+	dgen._create_actor_type(text, text, jsonb, integer, interval, interval, interval, interval, boolean, boolean, boolean, boolean, text),
+	dgen._alter_actor_type(text, text, jsonb, integer, interval, interval, interval, interval, boolean, boolean, text),
 	dgen._check_not_null(text, boolean), dgen._check_interval(text, interval, interval, interval),
 	dgen._check_policy(dgen.actor_type), dgen._check_handler(text, regrole),
 	dgen._warn_superuser(dgen.actor_type),	dgen._count(bigint, text), dgen._refuse_type_in_use(integer, text), dgen._delete_type(integer, boolean),
