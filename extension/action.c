@@ -72,6 +72,8 @@ acting_actor(void)
 		ereport(ERROR, (errcode(DGEN_ERR_NO_ACTION), errmsg("dgen.act is not called in a turn"),
 						errhint("Handlers call it; callbacks in C use dgen_turn_act, other workers "
 								"send_actions of dgen.commit_turns.")));
+	/* The handler's role may; others may run in its turn, in functions with their owner's rights. */
+	dgen_check_privilege(actor->type, dgen_calling_role(), PRIVILEGE_SEND);
 	if (!actor->type->handle_actions)
 		ereport(ERROR, (errcode(DGEN_ERR_NO_ACTION),
 						errmsg("actor type \"%s\" does not handle actions", actor->type->name),

@@ -206,6 +206,15 @@ SELECT act('j', $$SELECT dgen.act('x', delay => '-1 s')$$);
 SELECT count(*) FROM dgen.mailbox('shop', 'j');
 SELECT dgen.create_actor_type('bad', 'obey', handle_actions => NULL);
 SELECT dgen.attach('w', '{shop}', actions => '{idle}');
+-- A function with the rights of somebody who may not send.
+RESET ROLE;
+CREATE ROLE regress_dgen_actions_other;
+CREATE FUNCTION regress_actions.trojan() RETURNS bigint LANGUAGE sql SECURITY DEFINER AS $$ SELECT dgen.act('trojan') $$;
+GRANT USAGE ON SCHEMA dgen, regress_actions TO regress_dgen_actions_other;
+GRANT CREATE ON SCHEMA regress_actions TO regress_dgen_actions_other;
+ALTER FUNCTION regress_actions.trojan() OWNER TO regress_dgen_actions_other;
+SET ROLE regress_dgen_actions;
+SELECT act('j', 'SELECT trojan()');
 -- It has no state; and what is wrong with sends.
 SELECT act('k', $$SELECT dgen.act('x')$$) > 0 AS acted;
 SELECT dgen.commit_turns('{1}', ARRAY['{"a": 1}']::jsonb[]) FROM dgen.claim();
@@ -248,5 +257,5 @@ SELECT dgen.drop_actor_type('shop', discard => true), dgen.drop_actor_type('idle
 SELECT pg_temp.rows('message');
 SET client_min_messages = warning;
 DROP SCHEMA regress_actions CASCADE;
-DROP OWNED BY regress_dgen_actions;
-DROP ROLE regress_dgen_actions, regress_dgen_actions_worker;
+DROP OWNED BY regress_dgen_actions, regress_dgen_actions_other;
+DROP ROLE regress_dgen_actions, regress_dgen_actions_other, regress_dgen_actions_worker;
