@@ -5,6 +5,7 @@
 use strict;
 use warnings;
 use Cwd 'getcwd';
+use IPC::Run ();
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -208,6 +209,34 @@ becomes(q{SELECT count(*) FROM dgen.messages}, 0, 'and leaves nothing of its rep
 is(sql(q{SELECT dgen.state('shop', 'e') IS NULL}), 't', 'nor of the actor');
 
 is(end_worker($_), 0, 'a worker of actions ends well') for keys %running;
+
+# ---- wakeups ----
+
+# A worker that waits for actions, takes one, and goes on with it for ever.
+sub waiting_worker {
+	my $worker = { in => q{SELECT 'attached' FROM dgen.attach('waits', '{shop}', actions => '{shop}');
+		DO 'BEGIN PERFORM dgen.claim(); END'; CALL dgen.wait('3 min'); BEGIN; SELECT 'took', kind FROM dgen.claim();} . "\n", out => '' };
+	$worker->{run} = IPC::Run::start([ 'psql', '-XAtq', '-d', $node->connstr('postgres') ],
+		'<', \$worker->{in}, '>', \$worker->{out}, '2>&1', IPC::Run::timeout($PostgreSQL::Test::Utils::timeout_default));
+	$worker->{run}->pump until $worker->{out} =~ /^attached/m;
+	return $worker;
+}
+
+cast('woken', '{}');
+my $storing = $node->background_psql('postgres');
+$storing->query_safe(q{SELECT dgen.attach('stores', '{shop}'); BEGIN; SELECT FROM dgen.claim()});
+my @waiting = map { waiting_worker() } 1 .. 4;
+becomes(q{SELECT count(*) FROM dgen.workers JOIN pg_stat_activity USING (pid) WHERE query LIKE 'CALL dgen.wait%' AND wait_event_type = 'Extension'}, 4,
+	'four workers wait');
+$storing->query_safe(q{SELECT dgen.commit_turns('{1}', send_types => '{x,x,x,x}', send_keys => '{x,x,x,x}', send_messages => '{1,2,3,4}',
+		send_actors => '{1,1,1,1}', send_actions => '{t,t,t,t}', send_correlations => '{a,b,c,d}'); COMMIT});
+for (@waiting) {
+	$_->{run}->pump until $_->{out} =~ /^took/m;
+	like($_->{out}, qr/^took\|action$/m, 'each is woken for an action, while the others go on with theirs');
+}
+$_->{run}->kill_kill(grace => 0) for @waiting;
+$storing->quit;
+sql(q{SELECT dgen.drop_actor_type('shop', discard => true)});
 
 # ---- in-database workers ----
 
