@@ -167,6 +167,13 @@ build_type(DgenScan *scan, Snapshot snapshot)
 	type->max_backoff = *DatumGetIntervalP(values[ACTOR_TYPE_MAX_BACKOFF]);
 	type->turn_timeout_ms = interval_to_ms(DatumGetIntervalP(values[ACTOR_TYPE_TURN_TIMEOUT]));
 	type->retention = *DatumGetIntervalP(values[ACTOR_TYPE_RETENTION]);
+	if (!scan->nulls[ACTOR_TYPE_MAX_WAITING])
+		type->max_waiting = DatumGetInt32(values[ACTOR_TYPE_MAX_WAITING]);
+	if (!scan->nulls[ACTOR_TYPE_MAX_CONCURRENCY])
+		type->max_concurrency = DatumGetInt32(values[ACTOR_TYPE_MAX_CONCURRENCY]);
+	if (!scan->nulls[ACTOR_TYPE_MAX_RATE])
+		type->max_rate = DatumGetFloat8(values[ACTOR_TYPE_MAX_RATE]);
+	type->limited = type->max_concurrency > 0 || type->max_rate > 0;
 	type->handle_dead_letters = DatumGetBool(values[ACTOR_TYPE_HANDLE_DEAD_LETTERS]);
 	type->handle_actions = DatumGetBool(values[ACTOR_TYPE_HANDLE_ACTIONS]);
 	load_grants(cached, snapshot);
@@ -243,6 +250,9 @@ make_type_of_actions(ActorType *type)
 	JsonbValue nothing = {.type = jbvObject};
 
 	type->id = -type->id;
+	type->max_waiting = type->max_concurrency = 0;
+	type->max_rate = 0;
+	type->limited = false;
 	type->initial_state = JsonbValueToJsonb(&nothing);
 	MemoryContextSwitchTo(old);
 }
@@ -304,8 +314,9 @@ dgen_check_privilege(const ActorType *type, Oid role, Privilege privilege)
 
 /*
  * A dump carries the adoption row of the database it was taken from: a row that
- * names another system or database tells that this is a copy. Looked up once per
- * session and change of types; adopt_database touches them.
+ * names another system or database tells that this is a copy, and so does none: the
+ * restore has not come to it. Looked up once per session and change of types;
+ * adopt_database touches them.
  */
 void
 dgen_check_adopted(void)
@@ -314,6 +325,7 @@ dgen_check_adopted(void)
 	TableScanDesc scan;
 	Snapshot snapshot;
 	HeapTuple tuple;
+	bool found = false;
 	bool foreign = false;
 
 	refresh_cache();
@@ -329,6 +341,7 @@ dgen_check_adopted(void)
 		bool nulls[ADOPTION_COLUMNS];
 
 		heap_deform_tuple(tuple, RelationGetDescr(heap), values, nulls);
+		found = true;
 		if (DatumGetInt64(values[ADOPTION_SYSTEM]) != (int64) GetSystemIdentifier() ||
 			DatumGetObjectId(values[ADOPTION_DATABASE]) != MyDatabaseId)
 			foreign = true;
@@ -337,7 +350,7 @@ dgen_check_adopted(void)
 	UnregisterSnapshot(snapshot);
 	table_close(heap, NoLock);
 
-	if (foreign)
+	if (foreign || !found)
 		ereport(
 			ERROR,
 			(errcode(DGEN_ERR_NOT_ADOPTED),

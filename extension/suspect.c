@@ -25,6 +25,13 @@
 /* Messages of one batch of suspects. */
 #define FEW 16
 
+/* Its level may have risen between the look at it and the lock: then it came with others. */
+static bool
+is_alone(const Batch *batch)
+{
+	return batch->nactors == 1 && batch->actors[0].nmessages == 1;
+}
+
 static void
 charge(const BatchActor *actor)
 {
@@ -58,7 +65,7 @@ dgen_suspect_batch(bool client_is_gone)
 				charge(actor);
 			continue;
 		}
-		if (suspicion.level == SUSPICION_ALONE && client_is_gone)
+		if (suspicion.level == SUSPICION_ALONE && is_alone(batch) && client_is_gone)
 			charge(actor);
 		if (suspicion.level == SUSPICION_NONE)
 			suspicion.messages = 0;

@@ -257,6 +257,7 @@ start_timer(const BatchActor *actor, const BatchMessage *message)
 	running_turn.mailbox = actor->mailbox;
 	running_turn.message_id = message->id;
 	running_turn.sqlstate = DGEN_ERR_TURN_TIMEOUT;
+	dgen_crash_note(&running_turn);
 	enable_timeout_every(
 		turn_timeout_id,
 		TimestampTzPlusMilliseconds(GetCurrentTimestamp(), actor->type->turn_timeout_ms),
@@ -266,6 +267,7 @@ start_timer(const BatchActor *actor, const BatchMessage *message)
 static void
 stop_timer(void)
 {
+	dgen_crash_note_end();
 	if (turn_timeout_id != MAX_TIMEOUTS)
 		disable_timeout(turn_timeout_id, false);
 }

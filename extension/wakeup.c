@@ -29,6 +29,8 @@ typedef struct HeldLock
 	int64 mailbox;
 	SubTransactionId subid;
 	bool claimed;             /* for its messages */
+	bool slot;                /* of the type, and not an actor's; its number is the mailbox */
+	bool freed;               /* before the transaction's end */
 	SubTransactionId drained; /* in which it was found that none are left; Invalid: some may be */
 } HeldLock;
 
@@ -72,6 +74,7 @@ static SubTransactionId aborting = InvalidSubTransactionId;
 /* What had been announced when the last claim began, by bucket. */
 static uint64 seen[BUCKETS];
 static bool seen_valid = false;
+static bool has_claimed = false; /* in this transaction */
 
 /* ---- marks ---- */
 
@@ -203,8 +206,8 @@ grow_owned(void)
 	return true;
 }
 
-int
-dgen_wakeup_owned(int32 type_id, int64 mailbox)
+static int
+note_lock(int32 type_id, int64 mailbox, bool slot)
 {
 	if (!dgen_shared_attach())
 		return HELD_UNNOTED;
@@ -218,8 +221,21 @@ dgen_wakeup_owned(int32 type_id, int64 mailbox)
 		.type_id = type_id,
 		.mailbox = mailbox,
 		.subid = GetCurrentSubTransactionId(),
+		.slot = slot,
 	};
 	return nowned++;
+}
+
+int
+dgen_wakeup_owned(int32 type_id, int64 mailbox)
+{
+	return note_lock(type_id, mailbox, false);
+}
+
+void
+dgen_wakeup_took_slot(int32 type_id, int slot)
+{
+	(void) note_lock(type_id, slot, true);
 }
 
 void
@@ -290,6 +306,59 @@ announce(int bucket)
 	pg_atomic_fetch_add_u64(&dgen_database->generation[bucket], 1);
 }
 
+void
+dgen_wakeup_announce(int32 type_id)
+{
+	announce(bucket_of(type_id));
+}
+
+void
+dgen_wakeup_now(int32 type_id)
+{
+	if (!dgen_shared_attach())
+		return;
+	announce(bucket_of(type_id));
+	dgen_call_for(type_id);
+}
+
+/* Whoever tried all slots of the type in vain waits for any of them. */
+static bool
+take_lock_miss(const HeldLock *lock)
+{
+	return take_miss(lock->type_id,
+					 lock->slot ? DGEN_ANY_SLOT : dgen_lock_key(lock->type_id, lock->mailbox));
+}
+
+/* The number of a slot that this transaction has noted; -1: there is none. */
+int
+dgen_wakeup_slot(int32 type_id)
+{
+	for (int i = nowned - 1; i >= 0; i--)
+		if (owned[i].slot && !owned[i].freed && owned[i].type_id == type_id)
+			return (int) owned[i].mailbox;
+	return -1;
+}
+
+void
+dgen_wakeup_freed_slot(int32 type_id, int slot)
+{
+	pg_memory_barrier(); /* as below */
+	for (int i = nowned - 1; i >= 0; i--)
+	{
+		HeldLock *lock = &owned[i];
+
+		if (!lock->slot || lock->freed || lock->type_id != type_id || lock->mailbox != slot)
+			continue;
+		lock->freed = true;
+		if (take_lock_miss(lock))
+		{
+			announce(bucket_of(type_id));
+			dgen_call_all(bucket_of(type_id));
+		}
+		return;
+	}
+}
+
 /*
  * The locks from `first` on are free. A mark may stand for another lock with the
  * same bit, of any type in the bucket. So one worker of every such type is called:
@@ -308,7 +377,7 @@ release_owned(int first, bool undone)
 		/* What is left is there for the next claim before anybody is called to it. */
 		if (owned[i].claimed && (undone || owned[i].drained == InvalidSubTransactionId))
 			dgen_hints_add(owned[i].type_id, owned[i].mailbox);
-		missed = take_miss(owned[i].type_id, dgen_lock_key(owned[i].type_id, owned[i].mailbox));
+		missed = !owned[i].freed && take_lock_miss(&owned[i]);
 
 		/* What was claimed and rolled back is work again, for this session too. */
 		if (missed || (undone && (i == first || owned[i].type_id != owned[i - 1].type_id)))
@@ -320,15 +389,6 @@ release_owned(int first, bool undone)
 			dgen_call_for(owned[i].type_id);
 	}
 	nowned = first;
-}
-
-void
-dgen_wakeup_left_now(int32 type_id)
-{
-	if (!dgen_shared_attach())
-		return;
-	announce(bucket_of(type_id));
-	dgen_call_for(type_id);
 }
 
 /* ---- the end of a transaction ---- */
@@ -481,19 +541,30 @@ static void
 at_subtransaction_end(SubXactEvent event, SubTransactionId subid, SubTransactionId parent,
 					  void *arg)
 {
-	if ((marked || dgen_hints_in_hand()) && event == SUBXACT_EVENT_ABORT_SUB)
+	if (event != SUBXACT_EVENT_ABORT_SUB)
+		return;
+	if (marked || dgen_hints_in_hand())
 		aborting = subid;
+	if (has_claimed)
+		dgen_generations_forget();
 }
 
 /*
  * A prepared transaction keeps its locks; nothing runs here when it commits, and what it
  * left is found by the safety-net look (H10).
+ *
+ * A claim that failed has taken its baton and may have found nothing yet: what the session was
+ * called to is still there, so it does not sleep before it has claimed again.
  */
 static void
 at_transaction_end(XactEvent event, void *arg)
 {
 	if (marked && event == XACT_EVENT_PREPARE)
 		forget_marks();
+	if (has_claimed && event == XACT_EVENT_ABORT)
+		dgen_generations_forget();
+	if (event == XACT_EVENT_ABORT || event == XACT_EVENT_COMMIT || event == XACT_EVENT_PREPARE)
+		has_claimed = false;
 }
 
 void
@@ -515,6 +586,7 @@ dgen_wakeup_claiming(void)
 	if (!dgen_shared_attach() || dgen_slot == NULL)
 		return;
 	dgen_wait_taken();
+	has_claimed = true;
 	for (int bucket = 0; bucket < BUCKETS; bucket++)
 		if (dgen_slot->buckets & (UINT64CONST(1) << bucket))
 			seen[bucket] = pg_atomic_read_u64(&dgen_database->generation[bucket]);

@@ -49,6 +49,9 @@ CREATE VIEW dgen.actor_types WITH (security_barrier) AS
 		t.retention,
 		t.search_path,
 		t.created_at,
+		t.max_waiting,
+		t.max_concurrency,
+		t.max_rate,
 		t.handle_dead_letters,
 		t.handle_actions
 	FROM dgen.actor_type t

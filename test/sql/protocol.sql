@@ -651,6 +651,20 @@ COMMIT;
 CALL dgen.wait('1 s');
 SELECT dgen.delete_actor('job', 'x');
 
+-- ---- a claim that failed has found nothing, and the session does not sleep over it ----
+SELECT dgen.cast('job', 'x', '"there"') > 0 AS sent;
+BEGIN ISOLATION LEVEL REPEATABLE READ;
+SELECT message FROM dgen.claim();
+ROLLBACK;
+CALL dgen.wait('1 s');
+BEGIN ISOLATION LEVEL REPEATABLE READ;
+SAVEPOINT s;
+SELECT message FROM dgen.claim();
+ROLLBACK TO s;
+COMMIT;
+CALL dgen.wait('1 s');
+SELECT dgen.delete_actor('job', 'x');
+
 SELECT dgen.detach();
 SELECT dgen.drop_actor_type('job', discard => true), dgen.drop_actor_type('slow', discard => true);
 RESET ROLE;
