@@ -178,7 +178,7 @@ state_to_send(const BatchActor *actor, int n)
 {
 	if (n > 0)
 		return (Datum) 0;
-	if (client_caches)
+	if (client_caches && !dgen_is_of_actions(actor->type->id))
 	{
 		if (dgen_client_holds(actor))
 			return (Datum) 0;

@@ -169,7 +169,7 @@ set_type(Reader *reader, const ActorType *type)
 	if (reader->type == type)
 		return;
 	reader->type = type;
-	reader->type_has_paused = has_type_row(TABLE_PAUSED, type->id);
+	reader->type_has_paused = has_type_row(TABLE_PAUSED, dgen_actors_type(type->id));
 	reader->type_has_failed = has_type_row(TABLE_FAILED_ATTEMPT, type->id);
 }
 
@@ -290,14 +290,14 @@ find_actor_row(Reader *reader, const BatchActor *actor)
 	return dgen_scan_next(scan);
 }
 
-/* False if the row is locked by somebody else. */
+/* False if the row is locked by somebody else. An action has none. */
 static bool
 read_actor_row(Reader *reader, BatchActor *actor)
 {
 	DgenScan *scan = &reader->actors;
 
 	actor->state = actor->type->initial_state;
-	if (!find_actor_row(reader, actor))
+	if (dgen_is_of_actions(actor->type->id) || !find_actor_row(reader, actor))
 		return true;
 
 	actor->exists = true;
@@ -313,6 +313,16 @@ read_actor_row(Reader *reader, BatchActor *actor)
 		reader->batch->bytes += VARSIZE(actor->state);
 	}
 	return true;
+}
+
+/* Its actions are paused with it. */
+static bool
+actor_is_paused(const BatchActor *actor)
+{
+	if (dgen_is_of_actions(actor->type->id))
+		return is_paused(dgen_actors_type(actor->type->id), dgen_mailbox_of(actor->key),
+						 actor->key);
+	return is_paused(actor->type->id, actor->mailbox, actor->key);
 }
 
 /* A new actor of the batch; without messages if it cannot be handled now. */
@@ -334,7 +344,7 @@ add_actor(Reader *reader, Datum key)
 	actor->held = reader->held;
 	actor->key = DatumGetTextPCopy(key);
 
-	if (reader->type_has_paused && is_paused(reader->type->id, reader->mailbox, actor->key))
+	if (reader->type_has_paused && actor_is_paused(actor))
 		actor->blocked = BLOCKED_PAUSED;
 	else if (backs_off(reader, actor->key))
 		actor->blocked = BLOCKED_BACKING_OFF;

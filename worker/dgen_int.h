@@ -218,6 +218,7 @@ typedef struct dgen__send
 {
 	int actor;        /* 1-based number of the sending actor in its batch */
 	bool request;     /* the reply comes to that actor */
+	bool action;      /* of that actor; correlation is its name */
 	const char *type; /* begins the memory of all texts */
 	const char *key;
 	const char *message;     /* JSON */
@@ -305,6 +306,10 @@ typedef struct dgen__message
 	const char *sqlstate;
 } dgen__message;
 
+/* Is it one of an actor's actions? */
+#define DGEN__ACTION "action"
+extern bool dgen__message_is_action(const dgen__message *message);
+
 typedef enum dgen__outcome
 {
 	DGEN__COMMIT,
@@ -381,6 +386,8 @@ struct dgen_turn
 
 /* 0 if the turn can go on; DGEN_EINVAL for NULL, else the error that stuck. */
 extern int dgen__turn_ready(const dgen_turn *turn);
+/* The same, and DGEN_ESTATE for an action. */
+extern int dgen__turn_has_state(dgen_turn *turn);
 /* Makes the code of a failed call stick; turn->error may have its text already. Returns it; 0 for 0. */
 extern int dgen__turn_stick(dgen_turn *turn, int code);
 /* What a callback gives as an error; NULL: an unspecified one. */
@@ -516,6 +523,7 @@ enum dgen__commit_parameter
 	DGEN__COMMIT_SEND_HEADERS,
 	DGEN__COMMIT_REPLY_ERRORS,
 	DGEN__COMMIT_REPLY_SQLSTATES,
+	DGEN__COMMIT_SEND_ACTIONS,
 	DGEN__COMMIT_PARAMETERS
 };
 
@@ -952,6 +960,7 @@ typedef struct dgen__actor
 	dgen__state *state; /* owned; NULL: to be fetched, or destroyed */
 	bool changed;       /* version was 0, and is no more */
 	int row;            /* the first of its messages in the claim's result */
+	bool action;        /* not the actor, but one of its actions, which has no state */
 	int nmessages;
 	int handled;
 	bool destroyed;
