@@ -329,13 +329,16 @@ waits(q{ALTER FUNCTION dgen.actor_type_exists(text) RENAME TO hidden}, qr/not on
 # ---- settings ----
 
 {
-	local $ENV{PGOPTIONS} = join ' ', map { "-c $_" } qw(statement_timeout=100 idle_session_timeout=100
-		default_transaction_read_only=on default_transaction_isolation=serializable lock_timeout=100);
+	my @settings = qw(statement_timeout=100 idle_session_timeout=100 default_transaction_read_only=on
+		default_transaction_isolation=serializable lock_timeout=100 idle_in_transaction_session_timeout=100);
+	push @settings, 'transaction_timeout=100' if $node->safe_psql('postgres', 'SHOW server_version_num') >= 170000;
+	local $ENV{PGOPTIONS} = join ' ', map { "-c $_" } @settings;
 	$worker = start_worker('settings');
 	becomes(q{SELECT count(*) FROM dgen.workers}, 1, 'settings that hurt a worker are overridden');
 	usleep(300_000);
 	delete $ENV{PGOPTIONS};
 	is(ask('counter', 'settings'), 1, 'also while it waits');
+	is(ask('counter', 'settings', '{"sleep_ms": 300}'), 2, 'and in a turn');
 	end_worker($worker);
 	ok(!logged($worker, qr/connecting again|timeout/), 'its session was never ended') or diag(slurp_file($worker->{log}));
 }
