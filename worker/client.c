@@ -254,7 +254,10 @@ fail(dgen_client *client, const char *doubt, const PGresult *result)
 {
 	dgen__error *error = &client->error;
 
-	(void) dgen__fail_result(error, result);
+	if (result == NULL)
+		(void) dgen__fail_connection(error, client->connection); /* it was not even sent */
+	else
+		(void) dgen__fail_result(error, result);
 	if (PQstatus(client->connection) == CONNECTION_BAD)
 		return doubt != NULL ? dgen__fail_doubtful(error, doubt, error)
 							 : (error->code = DGEN_ECONNECT);
@@ -322,7 +325,7 @@ run(dgen_client *client, const dgen__statement *statement, const Parameters *p, 
 
 	prepared = prepare(client, statement);
 	if (PQtransactionStatus(client->connection) != PQTRANS_IDLE)
-		doubt = NULL;
+		doubt = NULL; /* also when the connection is lost already */
 	client->result = prepared ? PQexecPrepared(client->connection, statement->name, p->count,
 											   p->values, p->lengths, p->formats, 0)
 							  : PQexecParams(client->connection, statement->sql, p->count, NULL,

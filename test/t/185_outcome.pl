@@ -67,8 +67,17 @@ sub client {
 sub messages { my ($key) = @_; return sql("SELECT count(*) FROM dgen.mailbox('silent', '$key')") }
 
 my $end_of_transaction = 'Z\x00{3}\x05I';
-my %statement = (cast => 'dgen.cast', request => 'dgen.request', many => 'dgen.cast_many', call => 'dgen.ask', several => 'dgen.send_many');
+# As Bind names them, behind the portal without a name.
+my %statement = ((map { $_->[0] => "\\x00$_->[1]\\x00" } ['cast', 'dgen_cast'], ['request', 'dgen_request'], ['many', 'dgen_cast_many'], ['call', 'dgen_ask']),
+	several => 'dgen.send_many');
 my %messages = (cast => 1, request => 1, many => 2, call => 1, several => 2);
+
+# What is lost before the statement is even sent is not in doubt.
+for my $when (qw(before after)) {
+	cut($when, 'SELECT dgen.cast', $end_of_transaction);
+	like(client('cast', "prepare $when"), qr/^cast -3 \S/, "cut $when while the statement is prepared: nothing was sent");
+	is(messages("prepare $when"), 0, 'as it says');
+}
 
 for my $when (qw(before after)) {
 	for my $mode (qw(cast request many call)) {
