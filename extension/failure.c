@@ -269,7 +269,10 @@ dgen_record_charge(const Charge *charge)
 		return;
 	mailbox.held = dgen_try_own(charge->type_id, charge->mailbox);
 	if (mailbox.held == HELD_BY_ANOTHER)
-		return; /* whoever has it runs the turn again, and it is charged then */
+	{
+		dgen_charge(charge); /* for the next claim: its attempt was one all the same */
+		return;
+	}
 	batch = dgen_read_batch(&owned, 0, 1, &limits);
 	message = find_message(batch, charge->message_id, &actor);
 	if (message != NULL && charge->sqlstate == DGEN_ERR_SERVER_CRASHED)

@@ -122,6 +122,27 @@ for (1 .. 20) {
 cmp_ok($normal, '>', 2, 'others go on while there are suspects');
 cmp_ok($suspects, '>', 2, 'and suspects while there are others');
 
+# ---- somebody else has the actor when the attempt is to be recorded ----
+
+sql(q{SELECT dgen.cast('job', 'held', '"poison"')});
+crash(claim('job')) for 1 .. 2;
+$worker = claim('job');
+my $other = { in => "BEGIN;\nSELECT 'reset', dgen.reset('job', 'held');\n", out => '' };
+$other->{run} = IPC::Run::start([ 'psql', '-XAtq', '-d', $node->connstr('postgres') ],
+	'<', \$other->{in}, '>', \$other->{out}, '2>&1',
+	IPC::Run::timeout($PostgreSQL::Test::Utils::timeout_default));
+$other->{run}->pump while length $other->{in};
+$node->poll_query_until('postgres', q{SELECT count(*) = 1 FROM pg_stat_activity WHERE wait_event = 'advisory'}) or die;
+crash($worker);
+$other->{run}->pump until $other->{out} =~ /reset/;
+commit(claim('job'));
+is(sql(q{SELECT count(*) FROM dgen.failed_attempt}), 0, 'while somebody else has the actor no attempt is recorded');
+$other->{in} .= "ROLLBACK;\n\\q\n";
+$other->{run}->finish;
+commit(claim('other'));
+is(sql(q{SELECT attempts FROM dgen.failed_attempt}), '1', 'and it is not forgotten');
+handle_all();
+
 # ---- a requester is told ----
 
 my $request = sql(q{SELECT dgen.request('job', 'asked', '"poison"')});
