@@ -167,6 +167,8 @@ build_type(DgenScan *scan, Snapshot snapshot)
 	type->max_backoff = *DatumGetIntervalP(values[ACTOR_TYPE_MAX_BACKOFF]);
 	type->turn_timeout_ms = interval_to_ms(DatumGetIntervalP(values[ACTOR_TYPE_TURN_TIMEOUT]));
 	type->retention = *DatumGetIntervalP(values[ACTOR_TYPE_RETENTION]);
+	type->lock_timeout_ms = interval_to_ms(DatumGetIntervalP(values[ACTOR_TYPE_LOCK_TIMEOUT]));
+	type->locked_priority = DatumGetInt32(values[ACTOR_TYPE_LOCKED_PRIORITY]);
 	load_grants(cached, snapshot);
 	cached->next = cache;
 	cache = cached;

@@ -24,7 +24,7 @@ PG_FUNCTION_INFO_V1(dgen_check_type_handler);
 #define HANDLER_ARGUMENT 1 /* of both */
 #define HANDLER_SIGNATURE "(dgen.context, jsonb, jsonb)"
 
-#define MAX_ARGUMENTS 16
+#define MAX_ARGUMENTS 32
 
 static Oid
 type_in_dgen(const char *name)

@@ -360,6 +360,7 @@ dgen_hints_ask(int32 type_id)
 {
 	HintSet *set = dgen_shared_attach() ? lock_shared_set(type_id) : NULL;
 
+	dgen_locked_ask(type_id);
 	if (set == NULL)
 		return;
 	set->asked++;
@@ -369,6 +370,7 @@ dgen_hints_ask(int32 type_id)
 void
 dgen_hints_ask_all(void)
 {
+	dgen_locked_ask_all();
 	for (int i = 0; i < HINT_SETS; i++)
 	{
 		HintSet *set = &dgen_shared->hints[i];

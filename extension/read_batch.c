@@ -63,6 +63,12 @@ is_paused(int32 type_id, int64 mailbox, text *key)
 	return found;
 }
 
+bool
+dgen_actor_is_paused(int32 type_id, int64 mailbox, text *key)
+{
+	return is_paused(type_id, mailbox, key);
+}
+
 /* The row that pauses a whole type has mailbox 0 and an empty key. */
 bool
 dgen_type_is_paused(int32 type_id)
@@ -91,6 +97,7 @@ typedef struct Reader
 	const BatchLimits *limits;
 	int per_actor; /* most messages of one actor */
 	bool wait;     /* wait for a locked actor row instead of leaving the actor out */
+	bool look;     /* do not lock it: nothing will be written */
 	text *only;    /* pass the messages of other actors by; NULL: read all */
 	DgenScan messages;
 	DgenScan above;  /* of messages: of a higher priority than 0, ... */
@@ -288,6 +295,15 @@ find_actor_row(Reader *reader, const BatchActor *actor)
 	return dgen_scan_next(scan);
 }
 
+static bool
+is_locked_status(Datum status)
+{
+	text *value = DatumGetTextPP(status);
+
+	return VARSIZE_ANY_EXHDR(value) == strlen(STATUS_LOCKED) &&
+		   memcmp(VARDATA_ANY(value), STATUS_LOCKED, strlen(STATUS_LOCKED)) == 0;
+}
+
 /* False if the row is locked by somebody else. */
 static bool
 read_actor_row(Reader *reader, BatchActor *actor)
@@ -301,21 +317,21 @@ read_actor_row(Reader *reader, BatchActor *actor)
 	actor->exists = true;
 	actor->tid = scan->slot->tts_tid;
 	reader->remembered.actor = actor->tid;
-	if (!lock_row(reader, actor))
+	if (!reader->look && !lock_row(reader, actor))
 		return false;
 	if (actor->exists)
 	{
 		dgen_scan_row(scan);
 		actor->version = DatumGetInt64(scan->values[ACTOR_VERSION]);
 		actor->state = DatumGetJsonbPCopy(scan->values[ACTOR_STATE]);
+		actor->locked = is_locked_status(scan->values[ACTOR_STATUS]);
 		reader->batch->bytes += VARSIZE(actor->state);
 	}
 	return true;
 }
 
-/* A new actor of the batch; without messages if it cannot be handled now. */
 static BatchActor *
-add_actor(Reader *reader, Datum key)
+new_actor(Reader *reader, Datum key)
 {
 	Batch *batch = reader->batch;
 	BatchActor *actor;
@@ -331,6 +347,14 @@ add_actor(Reader *reader, Datum key)
 	actor->mailbox = reader->mailbox;
 	actor->held = reader->held;
 	actor->key = DatumGetTextPCopy(key);
+	return actor;
+}
+
+/* A new actor of the batch; without messages if it cannot be handled now. */
+static BatchActor *
+add_actor(Reader *reader, Datum key)
+{
+	BatchActor *actor = new_actor(reader, key);
 
 	if (reader->type_has_paused && is_paused(reader->type->id, reader->mailbox, actor->key))
 		actor->blocked = BLOCKED_PAUSED;
@@ -393,6 +417,14 @@ read_message(Reader *reader, BatchActor *actor, HeapTuple row, Datum *values, bo
 	reader->batch->bytes += toast_raw_datum_size(message->message);
 }
 
+/* What a locked actor does not handle waits until it is unlocked. */
+static bool
+waits(const BatchActor *actor, Datum priority)
+{
+	return actor->blocked != BLOCKED_NOT ||
+		   (actor->locked && DatumGetInt16(priority) < actor->type->locked_priority);
+}
+
 static bool
 is_full(const Reader *reader)
 {
@@ -429,7 +461,7 @@ read_rows(Reader *reader, DgenScan *scan)
 			continue;
 		}
 		actor = find_actor(reader, values[MESSAGE_ACTOR_KEY]);
-		if (actor->blocked != BLOCKED_NOT)
+		if (waits(actor, values[MESSAGE_PRIORITY]))
 		{
 			if (++skipped == SKIP_ROWS)
 				return false;
@@ -601,6 +633,40 @@ refuse_blocked(const BatchActor *actor, TimestampTz retry_at)
 				 "See dgen.messages for the error; use dgen.request to have the call wait its turn.")));
 }
 
+static void
+refuse_locked(const BatchActor *actor)
+{
+	if (actor->locked)
+		ereport(ERROR,
+				(errcode(DGEN_ERR_LOCKED),
+				 errmsg("actor \"%s\" of type \"%s\" is locked", text_to_cstring(actor->key),
+						actor->type->name),
+				 errhint("Use dgen.request, which waits until its locked part has ended; see "
+						 "dgen.explain_actor.")));
+}
+
+Batch *
+dgen_read_actor_alone(const ActorType *type, text *key, ReadRow how)
+{
+	BatchLimits limits = {.actors = 1, .messages = 1, .bytes = MaxAllocHugeSize};
+	MemoryContext old = CurrentMemoryContext;
+	Reader reader;
+	BatchActor *actor;
+
+	begin_read(&reader, &limits, 1);
+	reader.wait = how == READ_WAIT;
+	reader.look = how == READ_LOOK;
+	MemoryContextSwitchTo(reader.batch->context);
+	set_type(&reader, type);
+	set_mailbox(&reader, dgen_mailbox_of(key), HELD_UNNOTED);
+	actor = new_actor(&reader, PointerGetDatum(key));
+	if (!read_actor_row(&reader, actor))
+		actor->blocked = BLOCKED_ROW_LOCKED;
+	actor->remembered = reader.remembered;
+	MemoryContextSwitchTo(old);
+	return end_read(&reader);
+}
+
 Batch *
 dgen_read_actor(const ActorType *type, text *key, int max_messages)
 {
@@ -623,6 +689,7 @@ dgen_read_actor(const ActorType *type, text *key, int max_messages)
 	set_mailbox(&reader, dgen_mailbox_of(key), HELD_UNNOTED);
 	actor = add_actor(&reader, PointerGetDatum(key));
 	refuse_blocked(actor, reader.retry_at);
+	refuse_locked(actor);
 	read_messages(&reader);
 	reader.batch->nactors = 1; /* others that share the mailbox stay for their workers */
 	MemoryContextSwitchTo(old);

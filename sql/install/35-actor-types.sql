@@ -53,6 +53,13 @@ BEGIN
 	PERFORM dgen._check_interval('max_backoff', type.max_backoff, '0', '1 year');
 	PERFORM dgen._check_interval('turn_timeout', type.turn_timeout, '1 ms', '24 days');
 	PERFORM dgen._check_interval('retention', type.retention, '1 ms', '1000 years');
+	PERFORM dgen._check_interval('lock_timeout', type.lock_timeout, '1 ms', '24 days');
+	PERFORM dgen._check_not_null('locked_priority', type.locked_priority IS NULL);
+	IF type.locked_priority NOT BETWEEN -32768 AND 32768 THEN
+		RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
+			MESSAGE = format('locked_priority is %s', type.locked_priority),
+			HINT = 'Give the lowest priority that a locked actor handles, or 32768 for none.';
+	END IF;
 	IF type.max_backoff < type.backoff THEN
 		RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
 			MESSAGE = format('max_backoff %s is less than backoff %s', type.max_backoff, type.backoff),
@@ -86,7 +93,7 @@ COMMENT ON FUNCTION dgen._warn_superuser(dgen.actor_type) IS 'warns of a handler
 
 CREATE FUNCTION dgen._create_actor_type(new_name text, handler text, initial_state jsonb, max_attempts integer,
 	backoff interval, max_backoff interval, turn_timeout interval, retention interval, replace boolean,
-	if_not_exists boolean, search_path text) RETURNS void
+	if_not_exists boolean, lock_timeout interval, locked_priority integer, search_path text) RETURNS void
 	LANGUAGE plpgsql
 	SET search_path = pg_catalog, pg_temp
 AS $$
@@ -124,7 +131,8 @@ BEGIN
 
 	new := ROW(COALESCE(old.id, nextval('dgen.actor_type_id_seq')), new_name,
 		COALESCE(old.owner, dgen._calling_role()), NULLIF(handler, ''), search_path, initial_state, max_attempts,
-		backoff, max_backoff, turn_timeout, retention, COALESCE(old.created_at, clock_timestamp()));
+		backoff, max_backoff, turn_timeout, retention, COALESCE(old.created_at, clock_timestamp()),
+		lock_timeout, locked_priority);
 	PERFORM dgen._check_policy(new);
 	PERFORM dgen._check_handler(new.handler, new.owner);
 	PERFORM dgen._warn_superuser(new);
@@ -134,16 +142,17 @@ BEGIN
 	PERFORM dgen._types_changed();
 END
 $$;
-COMMENT ON FUNCTION dgen._create_actor_type(text, text, jsonb, integer, interval, interval, interval, interval, boolean, boolean, text) IS 'dgen.create_actor_type with dgen''s rights; handler qualified, search_path of the caller';
+COMMENT ON FUNCTION dgen._create_actor_type(text, text, jsonb, integer, interval, interval, interval, interval, boolean, boolean, interval, integer, text) IS 'dgen.create_actor_type with dgen''s rights; handler qualified, search_path of the caller';
 
 CREATE FUNCTION dgen.create_actor_type(name text, handler text DEFAULT NULL, initial_state jsonb DEFAULT '{}',
 	max_attempts integer DEFAULT 10, backoff interval DEFAULT '100 ms', max_backoff interval DEFAULT '1 min',
 	turn_timeout interval DEFAULT '30 s', retention interval DEFAULT '1 day', replace boolean DEFAULT false,
-	if_not_exists boolean DEFAULT false) RETURNS void
+	if_not_exists boolean DEFAULT false, lock_timeout interval DEFAULT '1 hour', locked_priority integer DEFAULT 32768)
+	RETURNS void
 	LANGUAGE c
 	AS 'MODULE_PATHNAME', 'dgen_create_actor_type';
-COMMENT ON FUNCTION dgen.create_actor_type(text, text, jsonb, integer, interval, interval, interval, interval, boolean, boolean) IS
-'creates an actor type, owned by the calling role. handler: a function (ctx dgen.context, state jsonb, message jsonb) RETURNS dgen.outcome, found on the search_path, which is kept for its turns; NULL: external workers handle the type. replace: an existing type of the name, if the caller owns it, gets all that is given here. if_not_exists: an existing type of the name stays as it is, with a NOTICE. Not granted to PUBLIC: GRANT USAGE ON SCHEMA dgen and EXECUTE on this function to roles that may create types.';
+COMMENT ON FUNCTION dgen.create_actor_type(text, text, jsonb, integer, interval, interval, interval, interval, boolean, boolean, interval, integer) IS
+'creates an actor type, owned by the calling role. handler: a function (ctx dgen.context, state jsonb, message jsonb) RETURNS dgen.outcome, found on the search_path, which is kept for its turns; NULL: external workers handle the type. replace: an existing type of the name, if the caller owns it, gets all that is given here. if_not_exists: an existing type of the name stays as it is, with a NOTICE. lock_timeout: what a locked part may take (dgen.lock); locked_priority: a locked actor handles messages of that priority and above meanwhile, 32768 none. Not granted to PUBLIC: GRANT USAGE ON SCHEMA dgen and EXECUTE on this function to roles that may create types.';
 
 CREATE FUNCTION dgen.actor_type_exists(name text) RETURNS boolean
 	LANGUAGE c STABLE STRICT
@@ -152,7 +161,8 @@ COMMENT ON FUNCTION dgen.actor_type_exists(text) IS
 'is there an actor type of that name? Whoever may use the schema may ask, whatever privileges on the type there are.';
 
 CREATE FUNCTION dgen._alter_actor_type(old_name text, handler text, initial_state jsonb, max_attempts integer,
-	backoff interval, max_backoff interval, turn_timeout interval, retention interval, search_path text)
+	backoff interval, max_backoff interval, turn_timeout interval, retention interval,
+	lock_timeout interval, locked_priority integer, search_path text)
 	RETURNS void
 	LANGUAGE plpgsql
 	SET search_path = pg_catalog, pg_temp
@@ -175,21 +185,24 @@ BEGIN
 	type.max_backoff := COALESCE(max_backoff, type.max_backoff);
 	type.turn_timeout := COALESCE(turn_timeout, type.turn_timeout);
 	type.retention := COALESCE(retention, type.retention);
+	type.lock_timeout := COALESCE(lock_timeout, type.lock_timeout);
+	type.locked_priority := COALESCE(locked_priority, type.locked_priority);
 	PERFORM dgen._check_policy(type);
 	DELETE FROM dgen.actor_type t WHERE t.id = type.id;
 	INSERT INTO dgen.actor_type SELECT type.*;
 	PERFORM dgen._types_changed();
 END
 $$;
-COMMENT ON FUNCTION dgen._alter_actor_type(text, text, jsonb, integer, interval, interval, interval, interval, text) IS 'dgen.alter_actor_type with dgen''s rights; handler qualified, search_path of the caller';
+COMMENT ON FUNCTION dgen._alter_actor_type(text, text, jsonb, integer, interval, interval, interval, interval, interval, integer, text) IS 'dgen.alter_actor_type with dgen''s rights; handler qualified, search_path of the caller';
 
 CREATE FUNCTION dgen.alter_actor_type(name text, handler text DEFAULT NULL, initial_state jsonb DEFAULT NULL,
 	max_attempts integer DEFAULT NULL, backoff interval DEFAULT NULL, max_backoff interval DEFAULT NULL,
-	turn_timeout interval DEFAULT NULL, retention interval DEFAULT NULL)
+	turn_timeout interval DEFAULT NULL, retention interval DEFAULT NULL, lock_timeout interval DEFAULT NULL,
+	locked_priority integer DEFAULT NULL)
 	RETURNS void
 	LANGUAGE c
 	AS 'MODULE_PATHNAME', 'dgen_alter_actor_type';
-COMMENT ON FUNCTION dgen.alter_actor_type(text, text, jsonb, integer, interval, interval, interval, interval) IS
+COMMENT ON FUNCTION dgen.alter_actor_type(text, text, jsonb, integer, interval, interval, interval, interval, interval, integer) IS
 'changes what is given and keeps the rest; handler '''': external workers handle the type from now on. A new initial_state is for actors made after it. For the owner of the type.';
 
 -- ---- drop ----
@@ -212,6 +225,7 @@ BEGIN
 		dgen._count((SELECT count(*) FROM dgen.delayed_message d WHERE d.type_id = type), 'delayed message'),
 		dgen._count((SELECT count(*) FROM dgen.dead_letter l WHERE l.type_id = type), 'dead letter'),
 		dgen._count((SELECT count(*) FROM dgen.actor a WHERE a.type_id = type), 'actor'),
+		dgen._count((SELECT count(*) FROM dgen.locked k WHERE k.type_id = type), 'locked message'),
 		dgen._count((SELECT count(*) FROM dgen.request r WHERE r.type_id = type AND r.status = 'p'), 'open request'))
 		INTO found;
 	IF found <> '' THEN
@@ -235,6 +249,7 @@ BEGIN
 		DELETE FROM dgen.delayed_message d WHERE d.type_id = type;
 		DELETE FROM dgen.dead_letter l WHERE l.type_id = type;
 		DELETE FROM dgen.actor a WHERE a.type_id = type;
+		DELETE FROM dgen.locked k WHERE k.type_id = type;
 		PERFORM dgen._replied(r.id) FROM dgen.request r WHERE r.type_id = type AND r.status = 'p';
 		DELETE FROM dgen.request r WHERE r.type_id = type OR r.reply_type_id = type;
 	END IF;
@@ -377,9 +392,9 @@ COMMENT ON FUNCTION dgen.revoke_work(text, regrole) IS
 'takes back what dgen.grant_work granted; the last privilege takes USAGE on schema dgen with it. For the owner of the type.';
 
 REVOKE ALL ON FUNCTION
-	dgen.create_actor_type(text, text, jsonb, integer, interval, interval, interval, interval, boolean, boolean),
-	dgen._create_actor_type(text, text, jsonb, integer, interval, interval, interval, interval, boolean, boolean, text),
-	dgen._alter_actor_type(text, text, jsonb, integer, interval, interval, interval, interval, text),
+	dgen.create_actor_type(text, text, jsonb, integer, interval, interval, interval, interval, boolean, boolean, interval, integer),
+	dgen._create_actor_type(text, text, jsonb, integer, interval, interval, interval, interval, boolean, boolean, interval, integer, text),
+	dgen._alter_actor_type(text, text, jsonb, integer, interval, interval, interval, interval, interval, integer, text),
 	dgen._check_not_null(text, boolean), dgen._check_interval(text, interval, interval, interval),
 	dgen._check_policy(dgen.actor_type), dgen._check_handler(text, regrole),
 	dgen._warn_superuser(dgen.actor_type),	dgen._count(bigint, text), dgen._refuse_type_in_use(integer, text), dgen._delete_type(integer, boolean),
