@@ -413,6 +413,8 @@ read_message(Reader *reader, BatchActor *actor, HeapTuple row, Datum *values, bo
 	message->error = nulls[MESSAGE_ERROR] ? 0 : values[MESSAGE_ERROR];
 	message->sqlstate = nulls[MESSAGE_SQLSTATE] ? 0 : values[MESSAGE_SQLSTATE];
 	message->attempts = failed_attempts(reader, message->id);
+	message->locked = false;
+	message->attempt = 0;
 	reader->batch->nmessages++;
 	reader->batch->bytes += toast_raw_datum_size(message->message);
 }
