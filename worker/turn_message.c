@@ -73,6 +73,12 @@ dgen_turn_reply_sqlstate(const dgen_turn *turn)
 	return turn != NULL ? turn->message->sqlstate : NULL;
 }
 
+const char *
+dgen_turn_token(const dgen_turn *turn)
+{
+	return turn != NULL ? turn->message->token : NULL;
+}
+
 /* ---- values as their types, for the message and entries ---- */
 
 /* Quotes the value, unless it is long. `what` and `name` say where it was found. */
