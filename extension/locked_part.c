@@ -388,9 +388,13 @@ dgen_part_own(void)
 
 	if (part.fence == 0)
 		return NULL;
+	if (!part.begun)
+		ereport(ERROR, (errcode(DGEN_ERR_NOT_OWNED),
+						errmsg("the claim of the locked part is not committed"),
+						errhint("A locked part is run and ended after COMMIT.")));
 	dgen_table_lock(TABLE_MESSAGE, RowExclusiveLock);
 	type = dgen_type_by_id(part.type_id, true);
-	if (type != NULL && part.begun && is_held(part.fence))
+	if (type != NULL && is_held(part.fence))
 	{
 		dgen_own(type->id, part.mailbox);
 		batch = dgen_read_locked(type, part.mailbox, part.fence, NULL, READ_WAIT);
