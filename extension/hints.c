@@ -114,7 +114,8 @@ will_come(uint16 owner)
 	if (owner == NO_OWNER || owner > dgen_shared->nslots)
 		return false;
 	slot = slot_at(owner - 1);
-	return slot->worker_id != 0 && slot->database == MyDatabaseId && slot->state == SLOT_BUSY;
+	return slot->worker_id != 0 && slot->database == MyDatabaseId && slot->state == SLOT_BUSY &&
+		   slot->part <= 0; /* no locked part, which may take long */
 }
 
 /* Takes up to max, in the order of the slots, going on where the last one stopped. */

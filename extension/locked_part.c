@@ -32,9 +32,9 @@ typedef struct Part
 {
 	int32 type_id;
 	int64 mailbox;
-	int64 fence; /* 0: none */
-	bool begun;  /* in a transaction that has committed */
-	bool ends;   /* with this transaction */
+	int64 fence;           /* 0: none */
+	bool begun;            /* in a transaction that has committed */
+	SubTransactionId ends; /* in which it has ended, if that commits; Invalid: it has not */
 	SubTransactionId subid;
 } Part;
 
@@ -119,22 +119,22 @@ void
 dgen_part_ends(int64 fence)
 {
 	if (part.fence == fence)
-		part.ends = true;
+		part.ends = GetCurrentSubTransactionId();
 }
 
 static void
 at_transaction_end(XactEvent event, void *arg)
 {
 	if (part.fence == 0)
-		return;
-	if (event == XACT_EVENT_COMMIT && part.ends)
+		dgen_part_publish(0); /* a look may have been interrupted */
+	else if (event == XACT_EVENT_COMMIT && part.ends != InvalidSubTransactionId)
 		dgen_part_forget();
 	else if (event == XACT_EVENT_COMMIT)
 		part.begun = true;
 	else if ((event == XACT_EVENT_ABORT || event == XACT_EVENT_PREPARE) && !part.begun)
 		dgen_part_forget();
 	else if (event == XACT_EVENT_ABORT)
-		part.ends = false;
+		part.ends = InvalidSubTransactionId;
 }
 
 static void
@@ -143,13 +143,14 @@ at_subtransaction_end(SubXactEvent event, SubTransactionId subid, SubTransaction
 {
 	if (event != SUBXACT_EVENT_ABORT_SUB || part.fence == 0)
 		return;
-	part.ends = false;
+	if (part.ends >= subid)
+		part.ends = InvalidSubTransactionId;
 	if (!part.begun && part.subid >= subid)
 		dgen_part_forget();
 }
 
 static void
-set_part(const BatchActor *actor, int64 fence)
+register_callbacks(void)
 {
 	static bool registered = false;
 
@@ -159,6 +160,11 @@ set_part(const BatchActor *actor, int64 fence)
 		RegisterSubXactCallback(at_subtransaction_end, NULL);
 	}
 	registered = true;
+}
+
+static void
+set_part(const BatchActor *actor, int64 fence)
+{
 	part = (Part){
 		.type_id = actor->type->id,
 		.mailbox = actor->mailbox,
@@ -218,10 +224,15 @@ typedef struct Look
 	Candidate candidates[MOST_CANDIDATES];
 } Look;
 
+/* What is paused waits for dgen.resume, which asks for a look. */
 static bool
 may_be_run(const DgenScan *scan, int index)
 {
-	return index == INDEX_BY_TIME || !dgen_part_is_alive(DatumGetInt64(scan->values[LOCKED_FENCE]));
+	if (index == INDEX_BY_EXPIRY && dgen_part_is_alive(DatumGetInt64(scan->values[LOCKED_FENCE])))
+		return false;
+	return !dgen_actor_is_paused(DatumGetInt32(scan->values[LOCKED_TYPE_ID]),
+								 DatumGetInt64(scan->values[LOCKED_MAILBOX]),
+								 DatumGetTextPP(scan->values[LOCKED_ACTOR_KEY]));
 }
 
 /*
@@ -259,17 +270,6 @@ collect(Look *look, int index, int column, TimestampTz before)
 }
 
 static bool
-is_paused(const BatchActor *actor)
-{
-	bool paused;
-
-	PushActiveSnapshot(GetTransactionSnapshot());
-	paused = dgen_actor_is_paused(actor->type->id, actor->mailbox, actor->key);
-	PopActiveSnapshot();
-	return paused;
-}
-
-static bool
 begin(const WorkerSession *session, const BatchActor *actor)
 {
 	int64 fence = dgen_nextval(SEQUENCE_VERSION);
@@ -291,7 +291,7 @@ static bool
 try_candidate(const WorkerSession *session, Look *look, const Candidate *candidate)
 {
 	Batch *batch;
-	bool begun = false;
+	bool begun;
 
 	if (dgen_try_own(look->type->id, candidate->mailbox) == HELD_BY_ANOTHER)
 	{
@@ -299,13 +299,8 @@ try_candidate(const WorkerSession *session, Look *look, const Candidate *candida
 		return false;
 	}
 	batch = dgen_read_locked(look->type, candidate->mailbox, candidate->fence, NULL, READ_TRY);
-	if (batch == NULL)
-		look->left = true;
-	else if (!is_paused(&batch->actors[0])) /* dgen.resume asks for a look */
-	{
-		begun = begin(session, &batch->actors[0]);
-		look->left |= !begun;
-	}
+	begun = batch != NULL && begin(session, &batch->actors[0]);
+	look->left |= !begun;
 	return begun;
 }
 
@@ -328,6 +323,7 @@ begin_one(const WorkerSession *session, const ActorType *type, uint32 asked)
 	Look look = {.type = type};
 	bool paused;
 
+	register_callbacks();
 	if (!dgen_part_reserve(type->id))
 		return false;
 	CommandCounterIncrement();

@@ -111,6 +111,7 @@ typedef struct Reader
 	bool type_has_failed;
 	bool mailbox_has_failed;
 	bool row_locked; /* by somebody else: an actor of this mailbox is left out */
+	bool at_lock;    /* ended at a message that waits until its actor is unlocked, which tells */
 	int64 mailbox;
 	int held;        /* see dgen_wakeup_owned */
 	bool first_read; /* since it is owned: this transaction has removed nothing from it */
@@ -419,12 +420,11 @@ read_message(Reader *reader, BatchActor *actor, HeapTuple row, Datum *values, bo
 	reader->batch->bytes += toast_raw_datum_size(message->message);
 }
 
-/* What a locked actor does not handle waits until it is unlocked. */
+/* And with it all that comes behind, in order. Two keys that share the mailbox wait for each other. */
 static bool
-waits(const BatchActor *actor, Datum priority)
+waits_for_unlock(const BatchActor *actor, Datum priority)
 {
-	return actor->blocked != BLOCKED_NOT ||
-		   (actor->locked && DatumGetInt16(priority) < actor->type->locked_priority);
+	return actor->locked && DatumGetInt16(priority) < actor->type->locked_priority;
 }
 
 static bool
@@ -463,10 +463,15 @@ read_rows(Reader *reader, DgenScan *scan)
 			continue;
 		}
 		actor = find_actor(reader, values[MESSAGE_ACTOR_KEY]);
-		if (waits(actor, values[MESSAGE_PRIORITY]))
+		if (actor->blocked != BLOCKED_NOT)
 		{
 			if (++skipped == SKIP_ROWS)
 				return false;
+		}
+		else if (waits_for_unlock(actor, values[MESSAGE_PRIORITY]))
+		{
+			reader->at_lock = true;
+			return false;
 		}
 		else if (actor->nmessages == reader->per_actor)
 			return false;
@@ -551,7 +556,7 @@ read_messages(Reader *reader)
 	int64 old_floor = reader->remembered.floor;
 	bool to_the_end = old_floor > 0 ? read_beyond_floor(reader) : read_all(reader);
 
-	if (to_the_end && !reader->row_locked)
+	if ((to_the_end || reader->at_lock) && !reader->row_locked)
 		dgen_wakeup_drained(reader->held);
 	remember(reader, to_the_end, reader->messages.dead - dead);
 	for (int i = reader->first_actor; i < reader->batch->nactors; i++)
@@ -565,7 +570,7 @@ set_mailbox(Reader *reader, int64 mailbox, int held)
 {
 	reader->mailbox = mailbox;
 	reader->held = held;
-	reader->row_locked = false;
+	reader->row_locked = reader->at_lock = false;
 	reader->mailbox_has_failed = false;
 	reader->first_seq = 0;
 	reader->first_actor = reader->batch->nactors;

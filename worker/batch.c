@@ -371,6 +371,7 @@ empty(dgen__batch *batch)
 	batch->rows = NULL;
 	batch->nactors = 0;
 	batch->part = batch->blamed = false;
+	batch->tries = 0;
 	batch->alone = batch->committing = batch->broken = batch->in_savepoint = false;
 	batch->savepoints = 0;
 	batch->slowest_ms = 0;
@@ -481,6 +482,13 @@ dgen__batch_failed(dgen_worker *worker, const dgen__error *error)
 	dgen__batch_drop(worker);
 	dgen__cache_drop(worker->cache);
 	return cause != CAUSE_SERVER;
+}
+
+/* The commit of a locked part has failed, perhaps by chance. */
+bool
+dgen__batch_may_retry(dgen_worker *worker, const dgen__error *error)
+{
+	return cause_of(error->sqlstate) == CAUSE_CHANCE && ++worker->batch.tries < MOST_TRIES;
 }
 
 /* What it did cannot be committed: the attempt has failed. */

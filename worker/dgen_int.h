@@ -960,6 +960,7 @@ typedef struct dgen__batch
 	int size;
 	int fetching;    /* the actor whose state comes next */
 	bool part;       /* a locked part, and nothing else */
+	int tries;       /* to commit it that have failed by chance */
 	bool blamed;     /* its commit has failed, and it has got the failed attempt */
 	bool alone;      /* one turn of a suspect, and nothing else */
 	bool committing; /* its commit is under way: the outcome may become unknown */
@@ -1044,6 +1045,7 @@ extern int dgen__batch_missing(const dgen_worker *worker,
 extern int dgen__batch_set_state(dgen_worker *worker, int actor, const char *json, size_t length);
 extern bool dgen__batch_is_part(const PGresult *rows); /* a locked part instead of a batch? */
 extern void dgen__batch_run(dgen_worker *worker);
+extern bool dgen__batch_may_retry(dgen_worker *worker, const dgen__error *error);
 extern void dgen__batch_blame(dgen_worker *worker, const dgen__error *error); /* a locked part */
 extern void dgen__batch_committed(dgen_worker *worker);
 extern bool dgen__batch_failed(dgen_worker *worker,

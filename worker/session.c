@@ -352,6 +352,11 @@ part_failed(dgen_worker *worker)
 		dgen__batch_drop(worker);
 		return worker->phase == DGEN__LEAVING ? 0 : rollback_and_claim(worker);
 	}
+	if (dgen__batch_may_retry(worker, error))
+	{
+		result = rollback(worker);
+		return result == 0 ? commit_and_claim(worker) : result;
+	}
 	if (worker->batch.blamed)
 		return dgen__fail(&worker->error, DGEN_ESERVER, "a locked part does not commit: %s",
 						  dgen__error_text(error));

@@ -242,6 +242,34 @@ SELECT count(*) FROM pg_locks WHERE locktype = 'advisory';
 SELECT dgen.drop_actor_type('job', discard => true);
 SELECT count(*) FROM dgen.locked;
 
+-- ---- savepoints around its end ----
+
+SELECT dgen.create_actor_type('job');
+SELECT FROM dgen.attach('w', '{job}');
+SELECT dgen.cast('job', 's', '"lock"') > 0 AS sent;
+BEGIN;
+SELECT * FROM claim();
+SELECT dgen.commit_turns('{1}', locks => '{true}');
+COMMIT;
+:begin
+BEGIN;
+SAVEPOINT s;
+SELECT dgen.claim_locked();
+SELECT dgen.commit_turns('{1}');
+ROLLBACK TO s;
+COMMIT;
+SELECT * FROM look('s');
+BEGIN;
+SELECT dgen.claim_locked();
+SELECT dgen.commit_turns('{1}');
+SAVEPOINT s;
+ROLLBACK TO s;
+COMMIT;
+SELECT * FROM look('s');
+SELECT * FROM claim();
+SELECT dgen.detach();
+SELECT dgen.drop_actor_type('job', discard => true);
+
 -- ---- a large message, whose row in the mailbox is gone ----
 
 SELECT dgen.create_actor_type('job');
