@@ -21,7 +21,8 @@ RETURNS TABLE (
 	dead_letters     bigint,
 	paused_actors    bigint,
 	paused_at        timestamptz,
-	complete         boolean)
+	complete         boolean,
+	locked_actors    bigint)
 	LANGUAGE c STABLE ROWS 10
 	AS 'MODULE_PATHNAME', 'dgen_stats';
 COMMENT ON FUNCTION dgen.stats(integer) IS

@@ -45,6 +45,7 @@ ROLLBACK TO s;
 SELECT dgen.commit_turns('{1}', locks => '{true}');
 COMMIT;
 SELECT * FROM look('a');
+SELECT waiting, locked_actors, complete FROM dgen.stats();
 SELECT dgen.await_reply(:asked, timeout => '0');
 SELECT regexp_replace(dgen.explain_actor('job', 'a'), 'since .*: attempt', 'since TIME: attempt');
 SELECT dgen.cancel('job', 'a', :asked);

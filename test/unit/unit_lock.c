@@ -97,9 +97,10 @@ the_locked_part_answers_and_not_the_turn(void)
 		  ERROR("a turn cannot lock: it destroys the actor"));
 	check(locks_and_destroys, locked, "cast", NULL, DGEN_ESTATE,
 		  ERROR("a turn cannot lock: it destroys the actor"));
-	check(locks, locked, "locked", "{}", 0,
-		  "{\"committed\": true, \"set\": {\"token\": \"token\"}, \"deleted\": [], \"reply\": true, "
-		  "\"sends\": []}");
+	check(
+		locks, locked, "locked", "{}", 0,
+		"{\"committed\": true, \"set\": {\"token\": \"token\"}, \"deleted\": [], \"reply\": true, "
+		"\"sends\": []}");
 }
 
 static void
