@@ -35,6 +35,7 @@ sub becomes {
 sql(q{
 	CREATE EXTENSION dgen;
 	CREATE TABLE trace (n bigserial, what text);
+	CREATE TABLE gate (open bool);
 	CREATE FUNCTION handle(ctx dgen.context, state jsonb, message jsonb) RETURNS dgen.outcome LANGUAGE plpgsql AS $$
 	BEGIN
 		IF ctx.kind = 'locked' THEN
@@ -43,6 +44,9 @@ sql(q{
 				INSERT INTO trace (what) VALUES ('never');
 				PERFORM pg_sleep(600);
 			END IF;
+			WHILE message->>'what' = 'wait' AND NOT EXISTS (SELECT FROM gate) LOOP
+				PERFORM pg_sleep(0.02);
+			END LOOP;
 			INSERT INTO trace (what) VALUES (format('attempt %s token %s', ctx.attempt, ctx.token));
 			RETURN dgen.reply('"locked part done"', state - 'locking' || '{"runs": 1}');
 		ELSIF message ? 'lock' THEN
@@ -54,7 +58,7 @@ sql(q{
 	CREATE ROLE app LOGIN;
 	GRANT USAGE ON SCHEMA dgen TO app;
 	GRANT EXECUTE ON FUNCTION dgen.create_actor_type TO app;
-	GRANT ALL ON trace, trace_n_seq TO app;
+	GRANT ALL ON trace, trace_n_seq, gate TO app;
 	SET ROLE app;
 	SELECT dgen.create_actor_type('inside', 'handle', locked_priority => 5, max_attempts => 3, backoff => '10 ms',
 		max_backoff => '20 ms');});
@@ -240,6 +244,14 @@ sql("SELECT pg_terminate_backend(" . holder('inside', 'a') . ")");
 is(answer($call), '"locked part done"', 'its process is ended, and another one answers');
 like(sql(q{SELECT string_agg(what, ',') FROM trace}), qr/^attempt 2 token \S+$/, 'in the second attempt, the first has written nothing');
 becomes(q{SELECT state FROM dgen.actor('inside', 'a')}, '{"n": 2, "runs": 1}', 'no change is lost');
+
+$call = call('inside', 'm', '{"lock": true, "what": "wait"}');
+runs('inside', 'm', 1);
+sql(q{SELECT dgen.cast('inside', 'm', '{"urgent": true}', priority => 5)});
+becomes(q{SELECT state FROM dgen.actor('inside', 'm')}, '{"n": 1, "locking": true}', 'while a handler runs another turn changes the state');
+sql(q{INSERT INTO gate VALUES (true)});
+is(answer($call), '"locked part done"', 'the handler ends');
+is(sql(q{SELECT state FROM dgen.actor('inside', 'm')}), '{"n": 1, "runs": 1}', 'and changes what it has changed');
 
 sql(q{SELECT dgen.alter_actor_type('inside', lock_timeout => '300 ms')});
 $call = call('inside', 'l', '{"lock": true, "what": "hang"}');
