@@ -142,6 +142,8 @@ is(sql(q{SELECT message->>'normal' FROM dgen.mailbox('locker', 'a') WHERE status
 like(sql(q{SELECT dgen.explain_actor('locker', 'a')}), qr/has been locked by message \d+ since .*: attempt 1 is run by process \d+ \(worker $first\)/,
 	'who asks is told');
 
+is(sql('SELECT xact_start IS NULL AND backend_xmin IS NULL FROM pg_stat_activity WHERE pid = ' . holder('locker', 'a')), 't',
+	'its session is in no transaction, and holds no snapshot');
 end_worker($pid{$first}, 'KILL');
 is(answer($call), '"locked part done"', 'the worker is killed, and the caller gets its answer');
 my ($second) = grep { $_ ne $first } keys %pid;
@@ -152,7 +154,7 @@ becomes(q{SELECT state FROM dgen.actor('locker', 'a')}, '{"n": 2, "runs": 1}', '
 
 # A session that an operator ends charges nobody.
 $pid{$first} = start_worker($first);
-$call = call('locker', 'd', '{"lock": true, "what": "hang", "until": 3}');
+$call = call('locker', 'd', '{"lock": true, "what": "hang", "until": 4}');
 $second = runs('locker', 'd', 1);
 sql("SELECT pg_terminate_backend(" . holder('locker', 'd') . ")");
 my $again = runs('locker', 'd', 2);
@@ -160,11 +162,15 @@ is(sql(q{SELECT failed FROM dgen.locked WHERE actor_key = 'd'}), 0, 'an attempt 
 end_worker($pid{$second}, 'KILL'); # it is still in its callback
 $pid{$second} = start_worker($second);
 end_worker($pid{$again}, 'KILL');
-is(answer($call), '"locked part done"', 'the third attempt answers');
+runs('locker', 'd', 3);
+is(sql(q{SELECT failed FROM dgen.locked WHERE actor_key = 'd'}), 1, 'one whose worker was killed does');
+$pid{$again} = start_worker($again);
+end_worker($pid{$second}, 'KILL');
+is(answer($call), '"locked part done"', 'the fourth attempt answers');
 
 # ---- an operator ----
 
-$pid{$again} = start_worker($again);
+$pid{$second} = start_worker($second);
 $call = call('locker', 'u', '{"lock": true, "sleep_ms": 1500}');
 $first = runs('locker', 'u', 1);
 is(sql(q{SELECT dgen.cancel('locker', 'u', message_id) FROM dgen.mailbox('locker', 'u')}), 'f', 'the message that locked cannot be cancelled');

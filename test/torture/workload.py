@@ -111,6 +111,7 @@ class Client(threading.Thread):
             message.move = (self.actor(), self.rng.randrange(1, 100))
         if message.actor[0] in LOCKING and self.rng.random() < 0.06:
             message.locks = True
+            self.history.count("locks")
         if self.rng.random() < 0.1:
             message.priority = self.rng.choice([-1, 1, 2])
         if self.rng.random() < 0.05:
