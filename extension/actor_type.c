@@ -167,6 +167,13 @@ build_type(DgenScan *scan, Snapshot snapshot)
 	type->max_backoff = *DatumGetIntervalP(values[ACTOR_TYPE_MAX_BACKOFF]);
 	type->turn_timeout_ms = interval_to_ms(DatumGetIntervalP(values[ACTOR_TYPE_TURN_TIMEOUT]));
 	type->retention = *DatumGetIntervalP(values[ACTOR_TYPE_RETENTION]);
+	if (!scan->nulls[ACTOR_TYPE_MAX_WAITING])
+		type->max_waiting = DatumGetInt32(values[ACTOR_TYPE_MAX_WAITING]);
+	if (!scan->nulls[ACTOR_TYPE_MAX_CONCURRENCY])
+		type->max_concurrency = DatumGetInt32(values[ACTOR_TYPE_MAX_CONCURRENCY]);
+	if (!scan->nulls[ACTOR_TYPE_MAX_RATE])
+		type->max_rate = DatumGetFloat8(values[ACTOR_TYPE_MAX_RATE]);
+	type->limited = type->max_concurrency > 0 || type->max_rate > 0;
 	type->lock_timeout_ms = interval_to_ms(DatumGetIntervalP(values[ACTOR_TYPE_LOCK_TIMEOUT]));
 	type->locked_priority = DatumGetInt32(values[ACTOR_TYPE_LOCKED_PRIORITY]);
 	load_grants(cached, snapshot);
@@ -290,8 +297,9 @@ dgen_check_privilege(const ActorType *type, Oid role, Privilege privilege)
 
 /*
  * A dump carries the adoption row of the database it was taken from: a row that
- * names another system or database tells that this is a copy. Looked up once per
- * session and change of types; adopt_database touches them.
+ * names another system or database tells that this is a copy, and so does none: the
+ * restore has not come to it. Looked up once per session and change of types;
+ * adopt_database touches them.
  */
 void
 dgen_check_adopted(void)
@@ -300,6 +308,7 @@ dgen_check_adopted(void)
 	TableScanDesc scan;
 	Snapshot snapshot;
 	HeapTuple tuple;
+	bool found = false;
 	bool foreign = false;
 
 	refresh_cache();
@@ -315,6 +324,7 @@ dgen_check_adopted(void)
 		bool nulls[ADOPTION_COLUMNS];
 
 		heap_deform_tuple(tuple, RelationGetDescr(heap), values, nulls);
+		found = true;
 		if (DatumGetInt64(values[ADOPTION_SYSTEM]) != (int64) GetSystemIdentifier() ||
 			DatumGetObjectId(values[ADOPTION_DATABASE]) != MyDatabaseId)
 			foreign = true;
@@ -323,7 +333,7 @@ dgen_check_adopted(void)
 	UnregisterSnapshot(snapshot);
 	table_close(heap, NoLock);
 
-	if (foreign)
+	if (foreign || !found)
 		ereport(
 			ERROR,
 			(errcode(DGEN_ERR_NOT_ADOPTED),

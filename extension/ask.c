@@ -99,13 +99,13 @@ static int64
 send_request(FunctionCallInfo fcinfo)
 {
 	Send send;
+	int64 id;
 
 	dgen_get_send_arguments(fcinfo, &send);
 	send.kind = KIND_REQUEST;
-	send.seq = dgen_nextval(SEQUENCE_MESSAGE);
-	(void) dgen_send(&send);
-	dgen_open_request(&send, send.seq, NULL, NULL, false);
-	return send.seq;
+	(void) dgen_send_once(&send, NULL, &id);
+	dgen_open_request(&send, id, NULL, NULL, false);
+	return id;
 }
 
 typedef struct Ask

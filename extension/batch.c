@@ -128,6 +128,9 @@ run_all(Run *run)
 	for (int i = 0; i < batch->nactors; i++)
 		run->turns += batch->actors[i].handled;
 	dgen_commit_batch(batch);
+	for (int i = 0; batch->has_rate && i < batch->nactors; i++)
+		dgen_give_back_turns(batch->actors[i].type,
+							 batch->actors[i].nmessages - batch->actors[i].handled);
 	return true;
 }
 
@@ -239,6 +242,8 @@ run_singly(Run *run)
 {
 	int left = SINGLE_TURNS;
 
+	if (run->owned.limited)
+		dgen_read_again(run->session);
 	for (int i = 0; i < run->owned.count && left > 0; i++)
 	{
 		do
@@ -343,6 +348,7 @@ dgen_run_batch(WorkerSession *session)
 	Run run = {.session = session};
 	bool more;
 
+	dgen_crash_conclude();
 	if (dgen_alarm_due(GetCurrentTimestamp()))
 		move_due();
 	part_last = !part_last && dgen_run_locked(session);
@@ -368,6 +374,8 @@ dgen_run_batch(WorkerSession *session)
 		dgen_session_count_turns(run.turns);
 		dgen_session_busy(false);
 	}
+	if (run.owned.limited)
+		dgen_settle_turns(session, &run.owned);
 	MemoryContextSwitchTo(TopTransactionContext);
 	PopActiveSnapshot();
 	CommitTransactionCommand();

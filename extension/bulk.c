@@ -52,6 +52,8 @@ dgen_bulk_message(Bulk *bulk, const Send *send)
 	int64 mailbox;
 	TupleTableSlot *slot;
 
+	if (send->type->max_waiting > 0)
+		dgen_take_room(&bulk->rooms, send);
 	if (send->not_before != 0)
 	{
 		(void) dgen_send(send);

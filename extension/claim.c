@@ -35,6 +35,9 @@
 /* Weight of a new measurement in the moving average of turn times. */
 #define TURN_WEIGHT 0.2
 
+/* Batches that take few actors, once the server had no locks left for what they write. */
+#define NARROW_BATCHES 100
+
 /* ---- limits ---- */
 
 static double
@@ -65,6 +68,13 @@ dgen_batch_limits(const WorkerSession *session, BatchLimits *limits)
 	limits->messages = (int) Max(1.0, Min(room, (double) dgen_batch_messages));
 	limits->actors = Max(1, Min(Min(dgen_batch_actors, locks), limits->messages));
 	limits->bytes = (Size) dgen_batch_bytes * 1024;
+}
+
+void
+dgen_narrow_batches(WorkerSession *session)
+{
+	session->narrow = Max(1, session->owned / 2);
+	session->narrow_batches = NARROW_BATCHES;
 }
 
 void
@@ -179,6 +189,7 @@ typedef struct Discovery
 	Owned *owned;
 	int first; /* of this type in owned */
 	int limit; /* of owned */
+	int messages;
 	WorkerSession *session;
 } Discovery;
 
@@ -299,7 +310,6 @@ own_type(Discovery *discovery, int limit)
 	int last = owned->count + limit;
 	int slices = 0;
 
-	dgen_hints_begin(type_id);
 	discovery->first = owned->count;
 	while (owned->count < Min(last, discovery->limit))
 	{
@@ -322,15 +332,99 @@ type_limit(const WorkerType *type)
 	return (int) Max(1.0, Min(dgen_batch_duration * 1000.0 / us, 100000.0));
 }
 
+/* True as above. Hints that are kept are put back at the end only: they would be taken again at once. */
+static bool
+own_unlimited(Discovery *discovery)
+{
+	bool left = own_type(discovery, type_limit(discovery->worker_type));
+
+	dgen_hints_put_back();
+	return left;
+}
+
+/* What there may be to own. A slot is a lock, too, so the limit is for twice as many locks. */
+static int
+wanted(const Discovery *discovery)
+{
+	const ActorType *type = discovery->type;
+	int most = Min(type_limit(discovery->worker_type), dgen_hints_count(type->id));
+	int workers = Max(dgen_live_workers(), 1);
+
+	if (type->max_concurrency == 0)
+		return most;
+	most = Min(most, Max((discovery->limit - discovery->owned->count) / 2, 1));
+	return Min(most, (int) (((int64) type->max_concurrency + workers - 1) / workers));
+}
+
+/* For as many actors, one slot each, and messages of theirs as the limits allow. Fewer: who can is called then. */
+static int
+take_allowance(Discovery *discovery, int actors)
+{
+	const ActorType *type = discovery->type;
+	WorkerType *worker_type = discovery->worker_type;
+	int slots;
+
+	if (type->max_rate > 0)
+	{
+		int turns = Min(discovery->messages, type_limit(worker_type));
+
+		worker_type->turns_left += dgen_take_turns(type, turns);
+		actors = Min(actors, worker_type->turns_left);
+	}
+	if (type->max_concurrency == 0 || actors == 0)
+		return actors;
+	slots = dgen_take_slots(type, actors);
+	if (slots == 0)
+	{
+		dgen_give_back_turns(type, worker_type->turns_left);
+		worker_type->turns_left = 0;
+	}
+	return slots;
+}
+
+/*
+ * First the allowance, then a hint: whoever gets none must not have a hint in its hand when
+ * the one that gets one looks for work. What is left then is left to that one.
+ */
+static bool
+own_limited(Discovery *discovery)
+{
+	const ActorType *type = discovery->type;
+	Owned *owned = discovery->owned;
+	int before = owned->count;
+	int most = wanted(discovery);
+	int allowed = most == 0 ? 0 : take_allowance(discovery, most);
+	bool left;
+
+	if (allowed == 0)
+		return false;
+	left = own_type(discovery, allowed);
+	dgen_hints_put_back();
+	if (type->max_concurrency > 0)
+	{
+		dgen_free_slots(type, allowed - (owned->count - before));
+		discovery->limit -= owned->count - before;
+	}
+	if (left && type->max_rate > 0 && discovery->worker_type->turns_left < most)
+	{
+		discovery->worker_type->short_of_turns = true; /* seen to when they have been used */
+		return false;
+	}
+	if (!left || allowed < most)
+		return false;
+	dgen_wakeup_now(type->id); /* this one may take long */
+	return true;
+}
+
 static void
 own_mailboxes_of(Discovery *discovery)
 {
-	if (own_type(discovery, type_limit(discovery->worker_type)))
+	dgen_hints_begin(discovery->type->id);
+	if (discovery->type->limited ? own_limited(discovery) : own_unlimited(discovery))
 	{
 		discovery->owned->left = true;
 		dgen_wakeup_left(discovery->type->id);
 	}
-	dgen_hints_put_back(); /* not before the end: they would be taken again at once */
 }
 
 /* False if its type is gone, or paused. */
@@ -339,7 +433,21 @@ set_type(Discovery *discovery, WorkerType *worker_type)
 {
 	discovery->worker_type = worker_type;
 	discovery->type = dgen_type_by_id(worker_type->type_id, true);
-	return discovery->type != NULL && !dgen_type_is_paused(discovery->type->id);
+	if (discovery->type == NULL || dgen_type_is_paused(discovery->type->id))
+		return false;
+	discovery->owned->limited |= discovery->type->limited;
+	return true;
+}
+
+static void
+try_own_suspect(Discovery *discovery, int64 mailbox)
+{
+	const ActorType *type = discovery->type;
+
+	if (type->limited && take_allowance(discovery, 1) == 0)
+		return;
+	if (!try_own(discovery, mailbox) && type->max_concurrency > 0)
+		dgen_free_slots(type, 1);
 }
 
 /* The suspect that the claim before this one has put off. */
@@ -351,22 +459,28 @@ own_suspect(Discovery *discovery)
 	for (int i = 0; i < session->ntypes && session->suspect_type != 0; i++)
 		if (session->types[i].type_id == session->suspect_type &&
 			set_type(discovery, &session->types[i]))
-			(void) try_own(discovery, session->suspect_mailbox);
+			try_own_suspect(discovery, session->suspect_mailbox);
 	session->suspect_type = 0;
 }
 
 void
 dgen_own_mailboxes(WorkerSession *session, const BatchLimits *limits, Owned *owned)
 {
-	Discovery discovery = {.owned = owned, .limit = limits->actors, .session = session};
+	Discovery discovery = {
+		.owned = owned, .limit = limits->actors, .messages = limits->messages, .session = session};
 
+	if (session->narrow_batches > 0)
+	{
+		session->narrow_batches--;
+		discovery.limit = Min(discovery.limit, session->narrow);
+	}
 	dgen_refuse_isolation("claiming a batch");
 
 	/* Before anything is read: dgen.drop_actor_type waits for this lock, and not for rows in between. */
 	dgen_table_lock(TABLE_MESSAGE, RowExclusiveLock);
 	dgen_check_adopted();
 	owned->count = 0;
-	owned->left = owned->tired = false;
+	owned->left = owned->tired = owned->limited = false;
 	owned->level = SUSPICION_NONE;
 	owned->mailboxes = palloc(limits->actors * sizeof(OwnedMailbox));
 
@@ -383,6 +497,7 @@ dgen_own_mailboxes(WorkerSession *session, const BatchLimits *limits, Owned *own
 			own_mailboxes_of(&discovery);
 	}
 	PopActiveSnapshot();
+	session->owned = owned->count;
 	if (session->ntypes > 0)
 		session->rotation = (session->rotation + 1) % session->ntypes;
 }

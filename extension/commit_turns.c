@@ -414,6 +414,19 @@ send_messages(FunctionCallInfo fcinfo, const Batch *batch)
 	dgen_bulk_end(&bulk);
 }
 
+/* Messages whose turns were not run. */
+static void
+give_back_turns(const Batch *batch, const ActorParameters *p)
+{
+	for (int i = 0; i < batch->nactors; i++)
+	{
+		const BatchActor *actor = &batch->actors[i];
+		int failed = dgen_has_element(&p->errors, i) || dgen_has_element(&p->outcomes, i);
+
+		dgen_give_back_turns(actor->type, actor->nmessages - actor->handled - failed);
+	}
+}
+
 /* The client holds what it has just committed, should the transaction commit. */
 static void
 note_committed(const Batch *batch)
@@ -461,6 +474,8 @@ dgen_commit_turns(PG_FUNCTION_ARGS)
 	send_replies(fcinfo);
 	send_messages(fcinfo, batch);
 	note_committed(batch);
+	if (batch->has_rate)
+		give_back_turns(batch, &parameters);
 	dgen_session_count_turns(handled);
 	measure(batch, handled, dgen_claimed_batch_done());
 	PG_RETURN_INT32(handled);

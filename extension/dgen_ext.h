@@ -21,6 +21,8 @@
 #include "version.h"
 
 #define DGEN_VERSION "0.1.0"
+#define DGEN_OLDEST_LIBRARY \
+	"0.1" /* major and minor version of the oldest libdgen that may attach */
 
 #define DGEN_MAX_KEY_BYTES 512
 #define DGEN_MAX_TYPE_NAME_BYTES 128
@@ -72,6 +74,10 @@ typedef struct ActorType
 	Interval max_backoff;
 	int64 turn_timeout_ms;
 	Interval retention;
+	int32 max_waiting;     /* messages of one actor, when another one is sent; 0: no limit */
+	int32 max_concurrency; /* actors that workers own at a time; 0: no limit */
+	double max_rate;       /* turns a second of all workers together; 0: no limit */
+	bool limited;          /* claims have to heed a limit */
 	int64 lock_timeout_ms;
 	int32 locked_priority; /* a locked actor handles messages of this and above */
 } ActorType;
@@ -134,6 +140,7 @@ typedef enum DgenTable
 	TABLE_REQUEST,
 	TABLE_WORKER,
 	TABLE_ADOPTION,
+	TABLE_RECEIPT,
 	TABLE_LOCKED,
 	SEQUENCE_MESSAGE,
 	SEQUENCE_VERSION,
@@ -163,7 +170,9 @@ typedef struct DgenScan
 
 extern Oid dgen_table_oid(DgenTable table); /* raises if the extension is not installed here */
 extern bool dgen_is_installed(void);
+extern void dgen_tell_of_change(void); /* at commit */
 extern Relation dgen_table_open(DgenTable table, LOCKMODE lockmode);
+extern Oid dgen_table_owner(DgenTable table);
 extern void dgen_table_lock(DgenTable table,
 							LOCKMODE lockmode); /* held to the end of the transaction */
 
@@ -173,6 +182,8 @@ extern void dgen_scan_begin(DgenScan *scan, DgenTable table, int index, Snapshot
 extern void dgen_scan_seek(DgenScan *scan, ScanKey keys, int nkeys); /* may be called again */
 extern bool dgen_scan_next(DgenScan *scan);
 extern void dgen_scan_row(DgenScan *scan); /* deform the current row into values and nulls */
+/* Rows of the range up to `most`, the last ones first; those behind so many dead ones are not counted. */
+extern int dgen_scan_count_back(DgenScan *scan, int most, int most_dead);
 extern void dgen_scan_end(DgenScan *scan);
 
 /*
@@ -298,6 +309,15 @@ extern bool dgen_number_send(Send *send, text *idempotency_key, int64 *id);
 extern void dgen_message_row(const Send *send, int64 mailbox, int64 seq, Datum *values,
 							 bool *nulls);
 
+/* ---- room.c: how much may wait ------------------------------------------- */
+
+/* Raises DGEN_ERR_MAILBOX_FULL unless one more message may wait. */
+extern void dgen_check_room(const Send *send);
+
+/* The same for one message after the other, which may be in the table or not yet. Starts as NULL. */
+typedef struct HTAB *Rooms;
+extern void dgen_take_room(Rooms *rooms, const Send *send);
+
 /* ---- bulk.c: many messages that are sent together --------------------------- */
 
 typedef struct ReplyTo ReplyTo;
@@ -308,6 +328,7 @@ typedef struct Bulk
 	MemoryContext chunk;   /* of what the rows are made of */
 	DgenRows messages;
 	DgenRows requests;
+	Rooms rooms;
 } Bulk;
 
 /*
@@ -439,6 +460,16 @@ extern void dgen_wakeup_undrained(int held);
 extern void dgen_wakeup_missed(int32 type_id,
 							   uint64 lock); /* somebody else holds it; to be told at its release */
 
+/* The same for a slot of the type; who tried all of them in vain has missed DGEN_ANY_SLOT. */
+#define DGEN_ANY_SLOT UINT64CONST(0x5107)
+extern void dgen_wakeup_took_slot(int32 type_id, int slot);
+extern int dgen_wakeup_slot(int32 type_id);                  /* one that was noted; -1: none */
+extern void dgen_wakeup_freed_slot(int32 type_id, int slot); /* it has been unlocked */
+
+/* There is work of the type at this moment: calls a worker without waiting for the commit. */
+extern void dgen_wakeup_now(int32 type_id);
+extern void dgen_wakeup_announce(int32 type_id); /* who is about to wait looks again */
+
 /* A claim begins: the session takes its baton, and remembers what has been announced so far. */
 extern void dgen_wakeup_claiming(void);
 /* It left work of the type behind: wake one more worker, if one waits. */
@@ -458,6 +489,7 @@ extern int dgen_hints_take(int32 type_id, int max, bool others, int64 **mailboxe
 extern void dgen_hints_keep(int taken, int kept);
 extern bool dgen_hints_in_hand(void);
 extern void dgen_hints_put_back(void);      /* all that is in hand */
+extern int dgen_hints_count(int32 type_id); /* at most so many; INT_MAX if a sweep may find more */
 extern bool dgen_hints_left(int32 type_id); /* are there more, or is a sweep not at its end? */
 extern void dgen_hints_add(int32 type_id, int64 mailbox);
 extern void dgen_hints_ask(int32 type_id); /* for a sweep */
@@ -532,6 +564,15 @@ typedef struct Charge
 extern void dgen_charge(const Charge *charge); /* async-signal-safe */
 extern int dgen_take_charges(Charge *charges, int max);
 
+/* ---- crash.c: turns that take the server along ------------------------------ */
+
+extern void dgen_crash_init(void);
+extern void dgen_crash_new_life(void);           /* shared memory begins */
+extern void dgen_crash_note_begin(int entry);    /* of the roster */
+extern void dgen_crash_note(const Charge *turn); /* it begins in this process */
+extern void dgen_crash_note_end(void);           /* it is over; async-signal-safe */
+extern void dgen_crash_conclude(void);           /* before the first turn; makes a transaction */
+
 /* ---- maintain.c: what time makes superfluous --------------------------- */
 
 /* Is it this session's turn? Asks once per interval and database. */
@@ -545,6 +586,11 @@ typedef struct WorkerType
 {
 	int32 type_id;
 	double turn_us; /* measured time of a turn, moving average; 0: not known */
+
+	/* With max_rate, in a claim. */
+	int turns_left; /* for so many messages */
+	int turns_read; /* so many were read */
+	bool short_of_turns;
 } WorkerType;
 
 typedef struct WorkerSession
@@ -557,6 +603,9 @@ typedef struct WorkerSession
 	int rotation;       /* type the next claim begins with */
 	int32 suspect_type; /* a suspect that the next claim begins with; 0: none */
 	int64 suspect_mailbox;
+	int owned;          /* mailboxes by the last claim */
+	int narrow;         /* most of them in ... */
+	int narrow_batches; /* ... so many batches to come: the server was short of locks */
 } WorkerSession;
 
 /* This session's worker; raises DGEN_ERR_NOT_ATTACHED if there is none. */
@@ -565,6 +614,9 @@ extern bool dgen_is_attached(void);
 
 /* Workers attached in this database, at least roughly. */
 extern int dgen_live_workers(void);
+
+/* The locks of the last batch may be those that are missing: the next ones take fewer. */
+extern void dgen_narrow_batches(WorkerSession *session);
 
 /* For dgen.workers; cheap. */
 extern void dgen_session_busy(bool busy);
@@ -591,6 +643,25 @@ extern void dgen_procedure_begin(void);
 extern void dgen_procedure_commit_lazily(void);
 extern void dgen_procedure_flush(void);    /* what was committed so far */
 extern void dgen_process_interrupts(void); /* in the wait between the two, or in a transaction */
+
+/* ---- slots.c: how many actors of a type are handled at a time --------------- */
+
+/* Takes up to `most`, one for each actor to be owned. If it gets fewer, a worker is called when one is free. */
+extern int dgen_take_slots(const ActorType *type, int most);
+/* Lets go of so many that were taken in this claim. */
+extern void dgen_free_slots(const ActorType *type, int count);
+
+/* ---- rate.c: how many turns a type may have in a second ---------------------- */
+
+/* Takes up to `most`. 0: there are none, and a worker is called when there are. */
+extern int dgen_take_turns(const ActorType *type, int most);
+extern void dgen_give_back_turns(const ActorType *type, int count);
+
+/* After a claim has read, or failed to: gives back what was not read for, and sees to what was left for want of turns. */
+typedef struct Owned Owned;
+extern void dgen_settle_turns(WorkerSession *session, Owned *owned);
+/* The batch that was read is undone, and read once more. */
+extern void dgen_read_again(WorkerSession *session);
 
 /* ---- claim.c: discover, own, read ------------------------------------ */
 
@@ -653,6 +724,7 @@ typedef struct Batch
 	int nactors;
 	int nmessages;
 	Size bytes;
+	bool has_rate;           /* some of its types have max_rate */
 	int64 version;           /* of the states this batch writes; 0: not drawn yet */
 	LocalTransactionId lxid; /* the transaction that owns it */
 	SubTransactionId subid;
@@ -674,14 +746,15 @@ typedef struct OwnedMailbox
 	bool read; /* in this transaction, which may have removed messages since */
 } OwnedMailbox;
 
-typedef struct Owned
+struct Owned
 {
 	int count;
-	bool left;  /* stopped by the limit: there may be more work */
-	bool tired; /* a sweep has passed so many dead rows that it goes on with the next claim */
+	bool left;    /* stopped by the limit: there may be more work */
+	bool tired;   /* a sweep has passed so many dead rows that it goes on with the next claim */
+	bool limited; /* some of its types are */
 	SuspicionLevel level; /* of all of them */
 	OwnedMailbox *mailboxes;
-} Owned;
+};
 
 /* The limits in force for the session: settings, lock table, measured turn times. */
 extern void dgen_batch_limits(const WorkerSession *session, BatchLimits *limits);
@@ -872,10 +945,14 @@ extern void dgen_failure_of_outcome(Failure *failure, const Outcome *outcome);
 /* Is the error neither a message's nor a handler's fault: a full disk, a deadlock? */
 extern bool dgen_is_blameless(const ErrorData *error);
 
+/* Is the lock table full? */
+extern bool dgen_is_out_of_locks(const ErrorData *error);
+
 /* Removes what is recorded of the message's failed attempts. Needs an active snapshot. */
 extern void dgen_forget_failure(int32 type_id, int64 mailbox, int64 message_id);
 
 /* Records the attempts of turns whose process or session was ended. */
+extern void dgen_record_charge(const Charge *charge);
 extern void dgen_record_charges(void);
 
 /* ---- locked.c: rows of dgen.locked ---------------------------------------

@@ -15,7 +15,8 @@
 #define DGEN_ERR_INVALID_KEY DGEN_SQLSTATE('0', '0', '2')  /* actor key NULL, empty or too long */
 #define DGEN_ERR_INVALID_MESSAGE DGEN_SQLSTATE('0', '0', '3') /* message is NULL */
 #define DGEN_ERR_INVALID_HANDLER DGEN_SQLSTATE('0', '0', '4') /* handler missing or not fit */
-#define DGEN_ERR_TYPE_IN_USE DGEN_SQLSTATE('0', '0', '5') /* type still has messages or actors */
+#define DGEN_ERR_TYPE_IN_USE DGEN_SQLSTATE('0', '0', '5')  /* type still has messages or actors */
+#define DGEN_ERR_MAILBOX_FULL DGEN_SQLSTATE('0', '0', '6') /* as many messages wait as may */
 
 /* Requests and replies */
 #define DGEN_ERR_REPLY_TIMEOUT DGEN_SQLSTATE('0', '1', '0') /* no reply in time */
@@ -41,16 +42,17 @@
 #define DGEN_ERR_NOT_OWNED DGEN_SQLSTATE('0', '3', '3')      /* batch is no longer owned */
 #define DGEN_ERR_INVALID_COMMIT DGEN_SQLSTATE('0', '3', '4') /* commit does not fit the batch */
 #define DGEN_ERR_NOT_ADOPTED DGEN_SQLSTATE('0', '3', '5') /* database was restored, not adopted */
-#define DGEN_ERR_LIBRARY_VERSION DGEN_SQLSTATE('0', '3', '6') /* versions do not fit each other */
+#define DGEN_ERR_LIBRARY_VERSION DGEN_SQLSTATE('0', '3', '6') /* libdgen is too old */
 #define DGEN_ERR_OTHER_SESSION DGEN_SQLSTATE('0', '3', '7')   /* session is not this worker's */
+#define DGEN_ERR_UPDATING DGEN_SQLSTATE('0', '3', '8') /* the extension is not up to date yet */
 #define DGEN_ERR_INVALID_OUTCOME \
 	DGEN_SQLSTATE('0', '4', '0')                            /* handler returned no valid outcome */
 #define DGEN_ERR_TURN_TIMEOUT DGEN_SQLSTATE('0', '4', '1')  /* turn ran longer than turn_timeout */
 #define DGEN_ERR_SESSION_ENDED DGEN_SQLSTATE('0', '4', '2') /* worker's session ended in the turn */
-
+#define DGEN_ERR_SERVER_CRASHED DGEN_SQLSTATE('0', '4', '3') /* server crashed in the turn */
 #define DGEN_ERR_LOCK_TIMEOUT \
-	DGEN_SQLSTATE('0', '4', '3') /* locked part ran longer than lock_timeout */
-#define DGEN_ERR_UNLOCKED DGEN_SQLSTATE('0', '4', '4') /* lock was ended with dgen.unlock */
+	DGEN_SQLSTATE('0', '4', '5') /* locked part ran longer than lock_timeout */
+#define DGEN_ERR_UNLOCKED DGEN_SQLSTATE('0', '4', '6') /* lock was ended with dgen.unlock */
 
 #define DGEN_FAIL_SQLSTATE "ZD400" /* dgen.fail without a SQLSTATE of the handler's own */
 

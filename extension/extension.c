@@ -14,6 +14,10 @@
 
 #include "dgen_ext.h"
 #include "extension.h"
+#include "shared.h"
+#include "workers.h"
+
+PG_FUNCTION_INFO_V1(dgen_check_update);
 
 char *
 dgen_installed_version(void)
@@ -41,49 +45,148 @@ dgen_installed_version(void)
 	return version;
 }
 
+/* ---- versions ---- */
+
+typedef struct Version
+{
+	int major;
+	int minor;
+	int patch;
+} Version;
+
+/* What is no version is older than any. */
+static Version
+parse(const char *text)
+{
+	Version version = {-1, -1, 0};
+
+	if (sscanf(text, "%d.%d.%d", &version.major, &version.minor, &version.patch) < 2)
+		version.major = version.minor = -1;
+	return version;
+}
+
+/* Negative: a is older. */
+static int
+compare_minor(Version a, Version b)
+{
+	return a.major != b.major ? a.major - b.major : a.minor - b.minor;
+}
+
+static int
+compare(Version a, Version b)
+{
+	int minor = compare_minor(a, b);
+
+	return minor != 0 ? minor : a.patch - b.patch;
+}
+
+/* ---- the library and the installed SQL: major and minor version decide ---- */
+
+/* Known to fit, since the last change of dgen's tables; see table.c. */
+static bool known = false;
+
 bool
-dgen_fits_installed(void)
+dgen_is_exactly_installed(void)
 {
 	char *version = dgen_installed_version();
 
 	return version != NULL && strcmp(version, DGEN_VERSION) == 0;
 }
 
+bool
+dgen_fits_installed(void)
+{
+	char *version = dgen_installed_version();
+
+	return version != NULL && compare_minor(parse(version), parse(DGEN_VERSION)) == 0;
+}
+
+/* The library is older than the SQL. */
+static void
+refuse_old_library(const char *wanted)
+{
+	ereport(
+		ERROR,
+		(errcode(DGEN_ERR_UPDATING),
+		 errmsg("the library of dgen in this session has version %s, and %s is needed",
+				DGEN_VERSION, wanted),
+		 dgen_is_preloaded
+			 ? errhint(
+				   "Install the files of version %s and restart the server, which preloads dgen.",
+				   wanted)
+			 : errhint(
+				   "Connect again: this session loaded the library before the files of version %s were installed.",
+				   wanted)));
+}
+
 void
 dgen_check_extension_version(void)
 {
 	char *version = dgen_installed_version();
+	int difference;
 
-	if (version == NULL || strcmp(version, DGEN_VERSION) == 0)
+	if (version == NULL)
 		return; /* not installed: the tables say so better */
-	ereport(
-		ERROR,
-		(errcode(DGEN_ERR_LIBRARY_VERSION),
-		 errmsg(
-			 "extension dgen has version %s in this database, but the server's library is version %s",
-			 version, DGEN_VERSION),
-		 errhint(
-			 "Run ALTER EXTENSION dgen UPDATE; if dgen is preloaded, restart the server after an upgrade of its files.")));
+	difference = compare_minor(parse(version), parse(DGEN_VERSION));
+	if (difference > 0)
+		refuse_old_library(version);
+	if (difference < 0)
+		ereport(
+			ERROR,
+			(errcode(DGEN_ERR_UPDATING),
+			 errmsg(
+				 "extension dgen has version %s in this database, but the server's library is version %s",
+				 version, DGEN_VERSION),
+			 errhint("Run ALTER EXTENSION dgen UPDATE in this database.")));
+	known = true;
 }
 
-/* Major and minor version decide; patch releases fit each other. */
-static bool
-same_minor(const char *a, const char *b)
+void
+dgen_check_extension_once(void)
 {
-	int a_major, a_minor, b_major, b_minor;
-
-	return sscanf(a, "%d.%d", &a_major, &a_minor) == 2 &&
-		   sscanf(b, "%d.%d", &b_major, &b_minor) == 2 && a_major == b_major && a_minor == b_minor;
+	if (!known)
+		dgen_check_extension_version();
 }
+
+void
+dgen_extension_changed(void)
+{
+	known = false;
+}
+
+/*
+ * For dgen._begin_update. A path of several scripts ends at the library's version, and only
+ * then the two fit. True if other sessions have this library, too.
+ */
+Datum
+dgen_check_update(PG_FUNCTION_ARGS)
+{
+	char *version = text_to_cstring(PG_GETARG_TEXT_PP(0));
+
+	if (compare(parse(version), parse(DGEN_VERSION)) > 0)
+		refuse_old_library(version);
+	dgen_tell_of_change();
+	dgen_wakeup_orders(false);
+	PG_RETURN_BOOL(dgen_is_preloaded);
+}
+
+/* ---- libdgen and the extension: libdgen may be older, as far as that is supported ---- */
 
 void
 dgen_check_library_version(const char *version)
 {
-	if (same_minor(version, DGEN_VERSION))
-		return;
-	ereport(
-		ERROR,
-		(errcode(DGEN_ERR_LIBRARY_VERSION),
-		 errmsg("libdgen version %s does not fit extension dgen version %s", version, DGEN_VERSION),
-		 errhint("Use a libdgen with the same major and minor version as the extension.")));
+	if (compare_minor(parse(version), parse(DGEN_VERSION)) > 0)
+		ereport(
+			ERROR,
+			(errcode(DGEN_ERR_UPDATING),
+			 errmsg("libdgen version %s is newer than extension dgen version %s", version,
+					DGEN_VERSION),
+			 errhint(
+				 "Update the extension: install its files, and run ALTER EXTENSION dgen UPDATE.")));
+	if (compare_minor(parse(version), parse(DGEN_OLDEST_LIBRARY)) < 0)
+		ereport(ERROR, (errcode(DGEN_ERR_LIBRARY_VERSION),
+						errmsg("libdgen version %s is too old for extension dgen version %s",
+							   version, DGEN_VERSION),
+						errhint("Use a libdgen of version %s or later, up to the extension's.",
+								DGEN_OLDEST_LIBRARY)));
 }

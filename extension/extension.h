@@ -6,9 +6,15 @@
 
 #include "postgres.h"
 
-extern char *dgen_installed_version(void);      /* NULL: not installed in this database */
-extern bool dgen_fits_installed(void);          /* the installed version is that of the library */
-extern void dgen_check_extension_version(void); /* raises unless it is */
+extern char *dgen_installed_version(void);   /* NULL: not installed in this database */
+extern bool dgen_is_exactly_installed(void); /* that of the library */
+extern bool dgen_fits_installed(void);       /* or one with the same major and minor version */
+
+/* Raises DGEN_ERR_UPDATING if one is installed that does not fit. */
+extern void dgen_check_extension_version(void);
+extern void dgen_check_extension_once(void); /* unless it was seen to fit */
+extern void dgen_extension_changed(void);
+
 extern void dgen_check_library_version(const char *version); /* of libdgen; raises unless it fits */
 
 #endif /* DGEN_EXTENSION_H */

@@ -253,11 +253,13 @@ reason_of(const Charge *charge)
 {
 	if (charge->sqlstate == DGEN_ERR_TURN_TIMEOUT)
 		return "turn did not end when it was cancelled after turn_timeout; its process was ended";
+	if (charge->sqlstate == DGEN_ERR_SERVER_CRASHED)
+		return "the server crashed in two turns of this message";
 	return "the worker's session ended during the turn, which was the only one under way";
 }
 
-static void
-record_charge(const Charge *charge)
+void
+dgen_record_charge(const Charge *charge)
 {
 	OwnedMailbox mailbox = {.type = dgen_type_by_id(charge->type_id, true),
 							.mailbox = charge->mailbox};
@@ -278,6 +280,8 @@ record_charge(const Charge *charge)
 		return; /* whoever has it runs the turn again, and it is charged then */
 	batch = dgen_read_batch(&owned, 0, 1, &limits);
 	message = find_message(batch, charge->message_id, &actor);
+	if (message != NULL && charge->sqlstate == DGEN_ERR_SERVER_CRASHED)
+		message->attempts = Max(message->attempts, mailbox.type->max_attempts - 1);
 	if (message != NULL && dgen_record_failure(actor, message, &failure))
 		dgen_absolve(actor, 1); /* what is left of its batch */
 	MemoryContextDelete(batch->context);
@@ -291,7 +295,15 @@ dgen_record_charges(void)
 	int count = dgen_take_charges(charges, lengthof(charges));
 
 	for (int i = 0; i < count; i++)
-		record_charge(&charges[i]);
+		dgen_record_charge(&charges[i]);
+}
+
+/* Not a handler's own memory, which has the same SQLSTATE. */
+bool
+dgen_is_out_of_locks(const ErrorData *error)
+{
+	return error->sqlerrcode == ERRCODE_OUT_OF_MEMORY && error->message_id != NULL &&
+		   strcmp(error->message_id, "out of shared memory") == 0;
 }
 
 /* A deadlock: the turns before it in this transaction may have caused it with the locks they keep. */
@@ -300,5 +312,5 @@ dgen_is_blameless(const ErrorData *error)
 {
 	return error != NULL &&
 		   (error->sqlerrcode == ERRCODE_DISK_FULL || error->sqlerrcode == ERRCODE_IO_ERROR ||
-			error->sqlerrcode == ERRCODE_T_R_DEADLOCK_DETECTED);
+			error->sqlerrcode == ERRCODE_T_R_DEADLOCK_DETECTED || dgen_is_out_of_locks(error));
 }

@@ -22,6 +22,8 @@
  */
 #include "postgres.h"
 
+#include <limits.h>
+
 #include "miscadmin.h"
 #include "port/pg_bitutils.h"
 #include "utils/memutils.h"
@@ -331,6 +333,16 @@ dgen_hints_put_back(void)
 {
 	while (hand.count > 0)
 		dgen_hints_add(hand.type_id, hand.mailboxes[--hand.count]);
+}
+
+int
+dgen_hints_count(int32 type_id)
+{
+	HintSet *set = lock_set(type_id);
+	int count = set->asked != set->swept ? INT_MAX : set->count;
+
+	unlock(set);
+	return count;
 }
 
 bool

@@ -48,17 +48,6 @@ take_plan(void)
 	return plan;
 }
 
-/* The table belongs to the extension's owner, and senders have no rights on it. */
-static Oid
-table_owner(DgenTable table)
-{
-	Relation heap = dgen_table_open(table, AccessShareLock);
-	Oid owner = heap->rd_rel->relowner;
-
-	table_close(heap, NoLock);
-	return owner;
-}
-
 static TimestampTz
 expiry(const ActorType *type, TimestampTz now)
 {
@@ -79,7 +68,7 @@ take(const ActorType *type, int64 mailbox, text *actor_key, text *key, int64 id,
 	int context;
 
 	GetUserIdAndSecContext(&user, &context);
-	SetUserIdAndSecContext(table_owner(TABLE_IDEMPOTENCY_KEY),
+	SetUserIdAndSecContext(dgen_table_owner(TABLE_IDEMPOTENCY_KEY),
 						   context | SECURITY_LOCAL_USERID_CHANGE);
 	SPI_connect();
 	if (SPI_execute_plan(take_plan(), values, NULL, false, 0) != SPI_OK_INSERT)

@@ -519,6 +519,7 @@ dgen_charge_part(const Charge *charge, const ActorType *type, const Failure *fai
 	if (charge->fence == 0)
 		return false;
 	once_more.delay = &at_once;
+	once_more.ended = charge->sqlstate == DGEN_ERR_SERVER_CRASHED;
 	if (!dgen_part_is_alive(charge->fence))
 		(void) fail_attempt(type, charge->mailbox, charge->fence, &once_more);
 	return true;

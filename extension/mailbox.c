@@ -78,8 +78,8 @@ set_lock_tag(LOCKTAG *tag, uint64 lock)
 	SET_LOCKTAG_ADVISORY(*tag, MyDatabaseId, (uint32) (lock >> 32), (uint32) lock, DGEN_LOCK_CLASS);
 }
 
-static bool
-try_lock(const LOCKTAG *tag)
+bool
+dgen_try_lock(const LOCKTAG *tag)
 {
 	LockAcquireResult result;
 
@@ -99,14 +99,14 @@ dgen_try_own(int32 type_id, int64 mailbox)
 	LOCKTAG tag;
 
 	set_lock_tag(&tag, lock);
-	if (!try_lock(&tag))
+	if (!dgen_try_lock(&tag))
 	{
 		/*
 		 * Leave the mark first, then try again: either the second try gets the
 		 * lock, or its holder lets go after the mark was made and sees it.
 		 */
 		dgen_wakeup_missed(type_id, lock);
-		if (!try_lock(&tag))
+		if (!dgen_try_lock(&tag))
 			return HELD_BY_ANOTHER;
 	}
 	return dgen_wakeup_owned(type_id, mailbox);

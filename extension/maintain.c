@@ -5,11 +5,9 @@
  */
 #include "postgres.h"
 
-#include "access/table.h"
 #include "access/xact.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
-#include "utils/rel.h"
 #include "utils/snapmgr.h"
 
 #include "dgen_ext.h"
@@ -49,14 +47,12 @@ dgen_maintenance_due(bool idle)
 bool
 dgen_maintain(void)
 {
-	Relation heap = dgen_table_open(TABLE_MESSAGE, AccessShareLock);
-	Oid owner = heap->rd_rel->relowner;
+	Oid owner = dgen_table_owner(TABLE_MESSAGE);
 	int64 removed = 0;
 	Oid user;
 	int context;
 	bool isnull;
 
-	table_close(heap, AccessShareLock);
 	dgen_check_adopted();
 	GetUserIdAndSecContext(&user, &context);
 	SetUserIdAndSecContext(owner, context | SECURITY_LOCAL_USERID_CHANGE);

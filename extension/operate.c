@@ -32,6 +32,7 @@ PG_FUNCTION_INFO_V1(dgen_operate_replied);
 PG_FUNCTION_INFO_V1(dgen_operate_in_handler);
 PG_FUNCTION_INFO_V1(dgen_operate_lock_key);
 PG_FUNCTION_INFO_V1(dgen_operate_lock_class);
+PG_FUNCTION_INFO_V1(dgen_operate_slot_class);
 PG_FUNCTION_INFO_V1(dgen_operate_cursor);
 PG_FUNCTION_INFO_V1(dgen_operate_types_changed);
 
@@ -262,6 +263,12 @@ dgen_operate_lock_class(PG_FUNCTION_ARGS)
 	PG_RETURN_INT32(DGEN_LOCK_CLASS);
 }
 
+Datum
+dgen_operate_slot_class(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_INT32(DGEN_SLOT_CLASS);
+}
+
 /* ---- telling others, at commit ---- */
 
 Datum
@@ -297,7 +304,7 @@ dgen_operate_types_changed(PG_FUNCTION_ARGS)
 		ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 						errmsg("dgen._types_changed_trigger is not called as a trigger"),
 						errhint("dgen's own tables call it.")));
-	CacheInvalidateRelcacheByRelid(dgen_table_oid(TABLE_ACTOR_TYPE));
+	dgen_tell_of_change();
 	return PointerGetDatum(NULL);
 }
 

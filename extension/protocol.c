@@ -254,6 +254,20 @@ is_worth_another(const Batch *batch, const Owned *owned)
 	return batch->nactors == 0 && owned->left && !owned->tired;
 }
 
+/* An actor that cannot be handled now needs no slot; its lock stays. */
+static void
+free_idle_slots(const Owned *owned, const Batch *batch)
+{
+	for (int i = 0; i < owned->count; i++)
+	{
+		const OwnedMailbox *mailbox = &owned->mailboxes[i];
+
+		if (mailbox->type->max_concurrency > 0 &&
+			!dgen_batch_has(batch, mailbox->type->id, mailbox->mailbox))
+			dgen_free_slots(mailbox->type, 1);
+	}
+}
+
 static Batch *
 claim_batch(WorkerSession *session, BatchLimits *limits)
 {
@@ -268,6 +282,11 @@ claim_batch(WorkerSession *session, BatchLimits *limits)
 		dgen_own_mailboxes(session, limits, &owned);
 		dgen_limit_suspects(owned.level, limits);
 		batch = dgen_read_batch(&owned, 0, owned.count, limits);
+		if (owned.limited)
+		{
+			free_idle_slots(&owned, batch);
+			dgen_settle_turns(session, &owned);
+		}
 		pfree(owned.mailboxes);
 	}
 	MemoryContextSwitchTo(old);

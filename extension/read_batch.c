@@ -96,6 +96,7 @@ typedef struct Reader
 	Batch *batch;
 	const BatchLimits *limits;
 	int per_actor; /* most messages of one actor */
+	int most;      /* messages of the batch, when those of this mailbox are read */
 	bool wait;     /* wait for a locked actor row instead of leaving the actor out */
 	bool look;     /* do not lock it: nothing will be written */
 	text *only;    /* pass the messages of other actors by; NULL: read all */
@@ -142,6 +143,7 @@ begin_read(Reader *reader, const BatchLimits *limits, int per_actor)
 	reader->batch = batch;
 	reader->limits = limits;
 	reader->per_actor = per_actor;
+	reader->most = limits->messages;
 	reader->now = GetCurrentTimestamp();
 
 	CommandCounterIncrement();
@@ -430,7 +432,7 @@ waits_for_unlock(const BatchActor *actor, Datum priority)
 static bool
 is_full(const Reader *reader)
 {
-	return reader->batch->nmessages >= reader->limits->messages ||
+	return reader->batch->nmessages >= reader->most ||
 		   reader->batch->bytes >= reader->limits->bytes;
 }
 
@@ -549,7 +551,8 @@ remember(Reader *reader, bool to_the_end, int64 dead)
 	reader->remembered.floor = Max(reader->remembered.floor, floor);
 }
 
-static void
+/* True if there are no more. */
+static bool
 read_messages(Reader *reader)
 {
 	int64 dead = reader->messages.dead;
@@ -563,6 +566,25 @@ read_messages(Reader *reader)
 		reader->batch->actors[i].remembered = reader->remembered;
 	if (reader->remembered.floor != old_floor)
 		dgen_memo_set(reader->type->id, reader->mailbox, &reader->remembered);
+	return to_the_end;
+}
+
+/* Each message is a turn of those that were taken for the type. */
+static void
+read_with_rate(Reader *reader, WorkerType *type)
+{
+	int before = reader->batch->nmessages;
+	int read;
+	bool to_the_end;
+
+	reader->batch->has_rate = true;
+	reader->most = Min(reader->limits->messages, before + type->turns_left);
+	to_the_end = read_messages(reader);
+	reader->most = reader->limits->messages;
+	read = reader->batch->nmessages - before;
+	type->turns_left -= read;
+	type->turns_read += read;
+	type->short_of_turns |= !to_the_end && type->turns_left == 0;
 }
 
 static void
@@ -610,7 +632,10 @@ dgen_read_batch(Owned *owned, int first, int count, const BatchLimits *limits)
 		set_mailbox(&reader, mailbox->mailbox, mailbox->held);
 		reader.first_read = !mailbox->read;
 		mailbox->read = true;
-		read_messages(&reader);
+		if (mailbox->type->max_rate > 0 && mailbox->worker_type != NULL)
+			read_with_rate(&reader, mailbox->worker_type);
+		else
+			(void) read_messages(&reader);
 	}
 	MemoryContextSwitchTo(old);
 	drop_blocked(end_read(&reader));
@@ -697,7 +722,7 @@ dgen_read_actor(const ActorType *type, text *key, int max_messages)
 	actor = add_actor(&reader, PointerGetDatum(key));
 	refuse_blocked(actor, reader.retry_at);
 	refuse_locked(actor);
-	read_messages(&reader);
+	(void) read_messages(&reader);
 	reader.batch->nactors = 1; /* others that share the mailbox stay for their workers */
 	MemoryContextSwitchTo(old);
 	return end_read(&reader);

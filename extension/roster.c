@@ -297,6 +297,7 @@ dgen_count_ready(Database *database, int *starting)
 static void
 off_duty(int code, Datum argument)
 {
+	dgen_crash_note_end();
 	LWLockAcquire(&dgen_shared->lock, LW_EXCLUSIVE);
 	my_entry->pid = 0;
 	my_entry->ready = false;
@@ -354,7 +355,10 @@ dgen_report_for_duty(WorkerOrders *orders, int *failures)
 
 	my_entry = entry;
 	if (entry != NULL)
+	{
+		dgen_crash_note_begin((int) (entry - worker_entry_at(0)));
 		before_shmem_exit(off_duty, (Datum) 0);
+	}
 	return entry != NULL && dgen_still_wanted(orders);
 }
 

@@ -217,6 +217,8 @@ dgen_send_once(Send *send, text *idempotency_key, int64 *id)
 {
 	if (!dgen_number_send(send, idempotency_key, id))
 		return false;
+	if (send->type->max_waiting > 0)
+		dgen_check_room(send);
 	(void) dgen_send(send);
 	return true;
 }

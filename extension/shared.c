@@ -31,6 +31,7 @@ Shared *dgen_shared = NULL;
 Database *dgen_database = NULL;
 Slot *dgen_slot = NULL;
 
+bool dgen_is_preloaded = false;
 static bool unavailable = false; /* tried in vain; not tried again in this session */
 
 static shmem_request_hook_type previous_request_hook = NULL;
@@ -61,6 +62,8 @@ clear_database(Database *database, Oid oid)
 	pg_atomic_write_u32(&database->workers, 0);
 	pg_atomic_write_u64(&database->waiting_mask, 0);
 	pg_atomic_write_u64(&database->next_due, (uint64) ALARM_UNKNOWN);
+	pg_atomic_write_u64(&database->rate_due, (uint64) ALARM_NONE);
+	pg_atomic_write_u64(&database->private_rate_due, (uint64) ALARM_NONE);
 	pg_atomic_write_u64(&database->last_look, 0);
 	pg_atomic_write_u64(&database->last_maintenance, 0);
 	for (int i = 0; i < BUCKETS; i++)
@@ -82,6 +85,8 @@ init_database(Database *database, int tranche)
 	pg_atomic_init_u32(&database->workers, 0);
 	pg_atomic_init_u64(&database->waiting_mask, 0);
 	pg_atomic_init_u64(&database->next_due, 0);
+	pg_atomic_init_u64(&database->rate_due, 0);
+	pg_atomic_init_u64(&database->private_rate_due, 0);
 	pg_atomic_init_u64(&database->last_look, 0);
 	pg_atomic_init_u64(&database->last_maintenance, 0);
 	pg_atomic_init_u32(&database->looks, 0);
@@ -109,6 +114,7 @@ init_shared(Shared *shared, int tranche)
 	memset(shared, 0, shared_size());
 	shared->stamp = (uint64) GetCurrentTimestamp();
 	LWLockInitialize(&shared->lock, tranche);
+	LWLockInitialize(&shared->rates_lock, tranche);
 	shared->launcher = NOBODY;
 	shared->nslots = MaxBackends;
 	shared->nentries = max_worker_processes;
@@ -161,7 +167,10 @@ start_up(void)
 	control = open_control();
 	dgen_shared = ShmemInitStruct(SHARED_NAME " data", shared_size(), &found);
 	if (!found)
+	{
 		init_shared(dgen_shared, control->tranche);
+		dgen_crash_new_life();
+	}
 	LWLockRelease(AddinShmemInitLock);
 }
 
@@ -170,6 +179,8 @@ dgen_shared_init(void)
 {
 	if (!process_shared_preload_libraries_in_progress)
 		return;
+	dgen_is_preloaded = true;
+	dgen_crash_init();
 	previous_request_hook = shmem_request_hook;
 	shmem_request_hook = request_memory;
 	previous_startup_hook = shmem_startup_hook;
@@ -270,7 +281,10 @@ dgen_database_entry(Oid oid, bool create)
 	if (!create || usable == NULL)
 		return NULL;
 	if (OidIsValid(usable->oid))
+	{
 		dgen_hints_free_database(usable->oid);
+		dgen_rates_free_database(usable->oid);
+	}
 	clear_database(usable, oid);
 	return usable;
 }

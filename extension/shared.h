@@ -39,6 +39,7 @@
 	64 /* actor types with hints at the same time, in all databases; others are swept */
 #define HINT_SLOTS 4096 /* mailboxes in one of them; with more of them the type is swept */
 #define MEMOS 32768     /* mailboxes of which something is remembered */
+#define RATES 1024      /* types with max_rate at the same time, in all databases */
 #define ANY_TYPE 0      /* type ids begin at 1 */
 
 #define BATON_TIME (20 * INT64CONST(1000))    /* us in which a called session must claim */
@@ -144,7 +145,9 @@ typedef struct Database
 	pg_atomic_uint32 locked_asked[BUCKETS];
 	pg_atomic_uint32 locked_answered[BUCKETS];
 
-	pg_atomic_uint64 next_due;         /* TimestampTz */
+	pg_atomic_uint64 next_due; /* TimestampTz */
+	pg_atomic_uint64 rate_due; /* TimestampTz; a type has turns again; written under rates_lock */
+	pg_atomic_uint64 private_rate_due; /* the same of types that have no place in rates[] */
 	pg_atomic_uint64 last_look;        /* TimestampTz of the last safety-net look */
 	pg_atomic_uint64 last_maintenance; /* TimestampTz */
 	pg_atomic_uint32 looks;            /* safety-net looks so far */
@@ -200,6 +203,17 @@ typedef struct Memo
 		actor; /* where the last one to write it put the actor's row; invalid: not known */
 } Memo;
 
+/* The turns that a type with max_rate may have at this time (rate.c). */
+typedef struct Rate
+{
+	Oid database; /* InvalidOid: free */
+	int32 type_id;
+	double per_second; /* as the last one to use it knew */
+	double turns;
+	TimestampTz filled_at;
+	TimestampTz wake_at; /* somebody wanted more of them; ALARM_NONE: nobody */
+} Rate;
+
 /* An in-database worker: registered, running or about to be restarted. */
 typedef struct WorkerEntry
 {
@@ -228,6 +242,8 @@ typedef struct Shared
 	int next_victim; /* hint set that is taken from its type when all are in use */
 	HintSet hints[HINT_SETS];
 	Memo memos[MEMOS];
+	LWLock rates_lock; /* rates[] */
+	Rate rates[RATES];
 	Database databases[MAX_DATABASES];
 } Shared;
 
@@ -256,6 +272,7 @@ bucket_of(int32 type_id)
 
 /* ---- shared.c ---- */
 
+extern bool dgen_is_preloaded;
 extern void dgen_shared_init(void);
 extern bool dgen_shared_map(void);    /* the segment alone; needs no database */
 extern bool dgen_shared_attach(void); /* and this database's entry; never raises */
@@ -300,6 +317,14 @@ extern bool dgen_generations_changed(void); /* since the last claim began */
 extern void dgen_hints_init(HintSet *set, int tranche);
 extern void dgen_hints_free_database(Oid oid); /* Shared.lock is held */
 extern void dgen_hints_ask_all(void);          /* every type of this database is to be swept */
+
+/* ---- rate.c: turns a second ---- */
+
+extern TimestampTz dgen_rate_due(void);
+/* Types that have turns again, and when the next of the others has. The lock of the database is held. */
+extern int dgen_rates_ring(TimestampTz now, int32 *types, int most, TimestampTz *next);
+extern bool dgen_private_rates_ring(TimestampTz now); /* any of them may */
+extern void dgen_rates_free_database(Oid oid);
 
 /* ---- alarm.c ---- */
 

@@ -16,6 +16,7 @@
 #include "catalog/pg_type.h"
 #include "commands/sequence.h"
 #include "executor/tuptable.h"
+#include "miscadmin.h"
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
@@ -23,6 +24,8 @@
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
+
+#include "extension.h"
 
 #define MAX_INDEXES 3 /* of a table that are scanned */
 
@@ -50,6 +53,7 @@ static const TableInfo tables[DGEN_TABLE_COUNT] = {
 	[TABLE_REQUEST] = {"request", {"request_pkey", NULL}},
 	[TABLE_WORKER] = {"worker", {"worker_pkey", NULL}},
 	[TABLE_ADOPTION] = {"adoption", {NULL, NULL}},
+	[TABLE_RECEIPT] = {"receipt", {"receipt_pkey", NULL}},
 	[SEQUENCE_MESSAGE] = {"message_seq", {NULL, NULL}},
 	[SEQUENCE_VERSION] = {"version_seq", {NULL, NULL}},
 	[SEQUENCE_WORKER] = {"worker_id_seq", {NULL, NULL}},
@@ -70,7 +74,10 @@ forget_oids(Datum arg, Oid relid)
 {
 	for (int i = 0; i < DGEN_TABLE_COUNT; i++)
 		if (relid == InvalidOid || relid == oids[i].table)
+		{
 			memset(&oids[i], 0, sizeof(oids[i]));
+			dgen_extension_changed();
+		}
 }
 
 static Oid
@@ -100,8 +107,16 @@ dgen_table_oid(DgenTable table)
 		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
 						errmsg("table dgen.%s does not exist", tables[table].name),
 						errhint("Run CREATE EXTENSION dgen in this database.")));
+	dgen_check_extension_once(); /* columns are known by position */
 	oids[table].table = oid;
 	return oid;
+}
+
+/* Every session looks at the extension's version again, and at the actor types. */
+void
+dgen_tell_of_change(void)
+{
+	CacheInvalidateRelcacheByRelid(lookup(tables[TABLE_ACTOR_TYPE].name));
 }
 
 bool
@@ -120,6 +135,17 @@ Relation
 dgen_table_open(DgenTable table, LOCKMODE lockmode)
 {
 	return table_open(dgen_table_oid(table), lockmode);
+}
+
+/* Others have no rights on it. */
+Oid
+dgen_table_owner(DgenTable table)
+{
+	Relation heap = dgen_table_open(table, AccessShareLock);
+	Oid owner = heap->rd_rel->relowner;
+
+	table_close(heap, NoLock);
+	return owner;
 }
 
 static Relation
@@ -176,6 +202,23 @@ dgen_scan_next(DgenScan *scan)
 		if (++scan->dead == scan->most_dead)
 			return false;
 	}
+}
+
+int
+dgen_scan_count_back(DgenScan *scan, int most, int most_dead)
+{
+	int count = 0;
+
+	while (count < most && most_dead > 0 &&
+		   index_getnext_tid(scan->scan, BackwardScanDirection) != NULL)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (index_fetch_heap(scan->scan, scan->slot))
+			count++;
+		else
+			most_dead--;
+	}
+	return count;
 }
 
 void

@@ -259,6 +259,7 @@ start_timer(const BatchActor *actor, const BatchMessage *message)
 	running_turn.message_id = message->id;
 	running_turn.fence = message->locked ? dgen_part_fence() : 0;
 	running_turn.sqlstate = message->locked ? DGEN_ERR_LOCK_TIMEOUT : DGEN_ERR_TURN_TIMEOUT;
+	dgen_crash_note(&running_turn);
 	enable_timeout_every(turn_timeout_id,
 						 TimestampTzPlusMilliseconds(
 							 GetCurrentTimestamp(), message->locked ? actor->type->lock_timeout_ms
@@ -269,6 +270,7 @@ start_timer(const BatchActor *actor, const BatchMessage *message)
 static void
 stop_timer(void)
 {
+	dgen_crash_note_end();
 	if (turn_timeout_id != MAX_TIMEOUTS)
 		disable_timeout(turn_timeout_id, false);
 }

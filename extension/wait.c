@@ -179,6 +179,13 @@ hand_baton(int index, int32 type_id, TimestampTz now, Calls *calls)
 	alert_watch(now + BATON_TIME, calls);
 }
 
+/* One that was handed in the future is late: the clock was set back. */
+static bool
+is_fresh(const Slot *slot, TimestampTz now)
+{
+	return now >= slot->called_at && now - slot->called_at < BATON_TIME;
+}
+
 /*
  * A session that was called and has not claimed yet will see whatever is committed
  * by now, so it does for this type as well.
@@ -187,7 +194,7 @@ static void
 call_one(int32 type_id, TimestampTz now, Calls *calls)
 {
 	for (int i = dgen_database->called; i != NOBODY; i = slot_at(i)->link.next)
-		if (dgen_slot_serves(slot_at(i), type_id) && now - slot_at(i)->called_at < BATON_TIME)
+		if (dgen_slot_serves(slot_at(i), type_id) && is_fresh(slot_at(i), now))
 			return;
 
 	for (int i = dgen_database->waiting; i != NOBODY; i = slot_at(i)->link.next)
@@ -212,7 +219,7 @@ pass_late_batons(TimestampTz now, Calls *calls)
 		Slot *slot = slot_at(i);
 
 		next = slot->link.next;
-		if (now - slot->called_at < BATON_TIME)
+		if (is_fresh(slot, now))
 			until = Min(until, slot->called_at + BATON_TIME);
 		else
 		{
@@ -426,13 +433,40 @@ end_wait(WaitResult result)
 	return result;
 }
 
+/* Types that have turns again, one worker each. Returns when the next has. */
+static TimestampTz
+call_for_rates(TimestampTz now, Calls *calls)
+{
+	int32 types[64];
+	TimestampTz next;
+	int count = dgen_rates_ring(now, types, lengthof(types), &next);
+
+	for (int i = 0; i < count; i++)
+	{
+		dgen_wakeup_announce(types[i]);
+		call_one(types[i], now, calls);
+	}
+	if (dgen_private_rates_ring(now))
+	{
+		for (int bucket = 0; bucket < BUCKETS; bucket++)
+			dgen_wakeup_announce(bucket);
+		call_all(-1, now, calls);
+	}
+	return Min(next, dgen_rate_due());
+}
+
 /* The watch's duties. Returns until when it may sleep; it may be called by this itself. */
 static TimestampTz
 watch(TimestampTz now, Calls *calls)
 {
 	TimestampTz until = pass_late_batons(now, calls);
 	TimestampTz due = dgen_next_due();
+	TimestampTz rate_due = dgen_rate_due();
 
+	if (rate_due <= now)
+		until = Min(until, call_for_rates(now, calls));
+	else
+		until = Min(until, rate_due);
 	if (dgen_look_overdue(now, 0))
 	{
 		dgen_look_begins(now);
@@ -460,7 +494,8 @@ tend_watch(TimestampTz now)
 		until = now;
 	else
 	{
-		if (database->watch == NOBODY || now > database->watch_until + WATCH_GRACE)
+		if (database->watch == NOBODY || now > database->watch_until + WATCH_GRACE ||
+			database->watch_until > dgen_next_look(now) + WATCH_GRACE) /* the clock was set back */
 			database->watch = DGEN_MY_PROCNO;
 		if (database->watch == DGEN_MY_PROCNO)
 		{

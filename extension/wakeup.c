@@ -29,6 +29,8 @@ typedef struct HeldLock
 	int64 mailbox;
 	SubTransactionId subid;
 	bool claimed;             /* for its messages */
+	bool slot;                /* of the type, and not an actor's; its number is the mailbox */
+	bool freed;               /* before the transaction's end */
 	SubTransactionId drained; /* in which it was found that none are left; Invalid: some may be */
 } HeldLock;
 
@@ -216,8 +218,8 @@ grow_owned(void)
 	return true;
 }
 
-int
-dgen_wakeup_owned(int32 type_id, int64 mailbox)
+static int
+note_lock(int32 type_id, int64 mailbox, bool slot)
 {
 	if (!dgen_shared_attach())
 		return HELD_UNNOTED;
@@ -231,8 +233,21 @@ dgen_wakeup_owned(int32 type_id, int64 mailbox)
 		.type_id = type_id,
 		.mailbox = mailbox,
 		.subid = GetCurrentSubTransactionId(),
+		.slot = slot,
 	};
 	return nowned++;
+}
+
+int
+dgen_wakeup_owned(int32 type_id, int64 mailbox)
+{
+	return note_lock(type_id, mailbox, false);
+}
+
+void
+dgen_wakeup_took_slot(int32 type_id, int slot)
+{
+	(void) note_lock(type_id, slot, true);
 }
 
 void
@@ -303,6 +318,59 @@ announce(int bucket)
 	pg_atomic_fetch_add_u64(&dgen_database->generation[bucket], 1);
 }
 
+void
+dgen_wakeup_announce(int32 type_id)
+{
+	announce(bucket_of(type_id));
+}
+
+void
+dgen_wakeup_now(int32 type_id)
+{
+	if (!dgen_shared_attach())
+		return;
+	announce(bucket_of(type_id));
+	dgen_call_for(type_id);
+}
+
+/* Whoever tried all slots of the type in vain waits for any of them. */
+static bool
+take_lock_miss(const HeldLock *lock)
+{
+	return take_miss(lock->type_id,
+					 lock->slot ? DGEN_ANY_SLOT : dgen_lock_key(lock->type_id, lock->mailbox));
+}
+
+/* The number of a slot that this transaction has noted; -1: there is none. */
+int
+dgen_wakeup_slot(int32 type_id)
+{
+	for (int i = nowned - 1; i >= 0; i--)
+		if (owned[i].slot && !owned[i].freed && owned[i].type_id == type_id)
+			return (int) owned[i].mailbox;
+	return -1;
+}
+
+void
+dgen_wakeup_freed_slot(int32 type_id, int slot)
+{
+	pg_memory_barrier(); /* as below */
+	for (int i = nowned - 1; i >= 0; i--)
+	{
+		HeldLock *lock = &owned[i];
+
+		if (!lock->slot || lock->freed || lock->type_id != type_id || lock->mailbox != slot)
+			continue;
+		lock->freed = true;
+		if (take_lock_miss(lock))
+		{
+			announce(bucket_of(type_id));
+			dgen_call_all(bucket_of(type_id));
+		}
+		return;
+	}
+}
+
 /*
  * The locks from `first` on are free. A mark may stand for another lock with the
  * same bit, of any type in the bucket. So one worker of every such type is called:
@@ -321,7 +389,7 @@ release_owned(int first, bool undone)
 		/* What is left is there for the next claim before anybody is called to it. */
 		if (owned[i].claimed && (undone || owned[i].drained == InvalidSubTransactionId))
 			dgen_hints_add(owned[i].type_id, owned[i].mailbox);
-		missed = take_miss(owned[i].type_id, dgen_lock_key(owned[i].type_id, owned[i].mailbox));
+		missed = !owned[i].freed && take_lock_miss(&owned[i]);
 
 		/* What was claimed and rolled back is work again, for this session too. */
 		if (missed || (undone && (i == first || owned[i].type_id != owned[i - 1].type_id)))

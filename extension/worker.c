@@ -25,12 +25,14 @@
 #include "dgen_ext.h"
 #include "extension.h"
 #include "session.h"
+#include "shared.h"
 #include "table.h"
 #include "workers.h"
 
 #define MAX_FAILURES 8  /* attempts to connect; the waits between them sum up to two minutes */
 #define BACKOFF_MIN 100 /* ms after an error outside of turns */
 #define BACKOFF_MAX 10000
+#define UPDATE_WAIT 10000 /* ms between looks whether library and extension fit each other again */
 
 typedef struct Worker
 {
@@ -42,6 +44,7 @@ typedef struct Worker
 	TimestampTz idle_since; /* without types; 0: it has some */
 	int backoff;            /* ms; 0: the last batch went well */
 	bool told_not_adopted;
+	bool told_not_fitting;
 	MemoryContext context;
 } Worker;
 
@@ -201,17 +204,38 @@ same_types(List *types)
 	return true;
 }
 
+typedef enum Fit
+{
+	NOT_INSTALLED,
+	NOT_FITTING, /* the extension is being updated, or the server is */
+	FITS
+} Fit;
+
+/*
+ * A process that has worked and can have another library by starting anew does so: the
+ * one that it has may be older than the extension, by a patch release.
+ */
+static Fit
+find_fit(const Worker *worker)
+{
+	if (!dgen_is_installed() || dgen_installed_version() == NULL)
+		return NOT_INSTALLED;
+	if (!dgen_fits_installed())
+		return NOT_FITTING;
+	return dgen_is_preloaded || worker->id == 0 || dgen_is_exactly_installed() ? FITS : NOT_FITTING;
+}
+
 /* Is there anything to do here for this worker? Learns its types. */
-static bool
+static Fit
 learn_types(Worker *worker)
 {
-	bool fits;
+	Fit fit;
 
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
 	PushActiveSnapshot(GetTransactionSnapshot());
-	fits = dgen_is_installed() && dgen_fits_installed();
-	if (fits)
+	fit = find_fit(worker);
+	if (fit == FITS)
 	{
 		List *types;
 
@@ -222,7 +246,49 @@ learn_types(Worker *worker)
 	}
 	PopActiveSnapshot();
 	CommitTransactionCommand();
-	return fits;
+	return fit;
+}
+
+/*
+ * The extension is updated after or before the library. Another library comes with another
+ * process; preloaded, with a restart of the server. The postmaster starts a process that
+ * ends so again.
+ */
+static void
+wait_for_update(Worker *worker)
+{
+	TimestampTz until = GetCurrentTimestamp() + UPDATE_WAIT * INT64CONST(1000);
+
+	if (!worker->told_not_fitting)
+		ereport(LOG,
+				(errmsg("%s waits: its library is version %s of dgen, the extension another one",
+						worker->name, DGEN_VERSION),
+				 errhint("%s", dgen_is_preloaded
+								   ? "Restart the server, or run ALTER EXTENSION dgen UPDATE."
+								   : "It starts anew, with the library that is installed then.")));
+	worker->told_not_fitting = true;
+	pgstat_report_activity(STATE_IDLE, NULL);
+	while ((dgen_is_preloaded || worker->id == 0) && GetCurrentTimestamp() < until &&
+		   !dgen_slot->poked)
+	{
+		dgen_sleep(until);
+		CHECK_FOR_INTERRUPTS();
+		if (!dgen_still_wanted(&worker->orders))
+			dgen_go_off_duty();
+	}
+	if (!dgen_is_preloaded)
+		proc_exit(1);
+	dgen_slot->poked = false;
+}
+
+static void
+leave_database(const Worker *worker)
+{
+	ereport(LOG,
+			(errmsg("%s ends: extension dgen is not installed in this database", worker->name)));
+	/* The others may be asleep for long. */
+	dgen_order_workers(dgen_database);
+	dgen_go_off_duty();
 }
 
 /*
@@ -235,6 +301,7 @@ read_orders(Worker *worker)
 	TimestampTz now = GetCurrentTimestamp();
 	TimestampTz patience = dgen_safety_net_interval * INT64CONST(1000000);
 	uint32 orders = pg_atomic_read_u32(&dgen_database->orders);
+	Fit fit;
 
 	if (!dgen_still_wanted(&worker->orders))
 		dgen_go_off_duty();
@@ -243,17 +310,11 @@ read_orders(Worker *worker)
 
 	worker->orders_seen = orders;
 	worker->read_at = now;
-	if (!learn_types(worker))
-	{
-		ereport(
-			LOG,
-			(errmsg(
-				"%s ends: extension dgen is not installed in this database, or not in version %s",
-				worker->name, DGEN_VERSION)));
-		/* The others may be asleep for long. */
-		dgen_order_workers(dgen_database);
-		dgen_go_off_duty();
-	}
+	while ((fit = learn_types(worker)) == NOT_FITTING)
+		wait_for_update(worker);
+	worker->told_not_fitting = false;
+	if (fit == NOT_INSTALLED)
+		leave_database(worker);
 	if (worker->idle_since != 0 && now - worker->idle_since >= patience)
 		dgen_go_off_duty();
 }
@@ -271,9 +332,13 @@ recover(Worker *worker)
 
 	MemoryContextSwitchTo(worker->context);
 	error = CopyErrorData();
+	if (dgen_is_out_of_locks(error) && dgen_is_attached())
+		dgen_narrow_batches(dgen_worker_session());
 	if (error->sqlerrcode != DGEN_ERR_NOT_ADOPTED || !worker->told_not_adopted)
 		EmitErrorReport();
 	worker->told_not_adopted = error->sqlerrcode == DGEN_ERR_NOT_ADOPTED;
+	if (error->sqlerrcode == DGEN_ERR_UPDATING)
+		worker->read_at = 0;
 	worker->backoff = Min(Max(worker->backoff * 2, BACKOFF_MIN), BACKOFF_MAX);
 	if (worker->told_not_adopted)
 		worker->backoff = BACKOFF_MAX;
@@ -350,6 +415,14 @@ work(Worker *worker)
 	}
 }
 
+/* Another process has crashed, and not the turn that runs here. */
+static void
+quit(SIGNAL_ARGS)
+{
+	dgen_crash_note_end();
+	SignalHandlerForCrashExit(postgres_signal_arg);
+}
+
 void
 dgen_worker_main(Datum argument)
 {
@@ -359,6 +432,7 @@ dgen_worker_main(Datum argument)
 	memcpy(&worker.orders, MyBgworkerEntry->bgw_extra, sizeof(worker.orders));
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
 	pqsignal(SIGTERM, die); /* so that a running handler is interrupted */
+	pqsignal(SIGQUIT, quit);
 	BackgroundWorkerUnblockSignals();
 
 	if (!dgen_shared_map())

@@ -86,7 +86,8 @@ DGEN_API const char *dgen_version(void);
 	X(ETYPE, -11, "value has another type")                          \
 	X(EPERM, -12, "permission denied")                               \
 	X(EBUSY, -13, "too much under way")                              \
-	X(EPOOLED, -14, "the session is shared with others")
+	X(EPOOLED, -14, "the session is shared with others")             \
+	X(EUNKNOWN, -15, "whether it was done is not known")
 
 enum dgen_error
 {
@@ -185,9 +186,9 @@ DGEN_API int dgen_client_open(dgen_client **client, const char *conninfo,
 DGEN_API int dgen_client_wrap(dgen_client **client, PGconn *connection);
 
 /*
- * Operations that are under way (see "several at once") get their callback with
- * DGEN_ECONNECT before it returns; they may have been sent or not, as the text says. In
- * such a callback nothing can be started.
+ * Operations that are under way (see "several at once") get their callback before it returns:
+ * with DGEN_ECONNECT if they were not sent, or if their request was and goes on, as the text says, with
+ * DGEN_EUNKNOWN if nobody knows. In such a callback nothing can be started.
  * Called in a callback, it happens when that has returned: the dgen_client_step or
  * dgen_client_finish that ran it returns DGEN_ESTATE, and the client is gone then.
  */
@@ -212,7 +213,17 @@ typedef struct dgen_send_options
 		sizeof(dgen_send_options), 0, 0, 0, 0 \
 	}
 
-/* Sends a message; message NULL is JSON null. *id, unless NULL, gets its id. Returns once it is committed. */
+/*
+ * Sends a message; message NULL is JSON null. *id, unless NULL, gets its id. Returns once it is
+ * committed.
+ *
+ * DGEN_ECONNECT, here and below: there was no connection, and nothing was sent. DGEN_EUNKNOWN: the
+ * connection was lost after that, and nobody knows whether it was done. With an idempotency
+ * key that need not stay so: send it again with the same key, as often as it takes, and it
+ * is done once. dgen_client_cast and dgen_client_request try that themselves, once, on a new
+ * connection. In an open transaction of a wrapped connection nothing is done, as it cannot have been
+ * committed: DGEN_ECONNECT.
+ */
 DGEN_API int dgen_client_cast(dgen_client *client, const char *type, const char *key,
 							  const char *message, size_t length, const dgen_send_options *options,
 							  int64_t *id);
@@ -248,11 +259,13 @@ DGEN_API int dgen_client_request(dgen_client *client, const char *type, const ch
  * and does not wait; -1: no limit.
  * DGEN_ETIMEOUT: not yet, await it again. DGEN_EFAILED: the handler's error is in
  * dgen_client_error and dgen_client_sqlstate. DGEN_ENOTFOUND: unknown or collected.
+ * DGEN_EUNKNOWN: the reply may have been collected and lost on its way. Await it again; the reply to
+ * a request that has an idempotency key can be collected again.
  */
 DGEN_API int dgen_client_await(dgen_client *client, int64_t request, int timeout_ms,
 							   const char **reply, size_t *reply_length);
 
-/* Request and await in one. timeout_ms 0 is the default of 5 s. */
+/* Request and await in one. timeout_ms 0 is the default of 5 s. DGEN_EUNKNOWN: the request may go on. */
 DGEN_API int dgen_client_call(dgen_client *client, const char *type, const char *key,
 							  const char *message, size_t length, int timeout_ms,
 							  const char **reply, size_t *reply_length);
@@ -290,9 +303,9 @@ DGEN_API int dgen_client_state(dgen_client *client, const char *type, const char
  *
  * The connection may be lost at any time, and is made again, with a growing pause in
  * between: what is waiting stays so, and requests that were sent are still waited for,
- * each until its own time is over. Only of those that were just being sent nobody knows
- * whether they arrived: these end with DGEN_ECONNECT. With an idempotency key they can
- * be started again without being done twice. An error that trying again cannot mend (a
+ * each until its own time is over. Of those that were just being sent nobody knows whether
+ * they arrived. With an idempotency key they are sent again, and are done once. Without
+ * one they end with DGEN_EUNKNOWN. An error that trying again cannot mend (a
  * wrong password, a missing extension or privilege) ends all that is under way.
  *
  * While something is under way the functions above that talk to the server return
@@ -307,7 +320,8 @@ DGEN_API int dgen_client_state(dgen_client *client, const char *type, const char
  *     DGEN_EFAILED    the handler failed, or the request was cancelled
  *     DGEN_ETIMEOUT   no reply in time. The request goes on, and its reply is dropped; one that
  *                     could not be sent before that is not sent any more.
- *     DGEN_ECONNECT   see above; or the client was closed
+ *     DGEN_EUNKNOWN   see above
+ *     DGEN_ECONNECT   the client was closed
  *     others          as dgen_client_cast and dgen_client_call return them
  *
  * reply, and what the error functions return, live until the callback returns. It may start
@@ -521,10 +535,11 @@ typedef struct dgen_supervisor_options
 	int turn_timeout_ms; /* a callback that runs longer gets SIGKILL; -1: none; default: see below */
 	dgen_log_callback log;
 	void *log_user;
+	int replace_ms; /* SIGHUP: what a new process has to attach its worker; default 60 s */
 } dgen_supervisor_options;
-#define DGEN_SUPERVISOR_OPTIONS_INIT                               \
-	{                                                              \
-		sizeof(dgen_supervisor_options), 0, 0, 0, 0, 0, 0, 0, 0, 0 \
+#define DGEN_SUPERVISOR_OPTIONS_INIT                                  \
+	{                                                                 \
+		sizeof(dgen_supervisor_options), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 \
 	}
 
 /*
@@ -550,7 +565,8 @@ typedef struct dgen_supervisor_options
  *                    after grace_ms get SIGKILL. The second of them is SIGKILL for all at once,
  *                    and then raised again for this process, as it was before the call.
  *   SIGHUP           one process after the other is replaced: it is stopped when the worker of
- *                    the new one is attached. If the new one does not get that far, the old ones stay.
+ *                    the new one is attached. If the new one dies before, or is not attached
+ *                    in replace_ms, which is SIGKILL for it, the old ones stay.
  * Whatever a process was doing when it was killed the server rolls back; the messages come again.
  *
  * The processes end with this one, however it ends. As process 1 of a container it reaps
@@ -756,7 +772,8 @@ DGEN_API PGconn *dgen_turn_connection(dgen_turn *turn);
 
 /*
  * Runs action once the turn's transaction is known to be committed: best effort, it is
- * lost with the process. release, unless NULL, always runs, once: after the action, or
+ * lost with the process. When the connection is lost in the commit, the worker asks the server in its
+ * next session what became of it. release, unless NULL, always runs, once: after the action, or
  * without it when the turn is not committed, or at once when this function fails.
  */
 DGEN_API int dgen_turn_after_commit(dgen_turn *turn, void (*action)(void *data),

@@ -347,6 +347,24 @@ end_at_close(dgen_client *client, dgen__operation *operation, const char *text)
 	dgen__operation_end(client, operation, NULL, 0);
 }
 
+static void
+doubt_at_close(dgen_client *client, dgen__operation *operation)
+{
+	const dgen__error why = {.text = "the client was closed", .code = DGEN_ECONNECT};
+
+	(void) dgen__fail_doubtful(&client->error, DGEN__DOUBT_SENT, &why);
+	dgen__operation_end(client, operation, NULL, 0);
+}
+
+static void
+end_waiting_at_close(dgen_client *client, dgen__operation *operation)
+{
+	if (operation->doubts > 0)
+		doubt_at_close(client, operation);
+	else
+		end_at_close(client, operation, "the message was not sent");
+}
+
 void
 dgen__async_close(dgen_client *client)
 {
@@ -356,10 +374,10 @@ dgen__async_close(dgen_client *client)
 		return;
 	async->running = async->refusing = true;
 	while (async->waiting.first != NULL)
-		end_at_close(client, async->waiting.first, "the message was not sent");
+		end_waiting_at_close(client, async->waiting.first);
 	for (dgen__operation *sent = async->sent.first; sent != NULL; sent = sent->next)
 		if (!sent->over)
-			end_at_close(client, sent, "whether the message was sent is not known");
+			doubt_at_close(client, sent);
 	for (size_t i = 0; i < async->nopen; i++)
 		if (!async->open[i]->over)
 			end_at_close(client, async->open[i], "the request goes on");

@@ -207,10 +207,11 @@ check_idle(dgen_client *client, bool waits)
 	return 0;
 }
 
-/* What the last call returned ends here. */
+/* What the last call returned ends here. The session that found an update may be too old for it. */
 static int
 begin(dgen_client *client, bool waits)
 {
+	bool stale = client != NULL && dgen__is_updating(&client->error);
 	int code;
 
 	if (client == NULL)
@@ -227,7 +228,7 @@ begin(dgen_client *client, bool waits)
 				   : check_idle(client, waits);
 	if (client->conninfo == NULL)
 		return dgen__fail(&client->error, DGEN_ESTATE, "the client could not be opened");
-	return client->connection != NULL && dgen__client_is_alive(client->connection)
+	return client->connection != NULL && !stale && dgen__client_is_alive(client->connection)
 			   ? 0
 			   : connect_client(client);
 }
@@ -249,14 +250,15 @@ is_answer(const PGresult *result)
 }
 
 static int
-fail(dgen_client *client, const PGresult *result)
+fail(dgen_client *client, const char *doubt, const PGresult *result)
 {
 	dgen__error *error = &client->error;
 
 	(void) dgen__fail_result(error, result);
 	if (PQstatus(client->connection) == CONNECTION_BAD)
-		error->code = DGEN_ECONNECT;
-	else if (is_answer(result))
+		return doubt != NULL ? dgen__fail_doubtful(error, doubt, error)
+							 : (error->code = DGEN_ECONNECT);
+	if (is_answer(result))
 		error->code = DGEN_EFAILED;
 	return error->code;
 }
@@ -308,18 +310,25 @@ prepare(dgen_client *client, const dgen__statement *statement)
 	return (client->prepared & bit) != 0;
 }
 
+/*
+ * doubt is the hint if the connection is lost and nobody knows whether it was done; NULL: it
+ * only reads. What was done in an open transaction is undone for certain.
+ */
 static int
-run(dgen_client *client, const dgen__statement *statement, const Parameters *p)
+run(dgen_client *client, const dgen__statement *statement, const Parameters *p, const char *doubt)
 {
 	ExecStatusType status;
+	bool prepared;
 
-	client->result = prepare(client, statement)
-						 ? PQexecPrepared(client->connection, statement->name, p->count, p->values,
-										  p->lengths, p->formats, 0)
-						 : PQexecParams(client->connection, statement->sql, p->count, NULL,
-										p->values, p->lengths, p->formats, 0);
+	prepared = prepare(client, statement);
+	if (PQtransactionStatus(client->connection) != PQTRANS_IDLE)
+		doubt = NULL;
+	client->result = prepared ? PQexecPrepared(client->connection, statement->name, p->count,
+											   p->values, p->lengths, p->formats, 0)
+							  : PQexecParams(client->connection, statement->sql, p->count, NULL,
+											 p->values, p->lengths, p->formats, 0);
 	status = PQresultStatus(client->result);
-	return status == PGRES_TUPLES_OK ? 0 : fail(client, client->result);
+	return status == PGRES_TUPLES_OK ? 0 : fail(client, doubt, client->result);
 }
 
 /* ---- sending ---- */
@@ -371,9 +380,29 @@ run_send(dgen_client *client, const dgen__statement *statement, const char *type
 	add_text(&parameters, priority);
 	add_text(&parameters, options->idempotency_key);
 	add_text(&parameters, options->headers);
-	code = run(client, statement, &parameters);
+	code = run(client, statement, &parameters, DGEN__DOUBT_SENT);
 	if (code == 0 && id != NULL)
 		*id = strtoll(PQgetvalue(client->result, 0, 0), NULL, 10);
+	return code;
+}
+
+/* Once more on a new connection: with the same key it is done once. Else the doubt remains. */
+static int
+send_again(dgen_client *client, const dgen__statement *statement, const char *type, const char *key,
+		   const dgen_send_options *options, int64_t *id)
+{
+	dgen__error doubt = client->error;
+	int code;
+
+	memset(&client->error, 0, sizeof(client->error));
+	PQclear(client->result);
+	client->result = NULL;
+	code = connect_client(client);
+	if (code == 0)
+		code = run_send(client, statement, type, key, options, id);
+	else
+		code = dgen__fail_error(&client->error, &doubt);
+	dgen__error_free(&doubt);
 	return code;
 }
 
@@ -388,7 +417,11 @@ send_one(dgen_client *client, const dgen__statement *statement, const char *type
 		code = check_send(client, type, key, message, length);
 	if (code == 0)
 		code = dgen__check_send_options(&client->error, options, &copy);
-	return code == 0 ? run_send(client, statement, type, key, &copy, id) : code;
+	if (code == 0)
+		code = run_send(client, statement, type, key, &copy, id);
+	if (code == DGEN_EUNKNOWN && copy.idempotency_key != NULL && !client->wrapped)
+		code = send_again(client, statement, type, key, &copy, id);
+	return code;
 }
 
 int
@@ -468,7 +501,9 @@ send_messages(dgen_client *client, const char *type, const Messages *all)
 		add_binary(&parameters, &all->idempotency_keys.data);
 	else
 		add_text(&parameters, NULL);
-	code = run(client, &dgen__sql_cast_many, &parameters);
+	code =
+		run(client, &dgen__sql_cast_many, &parameters,
+			"Send them again with the idempotency keys that they had, or find out in another way.");
 	if (code == 0)
 		client->sent = (size_t) strtoull(PQgetvalue(client->result, 0, 0), NULL, 10);
 	return code;
@@ -545,7 +580,8 @@ dgen_client_await(dgen_client *client, int64_t request, int timeout_ms, const ch
 	snprintf(id, sizeof(id), "%lld", (long long) request);
 	add_text(&parameters, id);
 	add_text(&parameters, timeout_interval(timeout, timeout_ms));
-	code = run(client, &dgen__sql_await, &parameters);
+	code = run(client, &dgen__sql_await, &parameters,
+			   "Await it again: if it is not found then, its reply was lost on the way.");
 	return code == 0 ? return_json(client, reply, reply_length) : code;
 }
 
@@ -568,7 +604,8 @@ dgen_client_call(dgen_client *client, const char *type, const char *key, const c
 	add_binary(&parameters, &client->message);
 	add_text(&parameters,
 			 timeout_interval(timeout, timeout_ms == 0 ? CALL_TIMEOUT_MS : timeout_ms));
-	code = run(client, &dgen__sql_ask, &parameters);
+	code = run(client, &dgen__sql_ask, &parameters,
+			   "Use dgen_client_request with an idempotency key, which can be repeated.");
 	return code == 0 ? return_json(client, reply, reply_length) : code;
 }
 
@@ -585,7 +622,7 @@ dgen_client_state(dgen_client *client, const char *type, const char *key, const 
 		return code;
 	add_text(&parameters, type);
 	add_text(&parameters, key);
-	code = run(client, &dgen__sql_state, &parameters);
+	code = run(client, &dgen__sql_state, &parameters, NULL);
 	if (code == 0 && PQgetisnull(client->result, 0, 0))
 		code = dgen__fail(&client->error, DGEN_ENOTFOUND, "there is no actor \"%s\" of type \"%s\"",
 						  key, type);

@@ -3,10 +3,14 @@
  * on both sides fit.
  */
 #include <ctype.h>
+#include <linux/tcp.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "dgen_int.h"
@@ -318,9 +322,9 @@ dgen__is_final(const dgen__error *error)
 		NULL,
 	};
 
-	return error->code == DGEN_EVERSION || error->code == DGEN_EINVAL ||
-		   error->code == DGEN_ENOTFOUND || error->code == DGEN_EPOOLED ||
-		   one_of(error->sqlstate, final);
+	return (error->code == DGEN_EVERSION && !dgen__is_updating(error)) ||
+		   error->code == DGEN_EINVAL || error->code == DGEN_ENOTFOUND ||
+		   error->code == DGEN_EPOOLED || one_of(error->sqlstate, final);
 }
 
 /* ---- versions ---- */
@@ -331,6 +335,22 @@ dgen_version(void)
 	return DGEN_VERSION_STRING;
 }
 
+/* The extension's versions, or the server's, do not fit yet: an update is not complete. */
+bool
+dgen__is_updating(const dgen__error *error)
+{
+	return strcmp(error->sqlstate, DGEN__UPDATING) == 0;
+}
+
+int
+dgen__set_updating(dgen__error *error)
+{
+	error->code = DGEN_EVERSION;
+	memcpy(error->sqlstate, DGEN__UPDATING, sizeof(DGEN__UPDATING));
+	return DGEN_EVERSION;
+}
+
+/* A newer extension says itself which workers are too old for it. */
 int
 dgen__check_version(const char *extension_version, dgen__error *error)
 {
@@ -338,12 +358,16 @@ dgen__check_version(const char *extension_version, dgen__error *error)
 	int minor = -1;
 
 	if (sscanf(extension_version, "%d.%d", &major, &minor) == 2 && major == DGEN_VERSION_MAJOR &&
-		minor == DGEN_VERSION_MINOR)
+		minor >= DGEN_VERSION_MINOR)
 		return 0;
-	return dgen__fail_hint(error, DGEN_EVERSION,
-						   "Use a libdgen with the same major and minor version as the extension.",
-						   "extension dgen version %s does not fit libdgen version %s",
-						   extension_version, DGEN_VERSION_STRING);
+	(void) dgen__fail_hint(
+		error, DGEN_EVERSION,
+		major > DGEN_VERSION_MAJOR
+			? "Use a libdgen with the extension's major version."
+			: "Install the extension's files of libdgen's version, and run ALTER EXTENSION dgen UPDATE.",
+		"extension dgen version %s does not fit libdgen version %s", extension_version,
+		DGEN_VERSION_STRING);
+	return major > DGEN_VERSION_MAJOR ? DGEN_EVERSION : dgen__set_updating(error);
 }
 
 int
@@ -378,20 +402,59 @@ dgen__statement_send(PGconn *connection, const dgen__statement *statement,
 	return sent ? 0 : DGEN_ECONNECT;
 }
 
-/* With TLS, what has been decrypted waits in memory, and the socket does not tell. */
+/* Bytes that have come over the socket so far, read or not. */
+static uint64_t
+bytes_arrived(int socket)
+{
+	struct tcp_info info = {0};
+	socklen_t size = sizeof(info);
+
+	(void) getsockopt(socket, IPPROTO_TCP, TCP_INFO, &info, &size);
+	return info.tcpi_bytes_received;
+}
+
+static bool
+has_unread(int socket)
+{
+	int bytes = 0;
+
+	return ioctl(socket, FIONREAD, &bytes) == 0 && bytes > 0;
+}
+
+/*
+ * A read of libpq may leave a part of what it has decrypted in the memory of TLS, where no
+ * socket tells of it. What is left then the next read takes; so it goes on until one has found
+ * nothing on the socket, neither before nor meanwhile. Results that are there already do not
+ * end it: when they are taken, nobody looks again.
+ */
+static bool
+read_decrypted(PGconn *connection)
+{
+	const int socket = PQsocket(connection);
+	bool more = true;
+
+	while (more)
+	{
+		const uint64_t arrived = bytes_arrived(socket);
+
+		more = has_unread(socket);
+		(void) PQisBusy(connection); /* makes room */
+		if (!PQconsumeInput(connection))
+			return false;
+		more = more || bytes_arrived(socket) != arrived;
+	}
+	return true;
+}
+
 bool
 dgen__read_input(PGconn *connection)
 {
-	int rounds = PQsslInUse(connection) ? 3 : 1;
 	PGnotify *notify;
 
-	while (rounds-- > 0)
-	{
-		if (!PQconsumeInput(connection))
-			return false;
-		if (!PQisBusy(connection))
-			break;
-	}
+	if (!PQconsumeInput(connection))
+		return false;
+	if (PQsslInUse(connection) && !read_decrypted(connection))
+		return false;
 	while ((notify = PQnotifies(connection)) != NULL)
 		PQfreemem(notify); /* a callback may have run LISTEN */
 	return true;

@@ -75,6 +75,10 @@ extern int dgen__fail_hint(dgen__error *error, int code, const char *hint, const
 	__attribute__((format(printf, 4, 5)));
 /* From a result of the server: message, detail, SQLSTATE and hint; the code follows from the SQLSTATE. */
 extern int dgen__fail_result(dgen__error *error, const PGresult *result);
+/* Whether it was done is not known, because of `why`, which may be `error`. */
+extern int dgen__fail_doubtful(dgen__error *error, const char *hint, const dgen__error *why);
+#define DGEN__DOUBT_SENT \
+	"Send it again with the idempotency key that it had, or find out in another way."
 /* The same from its parts; hint may be NULL. */
 extern int dgen__fail_server(dgen__error *error, const char *sqlstate, const char *text,
 							 const char *hint);
@@ -277,6 +281,8 @@ extern void dgen__outbox_undo(dgen__outbox *outbox,
 							  dgen__outbox_mark mark); /* drops what came after; releases run */
 extern void dgen__outbox_finish(dgen__outbox *outbox,
 								bool committed); /* runs actions and releases, frees all it holds */
+/* The same without its actions, which go to another one that is empty. */
+extern void dgen__outbox_keep_actions(dgen__outbox *outbox, dgen__outbox *to);
 
 /* ---- turn.c: one message and its callback --------------------------------------------
  *
@@ -462,6 +468,8 @@ extern const dgen__statement dgen__sql_claim;
 extern const dgen__statement dgen__sql_batch_state;
 extern const dgen__statement dgen__sql_claim_locked;
 extern const dgen__statement dgen__sql_commit_turns;
+extern const dgen__statement dgen__sql_receipt;
+extern const dgen__statement dgen__sql_settle;
 extern const dgen__statement dgen__sql_commit;
 extern const dgen__statement dgen__sql_rollback;
 extern const dgen__statement dgen__sql_wait;
@@ -622,6 +630,14 @@ extern int dgen__fail_error(dgen__error *error, const dgen__error *from); /* a c
 /* Can trying again not mend it? */
 extern bool dgen__is_final(const dgen__error *error);
 
+/*
+ * An error that ends by itself when an update is complete: of the server, or with a text of
+ * ours. Another connection may see the end of it earlier.
+ */
+#define DGEN__UPDATING "ZD038"
+extern bool dgen__is_updating(const dgen__error *error);
+extern int dgen__set_updating(dgen__error *error);
+
 /* Does the extension's version fit this library? */
 extern int dgen__check_version(const char *extension_version, dgen__error *error);
 extern int dgen__check_extension(PGconn *connection, const PGresult *rows,
@@ -690,6 +706,7 @@ struct dgen__operation
 	dgen__operation *previous;
 	dgen__place place;
 	bool over;        /* its callback has run */
+	int doubts;       /* how often the connection was lost while it was sent */
 	dgen__send send;  /* request: it is a call */
 	size_t length;    /* of the message */
 	size_t bytes;     /* what it counts for */
@@ -802,12 +819,15 @@ extern void dgen__async_close(dgen_client *client);
 
 /* operation.c: operations that end, with client->error or `why`, which is not part of the client */
 extern void dgen__queue_add(dgen__queue *queue, dgen__operation *operation);
+extern void dgen__queue_put_back(dgen__queue *queue, dgen__operation *operation); /* first */
 extern void dgen__queue_remove(dgen__queue *queue, dgen__operation *operation);
 extern void dgen__operation_free(dgen_client *client, dgen__operation *operation);
 extern void dgen__operation_end(dgen_client *client, dgen__operation *operation, const char *reply,
 								size_t length); /* frees it if it waits; else it is over */
 extern void dgen__operations_end_all(dgen_client *client, const dgen__error *why); /* but sent */
 extern void dgen__operations_end_sent(dgen_client *client, const dgen__error *why);
+extern void dgen__operations_lost(dgen_client *client,
+								  const dgen__error *why); /* while being sent */
 extern void dgen__operations_expire(dgen_client *client);
 extern void dgen__operations_sweep(dgen_client *client); /* frees open ones that are over */
 
@@ -919,6 +939,7 @@ typedef enum dgen__answer
 	DGEN__ANSWER_SETTINGS,
 	DGEN__ANSWER_ATTACH,
 	DGEN__ANSWER_CREATE_TYPE,
+	DGEN__ANSWER_SETTLE,
 	DGEN__ANSWER_PREPARE,
 	DGEN__ANSWER_BEGIN,
 	DGEN__ANSWER_CLAIM,
@@ -926,6 +947,7 @@ typedef enum dgen__answer
 	DGEN__ANSWER_BEGIN_PART,   /* COMMIT of a claim that has found a locked part */
 	DGEN__ANSWER_CLAIM_LOCKED, /* and it has run */
 	DGEN__ANSWER_COMMIT_TURNS,
+	DGEN__ANSWER_RECEIPT,
 	DGEN__ANSWER_COMMIT,  /* of a batch */
 	DGEN__ANSWER_RELEASE, /* COMMIT of a claim that found nothing */
 	DGEN__ANSWER_ROLLBACK,
@@ -984,6 +1006,15 @@ typedef struct dgen__type
 	char *initial_state;
 } dgen__type;
 
+/* doubt.c: a batch whose COMMIT was sent and whose answer never came; what is to be done after it. */
+typedef struct dgen__doubt
+{
+	dgen__outbox actions; /* none: there is no doubt */
+	char worker[24];      /* the id that its session had */
+	int64_t batch;
+	int64_t since; /* ms */
+} dgen__doubt;
+
 struct dgen_worker
 {
 	char *conninfo;
@@ -1015,10 +1046,14 @@ struct dgen_worker
 	PGresult *claimed;         /* the claim's rows, until the section ends */
 
 	dgen__batch batch;
+	int64_t receipts; /* of this session so far */
+	dgen__doubt doubt;
 	dgen__cache *cache;
 	dgen__suspects suspects;
 	int failed_commits;  /* in a row */
 	int uncached_claims; /* to come, in which all states are sent */
+	int narrow_claims;   /* to come, which take few actors: the server is short of locks */
+	int narrow;          /* so few */
 	dgen__error error;
 };
 
@@ -1054,6 +1089,13 @@ extern void dgen__batch_timed_out(
 	dgen_worker *worker); /* the server waited too long for its commit */
 extern void dgen__batch_drop(dgen_worker *worker);
 extern void dgen__batch_free(dgen__batch *batch);
+
+/* doubt.c: after-commit actions of a batch whose outcome is not known, until it is */
+extern bool dgen__doubt_exists(const dgen_worker *worker);
+extern void dgen__doubt_begin(dgen_worker *worker); /* the connection was lost in its commit */
+extern bool dgen__doubt_is_old(const dgen_worker *worker); /* too old to be asked for */
+extern void dgen__doubt_end(dgen_worker *worker, bool committed);
+extern void dgen__doubt_give_up(dgen_worker *worker, const char *why);
 
 /* commit.c: sends dgen.commit_turns with what the turns of the batch did */
 extern int dgen__commit_send(dgen_worker *worker);

@@ -130,7 +130,8 @@ static const struct
 	{"ZD011", DGEN_EFAILED},   {"ZD013", DGEN_ENOTFOUND},
 	{"ZD014", DGEN_ESTATE},    {"ZD030", DGEN_ESTATE},
 	{"ZD031", DGEN_ESTATE},    {"ZD036", DGEN_EVERSION},
-	{"ZD037", DGEN_EPOOLED},   {"ZD400", DGEN_EFAILED},
+	{"ZD037", DGEN_EPOOLED},   {"ZD038", DGEN_EVERSION},
+	{"ZD400", DGEN_EFAILED},
 };
 
 static int
@@ -207,6 +208,18 @@ dgen__fail_result(dgen__error *error, const PGresult *result)
 	if (strlen(sqlstate) == 5)
 		memcpy(error->sqlstate, sqlstate, 6);
 	return code;
+}
+
+int
+dgen__fail_doubtful(dgen__error *error, const char *hint, const dgen__error *why)
+{
+	char sqlstate[6];
+
+	memcpy(sqlstate, why->sqlstate, sizeof(sqlstate));
+	(void) dgen__fail_hint(error, DGEN_EUNKNOWN, hint, "whether it was done is not known: %s",
+						   dgen__error_text(why));
+	memcpy(error->sqlstate, sqlstate, sizeof(sqlstate));
+	return error->code;
 }
 
 int

@@ -4,6 +4,9 @@
  */
 #include "dgen_int.h"
 
+/* Connections that may be lost while one operation is sent. */
+#define MOST_DOUBTS 5
+
 /* ---- queues ---- */
 
 void
@@ -16,6 +19,19 @@ dgen__queue_add(dgen__queue *queue, dgen__operation *operation)
 	else
 		queue->first = operation;
 	queue->last = operation;
+	queue->count++;
+}
+
+void
+dgen__queue_put_back(dgen__queue *queue, dgen__operation *operation)
+{
+	operation->previous = NULL;
+	operation->next = queue->first;
+	if (queue->first != NULL)
+		queue->first->previous = operation;
+	else
+		queue->last = operation;
+	queue->first = operation;
 	queue->count++;
 }
 
@@ -87,6 +103,17 @@ end_with(dgen_client *client, dgen__operation *operation, const dgen__error *why
 	dgen__operation_end(client, operation, NULL, 0);
 }
 
+/* Why one that waits ends; one that may have been sent before is in doubt. */
+static void
+end_waiting(dgen_client *client, dgen__operation *operation, const dgen__error *why)
+{
+	if (operation->doubts == 0)
+		(void) dgen__fail_error(&client->error, why);
+	else
+		(void) dgen__fail_doubtful(&client->error, DGEN__DOUBT_SENT, why);
+	dgen__operation_end(client, operation, NULL, 0);
+}
+
 /* Those that callbacks start meanwhile stay. */
 void
 dgen__operations_end_all(dgen_client *client, const dgen__error *why)
@@ -94,7 +121,7 @@ dgen__operations_end_all(dgen_client *client, const dgen__error *why)
 	dgen__async *async = client->async;
 
 	for (size_t left = async->waiting.count; left > 0; left--)
-		end_with(client, async->waiting.first, why);
+		end_waiting(client, async->waiting.first, why);
 	for (size_t i = 0; i < async->nopen; i++)
 		if (!async->open[i]->over)
 			end_with(client, async->open[i], why);
@@ -109,7 +136,7 @@ dgen__operations_expire(dgen_client *client)
 	while ((first = dgen__timeouts_first(&client->async->timeouts)) != NULL &&
 		   first->deadline <= now)
 	{
-		if (first->place == DGEN__WAITING)
+		if (first->place == DGEN__WAITING && first->doubts == 0)
 			(void) dgen__fail(&client->error, DGEN_ETIMEOUT,
 							  "the message could not be sent in time, and will not be");
 		else
@@ -135,6 +162,37 @@ dgen__operations_sweep(dgen_client *client)
 			async->open[kept++] = async->open[i];
 	async->nopen = kept;
 	async->any_over = false;
+}
+
+/*
+ * Whether they were done is not known. With an idempotency key that does not matter: they are sent
+ * once more, before what waits. But not for ever: one of them may be what ends the connection.
+ */
+static void
+send_again(dgen__async *async)
+{
+	dgen__operation *previous;
+
+	for (dgen__operation *sent = async->sent.last; sent != NULL; sent = previous)
+	{
+		previous = sent->previous;
+		if (sent->over || sent->send.idempotency_key == NULL || ++sent->doubts > MOST_DOUBTS)
+			continue;
+		dgen__queue_remove(&async->sent, sent);
+		dgen__queue_put_back(&async->waiting, sent);
+		sent->place = DGEN__WAITING;
+	}
+}
+
+void
+dgen__operations_lost(dgen_client *client, const dgen__error *why)
+{
+	dgen__error error = {0};
+
+	send_again(client->async);
+	(void) dgen__fail_doubtful(&error, DGEN__DOUBT_SENT, why);
+	dgen__operations_end_sent(client, &error);
+	dgen__error_free(&error);
 }
 
 /* A callback may change client->error, so `why` is elsewhere. */

@@ -168,6 +168,17 @@ dgen__outbox_undo(dgen__outbox *outbox, dgen__outbox_mark mark)
 	outbox->nactions = mark.nactions;
 }
 
+void
+dgen__outbox_keep_actions(dgen__outbox *outbox, dgen__outbox *to)
+{
+	to->actions = outbox->actions;
+	to->nactions = outbox->nactions;
+	to->actions_size = outbox->actions_size;
+	outbox->actions = NULL;
+	outbox->nactions = outbox->actions_size = 0;
+	dgen__outbox_finish(outbox, false);
+}
+
 /* The outbox is empty before the first action runs, whatever that does. */
 void
 dgen__outbox_finish(dgen__outbox *outbox, bool committed)

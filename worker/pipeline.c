@@ -49,20 +49,6 @@ dgen__pipeline_disconnect(dgen_client *client)
 }
 
 static void
-end_doubtful(dgen_client *client, const dgen__error *why)
-{
-	dgen__error error = {0};
-
-	(void) dgen__fail_hint(
-		&error, DGEN_ECONNECT,
-		"Start it again with the idempotency key that it had, or find out in another way.",
-		"whether the message was sent is not known: %s", dgen__error_text(why));
-	memcpy(error.sqlstate, why->sqlstate, sizeof(error.sqlstate));
-	dgen__operations_end_sent(client, &error);
-	dgen__error_free(&error);
-}
-
-static void
 lost(dgen_client *client)
 {
 	dgen__async *async = client->async;
@@ -70,7 +56,7 @@ lost(dgen_client *client)
 
 	(void) dgen__fail_error(&why, &client->error);
 	dgen__pipeline_disconnect(client);
-	end_doubtful(client, &why);
+	dgen__operations_lost(client, &why);
 	if (dgen__is_final(&why))
 		dgen__pipeline_end_all(client, &why);
 	else if (async->under_way > 0)

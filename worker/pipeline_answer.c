@@ -74,19 +74,23 @@ sent(dgen_client *client)
 	dgen__async *async = client->async;
 	PGresult *rows = async->rows;
 	dgen__error error = async->error;
+	bool updating;
 
 	async->rows = NULL;
 	async->sending = false;
 	memset(&async->error, 0, sizeof(async->error));
 	if (error.code == 0 && rows == NULL)
 		(void) dgen__fail(&error, DGEN_ESERVER, "the server has not answered");
+	updating = dgen__is_updating(&error);
 	if (error.code != 0)
 		dgen__operations_end_sent(client, &error);
 	else
 		all_were_sent(client, rows);
+	if (updating)
+		(void) dgen__fail_error(&client->error, &error);
 	dgen__error_free(&error);
 	PQclear(rows);
-	return 0;
+	return updating ? client->error.code : 0;
 }
 
 /* ---- answers ---- */
@@ -244,19 +248,23 @@ may_try_again(const dgen__error *error)
 		   strncmp(error->sqlstate, "40", 2) == 0 || strncmp(error->sqlstate, "58", 2) == 0;
 }
 
+/* A session that has an old library is replaced by another one. */
 static int
 awaited(dgen_client *client)
 {
 	dgen__async *async = client->async;
 	dgen__error error = async->error;
+	int updating = 0;
 
 	memset(&async->error, 0, sizeof(async->error));
-	if (error.code != 0 && may_try_again(&error))
+	if (dgen__is_updating(&error))
+		updating = dgen__fail_error(&client->error, &error);
+	else if (error.code != 0 && may_try_again(&error))
 		async->await_at = dgen__now_ms() + dgen__pipeline_backoff_ms(async);
 	else if (error.code != 0)
 		dgen__pipeline_end_all(client, &error);
 	dgen__error_free(&error);
-	return 0;
+	return updating;
 }
 
 /* ---- what has come ---- */

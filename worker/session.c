@@ -25,6 +25,9 @@
 /* Claims that get all states sent, once the cache has turned out to hold few of those needed. */
 #define UNCACHED_CLAIMS 16
 
+/* Claims that take few actors, once the server had no locks left for a commit. */
+#define NARROW_CLAIMS 100
+
 /* ---- sending ---- */
 
 static int
@@ -82,6 +85,12 @@ send_claim(dgen_worker *worker)
 	char messages[16];
 	const char *values[5] = {NULL, NULL, "true", worker->id, has_locked(worker) ? "true" : "false"};
 	int max_actors = dgen__suspects_searching(&worker->suspects) ? 1 : o->max_actors;
+
+	if (worker->narrow_claims > 0)
+	{
+		worker->narrow_claims--;
+		max_actors = max_actors > 0 && max_actors < worker->narrow ? max_actors : worker->narrow;
+	}
 
 	snprintf(actors, sizeof(actors), "%d", max_actors);
 	snprintf(messages, sizeof(messages), "%d", o->max_messages);
@@ -145,6 +154,19 @@ claim_locked(dgen_worker *worker)
 					   : result;
 }
 
+/* Only batches that have something to do afterwards need to know. */
+static int
+send_receipt(dgen_worker *worker)
+{
+	char batch[24];
+	const char *values[1] = {batch};
+
+	if (worker->batch.outbox.nactions == 0)
+		return 0;
+	snprintf(batch, sizeof(batch), "%lld", (long long) ++worker->receipts);
+	return send_with(worker, &dgen__sql_receipt, values, NULL, NULL, DGEN__ANSWER_RECEIPT);
+}
+
 static int
 commit_and_claim(dgen_worker *worker)
 {
@@ -155,6 +177,8 @@ commit_and_claim(dgen_worker *worker)
 		result = dgen__commit_send(worker);
 	if (result == 0)
 		result = expect(worker, DGEN__ANSWER_COMMIT_TURNS);
+	if (result == 0)
+		result = send_receipt(worker);
 	if (result == 0)
 		result = send_plain(worker, &dgen__sql_commit, DGEN__ANSWER_COMMIT);
 	if (result != 0)
@@ -281,6 +305,24 @@ create_types_and_attach(dgen_worker *worker)
 	return result == 0 ? attach(worker) : result;
 }
 
+/* What comes of it must not depend on what the session does then, so it is a section by itself. */
+static int
+send_settle(dgen_worker *worker)
+{
+	char batch[24];
+	const char *values[2] = {worker->doubt.worker, batch};
+	int result;
+
+	if (dgen__doubt_is_old(worker))
+	{
+		dgen__doubt_give_up(worker, "the connection was lost more than a day ago");
+		return 0;
+	}
+	snprintf(batch, sizeof(batch), "%lld", (long long) worker->doubt.batch);
+	result = send_with(worker, &dgen__sql_settle, values, NULL, NULL, DGEN__ANSWER_SETTLE);
+	return result == 0 ? sync(worker) : result;
+}
+
 static int
 prepare_and_claim(dgen_worker *worker)
 {
@@ -293,6 +335,8 @@ prepare_and_claim(dgen_worker *worker)
 			DGEN__ANSWER_PREPARE);
 	if (result == 0)
 		result = sync(worker);
+	if (result == 0 && dgen__doubt_exists(worker))
+		result = send_settle(worker);
 	return result == 0 ? begin_and_claim(worker) : result;
 }
 
@@ -309,11 +353,22 @@ attach_failed(dgen_worker *worker)
 	if (strcmp(error->sqlstate, "ZD001") == 0 && worker->create_error.text != NULL)
 		error = &worker->create_error;
 	if (strcmp(error->sqlstate, "42883") == 0)
-		return dgen__fail_hint(&worker->error, DGEN_EVERSION,
+	{
+		(void) dgen__fail_hint(&worker->error, DGEN_EVERSION,
 							   "Run ALTER EXTENSION dgen UPDATE, or use the library that fits it.",
 							   "the extension is not one for libdgen %s: %s", DGEN_VERSION_STRING,
 							   dgen__error_text(error));
+		return dgen__set_updating(&worker->error);
+	}
 	return dgen__fail_error(&worker->error, error);
+}
+
+/* A statement that was good when the worker attached: attaching again tells what to do. */
+static void
+blame_update(dgen__error *error)
+{
+	if (strncmp(error->sqlstate, "42", 2) == 0 && strcmp(error->sqlstate, "42501") != 0)
+		(void) dgen__set_updating(error);
 }
 
 int
@@ -327,6 +382,7 @@ dgen__session_begin(dgen_worker *worker)
 	worker->phase = DGEN__ATTACHING;
 	worker->deadline = dgen__now_ms() + worker->connect_ms;
 	worker->created_types = false;
+	worker->receipts = 0;
 	dgen__error_clear(&worker->create_error);
 	dgen__loop_forget(&worker->loop);
 	return attach(worker) == 0 ? dgen__session_step(worker) : worker->error.code;
@@ -365,6 +421,16 @@ part_failed(dgen_worker *worker)
 	return result == 0 ? commit_and_claim(worker) : result;
 }
 
+/* The locks of the batch itself may be those that are missing. */
+static void
+narrow_claims(dgen_worker *worker)
+{
+	if (strcmp(worker->section_error.sqlstate, "53200") != 0)
+		return;
+	worker->narrow = worker->batch.nactors > 1 ? worker->batch.nactors / 2 : 1;
+	worker->narrow_claims = NARROW_CLAIMS;
+}
+
 /* Whatever the reason was, it is no reason to give up for good. */
 static int
 commit_failed(dgen_worker *worker)
@@ -373,6 +439,7 @@ commit_failed(dgen_worker *worker)
 
 	if (worker->batch.part)
 		return part_failed(worker);
+	narrow_claims(worker);
 	mended = dgen__batch_failed(worker, &worker->section_error);
 
 	if (worker->phase == DGEN__LEAVING)
@@ -448,6 +515,7 @@ section_failed(dgen_worker *worker)
 		return attach_failed(worker);
 	if (worker->batch.committing)
 		return commit_failed(worker);
+	blame_update(&worker->section_error);
 	return dgen__fail_error(&worker->error, &worker->section_error);
 }
 
@@ -479,6 +547,14 @@ synced(dgen_worker *worker)
 
 /* ---- an answer has come ---- */
 
+/* A server that is going away is asked again when it is back. */
+static void
+settle_failed(dgen_worker *worker, const dgen__error *error)
+{
+	if (error->code != DGEN_ECONNECT)
+		dgen__doubt_give_up(worker, dgen__error_text(error));
+}
+
 /* Some failures are to be expected, and the conversation goes on as if they had not been. */
 static int
 failed(dgen_worker *worker, dgen__answer answer, const PGresult *result)
@@ -490,6 +566,8 @@ failed(dgen_worker *worker, dgen__answer answer, const PGresult *result)
 	(void) dgen__fail_result(&error, result);
 	if (answer == DGEN__ANSWER_CREATE_TYPE)
 		(void) dgen__fail_error(&worker->create_error, &error);
+	else if (answer == DGEN__ANSWER_SETTLE)
+		settle_failed(worker, &error);
 	else if (answer == DGEN__ANSWER_WAIT || answer == DGEN__ANSWER_RELEASE ||
 			 answer == DGEN__ANSWER_DETACH)
 		dgen__worker_log(worker, DGEN_LOG_WARNING, "%s", dgen__error_text(&error));
@@ -554,7 +632,8 @@ succeeded(dgen_worker *worker, dgen__answer answer, PGresult *result)
 		case DGEN__ANSWER_COMMIT:
 			(void) commit_came(worker, result);
 			return 0;
-		case DGEN__ANSWER_WAIT:
+		case DGEN__ANSWER_SETTLE:
+			dgen__doubt_end(worker, PQgetvalue(result, 0, 0)[0] == 't');
 			return 0;
 		default:
 			return 0;

@@ -80,11 +80,15 @@ const dgen__statement dgen__sql_await_any = {
 
 /* ---- the worker ---- */
 
-/* A timeout that a role was given for its queries must not end the wait for work, and it works. */
+/*
+ * A timeout that a role was given for its queries must not end the wait for work or a batch, and
+ * it works. transaction_timeout is there from PostgreSQL 17 on.
+ */
 const dgen__statement dgen__sql_settings = {
 	NULL,
 	"SELECT set_config('statement_timeout', '0', false), set_config('idle_session_timeout', '0', false), "
-	"set_config('default_transaction_read_only', 'off', false)",
+	"set_config('default_transaction_read_only', 'off', false), "
+	"(SELECT set_config(name, '0', false) FROM pg_catalog.pg_settings WHERE name = 'transaction_timeout')",
 	0,
 };
 
@@ -136,6 +140,10 @@ const dgen__statement dgen__sql_commit_turns = {
 	DGEN__COMMIT_PARAMETERS,
 };
 
+/* What became of a batch whose COMMIT was sent and whose answer never came. */
+const dgen__statement dgen__sql_receipt = {"dgen_receipt", "SELECT dgen.receipt($1)", 1};
+const dgen__statement dgen__sql_settle = {NULL, "SELECT dgen.settle($1, $2)", 2};
+
 const dgen__statement dgen__sql_commit = {"dgen_commit", "COMMIT", 0};
 const dgen__statement dgen__sql_rollback = {"dgen_rollback", "ROLLBACK", 0};
 
@@ -145,9 +153,11 @@ const dgen__statement dgen__sql_wait = {"dgen_wait", "CALL dgen.wait(NULL)", 0};
 const dgen__statement dgen__sql_detach = {NULL, "SELECT dgen.detach()", 0};
 
 const dgen__statement *const dgen__sql_prepared[] = {
-	&dgen__sql_begin,        &dgen__sql_claim,        &dgen__sql_batch_state,
-	&dgen__sql_commit_turns, &dgen__sql_commit,       &dgen__sql_rollback,
-	&dgen__sql_wait,         &dgen__sql_claim_locked, NULL,
+	&dgen__sql_begin,        &dgen__sql_claim,
+	&dgen__sql_batch_state,  &dgen__sql_commit_turns,
+	&dgen__sql_receipt,      &dgen__sql_commit,
+	&dgen__sql_rollback,     &dgen__sql_wait,
+	&dgen__sql_claim_locked, NULL,
 };
 
 /* ---- texts with something to fill in ---- */

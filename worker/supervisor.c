@@ -22,6 +22,7 @@
 #define RESTART_MIN_MS 100
 #define RESTART_MAX_MS 10000
 #define DEATH_WINDOW_MS 60000
+#define REPLACE_MS 60000
 
 void
 dgen__supervisor_log(dgen__supervisor *s, dgen_log_level level, const char *format, ...)
@@ -55,6 +56,7 @@ set_options(dgen__supervisor *s, const dgen_supervisor_options *options)
 	set_default(&o->restart_min_ms, RESTART_MIN_MS);
 	set_default(&o->restart_max_ms, RESTART_MAX_MS);
 	set_default(&o->death_window_ms, DEATH_WINDOW_MS);
+	set_default(&o->replace_ms, REPLACE_MS);
 	if (o->restart_max_ms < o->restart_min_ms)
 		o->restart_max_ms = o->restart_min_ms;
 }
@@ -80,7 +82,8 @@ check_options(dgen__supervisor *s, const dgen_supervisor_options *options)
 	if (o->processes < 0 || o->processes > MOST_PROCESSES)
 		return refuse(s, DGEN_EINVAL, "processes in dgen_supervisor_options is not 1 to 1000");
 	if (o->grace_ms < 0 || o->restart_min_ms < 0 || o->restart_max_ms < 0 || o->max_deaths < 0 ||
-		o->max_deaths > MOST_DEATHS || o->death_window_ms < 0 || o->turn_timeout_ms < -1)
+		o->max_deaths > MOST_DEATHS || o->death_window_ms < 0 || o->turn_timeout_ms < -1 ||
+		o->replace_ms < 0)
 		return refuse(s, DGEN_EINVAL, "a number in dgen_supervisor_options is out of range");
 	return 0;
 }
@@ -314,7 +317,7 @@ earlier(int64_t a, int64_t b)
 static int64_t
 next_look(dgen__supervisor *s)
 {
-	int64_t next = s->notify.next;
+	int64_t next = earlier(s->notify.next, dgen__roll_due(s));
 
 	for (int i = 0; i < s->places; i++)
 	{
@@ -377,7 +380,8 @@ int
 dgen_supervisor_run(const dgen_supervisor_options *options,
 					int (*run)(dgen_child *child, void *user), void *user)
 {
-	dgen__supervisor s = {.run = run, .user = user, .signals = -1, .wake = {-1, -1}};
+	dgen__supervisor s = {
+		.run = run, .user = user, .signals = -1, .wake = {-1, -1}, .roll_until = DGEN__NEVER};
 
 	set_options(&s, options);
 	s.random = dgen__random_begin(&s);

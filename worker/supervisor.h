@@ -89,10 +89,11 @@ typedef struct dgen__supervisor
 
 	int64_t *deaths; /* times of the last max_deaths + 1 */
 	int next_death;
-	bool opened; /* a first child has attached */
-	bool ready;  /* and all of them */
-	int rolling; /* the number that is being replaced; 0: none */
-	bool again;  /* SIGHUP came meanwhile */
+	bool opened;        /* a first child has attached */
+	bool ready;         /* and all of them */
+	int rolling;        /* the number that is being replaced; 0: none */
+	int64_t roll_until; /* the new process has to be attached; DGEN__NEVER: there is none */
+	bool again;         /* SIGHUP came meanwhile */
 	bool stopping;
 	bool asked;  /* to stop, by a signal */
 	bool forced; /* not all ended by themselves */
@@ -107,6 +108,7 @@ extern void dgen__supervisor_stop(dgen__supervisor *s);
 /* ---- supervisor_process.c: one process, from start to death --------------------------------- */
 
 extern void dgen__process_place(dgen__process *process, int number, int64_t due);
+extern void dgen__process_unplace(dgen__process *process);
 extern void dgen__process_start(dgen__supervisor *s, dgen__process *process);
 extern void dgen__process_stop(dgen__supervisor *s, dgen__process *process);
 extern void dgen__process_kill(dgen__process *process);
@@ -121,7 +123,7 @@ extern int64_t dgen__process_check_turn(dgen__supervisor *s, dgen__process *proc
 extern void dgen__roll_begin(dgen__supervisor *s);
 extern void dgen__roll_step(dgen__supervisor *s);
 extern void dgen__roll_abandon(dgen__supervisor *s, int number); /* its new process has died */
-extern void dgen__roll_take_over(dgen__supervisor *s, dgen__process *replacement);
+extern int64_t dgen__roll_due(const dgen__supervisor *s);        /* when it has waited enough */
 /* The one that is replaced, or replaces; NULL: none. */
 extern dgen__process *dgen__roll_other(dgen__supervisor *s, const dgen__process *process);
 

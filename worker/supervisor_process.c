@@ -22,8 +22,8 @@ dgen__process_place(dgen__process *process, int number, int64_t due)
 	process->killed = process->replacement = false;
 }
 
-static void
-free_place(dgen__process *process)
+void
+dgen__process_unplace(dgen__process *process)
 {
 	process->number = 0;
 	process->pid = 0;
@@ -174,15 +174,12 @@ give_up(dgen__supervisor *s)
 static void
 replace(dgen__supervisor *s, dgen__process *process)
 {
-	dgen__process *other = dgen__roll_other(s, process);
-
-	if (other != NULL || s->stopping)
+	if (dgen__roll_other(s, process) != NULL || s->stopping)
 	{
-		if (other != NULL && !process->replacement)
-			dgen__roll_take_over(s, other);
-		free_place(process);
+		dgen__process_unplace(process);
 		return;
 	}
+	process->replacement = false;
 	if (dgen__now_ms() - process->began >= s->options.restart_max_ms)
 		process->deaths = 0;
 	put_off(s, process);
@@ -220,7 +217,7 @@ fail(dgen__supervisor *s, dgen__process *process, const char *end)
 {
 	dgen__supervisor_log(s, DGEN_LOG_ERROR, "worker %d, process %ld, %s: all are stopped",
 						 process->number, (long) process->pid, end);
-	free_place(process);
+	dgen__process_unplace(process);
 	if (s->result == 0)
 		s->result = process->slot->result;
 	dgen__supervisor_stop(s);
@@ -246,5 +243,5 @@ dgen__process_ended(dgen__supervisor *s, dgen__process *process, int status)
 	dgen__supervisor_log(s, slot->returned && slot->result == 0 ? DGEN_LOG_DEBUG : DGEN_LOG_WARNING,
 						 "worker %d, process %ld, %s%s", process->number, (long) process->pid, end,
 						 turn);
-	free_place(process);
+	dgen__process_unplace(process);
 }

@@ -4,6 +4,8 @@
  *
  *     number k:   old ────────────────── SIGTERM ── end
  *                      new ── attached ──┘           └── number k + 1
+ *
+ * A new one that dies, or is not attached in time and killed, ends it: the old ones stay.
  */
 #include "supervisor.h"
 
@@ -22,11 +24,15 @@ dgen__roll_other(dgen__supervisor *s, const dgen__process *process)
 	return find(s, process->number, !process->replacement);
 }
 
+/* A SIGHUP that came meanwhile may bring what is better. */
 static void
 end(dgen__supervisor *s)
 {
 	s->rolling = 0;
+	s->roll_until = DGEN__NEVER;
 	(void) dgen__notify_send(&s->notify, "READY=1");
+	if (s->again && !s->stopping)
+		dgen__roll_begin(s);
 }
 
 static void
@@ -45,6 +51,7 @@ begin_number(dgen__supervisor *s)
 	}
 	dgen__process_place(place, s->rolling, dgen__now_ms());
 	place->replacement = true;
+	s->roll_until = dgen__now_ms() + s->options.replace_ms;
 }
 
 static void
@@ -55,6 +62,7 @@ finish_number(dgen__supervisor *s, dgen__process *replacement)
 	replacement->replacement = false;
 	if (old != NULL)
 		dgen__process_stop(s, old);
+	s->roll_until = DGEN__NEVER;
 	s->rolling++;
 }
 
@@ -67,25 +75,48 @@ dgen__roll_begin(dgen__supervisor *s)
 		return;
 	}
 	dgen__supervisor_log(s, DGEN_LOG_INFO, "replacing the processes, one after the other");
+	s->again = false;
 	(void) dgen__notify_reloading(&s->notify);
 	s->rolling = 1;
+}
+
+static void
+abandon(dgen__supervisor *s, int number, const char *why)
+{
+	dgen__supervisor_log(s, DGEN_LOG_WARNING, "worker %d was not replaced: %s; the others stay",
+						 number, why);
+	end(s);
 }
 
 void
 dgen__roll_abandon(dgen__supervisor *s, int number)
 {
-	dgen__supervisor_log(s, DGEN_LOG_WARNING,
-						 "worker %d was not replaced: the new process has died; the others stay",
-						 number);
-	end(s);
+	abandon(s, number, "the new process has died");
 }
 
-/* The old one has died before it was told to stop. */
-void
-dgen__roll_take_over(dgen__supervisor *s, dgen__process *replacement)
+int64_t
+dgen__roll_due(const dgen__supervisor *s)
 {
+	return s->rolling == 0 || s->stopping ? DGEN__NEVER : s->roll_until;
+}
+
+/* What is not attached has no turn to end, and what hangs does not hear SIGTERM. */
+static void
+give_up(dgen__supervisor *s, dgen__process *replacement)
+{
+	s->roll_until = DGEN__NEVER;
+	if (replacement->pid != 0)
+	{
+		dgen__supervisor_log(s, DGEN_LOG_WARNING,
+							 "worker %d, process %ld, has not attached in %d ms and is killed",
+							 replacement->number, (long) replacement->pid, s->options.replace_ms);
+		dgen__process_kill(replacement);
+		return;
+	}
 	replacement->replacement = false;
-	s->rolling++;
+	if (find(s, replacement->number, false) != replacement)
+		dgen__process_unplace(replacement);
+	abandon(s, s->rolling, "no new process could be started");
 }
 
 static bool
@@ -107,8 +138,10 @@ dgen__roll_step(dgen__supervisor *s)
 	replacement = find(s, s->rolling, true);
 	if (replacement != NULL)
 	{
-		if (dgen__process_attached(replacement))
+		if (dgen__process_attached(replacement) && !replacement->killed)
 			finish_number(s, replacement);
+		else if (dgen__now_ms() >= s->roll_until)
+			give_up(s, replacement);
 		return;
 	}
 	if (somebody_leaves(s))
@@ -120,9 +153,4 @@ dgen__roll_step(dgen__supervisor *s)
 	}
 	dgen__supervisor_log(s, DGEN_LOG_INFO, "all processes are replaced");
 	end(s);
-	if (s->again)
-	{
-		s->again = false;
-		dgen__roll_begin(s);
-	}
 }

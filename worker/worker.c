@@ -122,6 +122,8 @@ disconnect(dgen_worker *worker)
 	worker->claimed = NULL;
 	worker->answers.first = worker->answers.count = 0;
 	worker->section_failed = false;
+	if (worker->batch.committing)
+		dgen__doubt_begin(worker);
 	dgen__batch_drop(worker);
 	if (worker->cache != NULL)
 		dgen__cache_drop(worker->cache);
@@ -133,6 +135,7 @@ dgen_worker_close(dgen_worker *worker)
 	if (worker == NULL)
 		return;
 	disconnect(worker);
+	dgen__doubt_give_up(worker, "the worker is closed");
 	if (worker->child != NULL)
 		dgen__child_leave(worker->child);
 	dgen__batch_free(&worker->batch);
@@ -269,6 +272,7 @@ void
 dgen__worker_end(dgen_worker *worker, int result)
 {
 	disconnect(worker);
+	dgen__doubt_give_up(worker, "the worker ends");
 	worker->phase = DGEN__ENDED;
 	worker->result = result;
 	worker->deadline = DGEN__NEVER;

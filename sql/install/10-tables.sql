@@ -35,12 +35,18 @@ CREATE TABLE dgen.actor_type (
 	turn_timeout    interval    NOT NULL,
 	retention       interval    NOT NULL,
 	created_at      timestamptz NOT NULL,
+	max_waiting     integer,
+	max_concurrency integer,
+	max_rate        double precision,
 	lock_timeout    interval    NOT NULL,
 	locked_priority integer     NOT NULL
 );
 COMMENT ON TABLE dgen.actor_type IS 'one row per actor type: its handler and its policy';
 COMMENT ON COLUMN dgen.actor_type.handler IS 'schema-qualified function name, as text; NULL: handled by external workers';
 COMMENT ON COLUMN dgen.actor_type.search_path IS 'search_path that the handler runs with, taken when the type was created';
+COMMENT ON COLUMN dgen.actor_type.max_waiting IS 'most messages that wait for one actor when another one is sent; NULL: no limit';
+COMMENT ON COLUMN dgen.actor_type.max_concurrency IS 'most actors that workers handle at a time; NULL: no limit';
+COMMENT ON COLUMN dgen.actor_type.max_rate IS 'turns a second, of all workers together; NULL: no limit';
 COMMENT ON COLUMN dgen.actor_type.locked_priority IS 'a locked actor handles messages of this priority and above; 32768 is above all';
 
 CREATE TABLE dgen.privilege (
@@ -250,9 +256,22 @@ CREATE TABLE dgen.worker (
 );
 COMMENT ON TABLE dgen.worker IS 'attached workers; dgen.workers shows the ones that live';
 
--- A dump carries the rows of this table. In the database it is restored into, they
--- name another system or another database, and nothing is handled until
--- dgen.adopt_database() says that this is meant.
+-- What the last batches of workers came to that want to know it; see dgen.receipt.
+CREATE TABLE dgen.receipt (
+	worker_id       bigint      NOT NULL,
+	role            regrole     NOT NULL,
+	batch           bigint      NOT NULL,
+	closed          boolean     NOT NULL,
+	written_at      timestamptz NOT NULL,
+	PRIMARY KEY (worker_id, role)
+) WITH (fillfactor = 50);
+COMMENT ON TABLE dgen.receipt IS 'the last batch of a worker that was committed with dgen.receipt';
+COMMENT ON COLUMN dgen.receipt.closed IS 'dgen.settle was asked: no batch of this worker gets a receipt any more';
+
+-- A dump carries the row of this table. In the database it is restored into, it names
+-- another system or another database, and nothing is handled until
+-- dgen.adopt_database() says that this is meant. Nor is it while there is no row: a parallel
+-- restore may fill the other tables first.
 CREATE TABLE dgen.adoption (
 	system_identifier bigint    NOT NULL,
 	database_oid      oid       NOT NULL,
@@ -260,7 +279,7 @@ CREATE TABLE dgen.adoption (
 );
 COMMENT ON TABLE dgen.adoption IS 'the database that the actors belong to; see dgen.adopt_database';
 
--- All of it goes into dumps, but for worker, whose rows mean sessions. (A loop,
+-- All of it goes into dumps, but for worker and receipt, whose rows mean sessions. (A loop,
 -- because each call updates the same catalog row.)
 DO $$
 DECLARE

@@ -59,6 +59,16 @@ CREATE FUNCTION dgen._lock_class() RETURNS integer
 	AS 'MODULE_PATHNAME', 'dgen_operate_lock_class';
 COMMENT ON FUNCTION dgen._lock_class() IS 'what pg_locks shows as objsubid of an actor''s advisory lock';
 
+CREATE FUNCTION dgen._slot_class() RETURNS integer
+	LANGUAGE c IMMUTABLE STRICT
+	AS 'MODULE_PATHNAME', 'dgen_operate_slot_class';
+COMMENT ON FUNCTION dgen._slot_class() IS 'what pg_locks shows as objsubid of the lock of a slot of max_concurrency; classid is the type';
+
+CREATE FUNCTION dgen._rate_is_spent(type_id integer) RETURNS boolean
+	LANGUAGE c STRICT
+	AS 'MODULE_PATHNAME', 'dgen_rate_is_spent';
+COMMENT ON FUNCTION dgen._rate_is_spent(integer) IS 'has the type had as many turns as max_rate allows at this moment?';
+
 CREATE FUNCTION dgen._wake(type_id integer) RETURNS void
 	LANGUAGE c STRICT
 	AS 'MODULE_PATHNAME', 'dgen_operate_wake';
@@ -81,7 +91,7 @@ COMMENT ON FUNCTION dgen._maintenance_cursor(bigint) IS 'where dgen._maintain of
 
 REVOKE ALL ON FUNCTION dgen._calling_role(), dgen._type_id(text), dgen._mailbox(text),
 	dgen._check(integer, text), dgen._own(integer, bigint), dgen._in_handler(),
-	dgen._lock_key(integer, bigint), dgen._lock_class(), dgen._wake(integer),
+	dgen._lock_key(integer, bigint), dgen._lock_class(), dgen._slot_class(), dgen._rate_is_spent(integer), dgen._wake(integer),
 	dgen._wake_at(timestamptz), dgen._replied(bigint), dgen._maintenance_cursor(bigint)
 	FROM PUBLIC;
 
@@ -124,7 +134,7 @@ BEGIN
 	reads := EXISTS (SELECT FROM dgen.privilege p WHERE p.role = grantee AND p.privilege = 'read')
 		OR EXISTS (SELECT FROM dgen.actor_type t WHERE t.owner = grantee);
 	uses := reads OR EXISTS (SELECT FROM dgen.privilege p WHERE p.role = grantee)
-		OR has_function_privilege(grantee, 'dgen.create_actor_type(text, text, jsonb, integer, interval, interval, interval, interval, boolean, boolean, interval, integer)', 'EXECUTE');
+		OR has_function_privilege(grantee, 'dgen.create_actor_type(text, text, jsonb, integer, interval, interval, interval, interval, boolean, boolean, integer, integer, double precision, interval, integer)', 'EXECUTE');
 	IF uses THEN
 		EXECUTE format('GRANT USAGE ON SCHEMA dgen TO %s', name);
 	ELSE

@@ -32,6 +32,20 @@ END
 $$;
 COMMENT ON FUNCTION dgen._check_interval(text, interval, interval, interval) IS 'raises 22023 for an interval out of bounds';
 
+CREATE FUNCTION dgen._check_limit(parameter text, value double precision) RETURNS void
+	LANGUAGE plpgsql
+	SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF value < 0 OR value IN ('Infinity', 'NaN') THEN
+		RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
+			MESSAGE = format('%s is %s', parameter, value),
+			HINT = 'Give a number above zero; zero is no limit.';
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION dgen._check_limit(text, double precision) IS 'raises 22023 for a limit that cannot be';
+
 CREATE FUNCTION dgen._check_policy(type dgen.actor_type) RETURNS void
 	LANGUAGE plpgsql
 	SET search_path = pg_catalog, pg_temp
@@ -53,6 +67,9 @@ BEGIN
 	PERFORM dgen._check_interval('max_backoff', type.max_backoff, '0', '1 year');
 	PERFORM dgen._check_interval('turn_timeout', type.turn_timeout, '1 ms', '24 days');
 	PERFORM dgen._check_interval('retention', type.retention, '1 ms', '1000 years');
+	PERFORM dgen._check_limit('max_waiting', type.max_waiting);
+	PERFORM dgen._check_limit('max_concurrency', type.max_concurrency);
+	PERFORM dgen._check_limit('max_rate', type.max_rate);
 	PERFORM dgen._check_interval('lock_timeout', type.lock_timeout, '1 ms', '24 days');
 	PERFORM dgen._check_not_null('locked_priority', type.locked_priority IS NULL);
 	IF type.locked_priority NOT BETWEEN -32768 AND 32768 THEN
@@ -93,7 +110,8 @@ COMMENT ON FUNCTION dgen._warn_superuser(dgen.actor_type) IS 'warns of a handler
 
 CREATE FUNCTION dgen._create_actor_type(new_name text, handler text, initial_state jsonb, max_attempts integer,
 	backoff interval, max_backoff interval, turn_timeout interval, retention interval, replace boolean,
-	if_not_exists boolean, lock_timeout interval, locked_priority integer, search_path text) RETURNS void
+	if_not_exists boolean, max_waiting integer, max_concurrency integer, max_rate double precision,
+	lock_timeout interval, locked_priority integer, search_path text) RETURNS void
 	LANGUAGE plpgsql
 	SET search_path = pg_catalog, pg_temp
 AS $$
@@ -131,28 +149,34 @@ BEGIN
 
 	new := ROW(COALESCE(old.id, nextval('dgen.actor_type_id_seq')), new_name,
 		COALESCE(old.owner, dgen._calling_role()), NULLIF(handler, ''), search_path, initial_state, max_attempts,
-		backoff, max_backoff, turn_timeout, retention, COALESCE(old.created_at, clock_timestamp()),
+		backoff, max_backoff, turn_timeout, retention, COALESCE(old.created_at, clock_timestamp()), NULLIF(max_waiting, 0), NULLIF(max_concurrency, 0), NULLIF(max_rate, 0),
 		lock_timeout, locked_priority);
 	PERFORM dgen._check_policy(new);
 	PERFORM dgen._check_handler(new.handler, new.owner);
 	PERFORM dgen._warn_superuser(new);
+	IF NOT EXISTS (SELECT FROM dgen.adoption) AND NOT EXISTS (SELECT FROM dgen.actor_type) THEN
+		PERFORM dgen._adopt();
+	END IF;
 	DELETE FROM dgen.actor_type t WHERE t.id = new.id;
 	INSERT INTO dgen.actor_type SELECT new.*;
 	PERFORM dgen._grant_objects(new.owner);
 	PERFORM dgen._types_changed();
+	IF old.id IS NOT NULL THEN
+		PERFORM dgen._wake(new.id);
+	END IF;
 END
 $$;
-COMMENT ON FUNCTION dgen._create_actor_type(text, text, jsonb, integer, interval, interval, interval, interval, boolean, boolean, interval, integer, text) IS 'dgen.create_actor_type with dgen''s rights; handler qualified, search_path of the caller';
+COMMENT ON FUNCTION dgen._create_actor_type(text, text, jsonb, integer, interval, interval, interval, interval, boolean, boolean, integer, integer, double precision, interval, integer, text) IS 'dgen.create_actor_type with dgen''s rights; handler qualified, search_path of the caller';
 
 CREATE FUNCTION dgen.create_actor_type(name text, handler text DEFAULT NULL, initial_state jsonb DEFAULT '{}',
 	max_attempts integer DEFAULT 10, backoff interval DEFAULT '100 ms', max_backoff interval DEFAULT '1 min',
 	turn_timeout interval DEFAULT '30 s', retention interval DEFAULT '1 day', replace boolean DEFAULT false,
-	if_not_exists boolean DEFAULT false, lock_timeout interval DEFAULT '1 hour', locked_priority integer DEFAULT 32768)
-	RETURNS void
+	if_not_exists boolean DEFAULT false, max_waiting integer DEFAULT NULL, max_concurrency integer DEFAULT NULL, max_rate double precision DEFAULT NULL,
+	lock_timeout interval DEFAULT '1 hour', locked_priority integer DEFAULT 32768) RETURNS void
 	LANGUAGE c
 	AS 'MODULE_PATHNAME', 'dgen_create_actor_type';
-COMMENT ON FUNCTION dgen.create_actor_type(text, text, jsonb, integer, interval, interval, interval, interval, boolean, boolean, interval, integer) IS
-'creates an actor type, owned by the calling role. handler: a function (ctx dgen.context, state jsonb, message jsonb) RETURNS dgen.outcome, found on the search_path, which is kept for its turns; NULL: external workers handle the type. replace: an existing type of the name, if the caller owns it, gets all that is given here. if_not_exists: an existing type of the name stays as it is, with a NOTICE. lock_timeout: what a locked part may take (dgen.lock); locked_priority: a locked actor handles messages of that priority and above meanwhile, 32768 none. Not granted to PUBLIC: GRANT USAGE ON SCHEMA dgen and EXECUTE on this function to roles that may create types.';
+COMMENT ON FUNCTION dgen.create_actor_type(text, text, jsonb, integer, interval, interval, interval, interval, boolean, boolean, integer, integer, double precision, interval, integer) IS
+'creates an actor type, owned by the calling role. handler: a function (ctx dgen.context, state jsonb, message jsonb) RETURNS dgen.outcome, found on the search_path, which is kept for its turns; NULL: external workers handle the type. replace: an existing type of the name, if the caller owns it, gets all that is given here. if_not_exists: an existing type of the name stays as it is, with a NOTICE. max_waiting: sending to an actor with so many waiting messages is refused (ZD006). max_concurrency: workers handle at most so many actors of the type at a time. max_rate: and so many turns a second, 0.1 for one in ten seconds. NULL or 0: no limit. lock_timeout: what a locked part may take (dgen.lock); locked_priority: a locked actor handles messages of that priority and above meanwhile, 32768 none. Not granted to PUBLIC: GRANT USAGE ON SCHEMA dgen and EXECUTE on this function to roles that may create types.';
 
 CREATE FUNCTION dgen.actor_type_exists(name text) RETURNS boolean
 	LANGUAGE c STABLE STRICT
@@ -161,7 +185,7 @@ COMMENT ON FUNCTION dgen.actor_type_exists(text) IS
 'is there an actor type of that name? Whoever may use the schema may ask, whatever privileges on the type there are.';
 
 CREATE FUNCTION dgen._alter_actor_type(old_name text, handler text, initial_state jsonb, max_attempts integer,
-	backoff interval, max_backoff interval, turn_timeout interval, retention interval,
+	backoff interval, max_backoff interval, turn_timeout interval, retention interval, max_waiting integer, max_concurrency integer, max_rate double precision,
 	lock_timeout interval, locked_priority integer, search_path text)
 	RETURNS void
 	LANGUAGE plpgsql
@@ -185,25 +209,29 @@ BEGIN
 	type.max_backoff := COALESCE(max_backoff, type.max_backoff);
 	type.turn_timeout := COALESCE(turn_timeout, type.turn_timeout);
 	type.retention := COALESCE(retention, type.retention);
+	type.max_waiting := NULLIF(COALESCE(max_waiting, type.max_waiting), 0);
+	type.max_concurrency := NULLIF(COALESCE(max_concurrency, type.max_concurrency), 0);
+	type.max_rate := NULLIF(COALESCE(max_rate, type.max_rate), 0);
 	type.lock_timeout := COALESCE(lock_timeout, type.lock_timeout);
 	type.locked_priority := COALESCE(locked_priority, type.locked_priority);
 	PERFORM dgen._check_policy(type);
 	DELETE FROM dgen.actor_type t WHERE t.id = type.id;
 	INSERT INTO dgen.actor_type SELECT type.*;
 	PERFORM dgen._types_changed();
+	PERFORM dgen._wake(type.id); -- a limit may be higher now
 END
 $$;
-COMMENT ON FUNCTION dgen._alter_actor_type(text, text, jsonb, integer, interval, interval, interval, interval, interval, integer, text) IS 'dgen.alter_actor_type with dgen''s rights; handler qualified, search_path of the caller';
+COMMENT ON FUNCTION dgen._alter_actor_type(text, text, jsonb, integer, interval, interval, interval, interval, integer, integer, double precision, interval, integer, text) IS 'dgen.alter_actor_type with dgen''s rights; handler qualified, search_path of the caller';
 
 CREATE FUNCTION dgen.alter_actor_type(name text, handler text DEFAULT NULL, initial_state jsonb DEFAULT NULL,
 	max_attempts integer DEFAULT NULL, backoff interval DEFAULT NULL, max_backoff interval DEFAULT NULL,
-	turn_timeout interval DEFAULT NULL, retention interval DEFAULT NULL, lock_timeout interval DEFAULT NULL,
-	locked_priority integer DEFAULT NULL)
+	turn_timeout interval DEFAULT NULL, retention interval DEFAULT NULL, max_waiting integer DEFAULT NULL, max_concurrency integer DEFAULT NULL, max_rate double precision DEFAULT NULL,
+	lock_timeout interval DEFAULT NULL, locked_priority integer DEFAULT NULL)
 	RETURNS void
 	LANGUAGE c
 	AS 'MODULE_PATHNAME', 'dgen_alter_actor_type';
-COMMENT ON FUNCTION dgen.alter_actor_type(text, text, jsonb, integer, interval, interval, interval, interval, interval, integer) IS
-'changes what is given and keeps the rest; handler '''': external workers handle the type from now on. A new initial_state is for actors made after it. For the owner of the type.';
+COMMENT ON FUNCTION dgen.alter_actor_type(text, text, jsonb, integer, interval, interval, interval, interval, integer, integer, double precision, interval, integer) IS
+'changes what is given and keeps the rest; handler '''': external workers handle the type from now on; a limit of 0: no limit from now on. A new initial_state is for actors made after it. For the owner of the type.';
 
 -- ---- drop ----
 
@@ -392,11 +420,11 @@ COMMENT ON FUNCTION dgen.revoke_work(text, regrole) IS
 'takes back what dgen.grant_work granted; the last privilege takes USAGE on schema dgen with it. For the owner of the type.';
 
 REVOKE ALL ON FUNCTION
-	dgen.create_actor_type(text, text, jsonb, integer, interval, interval, interval, interval, boolean, boolean, interval, integer),
-	dgen._create_actor_type(text, text, jsonb, integer, interval, interval, interval, interval, boolean, boolean, interval, integer, text),
-	dgen._alter_actor_type(text, text, jsonb, integer, interval, interval, interval, interval, interval, integer, text),
+	dgen.create_actor_type(text, text, jsonb, integer, interval, interval, interval, interval, boolean, boolean, integer, integer, double precision, interval, integer),
+	dgen._create_actor_type(text, text, jsonb, integer, interval, interval, interval, interval, boolean, boolean, integer, integer, double precision, interval, integer, text),
+	dgen._alter_actor_type(text, text, jsonb, integer, interval, interval, interval, interval, integer, integer, double precision, interval, integer, text),
 	dgen._check_not_null(text, boolean), dgen._check_interval(text, interval, interval, interval),
-	dgen._check_policy(dgen.actor_type), dgen._check_handler(text, regrole),
+	dgen._check_limit(text, double precision), dgen._check_policy(dgen.actor_type), dgen._check_handler(text, regrole),
 	dgen._warn_superuser(dgen.actor_type),	dgen._count(bigint, text), dgen._refuse_type_in_use(integer, text), dgen._delete_type(integer, boolean),
 	dgen._drop_actor_type(text, boolean), dgen._revoke_all(integer, regrole), dgen._holders_of_mailboxes(),
 	dgen._grant_send(text, regrole), dgen._grant_read(text, regrole), dgen._grant_work(text, regrole),

@@ -40,6 +40,18 @@ AS 'MODULE_PATHNAME', 'dgen_batch_state' LANGUAGE C VOLATILE;
 COMMENT ON FUNCTION dgen.batch_state(integer) IS
 'the state of actor n of the claimed batch as it was claimed, for a client that claims with cached and does not hold it any more';
 
+CREATE FUNCTION dgen.receipt(batch bigint)
+RETURNS void
+AS 'MODULE_PATHNAME', 'dgen_receipt' LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION dgen.receipt(bigint) IS
+'in the transaction of a batch: leaves word of its commit for dgen.settle; batch counts up from 1 in each session';
+
+CREATE FUNCTION dgen.settle(worker_id bigint, batch bigint)
+RETURNS boolean
+AS 'MODULE_PATHNAME', 'dgen_settle' LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION dgen.settle(bigint, bigint) IS
+'whether that batch of a session that was lost was committed; if not, it cannot be any more. To be asked within a day';
+
 CREATE FUNCTION dgen.commit_turns(
 	handled          integer[],
 	states           jsonb[]    DEFAULT NULL,

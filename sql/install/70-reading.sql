@@ -49,6 +49,9 @@ CREATE VIEW dgen.actor_types WITH (security_barrier) AS
 		t.retention,
 		t.search_path,
 		t.created_at,
+		t.max_waiting,
+		t.max_concurrency,
+		t.max_rate,
 		t.lock_timeout,
 		t.locked_priority
 	FROM dgen.actor_type t

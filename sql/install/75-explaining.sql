@@ -125,14 +125,51 @@ AS $$
 $$;
 COMMENT ON FUNCTION dgen._explain_backoff(integer, bigint, text) IS 'does the actor wait after a failed attempt?';
 
+-- Each actor that workers handle has one of its type's slots (extension/slots.c).
+CREATE FUNCTION dgen._explain_concurrency(type integer) RETURNS text
+	LANGUAGE sql STABLE
+	SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT format('waits, because workers handle %s of its type, and max_concurrency is %s',
+		dgen._count(count(*), 'actor'), t.max_concurrency)
+	FROM dgen.actor_type t, pg_locks l
+	WHERE t.id = type AND l.locktype = 'advisory' AND l.granted AND l.objsubid = dgen._slot_class()
+		AND l.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
+		AND l.classid::bigint = type
+	GROUP BY t.id
+	HAVING count(*) >= t.max_concurrency
+$$;
+COMMENT ON FUNCTION dgen._explain_concurrency(integer) IS 'do as many actors of the type have a slot as there are?';
+
+CREATE FUNCTION dgen._explain_rate(type integer) RETURNS text
+	LANGUAGE sql STABLE
+	SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT format('waits for a turn, of which its type has at most %s a second (max_rate)', t.max_rate)
+	FROM dgen.actor_type t
+	WHERE t.id = type AND dgen._rate_is_spent(type)
+$$;
+COMMENT ON FUNCTION dgen._explain_rate(integer) IS 'has the type had its turns?';
+
+CREATE FUNCTION dgen._explain_full(type integer, waiting bigint) RETURNS text
+	LANGUAGE sql STABLE
+	SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT format(', and max_waiting of its type is %s', t.max_waiting)
+	FROM dgen.actor_type t
+	WHERE t.id = type AND waiting >= t.max_waiting
+$$;
+COMMENT ON FUNCTION dgen._explain_full(integer, bigint) IS 'are senders refused? The end of a sentence';
+
 CREATE FUNCTION dgen._explain_adoption() RETURNS text
 	LANGUAGE sql STABLE
 	SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT 'is not handled, because this database is a copy of another one: dgen.adopt_database says that this is meant'
-	FROM dgen.adoption a, pg_control_system() AS c, pg_database AS d
-	WHERE d.datname = current_database() AND (a.system_identifier, a.database_oid) <> (c.system_identifier, d.oid)
-	LIMIT 1
+	FROM pg_control_system() AS c, pg_database AS d
+	WHERE d.datname = current_database()
+		AND (SELECT bool_and((a.system_identifier, a.database_oid) = (c.system_identifier, d.oid)) FROM dgen.adoption a)
+			IS NOT TRUE
 $$;
 COMMENT ON FUNCTION dgen._explain_adoption() IS 'does this database handle anything?';
 
@@ -196,8 +233,10 @@ BEGIN
 	ELSE
 		reason := COALESCE(dgen._explain_adoption(), dgen._explain_pause(type, box, key),
 				dgen._explain_locked(type, box, key), dgen._explain_backoff(type, box, key), dgen._explain_row(type, box, key),
-				dgen._explain_lock(type, box), dgen._explain_workers(type))
-			|| format(' (%s%s in its mailbox)', CASE waiting WHEN 10000 THEN 'at least ' END, dgen._count(waiting, 'message'));
+				dgen._explain_lock(type, box), dgen._explain_concurrency(type), dgen._explain_rate(type),
+				dgen._explain_workers(type))
+			|| format(' (%s%s in its mailbox%s)', CASE waiting WHEN 10000 THEN 'at least ' END, dgen._count(waiting, 'message'),
+				dgen._explain_full(type, waiting));
 	END IF;
 	RETURN format('Actor "%s" of type "%s" %s.', key, actor_type, reason);
 END
@@ -214,6 +253,7 @@ REVOKE ALL ON FUNCTION dgen._describe_process(integer), dgen._lock_holder(intege
 	dgen._explain_lock(integer, bigint),
 	dgen._explain_row(integer, bigint, text), dgen._explain_pause(integer, bigint, text),
 	dgen._part_holder(bigint), dgen._explain_locked(integer, bigint, text),
-	dgen._explain_backoff(integer, bigint, text), dgen._explain_adoption(), dgen._explain_workers(integer),
+	dgen._explain_backoff(integer, bigint, text), dgen._explain_full(integer, bigint),
+	dgen._explain_concurrency(integer), dgen._explain_rate(integer), dgen._explain_adoption(), dgen._explain_workers(integer),
 	dgen._explain_idle(integer, bigint, text), dgen._explain_actor(text, text)
 	FROM PUBLIC;

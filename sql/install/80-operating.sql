@@ -328,14 +328,22 @@ CREATE FUNCTION dgen.unlock(actor_type text, actor_key text) RETURNS boolean
 	LANGUAGE c
 	AS 'MODULE_PATHNAME', 'dgen_operate';
 COMMENT ON FUNCTION dgen.unlock(text, text) IS
-'ends the lock of an actor: true; false if it is not locked. The message that locked it becomes a dead letter (ZD044), its caller gets that error, and the actor goes on with the next message. Its locked part, if it runs, is not interrupted, but can no longer commit. Waits for a running turn of the actor, not for the locked part. Needs the privilege to work.';
+'ends the lock of an actor: true; false if it is not locked. The message that locked it becomes a dead letter (ZD046), its caller gets that error, and the actor goes on with the next message. Its locked part, if it runs, is not interrupted, but can no longer commit. Waits for a running turn of the actor, not for the locked part. Needs the privilege to work.';
 
 -- ---- adoption ----
 
-INSERT INTO dgen.adoption
-SELECT c.system_identifier, d.oid, clock_timestamp()
-FROM pg_catalog.pg_control_system() AS c, pg_catalog.pg_database AS d
-WHERE d.datname = pg_catalog.current_database();
+-- CREATE EXTENSION does not: it is also the first step of a restore, whose other tables may be
+-- filled before this one.
+CREATE FUNCTION dgen._adopt() RETURNS void
+	LANGUAGE sql
+	SET search_path = pg_catalog, pg_temp
+AS $$
+	INSERT INTO dgen.adoption
+	SELECT c.system_identifier, d.oid, clock_timestamp()
+	FROM pg_control_system() AS c, pg_database AS d
+	WHERE d.datname = current_database()
+$$;
+COMMENT ON FUNCTION dgen._adopt() IS 'the actors belong to this database; the first actor type that is created says so, and dgen.adopt_database';
 
 CREATE FUNCTION dgen._adopt_database() RETURNS void
 	LANGUAGE plpgsql
@@ -348,10 +356,7 @@ BEGIN
 			HINT = format('Ask a superuser or a member of role %s, which owns the extension.', quote_ident(current_user));
 	END IF;
 	DELETE FROM dgen.adoption;
-	INSERT INTO dgen.adoption
-	SELECT c.system_identifier, d.oid, clock_timestamp()
-	FROM pg_control_system() AS c, pg_database AS d
-	WHERE d.datname = current_database();
+	PERFORM dgen._adopt();
 	PERFORM dgen._types_changed();
 	PERFORM dgen._wake(t.id) FROM dgen.actor_type t;
 END
@@ -367,5 +372,5 @@ COMMENT ON FUNCTION dgen.adopt_database() IS
 REVOKE ALL ON FUNCTION dgen._cancel_request(bigint, bigint), dgen._cancel(text, text, bigint),
 	dgen._check_message_id(bigint), dgen._redrive(bigint), dgen._discard(bigint), dgen._reset(text, text),
 	dgen._delete_requests(integer, bigint, text), dgen._delete_actor(text, text), dgen._pause(text, text),
-	dgen._resume(text, text), dgen._end_lock(integer, text), dgen._unlock(text, text), dgen._adopt_database(), dgen.adopt_database()
+	dgen._resume(text, text), dgen._end_lock(integer, text), dgen._unlock(text, text), dgen._adopt(), dgen._adopt_database(), dgen.adopt_database()
 	FROM PUBLIC;

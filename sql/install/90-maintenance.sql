@@ -95,6 +95,13 @@ BEGIN
 	GET DIAGNOSTICS part = ROW_COUNT;
 	removed := removed + part;
 
+	-- Whoever asks does so within a day.
+	DELETE FROM dgen.receipt r
+	WHERE r.written_at < clock_timestamp() - interval '2 days'
+		AND NOT EXISTS (SELECT FROM dgen.worker w WHERE w.id = r.worker_id);
+	GET DIAGNOSTICS part = ROW_COUNT;
+	removed := removed + part;
+
 	-- Asked first, because the DELETE alone would have every session forget its types.
 	IF EXISTS (SELECT FROM dgen.privilege p WHERE p.role <> 0::oid AND NOT EXISTS (SELECT FROM pg_roles r WHERE r.oid = p.role)) THEN
 		DELETE FROM dgen.privilege p

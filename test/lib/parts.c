@@ -165,10 +165,14 @@ test_version(void)
 	dgen__error error = {0};
 
 	check_int(dgen__check_version("0.1.7", &error), 0, "another patch level fits");
-	check_int(dgen__check_version("0.2.0", &error), DGEN_EVERSION,
-			  "another minor version does not");
-	check_contains(dgen__error_text(&error), "0.2.0", "the error names the extension's");
+	check_int(dgen__check_version("0.2.0", &error), 0, "a later minor version does");
+	check_int(dgen__check_version("1.2.0", &error), DGEN_EVERSION,
+			  "another major version does not");
+	check_contains(dgen__error_text(&error), "1.2.0", "the error names the extension's");
 	check_contains(dgen__error_text(&error), DGEN_VERSION_STRING, "and the library's");
+	check(dgen__is_final(&error), "and trying again does not mend that");
+	check_int(dgen__check_version("0.0.9", &error), DGEN_EVERSION, "nor does an earlier minor one");
+	check(!dgen__is_final(&error), "until it is updated");
 	check_int(dgen__check_version("", &error), DGEN_EVERSION, "nor does none");
 	check_text(dgen_version(), DGEN_VERSION_STRING, "dgen_version");
 	dgen__error_free(&error);

@@ -3,7 +3,7 @@
  * such as crash. It says on the standard error what it logs, and at the end its result.
  *
  *   supervisor [-n PROCESSES] [-g GRACE_MS] [-t TURN_TIMEOUT_MS] [-d MAX_DEATHS]
- *              [-r RESTART_MAX_MS] [-f FLAW] [-w GATE] CONNINFO
+ *              [-r RESTART_MAX_MS] [-a REPLACE_MS] [-f FLAW] [-w GATE] CONNINFO
  *
  * A child that finds the file FLAW returns an error, and one that does not find GATE waits for it.
  */
@@ -157,7 +157,7 @@ main(int argc, char **argv)
 
 	options.log = print_log;
 	options.restart_min_ms = 10;
-	while ((option = getopt(argc, argv, "n:g:t:d:r:f:w:")) != -1)
+	while ((option = getopt(argc, argv, "n:g:t:d:r:f:w:a:")) != -1)
 		switch (option)
 		{
 			case 'n':
@@ -177,6 +177,9 @@ main(int argc, char **argv)
 				break;
 			case 'f':
 				flaw = optarg;
+				break;
+			case 'a':
+				options.replace_ms = atoi(optarg);
 				break;
 			case 'w':
 				gate = optarg;

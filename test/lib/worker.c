@@ -32,18 +32,34 @@ print_log(dgen_log_level level, const char *text, void *user)
 
 /* ---- counter: counts casts and calls; "slow" takes its time ---- */
 
+static void
+say_after(void *text)
+{
+	fprintf(stderr, "after the commit: %s\n", (char *) text);
+}
+
+static void
+release_after(void *text)
+{
+	fprintf(stderr, "released: %s\n", (char *) text);
+	free(text);
+}
+
 static int
 count(dgen_turn *turn, const char *message, size_t length, void *user)
 {
 	int64_t n = dgen_turn_get_int64(turn, "n", 0) + 1;
 	int64_t ms = dgen_turn_arg_int64(turn, "/sleep_ms", 0);
 	struct timespec pause = {ms / 1000, ms % 1000 * 1000000};
+	const char *after = dgen_turn_arg_string(turn, "/after", NULL);
 
 	(void) message;
 	(void) length;
 	(void) user;
 	if (ms > 0)
 		nanosleep(&pause, NULL);
+	if (after != NULL)
+		dgen_turn_after_commit(turn, say_after, release_after, strdup(after));
 	dgen_turn_set_int64(turn, "n", n);
 	if (dgen_turn_arg_bool(turn, "/fail", false))
 		return dgen_turn_fail(turn, "as you wish",

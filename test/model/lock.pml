@@ -41,6 +41,7 @@
 #define FREE 0
 #define ME (_pid + 1)
 
+/* Named in assertions, so that test/model/run sees which of them failed; always 0. */
 hidden byte I1_one_part, I1_no_turn_while_locked, I2_no_lost_update, I4_nothing_lost, I4_part_commits_once,
 	I7_taken_over, I8_latest_fence;
 
@@ -63,7 +64,7 @@ byte holds[WORKERS]; /* the fence on which the session has a lock */
 byte running[WORKERS];
 bit gone[WORKERS];
 bit changed[WORKERS];
-byte asked, answered;
+byte asked = 1, answered; /* asked at first: nobody has looked yet */
 
 byte deaths = DEATHS, faults = FAULTS, timeouts = TIMEOUTS, unlocks = UNLOCKS, freed = FREED;
 
@@ -75,8 +76,13 @@ inline announce() { d_step { changed[0] = 1; changed[WORKERS - 1] = 1 } }
 /* Marks of a commit, acted on once the locks are free. */
 inline ask() { asked++ }
 
-/* One worker is kept for messages. LOOKING counts as running. */
+/* One worker is kept for messages. Whoever looks counts as running. */
+#define LOOKING 99
+#ifdef NO_SESSION_LOCK
+#define may_run true /* as with three workers of which two may */
+#else
 #define may_run (WORKERS == 1 || running[other] == 0 || gone[other])
+#endif
 
 inline new_fence() { last_fence++; fence = last_fence }
 
@@ -192,8 +198,7 @@ inline look()
 		:: owner != FREE -> owner == FREE; changed[_pid] = 1 /* its release calls */
 		fi
 	fi;
-	found = 0;
-	left = 0
+	d_step { running[_pid] = mine; found = 0; left = 0 }
 }
 
 /* ---- running it and ending it ---- */
@@ -214,11 +219,14 @@ inline end_part()
 		:: atomic { faults > 0 -> faults-- };
 			owner = FREE;
 			announce();
+#ifdef PART_NOT_ABANDONED
+			mine = 0;
+			running[_pid] = 0;
+#else
 			forget();
-#ifndef ABANDONED_UNTOLD
+#endif
 			ask();
 			announce();
-#endif
 			goto end_wait
 		:: true
 		fi;
@@ -268,8 +276,14 @@ active [WORKERS] proctype Worker()
 end_wait:
 	atomic { changed[_pid] -> changed[_pid] = 0 };
 	if
-	:: asked != answered && may_run -> look()
+	:: atomic { asked != answered && may_run -> running[_pid] = LOOKING }; look()
 	:: !(asked != answered && may_run)
+#if DEATHS > 0
+	:: atomic { asked != answered && may_run && deaths > 0 -> deaths--; running[_pid] = LOOKING };
+		atomic { running[_pid] = 0; gone[_pid] = 1 };
+		announce(); /* it was busy: another one is called */
+		goto end_gone
+#endif
 	fi;
 	if
 	:: mine == 0 -> run_batch(); goto end_wait

@@ -35,6 +35,7 @@
 #define FEW 1
 #define ALONE 2
 
+/* Named in assertions, so that test/model/run sees which of them failed; always 0. */
 hidden byte H8_charged_alone, H8_kill_buries_nobody, I4_all_handled;
 
 byte mailbox = (1 << ACTORS) - 1; /* actors with a message */

@@ -45,6 +45,7 @@
 #define message(seq) (1 << (seq))
 #define below(seq) ((1 << (seq)) - 1)
 
+/* Named in assertions, so that test/model/run sees which of them failed; always 0. */
 hidden byte I1_one_turn, I1_latest_state, I2_all_or_nothing, I3_order, I4_nothing_lost, I4_nothing_twice,
 	I5_sender_waits_for_nobody, I8_owned_at_commit;
 

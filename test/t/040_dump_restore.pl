@@ -213,6 +213,25 @@ sub test_custom {
 	check_copy($other, 'custom', $expected);
 }
 
+# As pg_restore -j may do it, in a database that has workers already: what tells that it is a copy comes last.
+sub test_order {
+	my ($expected) = @_;
+	my ($list) = run_command([ 'pg_restore', '-l', "$dir/custom" ]);
+	my %part = (last => '', first => '');
+	$part{ / TABLE DATA dgen adoption / ? 'last' : 'first' } .= "$_\n" for split /\n/, $list;
+	$other->safe_psql('postgres', 'CREATE DATABASE ordered');
+	for my $part ('first', 'last') {
+		append_to_file("$dir/$part.list", $part{$part});
+		run_ok("pg_restore of what comes $part", 'pg_restore', '-L', "$dir/$part.list", '-d', $other->connstr('ordered'), "$dir/custom");
+		next if $part eq 'last';
+		refuses_work($other, 'ordered');
+		is(contents($other, 'ordered'), $expected, 'ordered: and nothing was handled before it is complete');
+		like($other->safe_psql('ordered', q{SELECT dgen.explain_actor('resting', 'r')}), qr/is a copy of another one/, 'ordered: dgen.explain_actor says why');
+		is($other->safe_psql('ordered', 'SELECT dgen.stop_workers()'), '1', 'ordered: its worker is still there');
+	}
+	check_copy($other, 'ordered', $expected);
+}
+
 # The schema first is a database of its own; with the data it becomes a copy.
 sub test_data_only {
 	my ($expected) = @_;
@@ -261,7 +280,7 @@ $other->safe_psql('postgres', $roles);
 fill();
 is($original->safe_psql('app', q{SELECT c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
 	WHERE nspname = 'dgen' AND relkind IN ('r', 'S') AND NOT EXISTS (SELECT FROM pg_extension WHERE c.oid = ANY (extconfig))}),
-	'worker', 'all tables and sequences go into dumps, but for the one about sessions');
+	"worker\nreceipt", 'all tables and sequences go into dumps, but for those about sessions');
 my $expected = contents($original, 'app');
 $workers = $original->safe_psql('app', 'SELECT last_value FROM dgen.worker_id_seq');
 for my $table (tables_of($original, 'app')) {
@@ -270,6 +289,7 @@ for my $table (tables_of($original, 'app')) {
 
 test_plain($expected);
 test_custom($expected);
+test_order($expected);
 test_data_only($expected);
 test_template($expected);
 is(contents($original, 'app'), $expected, 'the original is as it was');

@@ -114,6 +114,8 @@ my %functions = (
 	'stop_workers'      => [ super => q{SELECT dgen.stop_workers()} ],
 	'claim'             => [ any   => q{SELECT * FROM dgen.claim()} ],    # if attached, see below
 	'batch_state'       => [ any   => q{SELECT dgen.batch_state(1)} ],
+	'receipt'           => [ any   => q{SELECT dgen.receipt(1)} ],
+	'settle'            => [ any   => q{SELECT dgen.settle(1, 1)} ],
 	'claim_locked'      => [ any   => q{SELECT dgen.claim_locked()} ],
 	'commit_turns'      => [ any   => q{SELECT dgen.commit_turns('{}')} ],
 	'wait'              => [ any   => q{CALL dgen.wait('1 ms')} ],

@@ -290,14 +290,26 @@ refusal($node->connstr('nowhere'), qr/"nowhere" does not exist.*3D000/, 'a missi
 refusal($node->connstr('postgres') . ' user=nonesuch', qr/role "nonesuch" does not exist.*28000/, 'a wrong role');
 refusal($node->connstr('postgres') . ' user=nobody', qr/permission denied/, 'a missing privilege');
 refusal('nonsense=1', qr/invalid connection option "nonsense"/, 'a wrong connection string');
-sql(q{UPDATE pg_extension SET extversion = '7.7.7' WHERE extname = 'dgen'});
-refusal($node->connstr('postgres'), qr/7\.7\.7.*0\.1\.0.*different versions.*ZD036/, 'another version');
-sql(q{UPDATE pg_extension SET extversion = '0.1.0' WHERE extname = 'dgen'});
 
-sql(q{ALTER FUNCTION dgen.actor_type_exists(text) RENAME TO hidden});
-refusal($node->connstr('postgres'), qr/not one for libdgen 0\.1\.0: .*actor_type_exists.*different versions.*ALTER EXTENSION dgen UPDATE/,
-	'an extension that lacks a function');
-sql(q{ALTER FUNCTION dgen.hidden(text) RENAME TO actor_type_exists});
+# What an update of the extension, or of the server's library, mends is waited for.
+sub waits {
+	my ($break, $pattern, $mend, $name) = @_;
+	sql($break);
+	append_to_file("$PostgreSQL::Test::Utils::log_path/libdgen_updating.log", '');
+	$worker = start_worker('updating');
+	for (my $i = 0; $i < 10 * $patience && !logged($worker, $pattern); $i++) { usleep(100_000) }
+	ok(logged($worker, $pattern), "$name is waited for") or diag(slurp_file($worker->{log}));
+	sql($mend);
+	becomes(q{SELECT count(*) FROM dgen.workers}, 1, 'until it is mended');
+	end_worker($worker);
+}
+waits(q{UPDATE pg_extension SET extversion = '7.7.7' WHERE extname = 'dgen'}, qr/has version 0\.1\.0, and 7\.7\.7 is needed; connecting again/,
+	q{UPDATE pg_extension SET extversion = '0.1.0' WHERE extname = 'dgen'}, 'a library of the server that is too old');
+waits(q{UPDATE pg_extension SET extversion = '0.0.9' WHERE extname = 'dgen'}, qr/version 0\.0\.9 in this database, .* 0\.1\.0; connecting again/,
+	q{UPDATE pg_extension SET extversion = '0.1.0' WHERE extname = 'dgen'}, 'an extension that was not updated');
+waits(q{ALTER FUNCTION dgen.actor_type_exists(text) RENAME TO hidden}, qr/not one for libdgen 0\.1\.0: .*actor_type_exists.*; connecting again/,
+	q{ALTER FUNCTION dgen.hidden(text) RENAME TO actor_type_exists}, 'a function that the extension lacks');
+
 # ---- settings ----
 
 {

@@ -3,13 +3,12 @@
 # server.
 use strict;
 use warnings;
+use lib 'test/lib';
 use Cwd 'getcwd';
-use IO::Select;
-use IO::Socket::UNIX;
 use IPC::Run;
-use POSIX ();
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
+use Relay;
 use Test::More;
 
 my $build = $ENV{DGEN_BUILD} || "$PostgreSQL::Test::Utils::tmp_check/libdgen";
@@ -57,8 +56,7 @@ cmp_ok($received, '>', $size, 'a worker without a cache receives the state at ea
 cmp_ok($sent, '<', $little, 'and sends what it changes');
 stop($worker);
 
-kill 'TERM', $relay;
-waitpid $relay, 0;
+$relay->stop;
 $node->stop;
 done_testing();
 
@@ -102,48 +100,15 @@ sub turn {
 # Numbers of fixed width, which are written in one go.
 sub read_counts { return map { $_ + 0 } split ' ', slurp_file($counts) }
 
-sub start_relay {
-	my $listener = IO::Socket::UNIX->new(Listen => 5, Local => "$dir/.s.PGSQL." . $node->port) or die "listen: $!";
-	append_to_file($counts, sprintf "%020d %020d\n", 0, 0);
-	my $pid = fork // die "fork: $!";
-	return $pid if $pid;
-	$SIG{TERM} = sub { POSIX::_exit(0) };
-	eval { relay($listener); 1 } or print STDERR "relay: $@";
-	POSIX::_exit(1);
-}
-
 # Counted before they go on, so that whoever sees what they do sees them counted.
-sub relay {
-	my ($listener) = @_;
-	my $sockets = IO::Select->new($listener);
-	my (%other, %direction);
-	my @count = (0, 0);
+sub start_relay {
+	append_to_file($counts, sprintf "%020d %020d\n", 0, 0);
 	open my $file, '+<', $counts or die "$counts: $!";
-	while (1) {
-		for my $socket ($sockets->can_read) {
-			if ($socket == $listener) {
-				my $worker = $listener->accept;
-				my $server = IO::Socket::UNIX->new(Peer => $node->host . '/.s.PGSQL.' . $node->port) or die "connect: $!";
-				($other{$worker}, $other{$server}) = ($server, $worker);
-				($direction{$worker}, $direction{$server}) = (0, 1);
-				$sockets->add($worker, $server);
-				next;
-			}
-			next unless $other{$socket};
-			my $length = sysread $socket, my $bytes, 65536;
-			if (!$length) {
-				my $to = delete $other{$socket};
-				delete $other{$to};
-				$sockets->remove($socket, $to);
-				close $_ for $socket, $to;
-				next;
-			}
-			$count[ $direction{$socket} ] += $length;
-			sysseek $file, 0, 0;
-			syswrite $file, sprintf "%020d %020d\n", @count;
-			for (my $written = 0; $written < $length;) {
-				$written += syswrite($other{$socket}, $bytes, $length - $written, $written) // last;
-			}
-		}
-	}
+	my @count = (0, 0);
+	return Relay->start($dir, $node, sub {
+		my ($to_server, $bytes) = @_;
+		$count[ $to_server ? 0 : 1 ] += length $bytes;
+		sysseek $file, 0, 0;
+		return syswrite $file, sprintf "%020d %020d\n", @count;
+	});
 }

@@ -176,7 +176,7 @@ $first = runs('locker', 'u', 1);
 is(sql(q{SELECT dgen.cancel('locker', 'u', message_id) FROM dgen.mailbox('locker', 'u')}), 'f', 'the message that locked cannot be cancelled');
 is(sql(q{SELECT dgen.unlock('locker', 'u')}), 't', 'an operator unlocks');
 is(answer($call), 'the lock was ended with dgen.unlock', 'the caller is told');
-is(sql(q{SELECT sqlstate FROM dgen.dead_letters WHERE actor_key = 'u'}), 'ZD044', 'and there is a dead letter');
+is(sql(q{SELECT sqlstate FROM dgen.dead_letters WHERE actor_key = 'u'}), 'ZD046', 'and there is a dead letter');
 sql(q{SELECT dgen.cast('locker', 'u')});
 becomes(q{SELECT state FROM dgen.actor('locker', 'u')}, '{"n": 1, "locking": true}', 'the actor goes on');
 ok($node->poll_query_until('postgres', q{SELECT bool_and(NOT busy) FROM dgen.workers}), 'the locked part ends');
@@ -203,7 +203,7 @@ $call = call('locker', 'y', '{"lock": true, "sleep_ms": 2500, "until": 2}');
 $first = runs('locker', 'y', 1);
 kill 'STOP', $pid{$first};
 becomes(q{SELECT attempts >= 1 FROM dgen.mailbox('locker', 'y')}, 't', 'what takes too long is a failed attempt');
-is(sql(q{SELECT last_sqlstate FROM dgen.mailbox('locker', 'y') WHERE status = 'locked'}), 'ZD043', 'which says so');
+is(sql(q{SELECT last_sqlstate FROM dgen.mailbox('locker', 'y') WHERE status = 'locked'}), 'ZD045', 'which says so');
 sql(q{SELECT dgen.alter_actor_type('locker', lock_timeout => '10 min')});
 kill 'CONT', $pid{$first};
 is(answer($call), '"locked part done"', 'a later one has the time');
@@ -262,7 +262,7 @@ is(sql(q{SELECT state FROM dgen.actor('inside', 'm')}), '{"n": 1, "runs": 1}', '
 sql(q{SELECT dgen.alter_actor_type('inside', lock_timeout => '300 ms')});
 $call = call('inside', 'l', '{"lock": true, "what": "hang"}');
 like(answer($call), qr/locked part of actor type "inside" took longer than its lock_timeout of 300 ms/, 'a handler that takes too long is cancelled');
-is(sql(q{SELECT attempts || ' ' || sqlstate FROM dgen.dead_letters WHERE actor_key = 'l'}), '3 ZD043', 'and after max_attempts a dead letter');
+is(sql(q{SELECT attempts || ' ' || sqlstate FROM dgen.dead_letters WHERE actor_key = 'l'}), '3 ZD045', 'and after max_attempts a dead letter');
 sql(q{SELECT dgen.alter_actor_type('inside', lock_timeout => '10 min')});
 
 $call = call('inside', 'u', '{"lock": true, "what": "hang", "until": 2}');

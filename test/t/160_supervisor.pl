@@ -244,6 +244,34 @@ logs($supervisor, qr/^info: all processes are replaced/m, 'the next SIGHUP succe
 logs($supervisor, qr/^debug: worker 1, process $old, returned 0/m, 'and the old process ends');
 ends($supervisor, 'INT', 0, 'SIGINT stops it');
 
+# A new process that never gets anywhere. A SIGHUP that comes meanwhile is another attempt.
+$supervisor = start_supervisor([], '-n', 2, '-w', "$tmp/gate", '-a', 1000);
+workers(2, 'two workers');
+my @old = processes($supervisor);
+unlink "$tmp/gate";
+kill 'HUP', $supervisor->{pid};
+ok(until_true(sub { (processes($supervisor))[0] != $old[0] }), 'a new process hangs');
+kill 'HUP', $supervisor->{pid};
+logs($supervisor, qr/(^warning: worker 1, process \d+, has not attached in 1000 ms and is killed\n.*^warning: worker 1 was not replaced.*){2}/ms,
+	'and is killed, twice');
+unlike(slurp_file($supervisor->{log}), qr/told to stop|worker 2, process \d+, has not|all processes are replaced/, 'nothing else happens');
+is_deeply([sort split /\n/, sql('SELECT pid > 0 FROM dgen.workers')], ['t', 't'], 'the old ones are there');
+cast("kept $_", '{}'), is_handled("kept $_", 'and work') for 1 .. 3;
+
+# The old one dies meanwhile: nobody has its number until there is a new one that is not hanging.
+kill 'HUP', $supervisor->{pid};
+ok(until_true(sub { slurp_file($supervisor->{log}) =~ /(replacing.*){3}worker 1 is process (\d+)/s }), 'a new process hangs again');
+kill 'KILL', $old[0];
+workers(1, 'and the old one dies');
+logs($supervisor, qr/(worker 1 was not replaced.*){3}/s, 'the new one is killed');
+create("$tmp/gate");
+workers(2, 'the next one is not');
+is((processes($supervisor))[1], $old[1], 'the other one was left alone');
+kill 'HUP', $supervisor->{pid};
+logs($supervisor, qr/^info: all processes are replaced/m, 'and is replaced when it is possible');
+workers(2, 'two workers');
+ends($supervisor, 'TERM', 0, 'SIGTERM stops it');
+
 # ---- crash loops, and what trying again cannot mend ----
 
 $supervisor = start_supervisor([], '-n', 2, '-d', 3, '-r', 20);

@@ -21,7 +21,7 @@ LOST = (psycopg2.OperationalError, psycopg2.InterfaceError)
 REFUSALS = {"TO042", "ZD021", "ZD022", "ZD023", "ZD025", "ZD026", "40P01"}
 
 # Each attempt of a locked part whose worker is killed counts: with bad luck it dies of that.
-DEATHS = {"ZD042", "ZD043"}
+DEATHS = {"ZD042", "ZD045"}
 
 
 class Lost(Exception):

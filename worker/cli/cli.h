@@ -70,6 +70,7 @@ typedef enum cli_option
 	CLI_THREADS,
 	CLI_GRACE,
 	CLI_TURN_TIMEOUT,
+	CLI_REPLACE_TIMEOUT,
 	CLI_MAX_DEATHS,
 	CLI_OPTIONS
 } cli_option;

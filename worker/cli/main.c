@@ -53,7 +53,7 @@ const cli_command cli_command_list[] = {
 	 1, 1,
 	 CLI_BIT(CLI_JOBS) | CLI_BIT(CLI_NAME) | CLI_BIT(CLI_DRAIN) | CLI_BIT(CLI_QUIET) |
 		 CLI_BIT(CLI_VERBOSE) | CLI_BIT(CLI_THREADS) | CLI_BIT(CLI_GRACE) |
-		 CLI_BIT(CLI_TURN_TIMEOUT) | CLI_BIT(CLI_MAX_DEATHS),
+		 CLI_BIT(CLI_TURN_TIMEOUT) | CLI_BIT(CLI_REPLACE_TIMEOUT) | CLI_BIT(CLI_MAX_DEATHS),
 	 cli_worker},
 	{"bench", "WORKLOAD", "measure speed, beside what it would be without actors",
 	 "Workloads:\n"

@@ -65,6 +65,8 @@ const cli_option_info cli_option_list[CLI_OPTIONS] = {
 	[CLI_THREADS] = {"threads", 0, NULL, "run the workers as threads of one process"},
 	[CLI_GRACE] = {"grace", 0, "TIME", "how long a process may take to stop (default: 60s)"},
 	[CLI_TURN_TIMEOUT] = {"turn-timeout", 0, "TIME", "end a process whose turn takes longer"},
+	[CLI_REPLACE_TIMEOUT] = {"replace-timeout", 0, "TIME",
+							 "SIGHUP: what a new process has to attach (default: 60s)"},
 	[CLI_MAX_DEATHS] = {"max-deaths", 0, "N",
 						"give up after more than N crashes in a minute (default: never)"},
 };

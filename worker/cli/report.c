@@ -89,6 +89,7 @@ exit_of_code(int code, const char *sqlstate)
 		case DGEN_ENOMEM:
 			return CLI_USAGE;
 		case DGEN_ECONNECT:
+		case DGEN_EUNKNOWN:
 			return CLI_CONNECTION;
 		case DGEN_ETIMEOUT:
 		case DGEN_ENOTFOUND:

@@ -165,6 +165,7 @@ run_processes(cli_run *run)
 	options.processes = (int) run->jobs;
 	options.grace_ms = (int) run->grace_ms;
 	options.turn_timeout_ms = (int) run->turn_timeout_ms;
+	options.replace_ms = (int) run->replace_ms;
 	options.max_deaths = (int) run->max_deaths;
 	options.log = log_supervisor;
 	options.log_user = run;
@@ -183,7 +184,8 @@ static bool
 read_options(cli_run *run)
 {
 	const cli_arguments *arguments = run->arguments;
-	static const cli_option supervised[] = {CLI_GRACE, CLI_TURN_TIMEOUT, CLI_MAX_DEATHS};
+	static const cli_option supervised[] = {CLI_GRACE, CLI_TURN_TIMEOUT, CLI_REPLACE_TIMEOUT,
+											CLI_MAX_DEATHS};
 
 	for (size_t i = 0; i < sizeof(supervised) / sizeof(supervised[0]); i++)
 		if (arguments->option[CLI_THREADS] != NULL && arguments->option[supervised[i]] != NULL)
@@ -196,6 +198,7 @@ read_options(cli_run *run)
 		   cli_duration(arguments, CLI_DRAIN, INT_MAX, &run->drain_ms) &&
 		   cli_duration(arguments, CLI_GRACE, INT_MAX, &run->grace_ms) &&
 		   cli_duration(arguments, CLI_TURN_TIMEOUT, INT_MAX, &run->turn_timeout_ms) &&
+		   cli_duration(arguments, CLI_REPLACE_TIMEOUT, INT_MAX, &run->replace_ms) &&
 		   cli_integer(arguments, CLI_MAX_DEATHS, 1, DEATHS_MOST, &run->max_deaths);
 }
 
@@ -205,6 +208,8 @@ take_zeros(cli_run *run)
 {
 	if (run->arguments->option[CLI_GRACE] != NULL && run->grace_ms == 0)
 		run->grace_ms = 1;
+	if (run->arguments->option[CLI_REPLACE_TIMEOUT] != NULL && run->replace_ms == 0)
+		run->replace_ms = 1;
 	if (run->arguments->option[CLI_TURN_TIMEOUT] != NULL && run->turn_timeout_ms == 0)
 		run->turn_timeout_ms = -1;
 }

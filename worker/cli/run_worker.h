@@ -28,6 +28,7 @@ typedef struct cli_run
 	long jobs;
 	long drain_ms; /* 0: the library's default; so are the others */
 	long grace_ms;
+	long replace_ms;
 	long turn_timeout_ms;
 	long max_deaths;
 } cli_run;

@@ -1,0 +1,43 @@
+-- ALTER EXTENSION dgen UPDATE. Every upgrade script sql/dgen--OLD--NEW.sql begins with
+--
+--     SELECT dgen._begin_update('OLD', 'NEW');
+--
+-- in the version of this function that OLD has. Statements of C functions know tables by
+-- the position of their columns, so the library and the SQL have to fit: they do when major and
+-- minor version are equal. A patch release changes neither a table nor what is in shared memory.
+
+CREATE FUNCTION dgen._check_update(to_version text) RETURNS boolean
+	LANGUAGE c STRICT
+	AS 'MODULE_PATHNAME', 'dgen_check_update';
+COMMENT ON FUNCTION dgen._check_update(text) IS
+'raises ZD038 unless this session''s library is that version or a later one; makes all sessions look at the version again. True if dgen is preloaded';
+
+-- With the locks nobody is in the middle of anything; message first, because batches and
+-- senders take that one first. Who waits for work would wait in the shared memory of the
+-- old library: workers connect again, and those in the database start anew.
+CREATE FUNCTION dgen._begin_update(from_version text, to_version text) RETURNS void
+	LANGUAGE plpgsql
+	SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	preloaded boolean := dgen._check_update(to_version);
+BEGIN
+	IF (string_to_array(from_version, '.'))[1:2] = (string_to_array(to_version, '.'))[1:2] THEN
+		RETURN;
+	END IF;
+	LOCK TABLE dgen.message, dgen.delayed_message, dgen.idempotency_key, dgen.request, dgen.actor,
+		dgen.dead_letter, dgen.failed_attempt, dgen.paused, dgen.worker, dgen.actor_type, dgen.privilege,
+		dgen.adoption IN ACCESS EXCLUSIVE MODE;
+	IF NOT preloaded THEN
+		PERFORM pg_terminate_backend(a.pid)
+		FROM pg_stat_activity a
+		WHERE a.datname = current_database() AND a.pid <> pg_backend_pid()
+			AND (a.backend_type = 'dgen worker'
+				OR EXISTS (SELECT FROM dgen.worker w WHERE w.pid = a.pid AND w.backend_start = a.backend_start));
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION dgen._begin_update(text, text) IS
+'begins an upgrade script: checks the library, and lets nobody be in the middle of anything when another minor version comes';
+
+REVOKE ALL ON FUNCTION dgen._check_update(text), dgen._begin_update(text, text) FROM PUBLIC;

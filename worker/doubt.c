@@ -1,0 +1,58 @@
+/*
+ * A batch whose COMMIT was sent, and whose answer never came: was it committed? To its messages
+ * that makes no difference, as they come again if it was not. But its after-commit actions have
+ * to know. They are kept until the server has answered, in another session, for the receipt
+ * that such a batch leaves (dgen.receipt, dgen.settle).
+ */
+#include <string.h>
+
+#include "dgen_int.h"
+
+/* The server keeps receipts for longer than a day. */
+#define TOO_OLD_MS (INT64_C(24) * 3600 * 1000)
+
+bool
+dgen__doubt_exists(const dgen_worker *worker)
+{
+	return worker->doubt.actions.nactions > 0;
+}
+
+void
+dgen__doubt_begin(dgen_worker *worker)
+{
+	dgen__doubt *doubt = &worker->doubt;
+
+	if (worker->batch.outbox.nactions == 0)
+		return;
+	dgen__outbox_keep_actions(&worker->batch.outbox, &doubt->actions);
+	memcpy(doubt->worker, worker->id, sizeof(doubt->worker));
+	doubt->batch = worker->receipts;
+	doubt->since = dgen__now_ms();
+}
+
+bool
+dgen__doubt_is_old(const dgen_worker *worker)
+{
+	return dgen__now_ms() - worker->doubt.since > TOO_OLD_MS;
+}
+
+void
+dgen__doubt_end(dgen_worker *worker, bool committed)
+{
+	dgen__worker_log(worker, DGEN_LOG_INFO,
+					 committed ? "the batch whose commit was in doubt is committed"
+							   : "the batch whose commit was in doubt is not committed");
+	dgen__outbox_finish(&worker->doubt.actions, committed);
+}
+
+void
+dgen__doubt_give_up(dgen_worker *worker, const char *why)
+{
+	if (!dgen__doubt_exists(worker))
+		return;
+	dgen__worker_log(worker, DGEN_LOG_WARNING,
+					 "whether a batch was committed is not known, and %zu after-commit actions are "
+					 "dropped: %s",
+					 worker->doubt.actions.nactions, why);
+	dgen__outbox_finish(&worker->doubt.actions, false);
+}
