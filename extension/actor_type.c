@@ -174,6 +174,8 @@ build_type(DgenScan *scan, Snapshot snapshot)
 	if (!scan->nulls[ACTOR_TYPE_MAX_RATE])
 		type->max_rate = DatumGetFloat8(values[ACTOR_TYPE_MAX_RATE]);
 	type->limited = type->max_concurrency > 0 || type->max_rate > 0;
+	type->handle_dead_letters = DatumGetBool(values[ACTOR_TYPE_HANDLE_DEAD_LETTERS]);
+	type->handle_actions = DatumGetBool(values[ACTOR_TYPE_HANDLE_ACTIONS]);
 	type->lock_timeout_ms = interval_to_ms(DatumGetIntervalP(values[ACTOR_TYPE_LOCK_TIMEOUT]));
 	type->locked_priority = DatumGetInt32(values[ACTOR_TYPE_LOCKED_PRIORITY]);
 	load_grants(cached, snapshot);
@@ -214,7 +216,8 @@ find_by_name(text *name)
 
 	refresh_cache();
 	for (type = cache; type != NULL; type = type->next)
-		if (strncmp(type->type.name, data, length) == 0 && type->type.name[length] == '\0')
+		if (!dgen_is_of_actions(type->type.id) && strncmp(type->type.name, data, length) == 0 &&
+			type->type.name[length] == '\0')
 			return &type->type;
 
 	dgen_key_text(&key, 1, name);
@@ -242,6 +245,20 @@ dgen_actor_type_exists(PG_FUNCTION_ARGS)
 	PG_RETURN_BOOL(find_by_name(PG_GETARG_TEXT_PP(0)) != NULL);
 }
 
+static void
+make_type_of_actions(ActorType *type)
+{
+	MemoryContext old = MemoryContextSwitchTo(cache_context);
+	JsonbValue nothing = {.type = jbvObject};
+
+	type->id = -type->id;
+	type->max_waiting = type->max_concurrency = 0;
+	type->max_rate = 0;
+	type->limited = false;
+	type->initial_state = JsonbValueToJsonb(&nothing);
+	MemoryContextSwitchTo(old);
+}
+
 const ActorType *
 dgen_type_by_id(int32 id, bool missing_ok)
 {
@@ -253,8 +270,10 @@ dgen_type_by_id(int32 id, bool missing_ok)
 		if (type->type.id == id)
 			return &type->type;
 
-	dgen_key_int4(&key, 1, BTEqualStrategyNumber, id);
+	dgen_key_int4(&key, 1, BTEqualStrategyNumber, dgen_actors_type(id));
 	type = load_type(INDEX_PRIMARY, &key);
+	if (type != NULL && dgen_is_of_actions(id))
+		make_type_of_actions(&type->type);
 	if (type == NULL && !missing_ok)
 		ereport(ERROR,
 				(errcode(DGEN_ERR_UNKNOWN_TYPE), errmsg("actor type with id %d does not exist", id),

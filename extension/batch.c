@@ -369,7 +369,8 @@ dgen_run_batch(WorkerSession *session)
 	if (run.owned.count > 0)
 	{
 		dgen_session_busy(true);
-		if (!try_all(&run))
+		/* What an action does outside is not rolled back: it is run once for each attempt. */
+		if (dgen_is_of_actions(run.owned.mailboxes[0].type->id) || !try_all(&run))
 			run_singly(&run);
 		dgen_session_count_turns(run.turns);
 		dgen_session_busy(false);

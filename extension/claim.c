@@ -45,7 +45,7 @@ fastest_turn(const WorkerSession *session)
 {
 	double fastest = 0;
 
-	for (int i = 0; i < session->ntypes; i++)
+	for (int i = 0; i < session->ntypes && !dgen_is_of_actions(session->types[i].type_id); i++)
 	{
 		double us = session->types[i].turn_us > 0 ? session->types[i].turn_us : UNKNOWN_TURN_US;
 
@@ -268,6 +268,8 @@ try_own(Discovery *discovery, int64 mailbox)
 	if (held == HELD_BY_ANOTHER)
 		return false;
 	limit_level(discovery);
+	if (dgen_is_of_actions(type_id))
+		discovery->limit = 1; /* nobody waits for what an action does outside */
 	entry = &discovery->owned->mailboxes[discovery->owned->count++];
 	entry->type = discovery->type;
 	entry->worker_type = discovery->worker_type;
@@ -417,14 +419,39 @@ own_limited(Discovery *discovery)
 }
 
 static void
+note_left(Discovery *discovery)
+{
+	discovery->owned->left = true;
+	dgen_wakeup_left(discovery->type->id);
+}
+
+static void
 own_mailboxes_of(Discovery *discovery)
 {
 	dgen_hints_begin(discovery->type->id);
 	if (discovery->type->limited ? own_limited(discovery) : own_unlimited(discovery))
+		note_left(discovery);
+}
+
+/* One, unless there is something else already: what it does outside may take long. */
+static void
+own_action(Discovery *discovery)
+{
+	const int32 type_id = discovery->type->id;
+	bool left;
+
+	if (discovery->owned->count > 0)
+		left = dgen_hints_left(type_id);
+	else
 	{
-		discovery->owned->left = true;
-		dgen_wakeup_left(discovery->type->id);
+		dgen_hints_begin(type_id);
+		left = own_type(discovery, 1);
+		dgen_hints_put_back();
+		if (left && discovery->owned->count > 0)
+			dgen_wakeup_now(type_id);
 	}
+	if (left)
+		note_left(discovery);
 }
 
 /* False if its type is gone, or paused. */
@@ -433,7 +460,7 @@ set_type(Discovery *discovery, WorkerType *worker_type)
 {
 	discovery->worker_type = worker_type;
 	discovery->type = dgen_type_by_id(worker_type->type_id, true);
-	if (discovery->type == NULL || dgen_type_is_paused(discovery->type->id))
+	if (discovery->type == NULL || dgen_type_is_paused(dgen_actors_type(discovery->type->id)))
 		return false;
 	discovery->owned->limited |= discovery->type->limited;
 	return true;
@@ -493,7 +520,11 @@ dgen_own_mailboxes(WorkerSession *session, const BatchLimits *limits, Owned *own
 			owned->left = true; /* perhaps: the next claim begins with another type */
 			break;
 		}
-		if (set_type(&discovery, &session->types[(session->rotation + i) % session->ntypes]))
+		if (!set_type(&discovery, &session->types[(session->rotation + i) % session->ntypes]))
+			continue;
+		if (dgen_is_of_actions(discovery.type->id))
+			own_action(&discovery);
+		else
 			own_mailboxes_of(&discovery);
 	}
 	PopActiveSnapshot();

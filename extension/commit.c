@@ -73,6 +73,8 @@ dgen_apply_outcome(Batch *batch, BatchActor *actor, const Outcome *outcome)
 
 		(void) dgen_answer(message->id, &reply);
 	}
+	if (message->kind == KIND_ACTION && outcome->reply != (Datum) 0)
+		dgen_action_reply(actor, message, &(Reply){.reply = outcome->reply});
 	actor->handled++;
 }
 

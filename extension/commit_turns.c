@@ -64,6 +64,7 @@ enum CommitParameter
 	COMMIT_SEND_HEADERS,
 	COMMIT_REPLY_ERRORS,
 	COMMIT_REPLY_SQLSTATES,
+	COMMIT_SEND_ACTIONS,
 	COMMIT_LOCKS
 };
 
@@ -180,6 +181,10 @@ set_changes(Batch *batch, BatchActor *actor, int i, const ActorParameters *p, Me
 	old = MemoryContextSwitchTo(scratch);
 	state = changed_state(actor, i, p);
 	MemoryContextSwitchTo(old);
+	if (dgen_is_of_actions(actor->type->id) && (state != actor->state || actor->destroyed))
+		refuse_commit(
+			psprintf("the state of actor %d changes, and what was claimed is an action", i + 1),
+			"Reply, and change the actor's state in the turn of kind reply.");
 	if (state != actor->state)
 	{
 		if (actor->handled == 0)
@@ -200,7 +205,7 @@ set_lock(BatchActor *actor, int i, const ActorParameters *p)
 	if (actor->handled == 0)
 		refuse_commit(psprintf("actor %d is locked, and none of its messages is handled", i + 1),
 					  "The last of the handled messages locks its actor.");
-	if (actor->locked)
+	if (actor->locked || dgen_is_of_actions(actor->type->id))
 		ereport(ERROR, (errcode(DGEN_ERR_LOCKED), errmsg("actor %d is locked already", i + 1),
 						errhint("Lock neither in a locked part, nor in turns of a priority that a "
 								"locked actor handles.")));
@@ -298,8 +303,17 @@ set_reply(const ReplyParameters *p, int i, Reply *reply)
 		reply->sqlstate = DGEN_FAIL_SQLSTATE;
 }
 
+/* Is it an action of the batch, which then is all of it? Its reply goes to its actor. */
+static bool
+is_action(const Batch *batch, int64 id)
+{
+	const BatchActor *actor = &batch->actors[0];
+
+	return dgen_is_of_actions(actor->type->id) && actor->handled > 0 && actor->messages[0].id == id;
+}
+
 static void
-send_replies(FunctionCallInfo fcinfo)
+send_replies(FunctionCallInfo fcinfo, const Batch *batch)
 {
 	Answers answers = {.for_caller = true};
 	ReplyParameters parameters;
@@ -313,7 +327,9 @@ send_replies(FunctionCallInfo fcinfo)
 		Reply reply;
 
 		set_reply(&parameters, i, &reply);
-		if (request != 0)
+		if (is_action(batch, request))
+			dgen_action_reply(&batch->actors[0], &batch->actors[0].messages[0], &reply);
+		else if (request != 0)
 			(void) dgen_answers_add(&answers, request, &reply);
 	}
 	dgen_answers_end(&answers);
@@ -325,6 +341,7 @@ typedef struct SendParameters
 	SendArrays arrays;
 	Elements actors;
 	Elements correlations;
+	Elements actions;
 } SendParameters;
 
 static void
@@ -361,22 +378,61 @@ get_send_parameters(FunctionCallInfo fcinfo, SendParameters *p)
 					  &p->actors);
 	get_send_elements(fcinfo, COMMIT_SEND_CORRELATIONS, TEXTOID, "send_correlations",
 					  arrays->messages.count, &p->correlations);
+	get_send_elements(fcinfo, COMMIT_SEND_ACTIONS, BOOLOID, "send_actions", arrays->messages.count,
+					  &p->actions);
 }
 
-/* The actor of the batch that a request's reply comes to. */
-static void
-set_reply_to(const Batch *batch, const SendParameters *p, int i, ReplyTo *reply_to)
+/* The actor of the batch that sends. */
+static const BatchActor *
+sending_actor(const Batch *batch, const SendParameters *p, int i, const char *what)
 {
 	int ordinal = dgen_has_element(&p->actors, i) ? DatumGetInt32(p->actors.values[i]) : 0;
 
 	if (ordinal < 1 || ordinal > batch->nactors)
 		refuse_commit(
-			psprintf(
-				"send_requests[%d] is true, and send_actors[%d] is not one of the batch's %d actors",
-				i + 1, i + 1, batch->nactors),
-			"Give the number of the actor that the reply comes to.");
-	reply_to->type_id = batch->actors[ordinal - 1].type->id;
-	reply_to->key = batch->actors[ordinal - 1].key;
+			psprintf("%s[%d] is true, and send_actors[%d] is not one of the batch's %d actors",
+					 what, i + 1, i + 1, batch->nactors),
+			"Give the number of the actor that sends.");
+	return &batch->actors[ordinal - 1];
+}
+
+/* A request's reply comes to the actor, also if one of its actions has sent it. */
+static void
+set_reply_to(const Batch *batch, const SendParameters *p, int i, ReplyTo *reply_to)
+{
+	const BatchActor *actor = sending_actor(batch, p, i, "send_requests");
+
+	reply_to->type_id = dgen_actors_type(actor->type->id);
+	reply_to->key = actor->key;
+}
+
+static bool
+is_true(const Elements *elements, int i)
+{
+	return dgen_has_element(elements, i) && DatumGetBool(elements->values[i]);
+}
+
+/* No privilege is needed for what an actor sends to itself. */
+static void
+store_action(const Batch *batch, const SendParameters *p, int i)
+{
+	const BatchActor *actor = sending_actor(batch, p, i, "send_actions");
+	Send send = {0};
+
+	if (is_true(&p->arrays.requests, i) || !dgen_has_element(&p->arrays.messages, i))
+		refuse_commit(
+			psprintf("send_actions[%d] is true for a request, or its message is NULL", i + 1),
+			"An action replies to its actor without being a request; an empty message is "
+			"JSON null.");
+	dgen_set_action(
+		&send, actor->type->id, actor->key,
+		dgen_has_element(&p->correlations, i) ? DatumGetTextPP(p->correlations.values[i]) : NULL);
+	if (dgen_get_send_content(&p->arrays, i, &send) != NULL || send.priority != 0)
+		refuse_commit(
+			psprintf("send_actions[%d] is true, and it has an idempotency key or a priority",
+					 i + 1),
+			"Actions are stored once, with their turn, and have no order.");
+	(void) dgen_send(&send);
 }
 
 static void
@@ -410,7 +466,10 @@ send_messages(FunctionCallInfo fcinfo, const Batch *batch)
 		return;
 	dgen_bulk_begin(&bulk);
 	for (int i = 0; i < parameters.arrays.messages.count; i++)
-		send_message(&bulk, batch, &parameters, i);
+		if (is_true(&parameters.actions, i))
+			store_action(batch, &parameters, i);
+		else
+			send_message(&bulk, batch, &parameters, i);
 	dgen_bulk_end(&bulk);
 }
 
@@ -471,7 +530,7 @@ dgen_commit_turns(PG_FUNCTION_ARGS)
 	}
 	dgen_commit_batch(batch);
 	record_failures(batch, &parameters);
-	send_replies(fcinfo);
+	send_replies(fcinfo, batch);
 	send_messages(fcinfo, batch);
 	note_committed(batch);
 	if (batch->has_rate)

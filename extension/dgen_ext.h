@@ -32,6 +32,8 @@
 #define KIND_REQUEST 'q'
 #define KIND_REPLY 'r'
 #define KIND_TIMER 't'
+#define KIND_DEAD_LETTER 'd' /* tells an actor that a message of its died */
+#define KIND_ACTION 'a'      /* of a type of actions, see below */
 
 /* request.status */
 #define REQUEST_PENDING 'p'
@@ -74,20 +76,37 @@ typedef struct ActorType
 	Interval max_backoff;
 	int64 turn_timeout_ms;
 	Interval retention;
-	int32 max_waiting;     /* messages of one actor, when another one is sent; 0: no limit */
-	int32 max_concurrency; /* actors that workers own at a time; 0: no limit */
-	double max_rate;       /* turns a second of all workers together; 0: no limit */
-	bool limited;          /* claims have to heed a limit */
+	int32 max_waiting;        /* messages of one actor, when another one is sent; 0: no limit */
+	int32 max_concurrency;    /* actors that workers own at a time; 0: no limit */
+	double max_rate;          /* turns a second of all workers together; 0: no limit */
+	bool limited;             /* claims have to heed a limit */
+	bool handle_dead_letters; /* its actors get messages of KIND_DEAD_LETTER */
+	bool handle_actions;
 	int64 lock_timeout_ms;
 	int32 locked_priority; /* a locked actor handles messages of this and above */
 } ActorType;
 
 extern void dgen_actor_type_init(void); /* _PG_init: invalidation callbacks */
 
+/* The actions of type n are messages of type -n, see action.c. */
+static inline bool
+dgen_is_of_actions(int32 type_id)
+{
+	return type_id < 0;
+}
+
+/* The type whose actions they are; that of actors is itself. */
+static inline int32
+dgen_actors_type(int32 type_id)
+{
+	return type_id < 0 ? -type_id : type_id;
+}
+
 /*
  * The cached type. The result lives until the end of the transaction, even if the
  * type changes meanwhile. Call after a table was opened, so that pending
  * invalidations have been seen. Raises DGEN_ERR_UNKNOWN_TYPE unless missing_ok.
+ * By id also a type of actions: it has the definition of the type, and no state.
  */
 extern const ActorType *dgen_type_by_name(text *name);
 extern const ActorType *dgen_type_by_id(int32 id, bool missing_ok);
@@ -341,6 +360,17 @@ extern void dgen_bulk_request(Bulk *bulk, const Send *send, const ReplyTo *reply
 							  text *correlation, bool keep);
 extern void dgen_bulk_end(Bulk *bulk);
 
+/* When a delay, or the time, in these arguments is over; 0: now. */
+extern TimestampTz dgen_due_argument(FunctionCallInfo fcinfo, int delay, int not_before);
+
+/* ---- action.c: what is to be done after the commit ------------------------ */
+
+/* Of action `id` of the actor. */
+extern int64 dgen_action_mailbox(const text *key, int64 id);
+
+/* Makes it an action of the actor with that type and key; raises unless its name can be one. */
+extern void dgen_set_action(Send *send, int32 type_id, text *key, text *action);
+
 /* ---- send_arrays.c, send_many.c: arrays of messages ---------------------------- */
 
 /* One array parameter; NULL is an array without elements. */
@@ -402,6 +432,8 @@ extern void dgen_get_send_arrays(FunctionCallInfo fcinfo, const SendArguments *a
 
 /* Checks element i, and the privilege to send; returns its idempotency key, or NULL. */
 extern text *dgen_get_send(const SendArrays *arrays, int i, Send *send);
+/* The same without type and key, which are set already. */
+extern text *dgen_get_send_content(const SendArrays *arrays, int i, Send *send);
 
 /*
  * idempotency.c: takes the key for message id `id` until the type's retention
@@ -607,6 +639,15 @@ typedef struct WorkerSession
 	int narrow;         /* most of them in ... */
 	int narrow_batches; /* ... so many batches to come: the server was short of locks */
 } WorkerSession;
+
+/* declare.c: what workers for an external type handle, besides its messages, from now on. */
+typedef enum Declared
+{
+	DECLARED_DEAD_LETTERS, /* its actors are told of them */
+	DECLARED_ACTIONS
+} Declared;
+
+extern void dgen_declare(const ActorType *type, Declared what);
 
 /* This session's worker; raises DGEN_ERR_NOT_ATTACHED if there is none. */
 extern WorkerSession *dgen_worker_session(void);
@@ -877,7 +918,7 @@ extern Oid dgen_resolve_handler(const char *qualified_name);
 /* Raises unless the function can be the handler of the owner's types. */
 extern void dgen_check_handler(const char *name, Oid oid, Oid owner);
 
-/* 'cast', 'call', 'reply' or 'timer' */
+/* As handlers and workers see it: 'cast', 'call' ... */
 extern const char *dgen_kind_name(char kind);
 
 /* What the handler sees: 'locked' while the actor is. */
@@ -1106,6 +1147,14 @@ extern bool dgen_client_caches(void);
 
 /* Raises DGEN_ERR_NESTED if a batch is claimed in this transaction. */
 extern void dgen_refuse_in_batch(const char *what, const char *hint);
+
+/* action.c: what an action has come to, to its actor; does the action of such an actor run here? */
+extern void dgen_action_reply(const BatchActor *actor, const BatchMessage *action,
+							  const Reply *reply);
+extern bool dgen_is_in_action(int32 type_id, const text *key);
+
+/* The reply, or the error, as a message to the actor that has asked. */
+extern void dgen_reply_to_actor(const ReplyTo *to, int64 id, text *correlation, const Reply *reply);
 
 /* ---- worker.c, launcher.c: in-database workers -------------------------- */
 

@@ -50,6 +50,7 @@
 #define DGEN_ERR_TURN_TIMEOUT DGEN_SQLSTATE('0', '4', '1')  /* turn ran longer than turn_timeout */
 #define DGEN_ERR_SESSION_ENDED DGEN_SQLSTATE('0', '4', '2') /* worker's session ended in the turn */
 #define DGEN_ERR_SERVER_CRASHED DGEN_SQLSTATE('0', '4', '3') /* server crashed in the turn */
+#define DGEN_ERR_NO_ACTION DGEN_SQLSTATE('0', '4', '4')      /* no turn that may act */
 #define DGEN_ERR_LOCK_TIMEOUT \
 	DGEN_SQLSTATE('0', '4', '5') /* locked part ran longer than lock_timeout */
 #define DGEN_ERR_UNLOCKED DGEN_SQLSTATE('0', '4', '6') /* lock was ended with dgen.unlock */

@@ -108,10 +108,11 @@ insert_dead_letter(const BatchActor *actor, const BatchMessage *message, int att
 	DgenWriter writer;
 
 	values[DEAD_MESSAGE_ID] = Int64GetDatum(message->id);
-	values[DEAD_MAILBOX] = Int64GetDatum(actor->mailbox);
+	values[DEAD_MAILBOX] = Int64GetDatum(
+		dgen_is_of_actions(actor->type->id) ? dgen_mailbox_of(actor->key) : actor->mailbox);
 	values[DEAD_SENT_AT] = TimestampTzGetDatum(message->sent_at);
 	values[DEAD_DIED_AT] = TimestampTzGetDatum(GetCurrentTimestamp());
-	values[DEAD_TYPE_ID] = Int32GetDatum(actor->type->id);
+	values[DEAD_TYPE_ID] = Int32GetDatum(dgen_actors_type(actor->type->id));
 	values[DEAD_ATTEMPTS] = Int32GetDatum(attempts);
 	values[DEAD_PRIORITY] = Int16GetDatum(message->priority);
 	values[DEAD_KIND] = CharGetDatum(message->kind);
@@ -145,6 +146,33 @@ tell_caller(const BatchMessage *message, const Failure *failure)
 	return dgen_answer(message->id, &reply);
 }
 
+/*
+ * To the end of the actor's mailbox, with the priority of the message that died. One that
+ * tells of a dead letter is not told of itself when it dies.
+ */
+static void
+tell_actor(const BatchActor *actor, const BatchMessage *message, const Failure *failure)
+{
+	const char *sqlstate = failure->sqlstate != NULL ? failure->sqlstate : DGEN_FAIL_SQLSTATE;
+	Send send = {
+		.type = dgen_type_by_id(dgen_actors_type(actor->type->id), false),
+		.key = actor->key,
+		.message = message->message,
+		.kind = KIND_DEAD_LETTER,
+		.priority = message->priority,
+		.in_reply_to = message->id,
+		.headers = message->headers,
+		.error = cstring_to_text(failure->error),
+		.sqlstate = cstring_to_text(sqlstate),
+	};
+
+	if (!actor->type->handle_dead_letters || message->kind == KIND_DEAD_LETTER)
+		return;
+	if (message->correlation != (Datum) 0)
+		send.correlation = DatumGetTextPP(message->correlation);
+	(void) dgen_send(&send);
+}
+
 static void
 remove_message(BatchActor *actor, const BatchMessage *message)
 {
@@ -176,8 +204,10 @@ bury(BatchActor *actor, const BatchMessage *message, int attempts, const Failure
 	answered = message->kind == KIND_REQUEST && tell_caller(message, failure);
 
 	/* A refusal that its caller knows of is no case for an operator. */
-	if (!(failure->final && answered))
-		insert_dead_letter(actor, message, attempts, failure);
+	if (failure->final && answered)
+		return;
+	insert_dead_letter(actor, message, attempts, failure);
+	tell_actor(actor, message, failure);
 }
 
 bool

@@ -87,7 +87,8 @@ readable_types(const Slot *worker, Oid role)
 	{
 		const ActorType *type = dgen_type_by_id(worker->types[i], true);
 
-		if (type != NULL && dgen_has_privilege(type, role, PRIVILEGE_READ))
+		if (type != NULL && !dgen_is_of_actions(type->id) &&
+			dgen_has_privilege(type, role, PRIVILEGE_READ))
 			names[count++] = CStringGetTextDatum(type->name);
 	}
 	return construct_array(names, count, TEXTOID, -1, false, TYPALIGN_INT);

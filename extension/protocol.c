@@ -180,7 +180,7 @@ state_to_send(const BatchActor *actor, int n)
 {
 	if (n > 0)
 		return (Datum) 0;
-	if (client_caches && !actor->messages[n].locked)
+	if (client_caches && !actor->messages[n].locked && !dgen_is_of_actions(actor->type->id))
 	{
 		if (dgen_client_holds(actor))
 			return (Datum) 0;

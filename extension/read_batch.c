@@ -177,7 +177,7 @@ set_type(Reader *reader, const ActorType *type)
 	if (reader->type == type)
 		return;
 	reader->type = type;
-	reader->type_has_paused = has_type_row(TABLE_PAUSED, type->id);
+	reader->type_has_paused = has_type_row(TABLE_PAUSED, dgen_actors_type(type->id));
 	reader->type_has_failed = has_type_row(TABLE_FAILED_ATTEMPT, type->id);
 }
 
@@ -307,14 +307,14 @@ is_locked_status(Datum status)
 		   memcmp(VARDATA_ANY(value), STATUS_LOCKED, strlen(STATUS_LOCKED)) == 0;
 }
 
-/* False if the row is locked by somebody else. */
+/* False if the row is locked by somebody else. An action has none. */
 static bool
 read_actor_row(Reader *reader, BatchActor *actor)
 {
 	DgenScan *scan = &reader->actors;
 
 	actor->state = actor->type->initial_state;
-	if (!find_actor_row(reader, actor))
+	if (dgen_is_of_actions(actor->type->id) || !find_actor_row(reader, actor))
 		return true;
 
 	actor->exists = true;
@@ -331,6 +331,16 @@ read_actor_row(Reader *reader, BatchActor *actor)
 		reader->batch->bytes += VARSIZE(actor->state);
 	}
 	return true;
+}
+
+/* Its actions are paused with it. */
+static bool
+actor_is_paused(const BatchActor *actor)
+{
+	if (dgen_is_of_actions(actor->type->id))
+		return is_paused(dgen_actors_type(actor->type->id), dgen_mailbox_of(actor->key),
+						 actor->key);
+	return is_paused(actor->type->id, actor->mailbox, actor->key);
 }
 
 static BatchActor *
@@ -359,7 +369,7 @@ add_actor(Reader *reader, Datum key)
 {
 	BatchActor *actor = new_actor(reader, key);
 
-	if (reader->type_has_paused && is_paused(reader->type->id, reader->mailbox, actor->key))
+	if (reader->type_has_paused && actor_is_paused(actor))
 		actor->blocked = BLOCKED_PAUSED;
 	else if (backs_off(reader, actor->key))
 		actor->blocked = BLOCKED_BACKING_OFF;
@@ -551,8 +561,7 @@ remember(Reader *reader, bool to_the_end, int64 dead)
 	reader->remembered.floor = Max(reader->remembered.floor, floor);
 }
 
-/* True if there are no more. */
-static bool
+static void
 read_messages(Reader *reader)
 {
 	int64 dead = reader->messages.dead;
@@ -566,25 +575,22 @@ read_messages(Reader *reader)
 		reader->batch->actors[i].remembered = reader->remembered;
 	if (reader->remembered.floor != old_floor)
 		dgen_memo_set(reader->type->id, reader->mailbox, &reader->remembered);
-	return to_the_end;
 }
 
-/* Each message is a turn of those that were taken for the type. */
+/* Each message is a turn of those that were taken for the type. What is left is for the next claim. */
 static void
 read_with_rate(Reader *reader, WorkerType *type)
 {
 	int before = reader->batch->nmessages;
 	int read;
-	bool to_the_end;
 
 	reader->batch->has_rate = true;
 	reader->most = Min(reader->limits->messages, before + type->turns_left);
-	to_the_end = read_messages(reader);
+	read_messages(reader);
 	reader->most = reader->limits->messages;
 	read = reader->batch->nmessages - before;
 	type->turns_left -= read;
 	type->turns_read += read;
-	type->short_of_turns |= !to_the_end && type->turns_left == 0;
 }
 
 static void
@@ -635,7 +641,7 @@ dgen_read_batch(Owned *owned, int first, int count, const BatchLimits *limits)
 		if (mailbox->type->max_rate > 0 && mailbox->worker_type != NULL)
 			read_with_rate(&reader, mailbox->worker_type);
 		else
-			(void) read_messages(&reader);
+			read_messages(&reader);
 	}
 	MemoryContextSwitchTo(old);
 	drop_blocked(end_read(&reader));
@@ -722,7 +728,7 @@ dgen_read_actor(const ActorType *type, text *key, int max_messages)
 	actor = add_actor(&reader, PointerGetDatum(key));
 	refuse_blocked(actor, reader.retry_at);
 	refuse_locked(actor);
-	(void) read_messages(&reader);
+	read_messages(&reader);
 	reader.batch->nactors = 1; /* others that share the mailbox stay for their workers */
 	MemoryContextSwitchTo(old);
 	return end_read(&reader);

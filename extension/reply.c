@@ -60,7 +60,8 @@ dgen_get_reply_to(HeapTupleHeader context, ReplyTo *reply_to)
 	type = dgen_type_by_name(DatumGetTextPP(type_name));
 	reply_to->type_id = type->id;
 	reply_to->key = DatumGetTextPP(key);
-	if (!dgen_is_in_turn(type->id, dgen_mailbox_of(reply_to->key)))
+	if (!dgen_is_in_turn(type->id, dgen_mailbox_of(reply_to->key)) &&
+		!dgen_is_in_action(type->id, reply_to->key))
 		ereport(
 			ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -208,22 +209,19 @@ keep_reply(DgenWriter *writer, Request *request, const Reply *reply)
 	return true;
 }
 
-/* The reply becomes a message, and the request is done. */
-static bool
-send_on(DgenWriter *writer, Request *request, const Reply *reply)
+void
+dgen_reply_to_actor(const ReplyTo *to, int64 id, text *correlation, const Reply *reply)
 {
-	Datum *values = request->values;
-	Send send = {.kind = KIND_REPLY};
+	Send send = {
+		.kind = KIND_REPLY,
+		.type = dgen_type_by_id(to->type_id, true),
+		.key = to->key,
+		.in_reply_to = id,
+		.correlation = correlation,
+	};
 
-	if (!dgen_delete_row(writer->heap, &request->tid))
-		return false;
-	send.type = dgen_type_by_id(DatumGetInt32(values[REQUEST_REPLY_TYPE_ID]), true);
 	if (send.type == NULL)
-		return true; /* dropped, and nobody is left to tell */
-	send.key = DatumGetTextPP(values[REQUEST_REPLY_KEY]);
-	send.in_reply_to = DatumGetInt64(values[REQUEST_ID]);
-	if (!request->nulls[REQUEST_CORRELATION])
-		send.correlation = DatumGetTextPP(values[REQUEST_CORRELATION]);
+		return; /* dropped, and nobody is left to tell */
 	send.message = reply->error == NULL ? reply->reply : dgen_json_null();
 	if (reply->error != NULL)
 	{
@@ -232,6 +230,23 @@ send_on(DgenWriter *writer, Request *request, const Reply *reply)
 			cstring_to_text(reply->sqlstate != NULL ? reply->sqlstate : DGEN_FAIL_SQLSTATE);
 	}
 	(void) dgen_send(&send);
+}
+
+/* The reply becomes a message, and the request is done. */
+static bool
+send_on(DgenWriter *writer, Request *request, const Reply *reply)
+{
+	Datum *values = request->values;
+	ReplyTo to = {
+		.type_id = DatumGetInt32(values[REQUEST_REPLY_TYPE_ID]),
+		.key = DatumGetTextPP(values[REQUEST_REPLY_KEY]),
+	};
+	text *correlation =
+		request->nulls[REQUEST_CORRELATION] ? NULL : DatumGetTextPP(values[REQUEST_CORRELATION]);
+
+	if (!dgen_delete_row(writer->heap, &request->tid))
+		return false;
+	dgen_reply_to_actor(&to, DatumGetInt64(values[REQUEST_ID]), correlation, reply);
 	return true;
 }
 

@@ -56,12 +56,20 @@ dgen_message_row(const Send *send, int64 mailbox, int64 seq, Datum *values, bool
 	set_text(values, nulls, MESSAGE_SQLSTATE, send->sqlstate);
 }
 
+static int64
+mailbox_of(const Send *send, int64 seq)
+{
+	return dgen_is_of_actions(send->type->id)
+			   ? dgen_action_mailbox(send->key, send->id ? send->id : seq)
+			   : dgen_mailbox_of(send->key);
+}
+
 int64
 dgen_send(const Send *send)
 {
 	bool delayed = send->not_before > GetCurrentTimestamp();
-	int64 mailbox = dgen_mailbox_of(send->key);
 	int64 seq = send->seq ? send->seq : dgen_nextval(SEQUENCE_MESSAGE);
+	int64 mailbox = mailbox_of(send, seq);
 	Datum values[DELAYED_COLUMNS];
 	bool nulls[DELAYED_COLUMNS];
 	DgenWriter writer;
@@ -123,8 +131,8 @@ dgen_check_headers(Datum headers)
 				 errhint("Give an object such as '{\"trace\": \"a1\"}', or NULL.")));
 }
 
-static TimestampTz
-due_argument(FunctionCallInfo fcinfo, int delay, int not_before)
+TimestampTz
+dgen_due_argument(FunctionCallInfo fcinfo, int delay, int not_before)
 {
 	static const Interval zero;
 
@@ -187,7 +195,7 @@ static text *
 get_arguments(FunctionCallInfo fcinfo, Send *send)
 {
 	dgen_get_send_arguments(fcinfo, send);
-	send->not_before = due_argument(fcinfo, 3, 4);
+	send->not_before = dgen_due_argument(fcinfo, 3, 4);
 	send->priority = dgen_check_priority(PG_ARGISNULL(5) ? 0 : PG_GETARG_INT32(5));
 	if (!PG_ARGISNULL(7))
 	{

@@ -122,19 +122,25 @@ type_of(LastType *last, const text *name)
 	return last->type;
 }
 
-text *
-dgen_get_send(const SendArrays *arrays, int i, Send *send)
+static void
+set_address(const SendArrays *arrays, int i, Send *send)
 {
-	int32 priority =
-		dgen_has_element(&arrays->priorities, i) ? DatumGetInt32(arrays->priorities.values[i]) : 0;
-
-	text *idempotency_key;
-
-	memset(send, 0, sizeof(*send));
 	check_nulls(arrays, i);
 	send->type = type_of(arrays->last, DatumGetTextPP(arrays->types.values[i]));
 	send->key = DatumGetTextPP(arrays->keys.values[i]);
 	dgen_check_key(send->key);
+	send->kind = dgen_has_element(&arrays->requests, i) && DatumGetBool(arrays->requests.values[i])
+					 ? KIND_REQUEST
+					 : KIND_CAST;
+}
+
+text *
+dgen_get_send_content(const SendArrays *arrays, int i, Send *send)
+{
+	int32 priority =
+		dgen_has_element(&arrays->priorities, i) ? DatumGetInt32(arrays->priorities.values[i]) : 0;
+	text *idempotency_key;
+
 	send->message = arrays->messages.values[i];
 	send->not_before = due_at(arrays, i);
 	send->priority = dgen_check_priority(priority);
@@ -143,12 +149,17 @@ dgen_get_send(const SendArrays *arrays, int i, Send *send)
 		send->headers = arrays->headers.values[i];
 		dgen_check_headers(send->headers);
 	}
-	send->kind = dgen_has_element(&arrays->requests, i) && DatumGetBool(arrays->requests.values[i])
-					 ? KIND_REQUEST
-					 : KIND_CAST;
 	if (!dgen_has_element(&arrays->idempotency_keys, i))
 		return NULL;
 	idempotency_key = DatumGetTextPP(arrays->idempotency_keys.values[i]);
 	dgen_check_idempotency_key(idempotency_key);
 	return idempotency_key;
+}
+
+text *
+dgen_get_send(const SendArrays *arrays, int i, Send *send)
+{
+	memset(send, 0, sizeof(*send));
+	set_address(arrays, i, send);
+	return dgen_get_send_content(arrays, i, send);
 }

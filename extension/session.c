@@ -354,6 +354,70 @@ resolve_types(FunctionCallInfo fcinfo)
 	return attachment;
 }
 
+static bool
+has_type(const WorkerSession *session, int32 type_id)
+{
+	for (int i = 0; i < session->ntypes; i++)
+		if (session->types[i].type_id == type_id)
+			return true;
+	return false;
+}
+
+/* Types that the worker handles, and says more about; may be NULL. */
+static List *
+declared_types(const WorkerSession *session, FunctionCallInfo fcinfo, int n, const char *name)
+{
+	Datum *names;
+	bool *nulls;
+	int count;
+	List *types = NIL;
+
+	if (PG_ARGISNULL(n))
+		return NIL;
+	deconstruct_array(PG_GETARG_ARRAYTYPE_P(n), TEXTOID, -1, false, TYPALIGN_INT, &names, &nulls,
+					  &count);
+	for (int i = 0; i < count; i++)
+	{
+		const ActorType *type = nulls[i] ? NULL : dgen_type_by_name(DatumGetTextPP(names[i]));
+
+		if (type == NULL || !has_type(session, type->id))
+			refuse_argument(
+				psprintf("%s has a NULL, or a type that actor_types lacks", name),
+				psprintf("Name only types that actor_types names, or leave %s out.", name));
+		types = list_append_unique_ptr(types, (void *) type);
+	}
+	return types;
+}
+
+/* The types of their actions come behind the others. */
+static void
+serve_actions(Attachment *attachment, List *types)
+{
+	WorkerSession *session = &attachment->session;
+	Size size = (session->ntypes + list_length(types)) * sizeof(WorkerType);
+	WorkerType *all = MemoryContextAllocZero(attachment->context, size);
+	ListCell *cell;
+
+	memcpy(all, session->types, session->ntypes * sizeof(WorkerType));
+	session->types = all;
+	foreach (cell, types)
+		all[session->ntypes++].type_id = -((const ActorType *) lfirst(cell))->id;
+}
+
+static void
+declare(Attachment *attachment, FunctionCallInfo fcinfo)
+{
+	List *dead_letters = declared_types(&attachment->session, fcinfo, 3, "dead_letters");
+	List *actions = declared_types(&attachment->session, fcinfo, 4, "actions");
+	ListCell *cell;
+
+	foreach (cell, dead_letters)
+		dgen_declare(lfirst(cell), DECLARED_DEAD_LETTERS);
+	foreach (cell, actions)
+		dgen_declare(lfirst(cell), DECLARED_ACTIONS);
+	serve_actions(attachment, actions);
+}
+
 static Datum
 type_id_array(const WorkerSession *session)
 {
@@ -392,6 +456,7 @@ dgen_attach(PG_FUNCTION_ARGS)
 	set_name(&attachment->session, fcinfo);
 	attachment->session.id = dgen_nextval(SEQUENCE_WORKER);
 	values[2] = type_id_array(&attachment->session);
+	declare(attachment, fcinfo);
 	insert_row(attachment, values[2], fcinfo);
 	put_on_top(attachment, GetCurrentSubTransactionId());
 

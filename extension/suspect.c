@@ -9,6 +9,9 @@
  *       ^                      │               │
  *       └──── turns ended ─────┴───────────────┘
  *
+ * (An action is alone from the beginning, and its attempts count as well when somebody has killed
+ * a healthy worker: it may have had its effect.)
+ *
  * Few at a time first, as a batch may have had thousands of messages, of innocents, and
  * each alone would keep them waiting. This is known in shared memory (memo.c) before the
  * locks of the dead session are free. It may be forgotten there, and is with the server:
@@ -55,6 +58,13 @@ dgen_suspect_batch(bool client_is_gone)
 		const BatchActor *actor = &batch->actors[i];
 		Suspicion suspicion = dgen_suspicion_of(actor->type->id, actor->mailbox);
 
+		/* It has been alone from the start. */
+		if (dgen_is_of_actions(actor->type->id))
+		{
+			if (client_is_gone)
+				charge(actor);
+			continue;
+		}
 		if (suspicion.level == SUSPICION_ALONE && is_alone(batch) && client_is_gone)
 			charge(actor);
 		if (suspicion.level == SUSPICION_NONE)

@@ -329,6 +329,10 @@ dgen_kind_name(char kind)
 			return "reply";
 		case KIND_TIMER:
 			return "timer";
+		case KIND_DEAD_LETTER:
+			return "dead_letter";
+		case KIND_ACTION:
+			return "action";
 		default:
 			return "cast";
 	}
@@ -455,6 +459,10 @@ read_outcome(const ActorType *type, Datum result, Outcome *outcome)
 	outcome->error = text_column(values, nulls, OUTCOME_COLUMN_ERROR);
 	if (outcome->kind == OUTCOME_FAIL && outcome->error == NULL)
 		refuse_outcome(type, "It fails without an error.");
+	if (dgen_is_of_actions(type->id) &&
+		(outcome->state != NULL || outcome->kind == OUTCOME_DESTROY))
+		refuse_outcome(type, "An action has no state: reply, and change the actor's state in the "
+							 "turn of kind reply.");
 	outcome->sqlstate = text_column(values, nulls, OUTCOME_COLUMN_SQLSTATE);
 	outcome->hint = text_column(values, nulls, OUTCOME_COLUMN_HINT);
 	outcome->delay =
@@ -498,6 +506,13 @@ invoke(Handler *handler, const BatchActor *actor, const BatchMessage *message)
 	return result;
 }
 
+/* What was to tell of a dead letter when the handler was one that knows of them. */
+static bool
+is_unwanted(const ActorType *type, const BatchMessage *message)
+{
+	return message->kind == KIND_DEAD_LETTER && !type->handle_dead_letters;
+}
+
 void
 dgen_run_turn(const BatchActor *actor, const BatchMessage *message, bool inline_call,
 			  Outcome *outcome)
@@ -505,9 +520,16 @@ dgen_run_turn(const BatchActor *actor, const BatchMessage *message, bool inline_
 	const ActorType *type = actor->type;
 	Oid user;
 	int security_context;
-	int nest_level = NewGUCNestLevel();
+	int nest_level;
 	MemoryContext context = CurrentMemoryContext;
 
+	if (is_unwanted(type, message))
+	{
+		memset(outcome, 0, sizeof(*outcome));
+		outcome->kind = OUTCOME_NOREPLY;
+		return;
+	}
+	nest_level = NewGUCNestLevel();
 	refresh_handlers();
 	GetUserIdAndSecContext(&user, &security_context);
 	SetUserIdAndSecContext(type->owner, security_context | SECURITY_LOCAL_USERID_CHANGE);
@@ -519,7 +541,7 @@ dgen_run_turn(const BatchActor *actor, const BatchMessage *message, bool inline_
 		set_search_path(type->search_path);
 		PushActiveSnapshot(GetTransactionSnapshot());
 		read_outcome(type, invoke(find_handler(type), actor, message), outcome);
-		if (outcome->kind == OUTCOME_LOCK && actor->locked)
+		if (outcome->kind == OUTCOME_LOCK && (actor->locked || dgen_is_of_actions(type->id)))
 			refuse_lock(actor);
 		if (outcome->kind != OUTCOME_FAIL && outcome->kind != OUTCOME_RETRY)
 			dgen_fire_deferred(inline_call);

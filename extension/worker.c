@@ -145,12 +145,13 @@ pin_settings(const char *name)
 
 /* ---- orders ---- */
 
-/* The types of its owner that have a handler. */
+/* The types of its owner that have a handler, and those of their actions. */
 static List *
 own_types(Oid owner)
 {
 	Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
 	List *ids = NIL;
+	List *actions = NIL;
 	DgenScan scan;
 	ScanKeyData key;
 
@@ -162,11 +163,17 @@ own_types(Oid owner)
 		dgen_scan_row(&scan);
 		if (!scan.nulls[ACTOR_TYPE_HANDLER] &&
 			DatumGetObjectId(scan.values[ACTOR_TYPE_OWNER]) == owner)
-			ids = lappend_int(ids, DatumGetInt32(scan.values[ACTOR_TYPE_ID]));
+		{
+			int32 id = DatumGetInt32(scan.values[ACTOR_TYPE_ID]);
+
+			ids = lappend_int(ids, id);
+			if (DatumGetBool(scan.values[ACTOR_TYPE_HANDLE_ACTIONS]))
+				actions = lappend_int(actions, -id);
+		}
 	}
 	dgen_scan_end(&scan);
 	UnregisterSnapshot(snapshot);
-	return ids;
+	return list_concat(ids, actions);
 }
 
 static void

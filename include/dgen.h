@@ -417,6 +417,20 @@ typedef struct dgen_actor_type
 	int turn_timeout_ms;
 
 	/*
+	 * A message of the actor has become a dead letter, and is the message here: for what is to
+	 * be done then. NULL: the actor is not told. See dgen_turn_in_reply_to and
+	 * dgen_turn_reply_error. It comes as a message of its own, behind those that wait already,
+	 * and one that becomes a dead letter itself is not told of.
+	 */
+	dgen_callback handle_dead_letter;
+
+	/*
+	 * Does what dgen_turn_act has asked for. NULL: turns of the type cannot ask, and this worker
+	 * leaves to others what was asked.
+	 */
+	dgen_callback handle_action;
+
+	/*
 	 * Runs for a message whose turn has called dgen_turn_lock, for as long as it takes: see
 	 * there. What such a part may take, and the lowest priority that the actor handles
 	 * meanwhile, are policy as well.
@@ -608,13 +622,17 @@ DGEN_API int dgen_turn_error(const dgen_turn *turn); /* the error that stuck, or
 DGEN_API const char *dgen_turn_actor_type(const dgen_turn *turn);
 DGEN_API const char *dgen_turn_actor_key(const dgen_turn *turn);
 DGEN_API const char *dgen_turn_kind(
-	const dgen_turn *turn); /* "cast", "call", "reply", "timer" or "locked" */
+	const dgen_turn *turn); /* "cast", "call", "reply", "timer" ..., "locked" */
 DGEN_API int64_t dgen_turn_message_id(const dgen_turn *turn); /* of a call: the request to answer */
 DGEN_API int dgen_turn_attempt(const dgen_turn *turn);        /* 1: the first */
 DGEN_API int64_t dgen_turn_version(const dgen_turn *turn);    /* of the state; 0: new actor */
 DGEN_API const char *dgen_turn_headers(const dgen_turn *turn); /* JSON object; NULL: none */
 
-/* Of a reply: the request, its correlation (NULL: none), and the error of one that failed (NULL: none). */
+/*
+ * Of a reply: the request, its correlation (NULL: none), and the error of one that failed (NULL: none).
+ * Of a dead letter: the message that died, its correlation, and why it died.
+ * The correlation of an action, and of its reply, is its name.
+ */
 DGEN_API int64_t dgen_turn_in_reply_to(const dgen_turn *turn);
 DGEN_API const char *dgen_turn_correlation(const dgen_turn *turn);
 DGEN_API const char *dgen_turn_reply_error(const dgen_turn *turn);
@@ -779,6 +797,24 @@ DGEN_API PGconn *dgen_turn_connection(dgen_turn *turn);
 DGEN_API int dgen_turn_after_commit(dgen_turn *turn, void (*action)(void *data),
 									void (*release)(void *data), void *data);
 
+/*
+ * Has handle_action called once the turn is committed, with this message: to charge a card,
+ * send a mail, call another service. It is stored with the turn: no action without the commit,
+ * no commit without the action. It runs at least once, is tried again after the type's backoff,
+ * also when its worker dies, and is a dead letter after max_attempts. So give
+ * dgen_turn_message_id, the same in each attempt, to others as the idempotency key.
+ *
+ * It neither waits for the actor's messages nor keeps them waiting; actions run in no order, several at
+ * a time. It has no state: to set entries or to destroy is DGEN_ESTATE. What it replies comes to
+ * the actor's handle_reply. All else is as in any turn, and what it sends commits with its end.
+ *
+ * action is its name, of 1 to 128 bytes, which is dgen_turn_correlation of the action and of its
+ * reply. message NULL is JSON null. Of the options (NULL: defaults) delay_ms and headers may be
+ * set. DGEN_ESTATE if the type has no handle_action.
+ */
+DGEN_API int dgen_turn_act(dgen_turn *turn, const char *action, const char *message, size_t length,
+						   const dgen_send_options *options);
+
 /* ---- worker programs ------------------------------------------------------
  *
  * The program dgen runs actor types in a shared object, "dgen worker FILE.so -j 4": it
@@ -824,6 +860,13 @@ DGEN_API int dgen_test_run(dgen_test *test, const char *kind, const char *messag
 DGEN_API int dgen_test_run_reply(dgen_test *test, const char *correlation, const char *message,
 								 const char *error);
 
+/* The same for a dead letter: the message, and the error that it died of. */
+DGEN_API int dgen_test_run_dead_letter(dgen_test *test, const char *message, const char *error,
+									   const char *sqlstate);
+
+/* The same for an action of that name. It has no state, and leaves that of the actor alone. */
+DGEN_API int dgen_test_run_action(dgen_test *test, const char *action, const char *message);
+
 /*
  * What the turns so far came to, as JSON objects; each lives until the next call, and is
  * "" if there is none or memory is out. outcome is that of the last turn:
@@ -837,7 +880,8 @@ DGEN_API int dgen_test_run_reply(dgen_test *test, const char *correlation, const
  * committed, set, deleted and sends are always there, other members when there is
  * something to tell; end is "error" (raise, too), "fail" or "retry"; replies are to calls of
  * earlier turns, and what dgen_turn_fail_request failed. A send may have correlation,
- * delay_ms, priority, idempotency_key and headers.
+ * delay_ms, priority, idempotency_key and headers; one of kind "action" has type and key of the
+ * actor.
  */
 DGEN_API const char *dgen_test_state(dgen_test *test);
 DGEN_API const char *dgen_test_outcome(dgen_test *test);

@@ -70,7 +70,8 @@ add_actor(dgen__batch *batch)
 static int
 take_state(dgen_worker *worker, dgen__actor *actor)
 {
-	dgen__state *cached = dgen__cache_take(worker->cache, actor->type, actor->key);
+	dgen__state *cached =
+		actor->action ? NULL : dgen__cache_take(worker->cache, actor->type, actor->key);
 	PGresult *rows = worker->batch.rows;
 
 	if (PQgetisnull(rows, actor->row, DGEN__CLAIM_STATE))
@@ -100,6 +101,7 @@ decode_actor(dgen_worker *worker, int row)
 	actor->key = PQgetvalue(rows, row, DGEN__CLAIM_KEY);
 	actor->version = number(rows, row, DGEN__CLAIM_VERSION);
 	actor->row = row;
+	actor->action = strcmp(PQgetvalue(rows, row, DGEN__CLAIM_KIND), DGEN__ACTION) == 0;
 	return take_state(worker, actor);
 }
 
@@ -190,11 +192,36 @@ take_result(dgen_worker *worker, dgen__actor *actor, const dgen__message *messag
 		result->outcome == DGEN__RETRY ? "to be tried again" : dgen__error_text(&result->error));
 }
 
+/* An action is one by itself: its id serves as the key, and its type is like no actor's. */
+static int
+suspect_type(const dgen__actor *actor)
+{
+	return actor->action ? -1 - actor->type : actor->type;
+}
+
+static const char *
+suspect_key(const dgen_worker *worker, const dgen__actor *actor)
+{
+	return actor->action ? PQgetvalue(worker->batch.rows, actor->row, DGEN__CLAIM_ID) : actor->key;
+}
+
+static dgen__suspect *
+add_suspect(dgen_worker *worker, const dgen__actor *actor)
+{
+	return dgen__suspects_add(&worker->suspects, suspect_type(actor), suspect_key(worker, actor));
+}
+
+static dgen__suspect *
+find_suspect(dgen_worker *worker, const dgen__actor *actor)
+{
+	return dgen__suspects_find(&worker->suspects, suspect_type(actor), suspect_key(worker, actor));
+}
+
 /* A callback that ended the transaction has committed or undone the turns before it, too. */
 static void
 condemn(dgen_worker *worker, const dgen__actor *actor, int64_t message, const dgen__error *error)
 {
-	dgen__suspect *suspect = dgen__suspects_add(&worker->suspects, actor->type, actor->key);
+	dgen__suspect *suspect = add_suspect(worker, actor);
 
 	if (suspect != NULL)
 		dgen__suspects_convict(&worker->suspects, suspect, message, error);
@@ -269,7 +296,7 @@ run_suspect(dgen_worker *worker)
 	for (int i = 0; i < batch->nactors && worker->suspects.count > 0; i++)
 	{
 		dgen__actor *actor = &batch->actors[i];
-		dgen__suspect *suspect = dgen__suspects_find(&worker->suspects, actor->type, actor->key);
+		dgen__suspect *suspect = find_suspect(worker, actor);
 
 		if (suspect == NULL)
 			continue;
@@ -328,7 +355,7 @@ release_suspects(dgen_worker *worker)
 
 		if (actor->handled == 0 && !actor->failed)
 			continue;
-		suspect = dgen__suspects_find(&worker->suspects, actor->type, actor->key);
+		suspect = find_suspect(worker, actor);
 		if (suspect != NULL && suspect->message != 0 && actor->failed)
 			suspect->message = 0;
 		else if (suspect != NULL)
@@ -339,7 +366,7 @@ release_suspects(dgen_worker *worker)
 static void
 keep_state(dgen_worker *worker, dgen__actor *actor)
 {
-	if (worker->batch.part || actor->state == NULL || actor->destroyed ||
+	if (worker->batch.part || actor->state == NULL || actor->destroyed || actor->action ||
 		(actor->version == 0 && !actor->changed))
 		return;
 	dgen__state_confirm(actor->state);
@@ -452,7 +479,7 @@ static void
 suspect_actor(dgen_worker *worker, const dgen__actor *actor, bool only_turn, Cause cause,
 			  const dgen__error *error)
 {
-	dgen__suspect *suspect = dgen__suspects_add(&worker->suspects, actor->type, actor->key);
+	dgen__suspect *suspect = add_suspect(worker, actor);
 	dgen__message message;
 
 	if (suspect == NULL || !only_turn)

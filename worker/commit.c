@@ -33,6 +33,7 @@ static const dgen__array_type types[DGEN__COMMIT_PARAMETERS] = {
 	[DGEN__COMMIT_SEND_HEADERS] = DGEN__JSONB,
 	[DGEN__COMMIT_REPLY_ERRORS] = DGEN__TEXT,
 	[DGEN__COMMIT_REPLY_SQLSTATES] = DGEN__TEXT,
+	[DGEN__COMMIT_SEND_ACTIONS] = DGEN__BOOL,
 	[DGEN__COMMIT_LOCKS] = DGEN__BOOL,
 };
 
@@ -136,6 +137,10 @@ add_send(dgen__array *arrays, const dgen__send *send)
 	dgen__send_encode(send, strlen(send->message), &parts);
 	dgen__array_int4(&arrays[DGEN__COMMIT_SEND_ACTORS], send->actor);
 	dgen__array_text_or_null(&arrays[DGEN__COMMIT_SEND_CORRELATIONS], send->correlation);
+	if (send->action)
+		dgen__array_bool(&arrays[DGEN__COMMIT_SEND_ACTIONS], true);
+	else
+		dgen__array_null(&arrays[DGEN__COMMIT_SEND_ACTIONS]);
 }
 
 static void

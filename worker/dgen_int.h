@@ -218,6 +218,7 @@ typedef struct dgen__send
 {
 	int actor;        /* 1-based number of the sending actor in its batch */
 	bool request;     /* the reply comes to that actor */
+	bool action;      /* of that actor; correlation is its name */
 	const char *type; /* begins the memory of all texts */
 	const char *key;
 	const char *message;     /* JSON */
@@ -306,6 +307,10 @@ typedef struct dgen__message
 	const char *token; /* of a locked part */
 } dgen__message;
 
+/* Is it one of an actor's actions? */
+#define DGEN__ACTION "action"
+extern bool dgen__message_is_action(const dgen__message *message);
+
 typedef enum dgen__outcome
 {
 	DGEN__COMMIT,
@@ -384,6 +389,8 @@ struct dgen_turn
 
 /* 0 if the turn can go on; DGEN_EINVAL for NULL, else the error that stuck. */
 extern int dgen__turn_ready(const dgen_turn *turn);
+/* The same, and DGEN_ESTATE for an action. */
+extern int dgen__turn_has_state(dgen_turn *turn);
 /* Is it a locked part? */
 extern bool dgen__turn_is_locked(const dgen_turn *turn);
 #define DGEN__KIND_LOCKED "locked"
@@ -524,6 +531,7 @@ enum dgen__commit_parameter
 	DGEN__COMMIT_SEND_HEADERS,
 	DGEN__COMMIT_REPLY_ERRORS,
 	DGEN__COMMIT_REPLY_SQLSTATES,
+	DGEN__COMMIT_SEND_ACTIONS,
 	DGEN__COMMIT_LOCKS,
 	DGEN__COMMIT_PARAMETERS
 };
@@ -964,6 +972,7 @@ typedef struct dgen__actor
 	dgen__state *state; /* owned; NULL: to be fetched, or destroyed */
 	bool changed;       /* version was 0, and is no more */
 	int row;            /* the first of its messages in the claim's result */
+	bool action;        /* not the actor, but one of its actions, which has no state */
 	int nmessages;
 	int handled;
 	bool destroyed;

@@ -135,7 +135,9 @@ add_json(dgen__buffer *json, const char *name, const char *value)
 static void
 add_send(dgen__buffer *json, const dgen__send *send)
 {
-	dgen__buffer_printf(json, "{\"kind\": \"%s\"", send->request ? "request" : "cast");
+	const char *kind = send->action ? DGEN__ACTION : send->request ? "request" : "cast";
+
+	dgen__buffer_printf(json, "{\"kind\": \"%s\"", kind);
 	add_text(json, "type", send->type);
 	add_text(json, "key", send->key);
 	add_json(json, "message", send->message);
@@ -266,22 +268,39 @@ settle_state(dgen_test *test, const dgen__turn_result *result)
 	dgen__state_confirm(test->state);
 }
 
+static void
+restore_state(dgen_test *test, dgen__state *state)
+{
+	dgen__state_free(test->state);
+	test->state = state;
+}
+
 static int
 run(dgen_test *test, dgen__message *message)
 {
 	dgen__outbox outbox = {0};
 	dgen__turn_result result;
+	dgen__state *kept = test->state;
+	const bool action = dgen__message_is_action(message);
 
+	if (action && dgen__state_parse(&test->state, "{}", 2) != 0)
+	{
+		test->state = kept;
+		return fail_memory(test);
+	}
 	message->id = ++test->last_id;
 	message->attempt = 1;
 	if (strcmp(message->kind, DGEN__KIND_LOCKED) == 0)
 		message->token = "token";
-	dgen__turn_run(&test->type, test->key, test->version, 1, test->state, &outbox, message, NULL,
-				   &result);
+	dgen__turn_run(&test->type, test->key, action ? 0 : test->version, 1, test->state, &outbox,
+				   message, NULL, &result);
 	dgen__error_free(&test->error);
 	write_outcome(test, &outbox, &result, message->id);
 	test->error = result.error;
-	settle_state(test, &result);
+	if (action)
+		restore_state(test, kept);
+	else
+		settle_state(test, &result);
 	dgen__outbox_finish(&outbox, result.outcome == DGEN__COMMIT);
 	return test->broken != 0 ? test->broken : test->error.code;
 }
@@ -289,14 +308,16 @@ run(dgen_test *test, dgen__message *message)
 static int
 check_kind(dgen__error *error, const char *kind)
 {
-	static const char *const kinds[] = {"cast", "call", "reply", "timer", DGEN__KIND_LOCKED};
+	static const char *const kinds[] = {"cast",        "call",       "reply",          "timer",
+										"dead_letter", DGEN__ACTION, DGEN__KIND_LOCKED};
 
 	for (size_t i = 0; kind != NULL && i < sizeof(kinds) / sizeof(kinds[0]); i++)
 		if (strcmp(kind, kinds[i]) == 0)
 			return 0;
 	return dgen__fail_hint(
 		error, DGEN_EINVAL,
-		"A message is a cast, a call, a reply or a timer; locked is what comes after dgen_turn_lock.",
+		"A message is a cast, a call, a reply, a timer, a dead_letter or an action; "
+		"locked is what comes after dgen_turn_lock.",
 		"kind is \"%s\"", kind != NULL ? kind : "(null)");
 }
 
@@ -339,6 +360,29 @@ dgen_test_run_reply(dgen_test *test, const char *correlation, const char *messag
 		.error = error,
 		.sqlstate = error != NULL ? "ZD400" : NULL,
 	};
+
+	return run_checked(test, &all);
+}
+
+int
+dgen_test_run_dead_letter(dgen_test *test, const char *message, const char *error,
+						  const char *sqlstate)
+{
+	dgen__message all = {
+		.kind = "dead_letter",
+		.message = message,
+		.in_reply_to = 1,
+		.error = dgen__turn_error_text(error),
+		.sqlstate = dgen__turn_sqlstate(sqlstate, DGEN__FAIL_SQLSTATE),
+	};
+
+	return run_checked(test, &all);
+}
+
+int
+dgen_test_run_action(dgen_test *test, const char *action, const char *message)
+{
+	dgen__message all = {.kind = DGEN__ACTION, .message = message, .correlation = action};
 
 	return run_checked(test, &all);
 }

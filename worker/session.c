@@ -236,28 +236,58 @@ fetch_states(dgen_worker *worker)
 
 /* ---- attaching ---- */
 
+static bool
+handles_dead_letters(const dgen_actor_type *type)
+{
+	return type->handle_dead_letter != NULL;
+}
+
+static bool
+handles_actions(const dgen_actor_type *type)
+{
+	return type->handle_action != NULL;
+}
+
+/* The names of those types that are wanted (NULL: all). */
+static void
+write_types(const dgen_worker *worker, bool (*wanted)(const dgen_actor_type *), dgen__array *names)
+{
+	dgen__array_begin(names, DGEN__TEXT);
+	for (int i = 0; i < worker->ntypes; i++)
+		if (wanted == NULL || wanted(&worker->types[i].type))
+			dgen__array_text(names, worker->types[i].name, strlen(worker->types[i].name));
+	dgen__array_end(names);
+}
+
 static int
 send_attach(dgen_worker *worker)
 {
 	dgen__array types = {0};
-	const char *values[4] = {worker->name, NULL, DGEN_VERSION_STRING,
+	dgen__array dead_letters = {0};
+	dgen__array actions = {0};
+	const char *values[6] = {worker->name, NULL, DGEN_VERSION_STRING,
 							 worker->created_types ? "true" : "false"};
-	int lengths[4] = {0};
-	const int formats[4] = {0, 1, 0, 0};
+	int lengths[6] = {0};
+	const int formats[6] = {0, 1, 0, 0, 1, 1};
 	int result;
 
-	dgen__array_begin(&types, DGEN__TEXT);
-	for (int i = 0; i < worker->ntypes; i++)
-		dgen__array_text(&types, worker->types[i].name, strlen(worker->types[i].name));
-	dgen__array_end(&types);
+	write_types(worker, NULL, &types);
+	write_types(worker, handles_dead_letters, &dead_letters);
+	write_types(worker, handles_actions, &actions);
 	values[1] = types.data.data;
 	lengths[1] = (int) types.data.length;
-	if (types.data.failed)
+	values[4] = dead_letters.any ? dead_letters.data.data : NULL;
+	lengths[4] = (int) dead_letters.data.length;
+	values[5] = actions.any ? actions.data.data : NULL;
+	lengths[5] = (int) actions.data.length;
+	if (types.data.failed || dead_letters.data.failed || actions.data.failed)
 		result = dgen__fail(&worker->error, DGEN_ENOMEM, "out of memory");
 	else
 		result =
 			send_with(worker, &dgen__sql_attach, values, lengths, formats, DGEN__ANSWER_ATTACH);
 	dgen__array_free(&types);
+	dgen__array_free(&dead_letters);
+	dgen__array_free(&actions);
 	return result;
 }
 

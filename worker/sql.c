@@ -98,9 +98,9 @@ const dgen__statement dgen__sql_settings = {
  */
 const dgen__statement dgen__sql_attach = {
 	NULL,
-	"SELECT extension_version, worker_id, pg_catalog.pg_backend_pid() FROM dgen.attach($1, $2, $3) "
+	"SELECT extension_version, worker_id, pg_catalog.pg_backend_pid() FROM dgen.attach($1, $2, $3, dead_letters => $5, actions => $6) "
 	"WHERE $4 OR (SELECT bool_and(dgen.actor_type_exists(name)) FROM unnest($2) AS name)",
-	4,
+	6,
 };
 
 const dgen__statement dgen__sql_begin = {
@@ -135,8 +135,8 @@ const dgen__statement dgen__sql_commit_turns = {
 	"errors => $5, sqlstates => $6, hints => $7, outcomes => $8, delays => $9, reply_requests => $10, "
 	"replies => $11, send_types => $12, send_keys => $13, send_messages => $14, send_actors => $15, "
 	"send_requests => $16, send_correlations => $17, send_delays_ms => $18, send_priorities => $19, "
-	"send_idempotency_keys => $20, send_headers => $21, reply_errors => $22, reply_sqlstates => $23, "
-	"locks => $24)",
+	"send_idempotency_keys => $20, send_headers => $21, reply_errors => $22, reply_sqlstates => $23, send_actions => $24, "
+	"locks => $25)",
 	DGEN__COMMIT_PARAMETERS,
 };
 

@@ -49,7 +49,7 @@ refuse_lock(dgen_turn *turn, const char *hint, const char *why)
 int
 dgen_turn_lock(dgen_turn *turn)
 {
-	int rc = dgen__turn_ready(turn);
+	int rc = dgen__turn_has_state(turn);
 
 	if (rc != 0)
 		return rc;
@@ -163,7 +163,7 @@ dgen_turn_retry(dgen_turn *turn, int64_t delay_ms)
 int
 dgen_turn_destroy(dgen_turn *turn)
 {
-	int rc = dgen__turn_ready(turn);
+	int rc = dgen__turn_has_state(turn);
 
 	if (rc == 0 && turn->locks)
 		rc = refuse_lock(turn, "Destroy in handle_locked.", "it destroys the actor");
@@ -244,6 +244,16 @@ callback_for(const dgen_actor_type *type, const char *kind, const char **name)
 		*name = "handle_locked";
 		return type->handle_locked;
 	}
+	else if (strcmp(kind, "dead_letter") == 0)
+	{
+		*name = "handle_dead_letter";
+		return type->handle_dead_letter;
+	}
+	else if (strcmp(kind, DGEN__ACTION) == 0)
+	{
+		*name = "handle_action";
+		return type->handle_action;
+	}
 	else if (strcmp(kind, "cast") != 0)
 	{
 		*name = NULL;
@@ -268,7 +278,13 @@ run_callback(dgen_turn *turn, dgen_callback callback, const char *name)
 				   rc < 0 ? dgen_strerror(rc) : "0 commits, a negative code fails the attempt"));
 }
 
-/* A reply that nobody handles is dropped, and nothing runs for it. */
+/* A reply or dead letter that nobody handles is dropped, and nothing runs for it. */
+static bool
+may_be_dropped(const char *kind)
+{
+	return strcmp(kind, "reply") == 0 || strcmp(kind, "dead_letter") == 0;
+}
+
 static void
 run_callbacks(dgen_turn *turn)
 {
@@ -277,7 +293,7 @@ run_callbacks(dgen_turn *turn)
 	const char *name;
 	dgen_callback callback = callback_for(type, kind, &name);
 
-	if (callback == NULL && name != NULL && strcmp(kind, "reply") == 0)
+	if (callback == NULL && may_be_dropped(kind))
 		return;
 	if (callback == NULL)
 	{
@@ -287,7 +303,7 @@ run_callbacks(dgen_turn *turn)
 								  "actor type \"%s\" has no callback for a %s", type->name, kind));
 		return;
 	}
-	if (turn->version == 0 && type->init != NULL)
+	if (turn->version == 0 && type->init != NULL && !dgen__message_is_action(turn->message))
 		run_callback(turn, type->init, "init");
 	if (turn->stuck == 0)
 		run_callback(turn, callback, name);

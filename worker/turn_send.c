@@ -72,14 +72,14 @@ is_own_call(const dgen_turn *turn, int64_t request)
 		   (strcmp(turn->message->kind, "call") == 0 || dgen__turn_is_locked(turn));
 }
 
-/* The JSON is valid. Only a call has somebody who waits; what locked the actor may be one. */
+/* The JSON is valid. Only a call has somebody who waits, or what locked the actor, and an action its actor. */
 static int
 answer(dgen_turn *turn, const char *json, size_t length)
 {
 	int64_t id = turn->message->id;
 	int rc = begin_answer(turn);
 
-	if (rc != 0 || !is_own_call(turn, id))
+	if (rc != 0 || !(is_own_call(turn, id) || dgen__message_is_action(turn->message)))
 		return rc;
 	return dgen__turn_stick(turn, dgen__outbox_reply(turn->outbox, id, json, length));
 }
@@ -236,5 +236,41 @@ dgen_turn_request(dgen_turn *turn, const char *type, const char *key, const char
 	dgen__send send = {
 		.type = type, .key = key, .message = message, .correlation = correlation, .request = true};
 
+	return put(turn, &send, length, options);
+}
+
+static int
+check_action(dgen_turn *turn, const char *action, const dgen_send_options *options)
+{
+	int rc = dgen__check_text(&turn->error, "name of an action", action, DGEN__MAX_TYPE_BYTES);
+	dgen_send_options copy;
+
+	if (rc == 0 && turn->type->handle_action == NULL)
+		return dgen__fail_hint(&turn->error, DGEN_ESTATE,
+							   "Set it in the dgen_actor_type that is registered.",
+							   "actor type \"%s\" has no handle_action", turn->type->name);
+	if (rc == 0)
+		rc = dgen__check_send_options(&turn->error, options, &copy);
+	if (rc == 0 && (copy.priority != 0 || copy.idempotency_key != NULL))
+		rc = dgen__fail_hint(&turn->error, DGEN_EINVAL,
+							 "Actions are stored once, with their turn, and have no order.",
+							 "an action has a priority or an idempotency key");
+	return rc;
+}
+
+int
+dgen_turn_act(dgen_turn *turn, const char *action, const char *message, size_t length,
+			  const dgen_send_options *options)
+{
+	dgen__send send = {.message = message, .correlation = action, .action = true};
+	int rc = dgen__turn_ready(turn);
+
+	if (rc != 0)
+		return rc;
+	rc = dgen__turn_stick(turn, check_action(turn, action, options));
+	if (rc != 0)
+		return rc;
+	send.type = turn->type->name;
+	send.key = turn->key;
 	return put(turn, &send, length, options);
 }

@@ -38,11 +38,15 @@ CREATE TABLE dgen.actor_type (
 	max_waiting     integer,
 	max_concurrency integer,
 	max_rate        double precision,
+	handle_dead_letters boolean NOT NULL,
+	handle_actions  boolean     NOT NULL,
 	lock_timeout    interval    NOT NULL,
 	locked_priority integer     NOT NULL
 );
 COMMENT ON TABLE dgen.actor_type IS 'one row per actor type: its handler and its policy';
 COMMENT ON COLUMN dgen.actor_type.handler IS 'schema-qualified function name, as text; NULL: handled by external workers';
+COMMENT ON COLUMN dgen.actor_type.handle_dead_letters IS 'an actor is told of its dead letters by messages of kind dead_letter';
+COMMENT ON COLUMN dgen.actor_type.handle_actions IS 'turns of its actors may store actions';
 COMMENT ON COLUMN dgen.actor_type.search_path IS 'search_path that the handler runs with, taken when the type was created';
 COMMENT ON COLUMN dgen.actor_type.max_waiting IS 'most messages that wait for one actor when another one is sent; NULL: no limit';
 COMMENT ON COLUMN dgen.actor_type.max_concurrency IS 'most actors that workers handle at a time; NULL: no limit';
@@ -78,7 +82,9 @@ CREATE TABLE dgen.message (
 );
 CREATE UNIQUE INDEX message_order ON dgen.message (type_id, mailbox, priority DESC, seq);
 COMMENT ON TABLE dgen.message IS 'the mailboxes: messages that can be handled now';
-COMMENT ON COLUMN dgen.message.kind IS 'c: cast, q: request (shown as call), r: reply, t: timer';
+-- extension/action.c draws it.
+COMMENT ON COLUMN dgen.message.type_id IS 'the actor type; negative: of actions of its actors, each of which has a mailbox of its own';
+COMMENT ON COLUMN dgen.message.kind IS 'c: cast, q: request (shown as call), r: reply, t: timer, d: dead_letter, a: action';
 
 -- Messages that are not due yet. Kept apart, so that a million of them do not slow a claim.
 CREATE TABLE dgen.delayed_message (

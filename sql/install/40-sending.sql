@@ -56,6 +56,17 @@ AS 'MODULE_PATHNAME', 'dgen_send_many' LANGUAGE C VOLATILE ROWS 1000;
 COMMENT ON FUNCTION dgen.send_many(text[], text[], jsonb[], boolean[], bigint[], integer[], text[], jsonb[], boolean) IS
 'casts, and requests where requests[i] is true, in array order; one row each in that order, with the id or the error: a message that cannot be sent fails alone. brief: no rows for casts that were sent';
 
+CREATE FUNCTION dgen.act(
+	action           text,
+	message          jsonb       DEFAULT 'null',
+	delay            interval    DEFAULT NULL,
+	not_before       timestamptz DEFAULT NULL,
+	headers          jsonb       DEFAULT NULL)
+RETURNS bigint
+AS 'MODULE_PATHNAME', 'dgen_act' LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION dgen.act(text, jsonb, interval, timestamptz, jsonb) IS
+'in a handler: has the handler called again once the turn is committed, with kind action and the name of the action as ctx.correlation, for what is to be done outside of the database: at least once, until it succeeds or has failed max_attempts times. It neither waits for the actor''s messages nor keeps them waiting, and has no state; its reply comes to the actor. Returns its message id: the same in each attempt, and so the idempotency key to give to others';
+
 CREATE FUNCTION dgen.await_reply(request bigint, timeout interval DEFAULT '5 s')
 RETURNS jsonb
 AS 'MODULE_PATHNAME', 'dgen_await_reply' LANGUAGE C VOLATILE;

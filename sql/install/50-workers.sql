@@ -1,11 +1,11 @@
 -- Workers: attaching a session, waiting for work, and workers inside the database.
 
 CREATE FUNCTION dgen.attach(name text, actor_types text[], library_version text DEFAULT NULL,
-		OUT worker_id bigint, OUT extension_version text, OUT type_ids integer[])
+		dead_letters text[] DEFAULT NULL, actions text[] DEFAULT NULL, OUT worker_id bigint, OUT extension_version text, OUT type_ids integer[])
 	RETURNS record LANGUAGE C VOLATILE
 	AS 'MODULE_PATHNAME', 'dgen_attach';
-COMMENT ON FUNCTION dgen.attach(text, text[], text) IS
-	'makes this session a worker for the actor types; again: replaces what it was';
+COMMENT ON FUNCTION dgen.attach(text, text[], text, text[], text[]) IS
+	'makes this session a worker for the actor types; again: replaces what it was. dead_letters: those of them whose actors are to be told of their dead letters, from now on; actions: those whose actions it takes, too';
 
 CREATE FUNCTION dgen.detach() RETURNS void LANGUAGE C VOLATILE
 	AS 'MODULE_PATHNAME', 'dgen_detach';

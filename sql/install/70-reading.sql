@@ -22,6 +22,7 @@ RETURNS TABLE (
 	paused_actors    bigint,
 	paused_at        timestamptz,
 	complete         boolean,
+	actions          bigint,
 	locked_actors    bigint)
 	LANGUAGE c STABLE ROWS 10
 	AS 'MODULE_PATHNAME', 'dgen_stats';
@@ -52,6 +53,8 @@ CREATE VIEW dgen.actor_types WITH (security_barrier) AS
 		t.max_waiting,
 		t.max_concurrency,
 		t.max_rate,
+		t.handle_dead_letters,
+		t.handle_actions,
 		t.lock_timeout,
 		t.locked_priority
 	FROM dgen.actor_type t
@@ -59,6 +62,8 @@ CREATE VIEW dgen.actor_types WITH (security_barrier) AS
 	WHERE dgen._can_read(t.id);
 COMMENT ON VIEW dgen.actor_types IS 'the actor types that the reader may read';
 COMMENT ON COLUMN dgen.actor_types.handler IS 'NULL: handled by external workers';
+COMMENT ON COLUMN dgen.actor_types.handle_dead_letters IS 'an actor is told of its dead letters by messages of kind dead_letter';
+COMMENT ON COLUMN dgen.actor_types.handle_actions IS 'turns of its actors may store actions';
 COMMENT ON COLUMN dgen.actor_types.paused_at IS 'since when the whole type is paused; NULL: it is not';
 
 CREATE VIEW dgen.actors WITH (security_barrier) AS
@@ -94,7 +99,8 @@ COMMENT ON COLUMN dgen.actors.mailbox IS 'dgen.mailbox_of(actor_key); together w
 -- The views call it with the rights of their reader.
 CREATE FUNCTION dgen._kind(kind "char") RETURNS text
 	LANGUAGE sql IMMUTABLE
-	RETURN CASE kind WHEN 'c' THEN 'cast' WHEN 'q' THEN 'call' WHEN 'r' THEN 'reply' WHEN 't' THEN 'timer' END;
+	RETURN CASE kind WHEN 'c' THEN 'cast' WHEN 'q' THEN 'call' WHEN 'r' THEN 'reply' WHEN 't' THEN 'timer'
+		WHEN 'd' THEN 'dead_letter' WHEN 'a' THEN 'action' END;
 COMMENT ON FUNCTION dgen._kind("char") IS 'the kind of a message as handlers see it';
 
 -- Each part of dgen.messages is a barrier of its own: PostgreSQL flattens a UNION
@@ -106,8 +112,8 @@ CREATE VIEW dgen._ready_messages WITH (security_barrier) AS
 		m.actor_key,
 		dgen._kind(m.kind) AS kind,
 		CASE
-			WHEN EXISTS (SELECT FROM dgen.paused p WHERE p.type_id = m.type_id
-				AND (p.mailbox = m.mailbox AND p.actor_key = m.actor_key OR p.mailbox = 0 AND p.actor_key = ''))
+			WHEN EXISTS (SELECT FROM dgen.paused p WHERE p.type_id = t.id
+				AND (p.mailbox = CASE m.kind WHEN 'a' THEN dgen.mailbox_of(m.actor_key) ELSE m.mailbox END AND p.actor_key = m.actor_key OR p.mailbox = 0 AND p.actor_key = ''))
 				THEN 'paused'
 			WHEN f.retry_at > statement_timestamp() THEN 'backing off'
 			ELSE 'waiting'
@@ -126,8 +132,9 @@ CREATE VIEW dgen._ready_messages WITH (security_barrier) AS
 		m.sqlstate,
 		m.seq,
 		m.mailbox
-	FROM dgen.message m
-	JOIN dgen.actor_type t ON t.id = m.type_id
+	FROM dgen.actor_type t
+	CROSS JOIN LATERAL (VALUES (t.id), (-t.id)) AS with_actions (type_id)
+	JOIN dgen.message m ON m.type_id = with_actions.type_id
 	LEFT JOIN dgen.failed_attempt f ON f.type_id = m.type_id AND f.mailbox = m.mailbox
 		AND f.message_id = COALESCE(m.message_id, m.seq)
 	WHERE dgen._can_read(t.id);
@@ -154,8 +161,9 @@ CREATE VIEW dgen._delayed_messages WITH (security_barrier) AS
 		d.sqlstate,
 		d.seq,
 		d.mailbox
-	FROM dgen.delayed_message d
-	JOIN dgen.actor_type t ON t.id = d.type_id
+	FROM dgen.actor_type t
+	CROSS JOIN LATERAL (VALUES (t.id), (-t.id)) AS with_actions (type_id)
+	JOIN dgen.delayed_message d ON d.type_id = with_actions.type_id
 	WHERE dgen._can_read(t.id);
 COMMENT ON VIEW dgen._delayed_messages IS 'the second part of dgen.messages';
 
@@ -192,13 +200,14 @@ CREATE VIEW dgen.messages WITH (security_barrier) AS
 	UNION ALL
 	SELECT * FROM dgen._locked_messages;
 COMMENT ON VIEW dgen.messages IS 'the messages that wait or are handled right now, of the types that the reader may read';
-COMMENT ON COLUMN dgen.messages.kind IS 'cast, call, reply or timer';
+COMMENT ON COLUMN dgen.messages.kind IS 'cast, call, reply, timer, dead_letter or action';
 COMMENT ON COLUMN dgen.messages.status IS 'waiting, delayed (until not_before), backing off (after a failed attempt, until not_before), locked (it has locked its actor) or paused';
 COMMENT ON COLUMN dgen.messages.attempts IS 'failed ones so far';
 COMMENT ON COLUMN dgen.messages.last_error IS 'why the last attempt to handle it failed';
-COMMENT ON COLUMN dgen.messages.error IS 'kind reply: the error of the request that failed';
+COMMENT ON COLUMN dgen.messages.error IS 'kind reply: the error of the request that failed; kind dead_letter: why that message died';
 COMMENT ON COLUMN dgen.messages.seq IS 'order within the mailbox, among messages of the same priority';
-COMMENT ON COLUMN dgen.messages.mailbox IS 'dgen.mailbox_of(actor_key); together with actor_type it finds rows by index';
+COMMENT ON COLUMN dgen.messages.mailbox IS 'dgen.mailbox_of(actor_key); together with actor_type it finds rows by index. An action has one of its own, which has the upper 32 bits of that';
+COMMENT ON COLUMN dgen.messages.correlation IS 'kind reply: as given to dgen.request; kind action: its name';
 
 -- For readers and dgen.delete_actor: the primary key begins with the message id.
 CREATE INDEX dead_letter_actor ON dgen.dead_letter (type_id, mailbox);
@@ -242,13 +251,31 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION dgen.actor(text, text) IS 'the row of dgen.actors of one actor, or none; by index, also in LATERAL';
 
-CREATE FUNCTION dgen.mailbox(actor_type text, actor_key text) RETURNS SETOF dgen.messages
-	LANGUAGE sql STABLE ROWS 10
+-- Those of one actor are neighbours. How few rows that range has no statistics tell.
+CREATE FUNCTION dgen._actions(actor_type text, actor_key text) RETURNS SETOF dgen.messages
+	LANGUAGE sql STABLE ROWS 1
+	SET enable_seqscan = off
+	SET jit = off
 BEGIN ATOMIC
 	SELECT m.*
 	FROM dgen.messages m
-	WHERE m.actor_type = $1 COLLATE "C" AND m.mailbox = dgen.mailbox_of($2) AND m.actor_key = $2 COLLATE "C"
-	ORDER BY m.status = 'delayed', m.status <> 'locked', m.priority DESC, m.seq;
+	WHERE m.actor_type = $1 COLLATE "C" AND m.actor_key = $2 COLLATE "C" AND m.kind = 'action'
+		AND m.mailbox BETWEEN dgen.mailbox_of($2) & -4294967296 AND dgen.mailbox_of($2) | 4294967295;
 END;
-COMMENT ON FUNCTION dgen.mailbox(text, text) IS 'the rows of dgen.messages of one actor, in the order in which they will be handled, delayed ones last; by index, also in LATERAL';
+COMMENT ON FUNCTION dgen._actions(text, text) IS 'the rows of dgen.messages of the actions of one actor; by index';
+
+CREATE FUNCTION dgen.mailbox(actor_type text, actor_key text) RETURNS SETOF dgen.messages
+	LANGUAGE sql STABLE ROWS 10
+BEGIN ATOMIC
+	SELECT a.*
+	FROM (
+		SELECT m.*
+		FROM dgen.messages m
+		WHERE m.actor_type = $1 COLLATE "C" AND m.mailbox = dgen.mailbox_of($2) AND m.actor_key = $2 COLLATE "C"
+			AND m.kind <> 'action'
+		UNION ALL
+		SELECT * FROM dgen._actions($1, $2)) AS a
+	ORDER BY a.kind = 'action', a.status = 'delayed', a.status <> 'locked', a.priority DESC, a.seq;
+END;
+COMMENT ON FUNCTION dgen.mailbox(text, text) IS 'the rows of dgen.messages of one actor, in the order in which they will be handled, delayed ones last, and behind them its actions; by index, also in LATERAL';
 

@@ -209,6 +209,25 @@ AS $$
 $$;
 COMMENT ON FUNCTION dgen._explain_idle(integer, bigint, text) IS 'an actor without messages, in words';
 
+-- They wait for nobody, so this is beside what is said of the actor.
+CREATE FUNCTION dgen._explain_actions(type integer, box bigint, key text) RETURNS text
+	LANGUAGE sql STABLE
+	SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT format(' %s of it %s%s%s.', dgen._count(count(*), 'action'), CASE count(*) WHEN 1 THEN 'waits' ELSE 'wait' END,
+		(SELECT ', because its type does not handle actions any more' FROM dgen.actor_type t WHERE t.id = type AND NOT t.handle_actions),
+		CASE WHEN count(f.attempts) > 0 THEN format(', %s after failed attempts, the last with error %s', count(f.attempts),
+			(array_agg(concat_ws(': ', f.sqlstate, f.error) ORDER BY f.retry_at DESC NULLS LAST))[1]) END)
+	FROM (
+		SELECT m.mailbox, COALESCE(m.message_id, m.seq) AS id
+		FROM dgen.message m
+		WHERE m.type_id = -type AND m.mailbox BETWEEN box & -4294967296 AND box | 4294967295 AND m.actor_key = key
+		LIMIT 10000) AS a
+	LEFT JOIN dgen.failed_attempt f ON f.type_id = -type AND f.mailbox = a.mailbox AND f.message_id = a.id
+	HAVING count(*) > 0
+$$;
+COMMENT ON FUNCTION dgen._explain_actions(integer, bigint, text) IS 'what waits of the actions of an actor, as a sentence';
+
 CREATE FUNCTION dgen._explain_actor(actor_type text, key text) RETURNS text
 	LANGUAGE plpgsql STABLE
 	SET search_path = pg_catalog, pg_temp
@@ -238,7 +257,7 @@ BEGIN
 			|| format(' (%s%s in its mailbox%s)', CASE waiting WHEN 10000 THEN 'at least ' END, dgen._count(waiting, 'message'),
 				dgen._explain_full(type, waiting));
 	END IF;
-	RETURN format('Actor "%s" of type "%s" %s.', key, actor_type, reason);
+	RETURN format('Actor "%s" of type "%s" %s.', key, actor_type, reason) || COALESCE(dgen._explain_actions(type, box, key), '');
 END
 $$;
 COMMENT ON FUNCTION dgen._explain_actor(text, text) IS 'dgen.explain_actor with dgen''s rights';
@@ -255,5 +274,5 @@ REVOKE ALL ON FUNCTION dgen._describe_process(integer), dgen._lock_holder(intege
 	dgen._part_holder(bigint), dgen._explain_locked(integer, bigint, text),
 	dgen._explain_backoff(integer, bigint, text), dgen._explain_full(integer, bigint),
 	dgen._explain_concurrency(integer), dgen._explain_rate(integer), dgen._explain_adoption(), dgen._explain_workers(integer),
-	dgen._explain_idle(integer, bigint, text), dgen._explain_actor(text, text)
+	dgen._explain_idle(integer, bigint, text), dgen._explain_actions(integer, bigint, text), dgen._explain_actor(text, text)
 	FROM PUBLIC;

@@ -24,25 +24,21 @@ END
 $$;
 COMMENT ON FUNCTION dgen._cancel_request(bigint, bigint) IS 'cancels a request if it is open';
 
+-- Where the action with that id is, of an actor with that mailbox; as in extension/action.c.
+CREATE FUNCTION dgen._action_mailbox(box bigint, id bigint) RETURNS bigint
+	LANGUAGE sql IMMUTABLE
+	SET search_path = pg_catalog, pg_temp
+AS $$ SELECT (box & -4294967296) | (id & 4294967295) $$;
+COMMENT ON FUNCTION dgen._action_mailbox(bigint, bigint) IS 'the mailbox of an action';
+
 -- Delayed messages first: one that is moved meanwhile is then found in its mailbox.
-CREATE FUNCTION dgen._cancel(actor_type text, key text, id bigint) RETURNS boolean
+CREATE FUNCTION dgen._remove_message(type integer, box bigint, key text, id bigint) RETURNS boolean
 	LANGUAGE plpgsql
 	SET search_path = pg_catalog, pg_temp
-	SET enable_seqscan = off
-	SET jit = off
 AS $$
 DECLARE
-	type    integer := dgen._type_id(actor_type);
-	box     bigint;
 	removed boolean;
 BEGIN
-	PERFORM dgen._check(type, 'send');
-	box := dgen._mailbox(key);
-	IF id IS NULL THEN
-		RAISE EXCEPTION USING ERRCODE = 'null_value_not_allowed',
-			MESSAGE = 'message_id is NULL',
-			HINT = 'Give the id that dgen.cast or dgen.request returned.';
-	END IF;
 	PERFORM dgen._own(type, box);
 	DELETE FROM dgen.delayed_message d
 	WHERE d.type_id = type AND d.mailbox = box AND d.actor_key = key AND COALESCE(d.message_id, d.seq) = id;
@@ -51,7 +47,6 @@ BEGIN
 	WHERE m.type_id = type AND m.mailbox = box AND m.actor_key = key AND COALESCE(m.message_id, m.seq) = id;
 	removed := removed OR FOUND;
 	IF removed THEN
-		PERFORM dgen._cancel_request(id, box);
 		DELETE FROM dgen.failed_attempt f WHERE f.type_id = type AND f.mailbox = box AND f.message_id = id;
 		IF FOUND THEN
 			PERFORM dgen._wake(type); -- nothing backs off any more
@@ -60,13 +55,39 @@ BEGIN
 	RETURN removed;
 END
 $$;
+COMMENT ON FUNCTION dgen._remove_message(integer, bigint, text, bigint) IS 'removes a message that waits, or an action, once nobody handles it';
+
+CREATE FUNCTION dgen._cancel(actor_type text, key text, id bigint) RETURNS boolean
+	LANGUAGE plpgsql
+	SET search_path = pg_catalog, pg_temp
+	SET enable_seqscan = off
+	SET jit = off
+AS $$
+DECLARE
+	type integer := dgen._type_id(actor_type);
+	box  bigint;
+BEGIN
+	PERFORM dgen._check(type, 'send');
+	box := dgen._mailbox(key);
+	IF id IS NULL THEN
+		RAISE EXCEPTION USING ERRCODE = 'null_value_not_allowed',
+			MESSAGE = 'message_id is NULL',
+			HINT = 'Give the id that dgen.cast or dgen.request returned.';
+	END IF;
+	IF dgen._remove_message(type, box, key, id) THEN
+		PERFORM dgen._cancel_request(id, box);
+		RETURN true;
+	END IF;
+	RETURN dgen._remove_message(-type, dgen._action_mailbox(box, id), key, id);
+END
+$$;
 COMMENT ON FUNCTION dgen._cancel(text, text, bigint) IS 'dgen.cancel with dgen''s rights';
 
 CREATE FUNCTION dgen.cancel(actor_type text, actor_key text, message_id bigint) RETURNS boolean
 	LANGUAGE c
 	AS 'MODULE_PATHNAME', 'dgen_operate';
 COMMENT ON FUNCTION dgen.cancel(text, text, bigint) IS
-'removes a message that waits: true; false if it was handled, has locked its actor (see dgen.unlock), is a dead letter or is gone. Waits for a running turn of the actor. Who waits for the reply of a cancelled request is told; its idempotency key stays used. Needs the privilege to send.';
+'removes a message that waits: true; false if it was handled, has locked its actor (see dgen.unlock), is a dead letter or is gone. Waits for a running turn of the actor, or the running action. Who waits for the reply of a cancelled request is told; its idempotency key stays used. Needs the privilege to send.';
 
 -- ---- dead letters ----
 
@@ -94,6 +115,8 @@ CREATE FUNCTION dgen._redrive(id bigint) RETURNS boolean
 AS $$
 DECLARE
 	letter dgen.dead_letter;
+	type   integer;
+	box    bigint;
 BEGIN
 	PERFORM dgen._check_message_id(id);
 	SELECT * INTO letter FROM dgen.dead_letter l WHERE l.message_id = id;
@@ -101,20 +124,26 @@ BEGIN
 		RETURN false;
 	END IF;
 	PERFORM dgen._check(letter.type_id, 'work');
-	PERFORM dgen._own(letter.type_id, letter.mailbox);
+	type := letter.type_id;
+	box := letter.mailbox;
+	IF letter.kind = 'a' THEN
+		type := -type;
+		box := dgen._action_mailbox(box, id);
+	END IF;
+	PERFORM dgen._own(type, box);
 	DELETE FROM dgen.dead_letter l WHERE l.message_id = id AND l.mailbox = letter.mailbox;
 	IF NOT FOUND THEN
 		RETURN false; -- somebody else was faster
 	END IF;
 	INSERT INTO dgen.message (mailbox, seq, sent_at, type_id, priority, kind, actor_key, message, message_id,
 		in_reply_to, headers, correlation, error, sqlstate)
-	SELECT letter.mailbox, nextval('dgen.message_seq'), letter.sent_at, letter.type_id, letter.priority, letter.kind,
+	SELECT box, nextval('dgen.message_seq'), letter.sent_at, type, letter.priority, letter.kind,
 		letter.actor_key, letter.message, letter.message_id, letter.in_reply_to, letter.headers, letter.correlation,
 		letter.reply_error, letter.reply_sqlstate;
 	UPDATE dgen.request r
 	SET status = 'p', replied_at = NULL, reply = NULL, error = NULL, sqlstate = NULL, hint = NULL
 	WHERE r.id = letter.message_id AND r.mailbox = letter.mailbox AND r.status = 'f';
-	PERFORM dgen._wake(letter.type_id);
+	PERFORM dgen._wake(type);
 	RETURN true;
 END
 $$;
@@ -210,6 +239,38 @@ END
 $$;
 COMMENT ON FUNCTION dgen._delete_requests(integer, bigint, text) IS 'removes the requests to and from an actor; true if there were any';
 
+-- Each is taken as a worker takes it, so one that runs is waited for; it may have stored
+-- others by then.
+CREATE FUNCTION dgen._delete_actions(type integer, box bigint, key text) RETURNS boolean
+	LANGUAGE plpgsql
+	SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	first_box CONSTANT bigint := box & -4294967296;
+	last_box  CONSTANT bigint := box | 4294967295;
+	action    bigint;
+	removed   boolean := false;
+BEGIN
+	LOOP
+		FOR action IN
+			SELECT m.mailbox FROM dgen.message m
+			WHERE m.type_id = -type AND m.mailbox BETWEEN first_box AND last_box AND m.actor_key = key
+			UNION SELECT d.mailbox FROM dgen.delayed_message d
+			WHERE d.type_id = -type AND d.mailbox BETWEEN first_box AND last_box AND d.actor_key = key
+		LOOP
+			PERFORM dgen._own(-type, action);
+			DELETE FROM dgen.delayed_message d WHERE d.type_id = -type AND d.mailbox = action AND d.actor_key = key;
+			DELETE FROM dgen.message m WHERE m.type_id = -type AND m.mailbox = action AND m.actor_key = key;
+			DELETE FROM dgen.failed_attempt f WHERE f.type_id = -type AND f.mailbox = action AND f.actor_key = key;
+		END LOOP;
+		EXIT WHEN NOT FOUND;
+		removed := true;
+	END LOOP;
+	RETURN removed;
+END
+$$;
+COMMENT ON FUNCTION dgen._delete_actions(integer, bigint, text) IS 'removes the actions of an actor; true if there were any';
+
 CREATE FUNCTION dgen._delete_actor(actor_type text, key text) RETURNS boolean
 	LANGUAGE plpgsql
 	SET search_path = pg_catalog, pg_temp
@@ -225,6 +286,7 @@ BEGIN
 	box := dgen._mailbox(key);
 	PERFORM dgen._own(type, box);
 	removed := dgen._delete_requests(type, box, key);
+	removed := dgen._delete_actions(type, box, key) OR removed; -- before the messages: they may still reply
 	DELETE FROM dgen.delayed_message d WHERE d.type_id = type AND d.mailbox = box AND d.actor_key = key;
 	removed := removed OR FOUND;
 	DELETE FROM dgen.message m WHERE m.type_id = type AND m.mailbox = box AND m.actor_key = key;
@@ -247,7 +309,7 @@ CREATE FUNCTION dgen.delete_actor(actor_type text, actor_key text) RETURNS boole
 	LANGUAGE c
 	AS 'MODULE_PATHNAME', 'dgen_operate';
 COMMENT ON FUNCTION dgen.delete_actor(text, text) IS
-'deletes all there is of an actor: state, lock, mailbox, delayed messages, dead letters, requests, replies, idempotency keys and a pause; true if there was anything. Who waits for a reply is told that the request was cancelled. Waits for a running turn of the actor. A message sent later makes a new actor. Needs the privilege to work.';
+'deletes all there is of an actor: state, lock, mailbox, delayed messages, actions that were not run yet, dead letters, requests, replies, idempotency keys and a pause; true if there was anything. Who waits for a reply is told that the request was cancelled. Waits for a running turn of the actor. A message sent later makes a new actor. Needs the privilege to work.';
 
 -- ---- pause, resume ----
 
@@ -290,6 +352,7 @@ BEGIN
 	DELETE FROM dgen.paused p WHERE p.type_id = type AND p.mailbox = box AND p.actor_key = COALESCE(key, '');
 	IF FOUND THEN
 		PERFORM dgen._wake(type);
+		PERFORM dgen._wake(-type) FROM dgen.actor_type t WHERE t.id = type AND t.handle_actions;
 	END IF;
 END
 $$;
@@ -359,6 +422,7 @@ BEGIN
 	PERFORM dgen._adopt();
 	PERFORM dgen._types_changed();
 	PERFORM dgen._wake(t.id) FROM dgen.actor_type t;
+	PERFORM dgen._wake(-t.id) FROM dgen.actor_type t WHERE t.handle_actions;
 END
 $$;
 COMMENT ON FUNCTION dgen._adopt_database() IS 'dgen.adopt_database with dgen''s rights';
@@ -370,6 +434,8 @@ COMMENT ON FUNCTION dgen.adopt_database() IS
 'says that the actors of this database belong here: after a restore, CREATE DATABASE ... TEMPLATE or pg_upgrade nothing is handled before that, because a copy would repeat what the original does. For superusers and the owner of the extension.';
 
 REVOKE ALL ON FUNCTION dgen._cancel_request(bigint, bigint), dgen._cancel(text, text, bigint),
+	dgen._action_mailbox(bigint, bigint), dgen._remove_message(integer, bigint, text, bigint),
+	dgen._delete_actions(integer, bigint, text),
 	dgen._check_message_id(bigint), dgen._redrive(bigint), dgen._discard(bigint), dgen._reset(text, text),
 	dgen._delete_requests(integer, bigint, text), dgen._delete_actor(text, text), dgen._pause(text, text),
 	dgen._resume(text, text), dgen._end_lock(integer, text), dgen._unlock(text, text), dgen._adopt(), dgen._adopt_database(), dgen.adopt_database()

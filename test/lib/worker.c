@@ -213,6 +213,29 @@ write_row(dgen_turn *turn, const char *message, size_t length, void *user)
 	return misdeed[0] == '\0' ? result : 0;
 }
 
+/* ---- mourner: dies of what it gets, and remembers what died ---- */
+
+static int
+die(dgen_turn *turn, const char *message, size_t length, void *user)
+{
+	(void) message;
+	(void) length;
+	(void) user;
+	return dgen_turn_raise(turn, "too much", "P0043");
+}
+
+static int
+mourn(dgen_turn *turn, const char *message, size_t length, void *user)
+{
+	(void) user;
+	dgen_turn_set(turn, "was", message, length);
+	dgen_turn_set_int64(turn, "of", dgen_turn_in_reply_to(turn));
+	dgen_turn_set_string(turn, "kind", dgen_turn_kind(turn));
+	dgen_turn_set_string(turn, "error", dgen_turn_reply_error(turn));
+	dgen_turn_set_string(turn, "sqlstate", dgen_turn_reply_sqlstate(turn));
+	return dgen_turn_arg_bool(turn, "/too_sad", false) ? DGEN_EFAILED : 0;
+}
+
 /* ---- the program ---- */
 
 static const dgen_actor_type types[] = {
@@ -240,6 +263,12 @@ static const dgen_actor_type types[] = {
 	 .name = "writer",
 	 .handle_cast = write_row,
 	 .max_attempts = 3,
+	 .backoff_ms = 20},
+	{.size = sizeof(dgen_actor_type),
+	 .name = "mourner",
+	 .handle_cast = die,
+	 .handle_dead_letter = mourn,
+	 .max_attempts = 2,
 	 .backoff_ms = 20},
 };
 

@@ -284,6 +284,33 @@ sub test_dead_letter {
 	is(sql(q{SELECT count(*) FROM dgen.dead_letters}), '0', 'and is no dead letter any more');
 }
 
+# An actor that is told of its dead letters, by a turn like any other.
+sub test_told {
+	$node->safe_psql('postgres', q{
+		SET ROLE shop;
+		SET search_path = shop;
+		CREATE FUNCTION mourn(ctx dgen.context, state jsonb, message jsonb) RETURNS dgen.outcome LANGUAGE plpgsql AS $$
+		BEGIN
+			IF ctx.kind <> 'dead_letter' OR message ? 'too sad' THEN
+				RAISE EXCEPTION '% of %', ctx.kind, ctx.actor_key USING ERRCODE = 'SH043';
+			END IF;
+			INSERT INTO note (actor, what) VALUES (ctx.actor_key, 'mourned');
+			RETURN dgen.noreply(jsonb_build_object('of', ctx.in_reply_to, 'error', ctx.error, 'sqlstate', ctx.sqlstate, 'was', message));
+		END $$;
+		SELECT dgen.create_actor_type('mourner', 'mourn', max_attempts => 2, backoff => '1 ms', max_backoff => '10 ms', handle_dead_letters => true);});
+	my $id = sql(q{SELECT dgen.cast('mourner', 'm', '"old"')});
+	becomes(q{SELECT dgen.state('mourner', 'm') - 'of'}, '{"was": "old", "error": "cast of m", "sqlstate": "SH043"}', 'an actor is told of its dead letter');
+	is(sql(q{SELECT dgen.state('mourner', 'm')->>'of'}), $id, 'and which message it is');
+	is(sql(q{SELECT string_agg(what, ' ') FROM note WHERE actor = 'm'}), 'mourned', 'once');
+	is(sql(q{SELECT string_agg(concat_ws(',', message_id, kind, attempts), ' ') FROM dgen.dead_letters}), "$id,cast,2", 'the dead letter is kept');
+
+	my $sad = sql(q{SELECT dgen.cast('mourner', 'sad', '{"too sad": true}')});
+	becomes(q{SELECT string_agg(concat_ws(',', kind, attempts, error), ' ' ORDER BY message_id) FROM dgen.dead_letters WHERE actor_key = 'sad'},
+		'cast,2,cast of sad dead_letter,2,dead_letter of sad', 'a notice that fails is a dead letter, too');
+	is(sql(q{SELECT count(*) FROM dgen.messages}), '0', 'of which nobody is told');
+	is(sql(q{SELECT count(dgen.discard(message_id)) FROM dgen.dead_letters}), '3', 'discarded');
+}
+
 sub test_failed_request {
 	like(error_of(q{CALL dgen.ask('player', 'f', '{"op": "raise"}')}), qr/^SH042: attempt 3/, 'who asks gets the error of the last attempt');
 	is(sql(q{SELECT count(*) FROM dgen.dead_letters WHERE actor_key = 'f' AND kind = 'call'}), '1', 'and the request is a dead letter');
@@ -533,6 +560,7 @@ test_disk_full();
 test_deadlock();
 test_order_after_error();
 test_dead_letter();
+test_told();
 test_failed_request();
 test_retry();
 test_bad_outcomes();

@@ -88,6 +88,7 @@ my %functions = (
 	'await_reply'       => [ any   => q{SELECT dgen.await_reply(123456)} ],
 	'await_replies'     => [ any   => q{SELECT * FROM dgen.await_replies('{123456}')} ],
 	'await_any'         => [ any   => q{CALL dgen.await_any('{123456}')} ],
+	'act'               => [ any   => q{SELECT dgen.act('x')} ],    # in a turn: see test/sql/actions.sql
 	'send_reply'        => [ work  => q{SELECT dgen.send_reply(:open, '1')} ],
 	'fail_request'      => [ work  => q{SELECT dgen.fail_request(:open, 'no')} ],
 	'state'             => [ read  => q{SELECT dgen.state('box', 'k')} ],
@@ -264,7 +265,7 @@ sub test_replies {
 
 sub test_private {
 	is(sql(q{SELECT string_agg(proname, ' ' ORDER BY proname) FROM pg_proc WHERE pronamespace = 'dgen'::regnamespace
-		AND proname LIKE '\_%' AND has_function_privilege('shop', oid, 'EXECUTE')}), '_can_read _kind _workers', 'private functions are private, but for those behind views');
+		AND proname LIKE '\_%' AND has_function_privilege('shop', oid, 'EXECUTE')}), '_actions _can_read _kind _workers', 'private functions are private, but for those behind views');
 	is(sql(q{SELECT count(*) FROM pg_class c, unnest('{nobody,bystander,sender,reader,worker,shop}'::regrole[]) AS r
 		WHERE relnamespace = 'dgen'::regnamespace AND relkind IN ('r', 'S') AND (has_table_privilege(r, c.oid, 'SELECT, INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER'))}),
 		'0', 'so are the tables');

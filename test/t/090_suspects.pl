@@ -129,5 +129,17 @@ handle_all();
 my (undef, undef, $error) = $node->psql('postgres', "\\set VERBOSITY verbose\nSELECT dgen.await_reply($request)");
 like($error, qr/ZD042.*session ended during the turn/, 'the caller of a request that dies so gets the error');
 
+# ---- and so is the actor, where its type wants that ----
+
+sql(q{SELECT dgen.alter_actor_type('job', handle_dead_letters => true)});
+my $dead = sql(q{SELECT dgen.cast('job', 'told', '"poison"')});
+for (1 .. 10) {
+	last if sql(q{SELECT count(*) FROM dgen.message WHERE kind = 'd'}) > 0;
+	$worker = claim('job,other');
+	grep({ $_ eq 'poison' } @{ $worker->{batch} }) ? crash($worker) : commit($worker);
+}
+is(sql(q{SELECT concat_ws('|', kind, actor_key, in_reply_to, message #>> '{}', sqlstate) FROM dgen.messages}), "dead_letter|told|$dead|poison|ZD042",
+	'an actor is told of a message that took its worker along');
+
 $node->stop;
 done_testing();

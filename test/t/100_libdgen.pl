@@ -98,7 +98,7 @@ program('parts');
 my $start = -s $node->logfile;
 my $worker = start_worker('turns');
 
-becomes(q{SELECT count(*) FROM dgen.actor_type}, 6, 'types that do not exist are created');
+becomes(q{SELECT count(*) FROM dgen.actor_type}, 7, 'types that do not exist are created');
 unlike(since($start), $complaint, 'and the log has no word of it');
 is(sql(q{SELECT max_attempts, backoff FROM dgen.actor_type WHERE name = 'sender'}), '2|00:00:00.02', 'with their policy');
 is(ask('counter', 'a'), 1, 'a call is answered');
@@ -141,6 +141,22 @@ is(sql(q{SELECT dgen.state('counter', 'a')->>'inits'}), 1, 'with init');
 sql(q{SELECT dgen.cast_many('counter', array_fill('d'::text, ARRAY[9]),
 	(SELECT array_agg(CASE i % 3 WHEN 0 THEN '{"destroy": true}' ELSE '{}' END::jsonb) FROM generate_series(1, 9) i))});
 is(ask('counter', 'd'), 1, 'also when all of it waits in one mailbox');
+
+# ---- dead letters ----
+
+is(sql(q{SELECT string_agg(actor_type, ',') FROM dgen.actor_types WHERE handle_dead_letters}), 'mourner', 'a callback for dead letters makes them come');
+my $dead = sql(q{SELECT dgen.cast('mourner', 'm', '{"n": 1}')});
+becomes(q{SELECT dgen.state('mourner', 'm') - 'of'}, '{"was": {"n": 1}, "kind": "dead_letter", "error": "too much", "sqlstate": "P0043"}',
+	'an actor is told of its dead letter');
+is(sql(q{SELECT dgen.state('mourner', 'm')->>'of'}), $dead, 'and which message it is');
+sql(q{SELECT dgen.cast('mourner', 's', '{"too_sad": true}')});
+becomes(q{SELECT string_agg(kind, ' ' ORDER BY message_id) FROM dgen.dead_letters WHERE actor_type = 'mourner' AND actor_key = 's'}, 'cast dead_letter',
+	'a callback that fails makes another dead letter');
+is(sql(q{SELECT count(*) FROM dgen.message}), 0, 'of which nobody is told');
+sql(q{UPDATE dgen.actor_type SET handle_dead_letters = true WHERE name = 'counter'; SELECT dgen.cast('counter', 'unheard', '{"error": true}')});
+becomes(q{SELECT count(*) FROM dgen.dead_letters WHERE actor_key = 'unheard'}, 1, 'without a callback');
+becomes(q{SELECT count(*) FROM dgen.message}, 0, 'what tells of a dead letter is dropped');
+is(sql(q{SELECT count(*) FROM dgen.dead_letters WHERE actor_key = 'unheard'}), 1, 'and is no failure');
 
 # ---- what turns send ----
 

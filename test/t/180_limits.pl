@@ -187,6 +187,10 @@ becomes(q{SELECT (SELECT count(*) FROM turns WHERE type = 'breaks'), (SELECT cou
 	'200|100|0', 'of a type whose turns fail everything is handled');
 is(too_soon('breaks', 500, 50), 0, 'and nothing too soon');
 
+# With one turn at a time, too, a turn that fails is recorded in the batch that ran it.
+sql(q{SELECT dgen.create_actor_type('breaks_slowly', 'breaks', max_rate => 5, max_attempts => 1); SELECT dgen.cast('breaks_slowly', 'k', '0')});
+becomes(q{SELECT count(*) FROM dgen.dead_letters WHERE actor_type = 'breaks_slowly'}, 1, 'a turn of a slow type fails once');
+
 # It is changed under load.
 fill('paced', 40, 5);
 sql(q{SELECT dgen.alter_actor_type('paced', max_rate => n), pg_sleep(0.05) FROM unnest('{0.01,20,0.1,0,0.01,200}'::float8[]) n});

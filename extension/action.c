@@ -1,0 +1,104 @@
+/*
+ * Actions: what a turn wants done once it is committed, outside of the database as a rule.
+ *
+ * An action is a message of its actor, with all that comes with one: stored in the turn's
+ * transaction, claimed, tried again, dead in the end. But it neither waits for the actor's
+ * other messages nor keeps them waiting, and has no part in its state:
+ *
+ *     actor ("order", "7")      type  5, mailbox h7........   message, message, message
+ *     its actions               type -5, mailbox h7.....101   action 101
+ *                               type -5, mailbox h7.....105   action 105
+ *
+ * The actions of a type are of a type of their own, which has the same definition and the
+ * number with the other sign. Each is alone in its mailbox, so that they run side by side; and
+ * those of one actor are neighbours, so that they are found together.
+ */
+#include "dgen_ext.h"
+
+#include "miscadmin.h"
+#include "utils/builtins.h"
+
+/* Of a mailbox, those that tell actions of one actor apart. */
+#define ACTION_BITS INT64CONST(0xffffffff)
+
+PG_FUNCTION_INFO_V1(dgen_act);
+
+int64
+dgen_action_mailbox(const text *key, int64 id)
+{
+	return (dgen_mailbox_of(key) & ~ACTION_BITS) | (id & ACTION_BITS);
+}
+
+void
+dgen_set_action(Send *send, int32 type_id, text *key, text *action)
+{
+	const int length = action == NULL ? 0 : (int) VARSIZE_ANY_EXHDR(action);
+
+	if (length == 0 || length > DGEN_MAX_TYPE_NAME_BYTES)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("the name of an action has %d bytes", length),
+						errhint("It has 1 to %d bytes.", DGEN_MAX_TYPE_NAME_BYTES)));
+	send->type = dgen_type_by_id(-dgen_actors_type(type_id), false);
+	send->key = key;
+	send->kind = KIND_ACTION;
+	send->correlation = action;
+}
+
+bool
+dgen_is_in_action(int32 type_id, const text *key)
+{
+	const BatchActor *current = dgen_current_actor();
+	const Size length = VARSIZE_ANY_EXHDR(key);
+
+	return current != NULL && current->type->id == -type_id &&
+		   length == VARSIZE_ANY_EXHDR(current->key) &&
+		   memcmp(VARDATA_ANY(key), VARDATA_ANY(current->key), length) == 0;
+}
+
+void
+dgen_action_reply(const BatchActor *actor, const BatchMessage *action, const Reply *reply)
+{
+	ReplyTo to = {.type_id = dgen_actors_type(actor->type->id), .key = actor->key};
+
+	dgen_reply_to_actor(&to, action->id, DatumGetTextPP(action->correlation), reply);
+}
+
+static const BatchActor *
+acting_actor(void)
+{
+	const BatchActor *actor = dgen_current_actor();
+
+	if (actor == NULL)
+		ereport(ERROR, (errcode(DGEN_ERR_NO_ACTION), errmsg("dgen.act is not called in a turn"),
+						errhint("Handlers call it; callbacks in C use dgen_turn_act, other workers "
+								"send_actions of dgen.commit_turns.")));
+	/* The handler's role may; others may run in its turn, in functions with their owner's rights. */
+	dgen_check_privilege(actor->type, dgen_calling_role(), PRIVILEGE_SEND);
+	if (!actor->type->handle_actions)
+		ereport(ERROR, (errcode(DGEN_ERR_NO_ACTION),
+						errmsg("actor type \"%s\" does not handle actions", actor->type->name),
+						errhint("Run dgen.alter_actor_type with handle_actions => true; the "
+								"handler then gets them with ctx.kind = 'action'.")));
+	return actor;
+}
+
+Datum
+dgen_act(PG_FUNCTION_ARGS)
+{
+	const BatchActor *actor = acting_actor();
+	Send send = {0};
+
+	dgen_set_action(&send, actor->type->id, actor->key,
+					PG_ARGISNULL(0) ? NULL : PG_GETARG_TEXT_PP(0));
+	if (PG_ARGISNULL(1))
+		ereport(ERROR, (errcode(DGEN_ERR_INVALID_MESSAGE), errmsg("message is NULL"),
+						errhint("An empty message is JSON null: 'null'.")));
+	send.message = PG_GETARG_DATUM(1);
+	send.not_before = dgen_due_argument(fcinfo, 2, 3);
+	if (!PG_ARGISNULL(4))
+	{
+		send.headers = PG_GETARG_DATUM(4);
+		dgen_check_headers(send.headers);
+	}
+	PG_RETURN_INT64(dgen_send(&send));
+}
