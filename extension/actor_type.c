@@ -176,6 +176,8 @@ build_type(DgenScan *scan, Snapshot snapshot)
 	type->limited = type->max_concurrency > 0 || type->max_rate > 0;
 	type->handle_dead_letters = DatumGetBool(values[ACTOR_TYPE_HANDLE_DEAD_LETTERS]);
 	type->handle_actions = DatumGetBool(values[ACTOR_TYPE_HANDLE_ACTIONS]);
+	type->lock_timeout_ms = interval_to_ms(DatumGetIntervalP(values[ACTOR_TYPE_LOCK_TIMEOUT]));
+	type->locked_priority = DatumGetInt32(values[ACTOR_TYPE_LOCKED_PRIORITY]);
 	load_grants(cached, snapshot);
 	cached->next = cache;
 	cache = cached;

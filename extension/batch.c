@@ -55,6 +55,12 @@ dgen_running_batch(void)
 	return running;
 }
 
+void
+dgen_set_running_batch(const Batch *batch)
+{
+	running = batch;
+}
+
 static double
 elapsed_us(instr_time start)
 {
@@ -102,7 +108,7 @@ run_actor(Run *run, Batch *batch, BatchActor *actor)
 		if (outcome.kind == OUTCOME_FAIL || outcome.kind == OUTCOME_RETRY)
 			return false;
 		dgen_apply_outcome(batch, actor, &outcome);
-		if (is_enough(run))
+		if (actor->locks || is_enough(run))
 			break;
 	}
 	return true;
@@ -144,21 +150,14 @@ fail_with_error(Attempt *attempt, ErrorData *error)
 {
 	attempt->error = error;
 	attempt->failed = true;
-	attempt->failure.error = error->message;
-	attempt->failure.sqlstate = pstrdup(unpack_sql_state(error->sqlerrcode));
-	attempt->failure.hint = error->hint;
+	dgen_failure_of_error(&attempt->failure, error);
 }
 
 static void
 fail_with_outcome(Attempt *attempt, const Outcome *outcome)
 {
 	attempt->failed = true;
-	attempt->failure.error = outcome->error;
-	attempt->failure.sqlstate = outcome->sqlstate;
-	attempt->failure.hint = outcome->hint;
-	attempt->failure.delay = outcome->delay;
-	attempt->failure.final = outcome->kind == OUTCOME_FAIL;
-	attempt->failure.retry = outcome->kind == OUTCOME_RETRY;
+	dgen_failure_of_outcome(&attempt->failure, outcome);
 }
 
 static void
@@ -344,12 +343,17 @@ more_to_do(const Run *run)
 bool
 dgen_run_batch(WorkerSession *session)
 {
+	/* Not two locked parts in a row: a worker may be the only one for the messages of others. */
+	static bool part_last = false;
 	Run run = {.session = session};
 	bool more;
 
 	dgen_crash_conclude();
 	if (dgen_alarm_due(GetCurrentTimestamp()))
 		move_due();
+	part_last = !part_last && dgen_run_locked(session);
+	if (part_last)
+		return true;
 
 	StartTransactionCommand();
 	XactIsoLevel = XACT_READ_COMMITTED;
@@ -380,5 +384,7 @@ dgen_run_batch(WorkerSession *session)
 	more = more_to_do(&run);
 	if (dgen_maintenance_due(!more))
 		maintain();
-	return more;
+	if (!more)
+		part_last = dgen_run_locked(session);
+	return more || part_last;
 }

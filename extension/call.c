@@ -106,6 +106,11 @@ run(Batch *batch, BatchActor *actor, Outcome *outcome)
 	dgen_run_turn(actor, message, true, outcome);
 	if (outcome->kind == OUTCOME_FAIL || outcome->kind == OUTCOME_RETRY)
 		raise_outcome(outcome);
+	if (outcome->kind == OUTCOME_LOCK)
+		ereport(ERROR, (errcode(DGEN_ERR_LOCKED),
+						errmsg("handler %s locks the actor, which a call cannot wait for",
+							   actor->type->handler),
+						errhint("Use CALL dgen.ask, or dgen.request and dgen.await_reply.")));
 	dgen_apply_outcome(batch, actor, outcome);
 }
 

@@ -50,6 +50,12 @@ dgen_destroy_actor(BatchActor *actor)
 }
 
 void
+dgen_lock_actor(BatchActor *actor)
+{
+	actor->locks = true;
+}
+
+void
 dgen_apply_outcome(Batch *batch, BatchActor *actor, const Outcome *outcome)
 {
 	const BatchMessage *message = &actor->messages[actor->handled];
@@ -58,6 +64,8 @@ dgen_apply_outcome(Batch *batch, BatchActor *actor, const Outcome *outcome)
 		dgen_set_state(batch, actor, outcome->state);
 	if (outcome->kind == OUTCOME_DESTROY)
 		dgen_destroy_actor(actor);
+	if (outcome->kind == OUTCOME_LOCK)
+		dgen_lock_actor(actor);
 	if (message->kind == KIND_REQUEST && outcome->reply != (Datum) 0 &&
 		ItemPointerIsValid(&message->tid))
 	{
@@ -100,6 +108,8 @@ delete_messages(Relation heap, const BatchActor *actor)
 	{
 		BatchMessage *message = &actor->messages[i];
 
+		if (message->locked)
+			continue;
 		if (ItemPointerIsValid(&message->tid) && !dgen_delete_row(heap, &message->tid))
 			ereport(
 				ERROR,
@@ -129,7 +139,7 @@ write_state(DgenWriter *writer, BatchActor *actor, TimestampTz now)
 	values[ACTOR_UPDATED_AT] = TimestampTzGetDatum(now);
 	values[ACTOR_TYPE] = Int32GetDatum(actor->type->id);
 	values[ACTOR_KEY] = PointerGetDatum(actor->key);
-	values[ACTOR_STATUS] = CStringGetTextDatum("active");
+	values[ACTOR_STATUS] = CStringGetTextDatum(actor->locked ? STATUS_LOCKED : STATUS_ACTIVE);
 	values[ACTOR_STATE] = JsonbPGetDatum(actor->state);
 	if (actor->exists)
 		dgen_writer_update(writer, &actor->tid, values, nulls);
@@ -142,16 +152,49 @@ write_state(DgenWriter *writer, BatchActor *actor, TimestampTz now)
 	dgen_memo_set(actor->type->id, actor->mailbox, &actor->remembered);
 }
 
-static void
-write_actor(DgenWriter *writer, BatchActor *actor, TimestampTz now)
+void
+dgen_write_actor(BatchActor *actor)
 {
-	if (actor->state_changed)
+	DgenWriter writer;
+
+	dgen_writer_open(&writer, TABLE_ACTOR);
+	write_state(&writer, actor, GetCurrentTimestamp());
+	dgen_writer_close(&writer);
+}
+
+/* A locked actor has a row in any case: that says that it is. */
+static bool
+needs_row(const BatchActor *actor)
+{
+	return actor->state_changed || (actor->status_changed && !actor->destroyed) ||
+		   (actor->locked && actor->destroyed);
+}
+
+static void
+write_actor(DgenWriter *writer, Batch *batch, BatchActor *actor, TimestampTz now)
+{
+	if (needs_row(actor))
+	{
+		if (actor->version == 0)
+			actor->version = batch_version(batch);
 		write_state(writer, actor, now);
+	}
 	else if (actor->destroyed && actor->exists && !dgen_delete_row(writer->heap, &actor->tid))
 		ereport(ERROR, (errcode(DGEN_ERR_NOT_OWNED),
 						errmsg("row of actor \"%s\" changed while it was owned",
 							   text_to_cstring(actor->key)),
 						errhint("Write to dgen.actor only through dgen's functions.")));
+}
+
+/* The end of a locked part, and the beginning of one. */
+static void
+change_locks(BatchActor *actor)
+{
+	for (int i = 0; i < actor->handled; i++)
+		if (actor->messages[i].locked)
+			dgen_delete_locked(actor, &actor->messages[i]);
+	if (actor->locks)
+		dgen_insert_locked(actor);
 }
 
 void
@@ -180,7 +223,8 @@ dgen_commit_batch(Batch *batch)
 		MemoryContextSwitchTo(row_context);
 		delete_messages(messages, actor);
 		delete_failed_attempts(actor);
-		write_actor(&writer, actor, now);
+		change_locks(actor);
+		write_actor(&writer, batch, actor, now);
 		MemoryContextSwitchTo(old);
 		MemoryContextReset(row_context);
 	}

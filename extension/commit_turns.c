@@ -64,7 +64,8 @@ enum CommitParameter
 	COMMIT_SEND_HEADERS,
 	COMMIT_REPLY_ERRORS,
 	COMMIT_REPLY_SQLSTATES,
-	COMMIT_SEND_ACTIONS
+	COMMIT_SEND_ACTIONS,
+	COMMIT_LOCKS
 };
 
 typedef struct ActorParameters
@@ -79,6 +80,7 @@ typedef struct ActorParameters
 	Elements hints;
 	Elements outcomes;
 	Elements delays;
+	Elements locks;
 } ActorParameters;
 
 static void
@@ -95,6 +97,7 @@ get_actor_parameters(FunctionCallInfo fcinfo, const Batch *batch, ActorParameter
 	get_actor_elements(fcinfo, COMMIT_HINTS, TEXTOID, "hints", batch, &p->hints);
 	get_actor_elements(fcinfo, COMMIT_OUTCOMES, TEXTOID, "outcomes", batch, &p->outcomes);
 	get_actor_elements(fcinfo, COMMIT_DELAYS, INTERVALOID, "delays", batch, &p->delays);
+	get_actor_elements(fcinfo, COMMIT_LOCKS, BOOLOID, "locks", batch, &p->locks);
 }
 
 static void
@@ -192,6 +195,21 @@ set_changes(Batch *batch, BatchActor *actor, int i, const ActorParameters *p, Me
 		dgen_set_state(batch, actor, DatumGetJsonbPCopy(JsonbPGetDatum(state)));
 	}
 	MemoryContextReset(scratch);
+}
+
+static void
+set_lock(BatchActor *actor, int i, const ActorParameters *p)
+{
+	if (!dgen_has_element(&p->locks, i) || !DatumGetBool(p->locks.values[i]))
+		return;
+	if (actor->handled == 0)
+		refuse_commit(psprintf("actor %d is locked, and none of its messages is handled", i + 1),
+					  "The last of the handled messages locks its actor.");
+	if (actor->locked || dgen_is_of_actions(actor->type->id))
+		ereport(ERROR, (errcode(DGEN_ERR_LOCKED), errmsg("actor %d is locked already", i + 1),
+						errhint("Lock neither in a locked part, nor in turns of a priority that a "
+								"locked actor handles.")));
+	dgen_lock_actor(actor);
 }
 
 static void
@@ -483,7 +501,7 @@ note_committed(const Batch *batch)
 static void
 measure(const Batch *batch, int handled, double us)
 {
-	if (handled > 0)
+	if (handled > 0 && !batch->actors[0].messages[0].locked)
 		dgen_measure_turns(dgen_worker_session(), batch->actors[0].type->id, us / handled);
 }
 
@@ -507,6 +525,7 @@ dgen_commit_turns(PG_FUNCTION_ARGS)
 	{
 		set_handled(&batch->actors[i], i, &parameters);
 		set_changes(batch, &batch->actors[i], i, &parameters, scratch);
+		set_lock(&batch->actors[i], i, &parameters);
 		handled += batch->actors[i].handled;
 	}
 	dgen_commit_batch(batch);

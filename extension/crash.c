@@ -104,6 +104,7 @@ dgen_crash_new_life(void)
 			continue;
 		crash = find_crash(note->database, &note->turn);
 		crash->times++;
+		crash->turn = note->turn; /* of a locked part each attempt has another fence */
 		crash->fresh = true;
 		note->database = InvalidOid;
 	}

@@ -82,6 +82,8 @@ typedef struct ActorType
 	bool limited;             /* claims have to heed a limit */
 	bool handle_dead_letters; /* its actors get messages of KIND_DEAD_LETTER */
 	bool handle_actions;
+	int64 lock_timeout_ms;
+	int32 locked_priority; /* a locked actor handles messages of this and above */
 } ActorType;
 
 extern void dgen_actor_type_init(void); /* _PG_init: invalidation callbacks */
@@ -158,6 +160,7 @@ typedef enum DgenTable
 	TABLE_WORKER,
 	TABLE_ADOPTION,
 	TABLE_RECEIPT,
+	TABLE_LOCKED,
 	SEQUENCE_MESSAGE,
 	SEQUENCE_VERSION,
 	SEQUENCE_WORKER,
@@ -169,7 +172,8 @@ typedef enum DgenTable
 #define INDEX_BY_NAME 1  /* actor_type */
 #define INDEX_BY_ACTOR 1 /* dead_letter */
 #define INDEX_BY_TIME \
-	1 /* delayed_message.not_before, failed_attempt.retry_at, idempotency_key.expires_at */
+	1 /* delayed_message.not_before, failed_attempt.retry_at, idempotency_key.expires_at, locked.retry_at */
+#define INDEX_BY_EXPIRY 2 /* locked */
 
 typedef struct DgenScan
 {
@@ -476,6 +480,8 @@ extern void dgen_wakeup_everywhere(void); /* of any type */
 extern void dgen_wakeup_hint(void);
 extern void dgen_wakeup_due(TimestampTz when); /* commit makes something due at `when` */
 extern void dgen_wakeup_replied(int64 request_id);
+extern void dgen_wakeup_locked(int32 type_id); /* commit leaves a locked part to be run */
+extern void dgen_wakeup_unheld(int32 type_id); /* there is one now, and nobody runs it */
 /* This transaction holds an actor's lock: the number under which that is noted, or HELD_UNNOTED. */
 extern int dgen_wakeup_owned(int32 type_id, int64 mailbox);
 /* It does so to handle its messages: what it leaves is work for the next claim. */
@@ -585,6 +591,7 @@ typedef struct Charge
 	int64 mailbox;
 	int64 message_id;
 	int sqlstate;
+	int64 fence; /* of a locked part; 0: the turn was another's */
 } Charge;
 extern void dgen_charge(const Charge *charge); /* async-signal-safe */
 extern int dgen_take_charges(Charge *charges, int max);
@@ -713,6 +720,8 @@ typedef struct BatchMessage
 	int32 attempts; /* failed ones before */
 	int16 priority;
 	char kind;
+	bool locked;   /* it has locked its actor: tid is that of its row in dgen.locked */
+	int32 attempt; /* if it has: attempts begun, this one too */
 } BatchMessage;
 
 /* Why an actor cannot be handled now. */
@@ -733,6 +742,7 @@ typedef struct BatchActor
 	Remembered remembered;
 	Blocked blocked;
 	bool has_failed; /* some of its mailbox's messages have failed attempts */
+	bool locked;     /* there is a row in dgen.locked */
 	bool exists;
 	ItemPointerData tid; /* if it exists */
 	int64 version;       /* 0: new actor */
@@ -744,6 +754,8 @@ typedef struct BatchActor
 	int handled; /* leading messages that leave the mailbox */
 	bool state_changed;
 	bool destroyed;
+	bool locks;          /* the last of the handled messages locks it */
+	bool status_changed; /* whether it is locked */
 } BatchActor;
 
 typedef struct Batch
@@ -814,6 +826,17 @@ extern Batch *dgen_read_batch(Owned *owned, int first, int count, const BatchLim
 /* The same for the one actor of an inline call: waits for its row, and raises why it cannot be handled now. */
 extern Batch *dgen_read_actor(const ActorType *type, text *key, int max_messages);
 
+typedef enum ReadRow
+{
+	READ_WAIT, /* for whoever has locked the actor's row */
+	READ_TRY,  /* it is blocked then */
+	READ_LOOK  /* without a lock: the actor is not owned */
+} ReadRow;
+
+/* The actor alone, without its messages. */
+extern Batch *dgen_read_actor_alone(const ActorType *type, text *key, ReadRow how);
+extern bool dgen_actor_is_paused(int32 type_id, int64 mailbox, text *key); /* active snapshot */
+
 /* Is the actor one of the batch's? NULL: no batch. */
 extern bool dgen_batch_has(const Batch *batch, int32 type_id, int64 mailbox);
 
@@ -848,7 +871,8 @@ typedef enum OutcomeKind
 	OUTCOME_REPLY,
 	OUTCOME_FAIL,
 	OUTCOME_RETRY,
-	OUTCOME_DESTROY
+	OUTCOME_DESTROY,
+	OUTCOME_LOCK
 } OutcomeKind;
 
 typedef struct Outcome
@@ -897,6 +921,19 @@ extern void dgen_check_handler(const char *name, Oid oid, Oid owner);
 /* As handlers and workers see it: 'cast', 'call' ... */
 extern const char *dgen_kind_name(char kind);
 
+/* What the handler sees: 'locked' while the actor is. */
+static inline const char *
+dgen_message_kind(const BatchMessage *message)
+{
+	return message->locked ? "locked" : dgen_kind_name(message->kind);
+}
+
+static inline int32
+dgen_message_attempt(const BatchMessage *message)
+{
+	return message->locked ? message->attempt : message->attempts + 1;
+}
+
 /*
  * Runs constraint triggers that the turn deferred, while its owner's rights are in
  * force (H14). In a caller's transaction they stay immediate to its end.
@@ -914,6 +951,12 @@ extern void dgen_set_state(Batch *batch, BatchActor *actor, Jsonb *state);
 /* The actor starts anew: what follows in the batch sees the initial state. */
 extern void dgen_destroy_actor(BatchActor *actor);
 
+/* The last message handled locks the actor: it leaves the mailbox for dgen.locked. */
+extern void dgen_lock_actor(BatchActor *actor);
+
+/* The actor's row alone, with the status it has now. */
+extern void dgen_write_actor(BatchActor *actor);
+
 /* Removes handled messages and writes states. Raises DGEN_ERR_NOT_OWNED. */
 extern void dgen_commit_batch(Batch *batch);
 
@@ -926,6 +969,7 @@ typedef struct Failure
 	const char *hint;
 	bool final;            /* dgen.fail: no more attempts */
 	bool retry;            /* dgen.retry: no attempt is counted */
+	bool ended;            /* by an operator: a dead letter in any case */
 	const Interval *delay; /* retry only; NULL: the type's backoff */
 } Failure;
 
@@ -933,8 +977,11 @@ typedef struct Failure
  * Records a failed attempt of the first message that is not handled, or makes it a
  * dead letter and answers its caller. True if the message is gone.
  */
-extern bool dgen_record_failure(const BatchActor *actor, const BatchMessage *message,
+extern bool dgen_record_failure(BatchActor *actor, const BatchMessage *message,
 								const Failure *failure);
+
+extern void dgen_failure_of_error(Failure *failure, ErrorData *error);
+extern void dgen_failure_of_outcome(Failure *failure, const Outcome *outcome);
 
 /* Is the error neither a message's nor a handler's fault: a full disk, a deadlock? */
 extern bool dgen_is_blameless(const ErrorData *error);
@@ -948,6 +995,81 @@ extern void dgen_forget_failure(int32 type_id, int64 mailbox, int64 message_id);
 /* Records the attempts of turns whose process or session was ended. */
 extern void dgen_record_charge(const Charge *charge);
 extern void dgen_record_charges(void);
+
+/* ---- locked.c: rows of dgen.locked ---------------------------------------
+ *
+ *     turn ──dgen.lock──> locked: to be run ──part_begin──> runs ──commit──> unlocked
+ *                              ^                             │ └──fails for good──> dead letter
+ *                              └──fails, expires, its session ends──┘
+ *
+ * Each attempt has a fence of its own, and its session holds a lock on that. All
+ * that writes a row owns the actor.
+ */
+
+/*
+ * The locked actor with the message that locked it, as a batch of one. fence 0: the one
+ * of the key, whatever its fence; else key is NULL. NULL: there is none. Unless it is a
+ * look, the actor is owned.
+ */
+extern Batch *dgen_read_locked(const ActorType *type, int64 mailbox, int64 fence, text *key,
+							   ReadRow how);
+
+/* For the last message handled, which locks the actor. */
+extern void dgen_insert_locked(BatchActor *actor);
+/* The message has been handled, or is a dead letter: the actor is locked no more. Raises DGEN_ERR_NOT_OWNED. */
+extern void dgen_delete_locked(BatchActor *actor, const BatchMessage *message);
+/* The attempt has failed; the next one is due at retry_at. */
+extern void dgen_postpone_locked(const BatchActor *actor, const BatchMessage *message, int failed,
+								 TimestampTz retry_at, const Failure *failure);
+/* Another attempt begins, under a new fence. False: the actor is locked no more. */
+extern bool dgen_begin_locked(const BatchActor *actor, int64 fence, TimestampTz expires_at,
+							  const char *worker);
+/* What the state was, what was made of that, and what it is now: what it becomes. */
+extern Jsonb *dgen_merge_states(Jsonb *given, Jsonb *made, Jsonb *current);
+/* The same for every attempt, and for no other message. */
+extern char *dgen_token(const BatchActor *actor, const BatchMessage *message);
+
+/* ---- locked_part.c: the attempt that this session runs ------------------------ */
+
+/*
+ * Looks for a locked part of the session's types that is to be run. True: this session
+ * has one as soon as the transaction commits. Cheap while nobody has asked for a look.
+ */
+extern bool dgen_part_begin(WorkerSession *session);
+extern bool dgen_part_under_way(void);
+extern int64 dgen_part_fence(void); /* 0: there is none */
+extern Batch *dgen_part_look(void); /* NULL: it is over */
+/* Owns its actor, waiting for it. NULL: somebody has ended the lock, or taken over. */
+extern Batch *dgen_part_own(void);
+extern void dgen_part_forget(void);
+extern void dgen_part_abandon(void);     /* for others, who are called */
+extern void dgen_part_ends(int64 fence); /* with this transaction, if it is this session's */
+/* At the end of the session, which still holds the lock; see dgen_suspect_batch. */
+extern void dgen_part_leave(bool client_is_gone);
+/* The session that holds the fence is ended. */
+extern void dgen_part_end_holder(int64 fence);
+extern bool dgen_part_is_alive(int64 fence); /* does a session hold it? */
+/* Alarms: asks for looks, and ends attempts whose time is over. */
+extern void dgen_locked_due(TimestampTz now);
+/* The session of an attempt ended because of it: false if the charge is for none. */
+extern bool dgen_charge_part(const Charge *charge, const ActorType *type, const Failure *failure);
+
+/* ---- locked_look.c: is there a locked part to be run? Shared memory ------------- */
+
+extern void dgen_locked_ask(int32 type_id); /* for a look; never raises */
+extern void dgen_locked_ask_all(void);
+extern bool dgen_locked_asked(int32 type_id, uint32 *asked); /* before the snapshot of the look */
+extern void dgen_locked_answer(int32 type_id, uint32 asked); /* it found nothing */
+/* May this session run a part, or is it needed for messages? True: it is counted as running one. */
+extern bool dgen_part_reserve(int32 type_id);
+extern void dgen_part_publish(int64 fence); /* 0: it runs none */
+
+/* ---- run_locked.c: in-database workers ------------------------------------------ */
+
+/* Runs one locked part, in transactions of its own making. False: there is none for this session. */
+extern bool dgen_run_locked(WorkerSession *session);
+/* What dgen_running_batch returns. */
+extern void dgen_set_running_batch(const Batch *batch);
 
 /* ---- reply.c: requests and their replies ------------------------------- */
 

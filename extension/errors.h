@@ -33,6 +33,7 @@
 #define DGEN_ERR_BACKLOG DGEN_SQLSTATE('0', '2', '3')       /* too many messages before the call */
 #define DGEN_ERR_NO_REPLY DGEN_SQLSTATE('0', '2', '4')      /* handler did not reply */
 #define DGEN_ERR_CALL_TIMEOUT DGEN_SQLSTATE('0', '2', '5')  /* actor not free in time */
+#define DGEN_ERR_LOCKED DGEN_SQLSTATE('0', '2', '6')        /* actor is locked, or locks itself */
 
 /* Turns and the worker protocol */
 #define DGEN_ERR_NESTED DGEN_SQLSTATE('0', '3', '0') /* not allowed inside a handler or a batch */
@@ -50,6 +51,9 @@
 #define DGEN_ERR_SESSION_ENDED DGEN_SQLSTATE('0', '4', '2') /* worker's session ended in the turn */
 #define DGEN_ERR_SERVER_CRASHED DGEN_SQLSTATE('0', '4', '3') /* server crashed in the turn */
 #define DGEN_ERR_NO_ACTION DGEN_SQLSTATE('0', '4', '4')      /* no turn that may act */
+#define DGEN_ERR_LOCK_TIMEOUT \
+	DGEN_SQLSTATE('0', '4', '5') /* locked part ran longer than lock_timeout */
+#define DGEN_ERR_UNLOCKED DGEN_SQLSTATE('0', '4', '6') /* lock was ended with dgen.unlock */
 
 #define DGEN_FAIL_SQLSTATE "ZD400" /* dgen.fail without a SQLSTATE of the handler's own */
 

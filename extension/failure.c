@@ -173,20 +173,34 @@ tell_actor(const BatchActor *actor, const BatchMessage *message, const Failure *
 	(void) dgen_send(&send);
 }
 
-/* The mailbox loses the message, its caller learns the error, the actor goes on. */
 static void
-bury(const BatchActor *actor, const BatchMessage *message, int attempts, const Failure *failure)
+remove_message(BatchActor *actor, const BatchMessage *message)
 {
-	Relation messages = dgen_table_open(TABLE_MESSAGE, RowExclusiveLock);
+	Relation messages;
 	ItemPointerData tid = message->tid;
-	bool answered;
 
+	if (message->locked)
+	{
+		dgen_delete_locked(actor, message);
+		dgen_write_actor(actor);
+		return;
+	}
+	messages = dgen_table_open(TABLE_MESSAGE, RowExclusiveLock);
 	if (!dgen_delete_row(messages, &tid))
 		ereport(ERROR,
 				(errcode(DGEN_ERR_NOT_OWNED),
 				 errmsg("message " INT64_FORMAT " was removed while it was handled", message->id),
 				 errhint("Remove messages only with dgen.cancel.")));
 	table_close(messages, NoLock);
+}
+
+/* The message is gone, its caller learns the error, the actor goes on. */
+static void
+bury(BatchActor *actor, const BatchMessage *message, int attempts, const Failure *failure)
+{
+	bool answered;
+
+	remove_message(actor, message);
 	answered = message->kind == KIND_REQUEST && tell_caller(message, failure);
 
 	/* A refusal that its caller knows of is no case for an operator. */
@@ -197,10 +211,12 @@ bury(const BatchActor *actor, const BatchMessage *message, int attempts, const F
 }
 
 bool
-dgen_record_failure(const BatchActor *actor, const BatchMessage *message, const Failure *failure)
+dgen_record_failure(BatchActor *actor, const BatchMessage *message, const Failure *failure)
 {
 	int attempts = message->attempts + (failure->retry ? 0 : 1);
-	bool dead = !failure->retry && (failure->final || attempts >= actor->type->max_attempts);
+	bool dead = failure->ended ||
+				(!failure->retry && (failure->final || attempts >= actor->type->max_attempts));
+	TimestampTz retry_at;
 	Failure unspecified = *failure;
 
 	/* A dead letter and its caller's reply have an error, whatever the handler or worker gave. */
@@ -213,16 +229,38 @@ dgen_record_failure(const BatchActor *actor, const BatchMessage *message, const 
 	}
 
 	PushActiveSnapshot(GetTransactionSnapshot());
-	dgen_forget_failure(actor->type->id, actor->mailbox, message->id);
+	if (!message->locked)
+		dgen_forget_failure(actor->type->id, actor->mailbox, message->id);
 	CommandCounterIncrement();
+	retry_at = retry_time(actor->type, attempts, failure->delay);
 	if (dead)
 		bury(actor, message, attempts, failure);
+	else if (message->locked)
+		dgen_postpone_locked(actor, message, attempts, retry_at, failure);
 	else
-		insert_failed_attempt(actor, message, attempts,
-							  retry_time(actor->type, attempts, failure->delay), failure);
+		insert_failed_attempt(actor, message, attempts, retry_at, failure);
 	PopActiveSnapshot();
 	CommandCounterIncrement();
 	return dead;
+}
+
+void
+dgen_failure_of_error(Failure *failure, ErrorData *error)
+{
+	failure->error = error->message;
+	failure->sqlstate = pstrdup(unpack_sql_state(error->sqlerrcode));
+	failure->hint = error->hint;
+}
+
+void
+dgen_failure_of_outcome(Failure *failure, const Outcome *outcome)
+{
+	failure->error = outcome->error;
+	failure->sqlstate = outcome->sqlstate;
+	failure->hint = outcome->hint;
+	failure->delay = outcome->delay;
+	failure->final = outcome->kind == OUTCOME_FAIL;
+	failure->retry = outcome->kind == OUTCOME_RETRY;
 }
 
 /* ---- turns that took their process with them ---- */
@@ -265,7 +303,7 @@ dgen_record_charge(const Charge *charge)
 	BatchActor *actor;
 	BatchMessage *message;
 
-	if (mailbox.type == NULL)
+	if (mailbox.type == NULL || dgen_charge_part(charge, mailbox.type, &failure))
 		return;
 	mailbox.held = dgen_try_own(charge->type_id, charge->mailbox);
 	if (mailbox.held == HELD_BY_ANOTHER)

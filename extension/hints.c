@@ -116,7 +116,8 @@ will_come(uint16 owner)
 	if (owner == NO_OWNER || owner > dgen_shared->nslots)
 		return false;
 	slot = slot_at(owner - 1);
-	return slot->worker_id != 0 && slot->database == MyDatabaseId && slot->state == SLOT_BUSY;
+	return slot->worker_id != 0 && slot->database == MyDatabaseId && slot->state == SLOT_BUSY &&
+		   slot->part <= 0; /* no locked part, which may take long */
 }
 
 /* Takes up to max, in the order of the slots, going on where the last one stopped. */
@@ -372,6 +373,7 @@ dgen_hints_ask(int32 type_id)
 {
 	HintSet *set = dgen_shared_attach() ? lock_shared_set(type_id) : NULL;
 
+	dgen_locked_ask(type_id);
 	if (set == NULL)
 		return;
 	set->asked++;
@@ -381,6 +383,7 @@ dgen_hints_ask(int32 type_id)
 void
 dgen_hints_ask_all(void)
 {
+	dgen_locked_ask_all();
 	for (int i = 0; i < HINT_SETS; i++)
 	{
 		HintSet *set = &dgen_shared->hints[i];

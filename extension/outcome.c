@@ -1,5 +1,5 @@
 /*
- * What a handler returns: dgen.noreply, reply, fail, retry and destroy make values
+ * What a handler returns: dgen.noreply, reply, fail, retry, destroy and lock make values
  * of the type dgen.outcome, and turn.c reads them.
  */
 #include "dgen_ext.h"
@@ -15,6 +15,8 @@ PG_FUNCTION_INFO_V1(dgen_reply_state);
 PG_FUNCTION_INFO_V1(dgen_fail);
 PG_FUNCTION_INFO_V1(dgen_retry);
 PG_FUNCTION_INFO_V1(dgen_destroy);
+PG_FUNCTION_INFO_V1(dgen_lock);
+PG_FUNCTION_INFO_V1(dgen_lock_state);
 
 typedef struct Row
 {
@@ -160,5 +162,24 @@ dgen_destroy(PG_FUNCTION_ARGS)
 
 	init(&row, "destroy");
 	put_argument(&row, OUTCOME_COLUMN_REPLY, fcinfo, 0);
+	PG_RETURN_DATUM(result(fcinfo, &row));
+}
+
+Datum
+dgen_lock(PG_FUNCTION_ARGS)
+{
+	Row row;
+
+	init(&row, "lock");
+	PG_RETURN_DATUM(result(fcinfo, &row));
+}
+
+Datum
+dgen_lock_state(PG_FUNCTION_ARGS)
+{
+	Row row;
+
+	init(&row, "lock");
+	put_state(&row, fcinfo, 0);
 	PG_RETURN_DATUM(result(fcinfo, &row));
 }

@@ -16,6 +16,7 @@
 
 PG_FUNCTION_INFO_V1(dgen_claim);
 PG_FUNCTION_INFO_V1(dgen_batch_state);
+PG_FUNCTION_INFO_V1(dgen_claim_locked);
 
 /* What a worker may take beyond turn_timeout before its session is ended, ms. */
 #define IDLE_GRACE_MS 5000
@@ -40,6 +41,7 @@ enum ClaimColumn
 	CLAIM_CORRELATION,
 	CLAIM_ERROR,
 	CLAIM_SQLSTATE,
+	CLAIM_TOKEN,
 	CLAIM_COLUMNS
 };
 
@@ -178,7 +180,7 @@ state_to_send(const BatchActor *actor, int n)
 {
 	if (n > 0)
 		return (Datum) 0;
-	if (client_caches && !dgen_is_of_actions(actor->type->id))
+	if (client_caches && !actor->messages[n].locked && !dgen_is_of_actions(actor->type->id))
 	{
 		if (dgen_client_holds(actor))
 			return (Datum) 0;
@@ -200,8 +202,8 @@ put_row(ReturnSetInfo *result, int ordinal, const BatchActor *actor, int n)
 	values[CLAIM_VERSION] = Int64GetDatum(actor->version);
 	put(values, nulls, CLAIM_STATE, state_to_send(actor, n));
 	values[CLAIM_MESSAGE_ID] = Int64GetDatum(message->id);
-	values[CLAIM_KIND] = CStringGetTextDatum(dgen_kind_name(message->kind));
-	values[CLAIM_ATTEMPT] = Int32GetDatum(message->attempts + 1);
+	values[CLAIM_KIND] = CStringGetTextDatum(dgen_message_kind(message));
+	values[CLAIM_ATTEMPT] = Int32GetDatum(dgen_message_attempt(message));
 	values[CLAIM_SENT_AT] = TimestampTzGetDatum(message->sent_at);
 	values[CLAIM_MESSAGE] = message->message;
 	put(values, nulls, CLAIM_HEADERS, message->headers);
@@ -210,6 +212,8 @@ put_row(ReturnSetInfo *result, int ordinal, const BatchActor *actor, int n)
 	put(values, nulls, CLAIM_CORRELATION, message->correlation);
 	put(values, nulls, CLAIM_ERROR, message->error);
 	put(values, nulls, CLAIM_SQLSTATE, message->sqlstate);
+	put(values, nulls, CLAIM_TOKEN,
+		message->locked ? CStringGetTextDatum(dgen_token(actor, message)) : (Datum) 0);
 	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 }
 
@@ -309,6 +313,35 @@ session_of(int64 worker_id)
 	return dgen_worker_session();
 }
 
+/* Not two locked parts in a row while there are messages: a worker may be the only one. */
+static Batch *
+claim_any(WorkerSession *session, BatchLimits *limits, bool locked)
+{
+	static bool part_last = false;
+	Batch *batch;
+
+	if (locked && !part_last && dgen_part_begin(session))
+	{
+		part_last = true;
+		return dgen_part_look();
+	}
+	batch = claim_batch(session, limits);
+	if (batch->nactors == 0 && locked && part_last && dgen_part_begin(session))
+		return dgen_part_look();
+	part_last = false;
+	return batch;
+}
+
+static void
+refuse_in_part(void)
+{
+	if (dgen_part_under_way())
+		ereport(ERROR,
+				(errcode(DGEN_ERR_NESTED),
+				 errmsg("this session has a locked part that is not over"),
+				 errhint("Run it, and end it with dgen.claim_locked and dgen.commit_turns.")));
+}
+
 Datum
 dgen_claim(PG_FUNCTION_ARGS)
 {
@@ -320,6 +353,7 @@ dgen_claim(PG_FUNCTION_ARGS)
 	InitMaterializedSRF(fcinfo, 0);
 	dgen_refuse_in_handler("dgen.claim", "Handlers get their messages as arguments.");
 	dgen_refuse_in_batch("dgen.claim", "Commit the batch with dgen.commit_turns first.");
+	refuse_in_part();
 	dgen_batch_limits(session, &limits);
 	limits.actors = limit_argument(fcinfo, 0, "max_actors", limits.actors);
 	limits.messages = limit_argument(fcinfo, 1, "max_messages", limits.messages);
@@ -333,16 +367,16 @@ dgen_claim(PG_FUNCTION_ARGS)
 		dgen_wakeup_hint(); /* this very claim may take what has become due */
 	}
 	dgen_record_charges();
-	batch = claim_batch(session, &limits);
+	batch = claim_any(session, &limits, !PG_ARGISNULL(4) && PG_GETARG_BOOL(4));
 
 	dgen_session_busy(batch->nactors > 0);
 	client_caches = !PG_ARGISNULL(2) && PG_GETARG_BOOL(2);
-	if (batch->nactors > 0)
+	if (batch->nactors > 0 && !batch->actors[0].messages[0].locked)
 	{
 		limit_silence(batch);
 		set_batch(batch);
 	}
-	else if (dgen_maintenance_due(true))
+	else if (batch->nactors == 0 && dgen_maintenance_due(true))
 		(void) dgen_maintain();
 	put_batch((ReturnSetInfo *) fcinfo->resultinfo, batch);
 	INSTR_TIME_SET_CURRENT(claimed_at);
@@ -365,4 +399,31 @@ dgen_batch_state(PG_FUNCTION_ARGS)
 						errmsg("actor %d is not one of the batch's %d", ordinal, batch->nactors),
 						errhint("Give the number in column actor of dgen.claim.")));
 	PG_RETURN_POINTER(batch->actors[ordinal - 1].state);
+}
+
+/* The second half of a locked part: a batch of its message alone, for dgen.commit_turns. */
+Datum
+dgen_claim_locked(PG_FUNCTION_ARGS)
+{
+	MemoryContext old = CurrentMemoryContext;
+	Batch *batch;
+
+	(void) dgen_worker_session();
+	dgen_refuse_in_handler("dgen.claim_locked", "Handlers get their messages as arguments.");
+	dgen_refuse_in_batch("dgen.claim_locked", "Commit the batch with dgen.commit_turns first.");
+	dgen_refuse_isolation("dgen.claim_locked");
+	MemoryContextSwitchTo(TopTransactionContext);
+	batch = dgen_part_own();
+	MemoryContextSwitchTo(old);
+	if (batch == NULL)
+		ereport(ERROR,
+				(errcode(DGEN_ERR_NOT_OWNED), errmsg("this session has no locked part any more"),
+				 errdetail("Somebody has ended the lock, or its lock_timeout is over."),
+				 errhint("Forget what the locked part did, and claim again.")));
+	dgen_check_privilege(batch->actors[0].type, dgen_calling_role(), PRIVILEGE_WORK);
+	client_caches = false;
+	limit_silence(batch);
+	set_batch(batch);
+	INSTR_TIME_SET_CURRENT(claimed_at);
+	PG_RETURN_VOID();
 }

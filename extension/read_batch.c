@@ -63,6 +63,12 @@ is_paused(int32 type_id, int64 mailbox, text *key)
 	return found;
 }
 
+bool
+dgen_actor_is_paused(int32 type_id, int64 mailbox, text *key)
+{
+	return is_paused(type_id, mailbox, key);
+}
+
 /* The row that pauses a whole type has mailbox 0 and an empty key. */
 bool
 dgen_type_is_paused(int32 type_id)
@@ -92,6 +98,7 @@ typedef struct Reader
 	int per_actor; /* most messages of one actor */
 	int most;      /* messages of the batch, when those of this mailbox are read */
 	bool wait;     /* wait for a locked actor row instead of leaving the actor out */
+	bool look;     /* do not lock it: nothing will be written */
 	text *only;    /* pass the messages of other actors by; NULL: read all */
 	DgenScan messages;
 	DgenScan above;  /* of messages: of a higher priority than 0, ... */
@@ -105,6 +112,7 @@ typedef struct Reader
 	bool type_has_failed;
 	bool mailbox_has_failed;
 	bool row_locked; /* by somebody else: an actor of this mailbox is left out */
+	bool at_lock;    /* ended at a message that waits until its actor is unlocked, which tells */
 	int64 mailbox;
 	int held;        /* see dgen_wakeup_owned */
 	bool first_read; /* since it is owned: this transaction has removed nothing from it */
@@ -290,6 +298,15 @@ find_actor_row(Reader *reader, const BatchActor *actor)
 	return dgen_scan_next(scan);
 }
 
+static bool
+is_locked_status(Datum status)
+{
+	text *value = DatumGetTextPP(status);
+
+	return VARSIZE_ANY_EXHDR(value) == strlen(STATUS_LOCKED) &&
+		   memcmp(VARDATA_ANY(value), STATUS_LOCKED, strlen(STATUS_LOCKED)) == 0;
+}
+
 /* False if the row is locked by somebody else. An action has none. */
 static bool
 read_actor_row(Reader *reader, BatchActor *actor)
@@ -303,13 +320,14 @@ read_actor_row(Reader *reader, BatchActor *actor)
 	actor->exists = true;
 	actor->tid = scan->slot->tts_tid;
 	reader->remembered.actor = actor->tid;
-	if (!lock_row(reader, actor))
+	if (!reader->look && !lock_row(reader, actor))
 		return false;
 	if (actor->exists)
 	{
 		dgen_scan_row(scan);
 		actor->version = DatumGetInt64(scan->values[ACTOR_VERSION]);
 		actor->state = DatumGetJsonbPCopy(scan->values[ACTOR_STATE]);
+		actor->locked = is_locked_status(scan->values[ACTOR_STATUS]);
 		reader->batch->bytes += VARSIZE(actor->state);
 	}
 	return true;
@@ -325,9 +343,8 @@ actor_is_paused(const BatchActor *actor)
 	return is_paused(actor->type->id, actor->mailbox, actor->key);
 }
 
-/* A new actor of the batch; without messages if it cannot be handled now. */
 static BatchActor *
-add_actor(Reader *reader, Datum key)
+new_actor(Reader *reader, Datum key)
 {
 	Batch *batch = reader->batch;
 	BatchActor *actor;
@@ -343,6 +360,14 @@ add_actor(Reader *reader, Datum key)
 	actor->mailbox = reader->mailbox;
 	actor->held = reader->held;
 	actor->key = DatumGetTextPCopy(key);
+	return actor;
+}
+
+/* A new actor of the batch; without messages if it cannot be handled now. */
+static BatchActor *
+add_actor(Reader *reader, Datum key)
+{
+	BatchActor *actor = new_actor(reader, key);
 
 	if (reader->type_has_paused && actor_is_paused(actor))
 		actor->blocked = BLOCKED_PAUSED;
@@ -401,8 +426,17 @@ read_message(Reader *reader, BatchActor *actor, HeapTuple row, Datum *values, bo
 	message->error = nulls[MESSAGE_ERROR] ? 0 : values[MESSAGE_ERROR];
 	message->sqlstate = nulls[MESSAGE_SQLSTATE] ? 0 : values[MESSAGE_SQLSTATE];
 	message->attempts = failed_attempts(reader, message->id);
+	message->locked = false;
+	message->attempt = 0;
 	reader->batch->nmessages++;
 	reader->batch->bytes += toast_raw_datum_size(message->message);
+}
+
+/* And with it all that comes behind, in order. Two keys that share the mailbox wait for each other. */
+static bool
+waits_for_unlock(const BatchActor *actor, Datum priority)
+{
+	return actor->locked && DatumGetInt16(priority) < actor->type->locked_priority;
 }
 
 static bool
@@ -445,6 +479,11 @@ read_rows(Reader *reader, DgenScan *scan)
 		{
 			if (++skipped == SKIP_ROWS)
 				return false;
+		}
+		else if (waits_for_unlock(actor, values[MESSAGE_PRIORITY]))
+		{
+			reader->at_lock = true;
+			return false;
 		}
 		else if (actor->nmessages == reader->per_actor)
 			return false;
@@ -529,7 +568,7 @@ read_messages(Reader *reader)
 	int64 old_floor = reader->remembered.floor;
 	bool to_the_end = old_floor > 0 ? read_beyond_floor(reader) : read_all(reader);
 
-	if (to_the_end && !reader->row_locked)
+	if ((to_the_end || reader->at_lock) && !reader->row_locked)
 		dgen_wakeup_drained(reader->held);
 	remember(reader, to_the_end, reader->messages.dead - dead);
 	for (int i = reader->first_actor; i < reader->batch->nactors; i++)
@@ -559,7 +598,7 @@ set_mailbox(Reader *reader, int64 mailbox, int held)
 {
 	reader->mailbox = mailbox;
 	reader->held = held;
-	reader->row_locked = false;
+	reader->row_locked = reader->at_lock = false;
 	reader->mailbox_has_failed = false;
 	reader->first_seq = 0;
 	reader->first_actor = reader->batch->nactors;
@@ -632,6 +671,40 @@ refuse_blocked(const BatchActor *actor, TimestampTz retry_at)
 				 "See dgen.messages for the error; use dgen.request to have the call wait its turn.")));
 }
 
+static void
+refuse_locked(const BatchActor *actor)
+{
+	if (actor->locked)
+		ereport(ERROR,
+				(errcode(DGEN_ERR_LOCKED),
+				 errmsg("actor \"%s\" of type \"%s\" is locked", text_to_cstring(actor->key),
+						actor->type->name),
+				 errhint("Use dgen.request, which waits until its locked part has ended; see "
+						 "dgen.explain_actor.")));
+}
+
+Batch *
+dgen_read_actor_alone(const ActorType *type, text *key, ReadRow how)
+{
+	BatchLimits limits = {.actors = 1, .messages = 1, .bytes = MaxAllocHugeSize};
+	MemoryContext old = CurrentMemoryContext;
+	Reader reader;
+	BatchActor *actor;
+
+	begin_read(&reader, &limits, 1);
+	reader.wait = how == READ_WAIT;
+	reader.look = how == READ_LOOK;
+	MemoryContextSwitchTo(reader.batch->context);
+	set_type(&reader, type);
+	set_mailbox(&reader, dgen_mailbox_of(key), HELD_UNNOTED);
+	actor = new_actor(&reader, PointerGetDatum(key));
+	if (!read_actor_row(&reader, actor))
+		actor->blocked = BLOCKED_ROW_LOCKED;
+	actor->remembered = reader.remembered;
+	MemoryContextSwitchTo(old);
+	return end_read(&reader);
+}
+
 Batch *
 dgen_read_actor(const ActorType *type, text *key, int max_messages)
 {
@@ -654,6 +727,7 @@ dgen_read_actor(const ActorType *type, text *key, int max_messages)
 	set_mailbox(&reader, dgen_mailbox_of(key), HELD_UNNOTED);
 	actor = add_actor(&reader, PointerGetDatum(key));
 	refuse_blocked(actor, reader.retry_at);
+	refuse_locked(actor);
 	read_messages(&reader);
 	reader.batch->nactors = 1; /* others that share the mailbox stay for their workers */
 	MemoryContextSwitchTo(old);

@@ -373,5 +373,6 @@ dgen_move_due(void)
 	wake_after_backoff(now);
 	PopActiveSnapshot();
 	CommandCounterIncrement();
+	dgen_locked_due(now);
 	return more;
 }

@@ -471,6 +471,7 @@ dgen_detach(PG_FUNCTION_ARGS)
 	dgen_refuse_in_handler("dgen.detach", "Workers detach outside of turns.");
 	if (!dgen_is_attached())
 		PG_RETURN_VOID();
+	dgen_part_abandon();
 	delete_row(current->session.id);
 	put_on_top(make_attachment(0), GetCurrentSubTransactionId());
 	PG_RETURN_VOID();

@@ -66,6 +66,8 @@ clear_database(Database *database, Oid oid)
 	pg_atomic_write_u64(&database->private_rate_due, (uint64) ALARM_NONE);
 	pg_atomic_write_u64(&database->last_look, 0);
 	pg_atomic_write_u64(&database->last_maintenance, 0);
+	for (int i = 0; i < BUCKETS; i++)
+		pg_atomic_fetch_add_u32(&database->locked_asked[i], 1);
 	for (int i = 0; i < lengthof(database->missed); i++)
 		pg_atomic_write_u32(&database->missed[i], 0);
 	for (int i = 0; i < REPLY_BUCKETS; i++)
@@ -95,6 +97,11 @@ init_database(Database *database, int tranche)
 		pg_atomic_init_u32(&database->missed[i], 0);
 	for (int i = 0; i < REPLY_BUCKETS; i++)
 		pg_atomic_init_u32(&database->reply_waiters[i], 0);
+	for (int i = 0; i < BUCKETS; i++)
+	{
+		pg_atomic_init_u32(&database->locked_asked[i], 1);
+		pg_atomic_init_u32(&database->locked_answered[i], 0);
+	}
 	pg_atomic_init_u32(&database->ncharges, 0);
 	for (int i = 0; i < MAX_CHARGES; i++)
 		pg_atomic_init_u32(&database->charges[i].state, CHARGE_FREE);
@@ -292,6 +299,7 @@ leave(int code, Datum argument)
 	dgen_suspect_batch(code == 0);
 	if (IsTransactionOrTransactionBlock())
 		AbortOutOfAnyTransaction();
+	dgen_part_leave(code == 0);
 
 	if (dgen_slot != NULL)
 	{

@@ -97,6 +97,9 @@ typedef struct Slot
 	volatile bool busy;
 	volatile TimestampTz since; /* when busy, or not busy, began */
 	volatile int64 turns;
+
+	int64
+		part; /* fence of the locked part that it runs; under the lock; 0: none, -1: looks for one */
 } Slot;
 
 typedef enum ChargeState
@@ -137,6 +140,10 @@ typedef struct Database
 
 	/* By bucket of type: rises with every commit that made work visible. */
 	pg_atomic_uint64 generation[BUCKETS];
+
+	/* By bucket: rises when there may be a locked part to be run; the last one that a look found nothing after. */
+	pg_atomic_uint32 locked_asked[BUCKETS];
+	pg_atomic_uint32 locked_answered[BUCKETS];
 
 	pg_atomic_uint64 next_due; /* TimestampTz */
 	pg_atomic_uint64 rate_due; /* TimestampTz; a type has turns again; written under rates_lock */
@@ -282,6 +289,7 @@ extern void dgen_wait_enter(void); /* the session is a worker now; busy at first
 extern void dgen_wait_leave(void); /* it is one no more: hands its baton on */
 extern void dgen_wait_taken(void); /* it claims: its baton is taken */
 
+extern bool dgen_slot_serves(const Slot *slot, int32 type_id);
 extern void dgen_call_for(int32 type_id); /* wakes one waiter, unless a fresh baton is out */
 extern void dgen_call_all(
 	int bucket); /* wakes one for every type in the bucket; -1: for every type */

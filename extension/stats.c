@@ -232,6 +232,7 @@ enum StatsColumn
 	STATS_PAUSED_AT,
 	STATS_COMPLETE,
 	STATS_ACTIONS,
+	STATS_LOCKED_ACTORS,
 	STATS_COLUMNS
 };
 
@@ -266,6 +267,9 @@ put_stats(ReturnSetInfo *result, const ActorType *type, int64 most)
 	values[STATS_PAUSED_AT] = TimestampTzGetDatum(paused_at);
 	values[STATS_ACTIONS] =
 		Int64GetDatum(count_rows(&look, TABLE_MESSAGE, INDEX_PRIMARY, -type->id, most));
+	complete &= look.complete;
+	values[STATS_LOCKED_ACTORS] =
+		Int64GetDatum(count_rows(&look, TABLE_LOCKED, INDEX_PRIMARY, type->id, most));
 	complete &= look.complete;
 	values[STATS_COMPLETE] = BoolGetDatum(complete);
 	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);

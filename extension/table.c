@@ -27,13 +27,15 @@
 
 #include "extension.h"
 
+#define MAX_INDEXES 3 /* of a table that are scanned */
+
 /* Entries of one value to walk over before seeking behind it. */
 #define WALK_ENTRIES 64
 
 typedef struct TableInfo
 {
 	const char *name;
-	const char *indexes[2];
+	const char *indexes[MAX_INDEXES];
 } TableInfo;
 
 static const TableInfo tables[DGEN_TABLE_COUNT] = {
@@ -46,6 +48,7 @@ static const TableInfo tables[DGEN_TABLE_COUNT] = {
 	[TABLE_PAUSED] = {"paused", {"paused_pkey", NULL}},
 	[TABLE_FAILED_ATTEMPT] = {"failed_attempt", {"failed_attempt_pkey", "failed_attempt_retry"}},
 	[TABLE_ACTOR] = {"actor", {"actor_pkey", NULL}},
+	[TABLE_LOCKED] = {"locked", {"locked_pkey", "locked_retry", "locked_expiry"}},
 	[TABLE_DEAD_LETTER] = {"dead_letter", {"dead_letter_pkey", "dead_letter_actor"}},
 	[TABLE_REQUEST] = {"request", {"request_pkey", NULL}},
 	[TABLE_WORKER] = {"worker", {"worker_pkey", NULL}},
@@ -60,7 +63,7 @@ static const TableInfo tables[DGEN_TABLE_COUNT] = {
 typedef struct TableOids
 {
 	Oid table;
-	Oid indexes[2];
+	Oid indexes[MAX_INDEXES];
 } TableOids;
 
 static TableOids oids[DGEN_TABLE_COUNT];

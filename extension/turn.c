@@ -48,6 +48,7 @@ enum ContextColumn
 	CONTEXT_CORRELATION,
 	CONTEXT_ERROR,
 	CONTEXT_SQLSTATE,
+	CONTEXT_TOKEN,
 	CONTEXT_COLUMNS
 };
 
@@ -256,12 +257,14 @@ start_timer(const BatchActor *actor, const BatchMessage *message)
 	running_turn.type_id = actor->type->id;
 	running_turn.mailbox = actor->mailbox;
 	running_turn.message_id = message->id;
-	running_turn.sqlstate = DGEN_ERR_TURN_TIMEOUT;
+	running_turn.fence = message->locked ? dgen_part_fence() : 0;
+	running_turn.sqlstate = message->locked ? DGEN_ERR_LOCK_TIMEOUT : DGEN_ERR_TURN_TIMEOUT;
 	dgen_crash_note(&running_turn);
-	enable_timeout_every(
-		turn_timeout_id,
-		TimestampTzPlusMilliseconds(GetCurrentTimestamp(), actor->type->turn_timeout_ms),
-		CANCEL_AGAIN_MS);
+	enable_timeout_every(turn_timeout_id,
+						 TimestampTzPlusMilliseconds(
+							 GetCurrentTimestamp(), message->locked ? actor->type->lock_timeout_ms
+																	: actor->type->turn_timeout_ms),
+						 CANCEL_AGAIN_MS);
 }
 
 static void
@@ -273,8 +276,15 @@ stop_timer(void)
 }
 
 static void
-raise_timeout(const ActorType *type)
+raise_timeout(const ActorType *type, const BatchMessage *message)
 {
+	if (message->locked)
+		ereport(ERROR,
+				(errcode(DGEN_ERR_LOCK_TIMEOUT),
+				 errmsg("locked part of actor type \"%s\" took longer than its lock_timeout "
+						"of " INT64_FORMAT " ms",
+						type->name, type->lock_timeout_ms),
+				 errhint("Make it faster, or raise lock_timeout with dgen.alter_actor_type.")));
 	ereport(
 		ERROR,
 		(errcode(DGEN_ERR_TURN_TIMEOUT),
@@ -343,9 +353,9 @@ make_context(const BatchActor *actor, const BatchMessage *message)
 
 	values[CONTEXT_ACTOR_TYPE] = CStringGetTextDatum(actor->type->name);
 	values[CONTEXT_ACTOR_KEY] = PointerGetDatum(actor->key);
-	values[CONTEXT_KIND] = CStringGetTextDatum(dgen_kind_name(message->kind));
+	values[CONTEXT_KIND] = CStringGetTextDatum(dgen_message_kind(message));
 	values[CONTEXT_MESSAGE_ID] = Int64GetDatum(message->id);
-	values[CONTEXT_ATTEMPT] = Int32GetDatum(message->attempts + 1);
+	values[CONTEXT_ATTEMPT] = Int32GetDatum(dgen_message_attempt(message));
 	values[CONTEXT_VERSION] = Int64GetDatum(actor->version);
 	values[CONTEXT_SENT_AT] = TimestampTzGetDatum(message->sent_at);
 	values[CONTEXT_IN_REPLY_TO] = Int64GetDatum(message->in_reply_to);
@@ -354,6 +364,8 @@ make_context(const BatchActor *actor, const BatchMessage *message)
 	put(values, nulls, CONTEXT_CORRELATION, message->correlation);
 	put(values, nulls, CONTEXT_ERROR, message->error);
 	put(values, nulls, CONTEXT_SQLSTATE, message->sqlstate);
+	put(values, nulls, CONTEXT_TOKEN,
+		message->locked ? CStringGetTextDatum(dgen_token(actor, message)) : (Datum) 0);
 	return HeapTupleGetDatum(heap_form_tuple(context_desc, values, nulls));
 }
 
@@ -394,7 +406,7 @@ refuse_outcome(const ActorType *type, const char *detail)
 	ereport(ERROR,
 			(errcode(DGEN_ERR_INVALID_OUTCOME),
 			 errmsg("handler %s returned no valid outcome", type->handler), errdetail("%s", detail),
-			 errhint("Return what dgen.noreply, reply, fail, retry or destroy makes.")));
+			 errhint("Return what dgen.noreply, reply, fail, retry, destroy or lock makes.")));
 }
 
 static OutcomeKind
@@ -410,6 +422,8 @@ outcome_kind(const ActorType *type, const char *name)
 		return OUTCOME_RETRY;
 	if (strcmp(name, "destroy") == 0)
 		return OUTCOME_DESTROY;
+	if (strcmp(name, "lock") == 0)
+		return OUTCOME_LOCK;
 	refuse_outcome(type, psprintf("\"%s\" is not a kind of outcome.", name));
 	return OUTCOME_NOREPLY;
 }
@@ -453,6 +467,16 @@ read_outcome(const ActorType *type, Datum result, Outcome *outcome)
 	outcome->hint = text_column(values, nulls, OUTCOME_COLUMN_HINT);
 	outcome->delay =
 		nulls[OUTCOME_COLUMN_DELAY] ? NULL : DatumGetIntervalP(values[OUTCOME_COLUMN_DELAY]);
+}
+
+static void
+refuse_lock(const BatchActor *actor)
+{
+	ereport(ERROR,
+			(errcode(DGEN_ERR_LOCKED),
+			 errmsg("handler %s locks an actor that is locked already", actor->type->handler),
+			 errhint("Return dgen.lock for a message of another kind than locked, and not in "
+					 "turns of a priority that a locked actor handles.")));
 }
 
 /* ---- the turn ---- */
@@ -517,6 +541,8 @@ dgen_run_turn(const BatchActor *actor, const BatchMessage *message, bool inline_
 		set_search_path(type->search_path);
 		PushActiveSnapshot(GetTransactionSnapshot());
 		read_outcome(type, invoke(find_handler(type), actor, message), outcome);
+		if (outcome->kind == OUTCOME_LOCK && (actor->locked || dgen_is_of_actions(type->id)))
+			refuse_lock(actor);
 		if (outcome->kind != OUTCOME_FAIL && outcome->kind != OUTCOME_RETRY)
 			dgen_fire_deferred(inline_call);
 		PopActiveSnapshot();
@@ -529,7 +555,7 @@ dgen_run_turn(const BatchActor *actor, const BatchMessage *message, bool inline_
 		{
 			MemoryContextSwitchTo(context);
 			FlushErrorState();
-			raise_timeout(type);
+			raise_timeout(type, message);
 		}
 		PG_RE_THROW();
 	}
@@ -538,7 +564,7 @@ dgen_run_turn(const BatchActor *actor, const BatchMessage *message, bool inline_
 	current_actor = NULL;
 	stop_timer();
 	if (cancels > 0)
-		raise_timeout(type);
+		raise_timeout(type, message);
 	AtEOXact_GUC(false, nest_level); /* what the handler has SET goes, too */
 	SetUserIdAndSecContext(user, security_context);
 	CommandCounterIncrement();

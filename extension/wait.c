@@ -67,8 +67,8 @@ unlock_and_call(const Calls *calls)
 		set_latch(calls->slots[i]);
 }
 
-static bool
-serves(const Slot *slot, int32 type_id)
+bool
+dgen_slot_serves(const Slot *slot, int32 type_id)
 {
 	if (type_id == ANY_TYPE || slot->all_types)
 		return true;
@@ -194,12 +194,12 @@ static void
 call_one(int32 type_id, TimestampTz now, Calls *calls)
 {
 	for (int i = dgen_database->called; i != NOBODY; i = slot_at(i)->link.next)
-		if (serves(slot_at(i), type_id) && is_fresh(slot_at(i), now))
+		if (dgen_slot_serves(slot_at(i), type_id) && is_fresh(slot_at(i), now))
 			return;
 
 	for (int i = dgen_database->waiting; i != NOBODY; i = slot_at(i)->link.next)
 	{
-		if (serves(slot_at(i), type_id))
+		if (dgen_slot_serves(slot_at(i), type_id))
 		{
 			hand_baton(i, type_id, now, calls);
 			return;

@@ -52,6 +52,8 @@ typedef struct Marks
 	bool sweep_any;
 	int nleft;
 	int32 left[MAX_MARKED_TYPES];
+	int nlocked;
+	int32 locked[MAX_MARKED_TYPES]; /* with a locked part to be run */
 	int nreplied;
 	int64 replied[MAX_MARKED_REPLIES];
 	bool replied_any;
@@ -149,6 +151,16 @@ dgen_wakeup_left(int32 type_id)
 	if (!dgen_shared_attach())
 		return;
 	add_type(marks.left, &marks.nleft, NULL, type_id);
+	marked = true;
+}
+
+void
+dgen_wakeup_locked(int32 type_id)
+{
+	if (!dgen_shared_attach())
+		return;
+	add_type(marks.locked, &marks.nlocked, &marks.sent_any, type_id);
+	marks.sweep_any |= marks.sent_any;
 	marked = true;
 }
 
@@ -401,6 +413,17 @@ announce_all(void)
 	dgen_call_all(-1);
 }
 
+/* At the end of sessions, too: never raises. */
+void
+dgen_wakeup_unheld(int32 type_id)
+{
+	if (dgen_database == NULL)
+		return;
+	dgen_locked_ask(type_id);
+	announce(bucket_of(type_id));
+	dgen_call_for(type_id);
+}
+
 /* Before anybody is called to what they tell of. */
 static void
 give_hints(void)
@@ -439,6 +462,9 @@ act_on_commit(void)
 		dgen_call_for(marks.left[i]);
 	}
 
+	for (int i = 0; i < marks.nlocked; i++)
+		dgen_wakeup_unheld(marks.locked[i]);
+
 	if (marks.replied_any)
 		dgen_call_all_replies();
 	else
@@ -459,7 +485,7 @@ act_on_commit(void)
 static void
 forget_marks(void)
 {
-	marks.nsent = marks.nleft = marks.nreplied = marks.nboxes = marks.nswept = 0;
+	marks.nsent = marks.nleft = marks.nlocked = marks.nreplied = marks.nboxes = marks.nswept = 0;
 	marks.sent_any = marks.replied_any = marks.sweep_any = false;
 	marks.due = ALARM_NONE;
 	marks.alarm_subid = InvalidSubTransactionId;

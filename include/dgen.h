@@ -429,6 +429,15 @@ typedef struct dgen_actor_type
 	 * leaves to others what was asked.
 	 */
 	dgen_callback handle_action;
+
+	/*
+	 * Runs for a message whose turn has called dgen_turn_lock, for as long as it takes: see
+	 * there. What such a part may take, and the lowest priority that the actor handles
+	 * meanwhile, are policy as well.
+	 */
+	dgen_callback handle_locked;
+	int lock_timeout_ms;
+	int locked_priority; /* 0: none */
 } dgen_actor_type;
 
 typedef enum dgen_log_level
@@ -613,7 +622,7 @@ DGEN_API int dgen_turn_error(const dgen_turn *turn); /* the error that stuck, or
 DGEN_API const char *dgen_turn_actor_type(const dgen_turn *turn);
 DGEN_API const char *dgen_turn_actor_key(const dgen_turn *turn);
 DGEN_API const char *dgen_turn_kind(
-	const dgen_turn *turn); /* "cast", "call", "reply", "timer" ... */
+	const dgen_turn *turn); /* "cast", "call", "reply", "timer" ..., "locked" */
 DGEN_API int64_t dgen_turn_message_id(const dgen_turn *turn); /* of a call: the request to answer */
 DGEN_API int dgen_turn_attempt(const dgen_turn *turn);        /* 1: the first */
 DGEN_API int64_t dgen_turn_version(const dgen_turn *turn);    /* of the state; 0: new actor */
@@ -745,6 +754,31 @@ DGEN_API int dgen_turn_retry(dgen_turn *turn, int64_t delay_ms);
 DGEN_API int dgen_turn_destroy(dgen_turn *turn);
 
 /*
+ * The turn commits, and locks its actor: messages wait, but for those of the type's
+ * locked_priority and above, and handle_locked gets the same message, in a worker of any
+ * process, in no transaction. What that changes in the state, sends and replies commits when
+ * it has returned 0, into the state that there is by then: entry by entry, so what turns
+ * have changed meanwhile in others stays. Then the actor is unlocked.
+ *
+ * It runs at least once. If its worker dies another one runs it again at once, and the dead
+ * one's outcome is void. An attempt that fails is tried again after the backoff; fail, retry,
+ * destroy and max_attempts are as for a turn. What takes longer than lock_timeout_ms (1 hour) may
+ * run elsewhere meanwhile, and can no longer commit. A callback is not interrupted for that; it
+ * holds up its own worker alone, and of several workers of a type one is kept for messages.
+ *
+ * In handle_locked dgen_turn_connection is DGEN_ESTATE: use a connection of your own. Locking
+ * in it, with a reply or a destroy in the same turn, or without a handle_locked is, too.
+ */
+DGEN_API int dgen_turn_lock(dgen_turn *turn);
+
+/*
+ * In handle_locked: a text that is the same in every attempt for this message, and that no
+ * other message has, to be given to external systems as idempotency key. NULL in other
+ * callbacks. Lives as long as the turn.
+ */
+DGEN_API const char *dgen_turn_token(const dgen_turn *turn);
+
+/*
  * The connection, in the turn's transaction behind a savepoint, for the application's
  * own tables. NULL on error. Use only statements that PQexec and PQexecParams run to
  * the end; do not commit, roll back, or leave pipeline mode on. A statement that fails
@@ -812,7 +846,7 @@ DGEN_API int dgen_test_open(dgen_test **test, const dgen_actor_type *type, const
 							const char *state);
 
 /*
- * Runs the callback for one message of the kind ("cast", "call", "reply", "timer");
+ * Runs the callback for one message of the kind ("cast", "call", "reply", "timer", "locked");
  * message NULL is JSON null. Returns 0 if the turn would commit, and then runs what
  * dgen_turn_after_commit was given; else the turn's error (of fail, raise and
  * retry: DGEN_EFAILED), and nothing has changed. dgen_turn_connection is DGEN_ESTATE here.
@@ -840,7 +874,7 @@ DGEN_API int dgen_test_run_action(dgen_test *test, const char *action, const cha
  *     {"committed": true, "set": {...}, "deleted": [...], "destroyed": true, "reply": ...,
  *      "replies": [{"request": ..., "reply": ...}, {"request": ..., "error": ...,
  *      "sqlstate": ...}], "sends": [{"kind": "cast", "type": ...,
- *      "key": ..., "message": ...}], "end": "fail", "delay_ms": ..., "error": ...,
+ *      "key": ..., "message": ...}], "locks": true, "end": "fail", "delay_ms": ..., "error": ...,
  *      "sqlstate": ...}
  *
  * committed, set, deleted and sends are always there, other members when there is

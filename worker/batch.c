@@ -105,6 +105,13 @@ decode_actor(dgen_worker *worker, int row)
 	return take_state(worker, actor);
 }
 
+bool
+dgen__batch_is_part(const PGresult *rows)
+{
+	return PQntuples(rows) == 1 &&
+		   strcmp(PQgetvalue(rows, 0, DGEN__CLAIM_KIND), DGEN__KIND_LOCKED) == 0;
+}
+
 int
 dgen__batch_decode(dgen_worker *worker, PGresult *rows)
 {
@@ -112,6 +119,7 @@ dgen__batch_decode(dgen_worker *worker, PGresult *rows)
 	int result = 0;
 
 	batch->rows = rows;
+	batch->part = dgen__batch_is_part(rows);
 	for (int row = 0; row < PQntuples(rows) && result == 0; row++)
 	{
 		if (number(rows, row, DGEN__CLAIM_ACTOR) != batch->nactors)
@@ -156,6 +164,7 @@ decode_message(const PGresult *rows, int row, dgen__message *message)
 	message->correlation = field(rows, row, DGEN__CLAIM_CORRELATION);
 	message->error = field(rows, row, DGEN__CLAIM_ERROR);
 	message->sqlstate = field(rows, row, DGEN__CLAIM_SQLSTATE);
+	message->token = field(rows, row, DGEN__CLAIM_TOKEN);
 }
 
 static void
@@ -166,6 +175,7 @@ take_result(dgen_worker *worker, dgen__actor *actor, const dgen__message *messag
 	{
 		actor->handled++;
 		actor->destroyed = result->destroyed;
+		actor->locks = result->locks;
 		if (!actor->destroyed && actor->version == 0 && actor->handled < actor->nmessages)
 			actor->changed = dgen__state_changed(actor->state);
 		dgen__error_free(&result->error);
@@ -227,21 +237,32 @@ note_time(dgen__batch *batch, const dgen__actor *actor, int64_t message, int64_t
 	batch->slowest_ms = ms;
 }
 
+static PGconn *
+refuse_connection(void *context, dgen__error *error)
+{
+	(void) context;
+	(void) dgen__fail_hint(error, DGEN_ESTATE, "Use a connection of the program's own.",
+						   "a locked part is in no transaction, and has no connection");
+	return NULL;
+}
+
 static void
 run_turn(dgen_worker *worker, dgen__actor *actor)
 {
 	dgen__batch *batch = &worker->batch;
-	const dgen__connector connector = {dgen__borrow, dgen__borrow_finish, worker};
+	const dgen__connector borrowed = {dgen__borrow, dgen__borrow_finish, worker};
+	const dgen__connector none = {refuse_connection, NULL, worker};
 	dgen__message message;
 	dgen__turn_result result = {0};
 	int64_t start = dgen__now_ms();
 
 	decode_message(batch->rows, actor->row + actor->handled, &message);
 	if (worker->child != NULL)
-		dgen__child_turn(worker->child, &worker->types[actor->type], actor->key, message.id, start);
+		dgen__child_turn(worker->child, &worker->types[actor->type], actor->key, &message, start);
 	dgen__turn_run(&worker->types[actor->type].type, actor->key,
 				   actor->changed ? 1 : actor->version, (int) (actor - batch->actors) + 1,
-				   actor->state, &batch->outbox, &message, &connector, &result);
+				   actor->state, &batch->outbox, &message, batch->part ? &none : &borrowed,
+				   &result);
 	if (worker->child != NULL)
 		dgen__child_turn_over(worker->child);
 	note_time(batch, actor, message.id, dgen__now_ms() - start);
@@ -303,13 +324,14 @@ dgen__batch_run(dgen_worker *worker)
 	dgen__batch *batch = &worker->batch;
 	int64_t until = dgen__now_ms() + BATCH_MS;
 
-	if (run_suspect(worker))
+	if (!batch->part && run_suspect(worker))
 		return;
 	for (int i = 0; i < batch->nactors; i++)
 	{
 		dgen__actor *actor = &batch->actors[i];
 
-		while (actor->handled < actor->nmessages && !actor->failed && !actor->destroyed)
+		while (actor->handled < actor->nmessages && !actor->failed && !actor->destroyed &&
+			   !actor->locks)
 		{
 			run_turn(worker, actor);
 			if (is_over(worker, until))
@@ -344,7 +366,7 @@ release_suspects(dgen_worker *worker)
 static void
 keep_state(dgen_worker *worker, dgen__actor *actor)
 {
-	if (actor->state == NULL || actor->destroyed || actor->action ||
+	if (worker->batch.part || actor->state == NULL || actor->destroyed || actor->action ||
 		(actor->version == 0 && !actor->changed))
 		return;
 	dgen__state_confirm(actor->state);
@@ -375,6 +397,8 @@ empty(dgen__batch *batch)
 	PQclear(batch->rows);
 	batch->rows = NULL;
 	batch->nactors = 0;
+	batch->part = batch->blamed = false;
+	batch->tries = 0;
 	batch->alone = batch->committing = batch->broken = batch->in_savepoint = false;
 	batch->savepoints = 0;
 	batch->slowest_ms = 0;
@@ -485,6 +509,31 @@ dgen__batch_failed(dgen_worker *worker, const dgen__error *error)
 	dgen__batch_drop(worker);
 	dgen__cache_drop(worker->cache);
 	return cause != CAUSE_SERVER;
+}
+
+/* The commit of a locked part has failed, perhaps by chance. */
+bool
+dgen__batch_may_retry(dgen_worker *worker, const dgen__error *error)
+{
+	return cause_of(error->sqlstate) == CAUSE_CHANCE && ++worker->batch.tries < MOST_TRIES;
+}
+
+/* What it did cannot be committed: the attempt has failed. */
+void
+dgen__batch_blame(dgen_worker *worker, const dgen__error *error)
+{
+	dgen__batch *batch = &worker->batch;
+	dgen__actor *actor = &batch->actors[0];
+
+	dgen__worker_log(worker, DGEN_LOG_WARNING, "a locked part of %s \"%s\" did not commit: %s",
+					 worker->types[actor->type].name, actor->key, dgen__error_text(error));
+	batch->blamed = true;
+	actor->handled = 0;
+	actor->destroyed = false;
+	actor->failed = true;
+	actor->outcome = DGEN__ERROR;
+	(void) dgen__fail_error(&actor->error, error);
+	dgen__outbox_finish(&batch->outbox, false);
 }
 
 void

@@ -34,6 +34,7 @@ static const dgen__array_type types[DGEN__COMMIT_PARAMETERS] = {
 	[DGEN__COMMIT_REPLY_ERRORS] = DGEN__TEXT,
 	[DGEN__COMMIT_REPLY_SQLSTATES] = DGEN__TEXT,
 	[DGEN__COMMIT_SEND_ACTIONS] = DGEN__BOOL,
+	[DGEN__COMMIT_LOCKS] = DGEN__BOOL,
 };
 
 static void
@@ -102,6 +103,15 @@ add_failure(dgen__array *arrays, const dgen__actor *actor)
 }
 
 static void
+add_lock(dgen__array *array, const dgen__actor *actor)
+{
+	if (actor->locks)
+		dgen__array_bool(array, true);
+	else
+		dgen__array_null(array);
+}
+
+static void
 add_reply(dgen__array *arrays, const dgen__reply *reply)
 {
 	dgen__array_int8(&arrays[DGEN__COMMIT_REPLY_REQUESTS], reply->request);
@@ -143,6 +153,7 @@ encode(dgen__batch *batch)
 		dgen__array_int4(&batch->arrays[DGEN__COMMIT_HANDLED], batch->actors[i].handled);
 		add_state(batch, &batch->actors[i]);
 		add_failure(batch->arrays, &batch->actors[i]);
+		add_lock(&batch->arrays[DGEN__COMMIT_LOCKS], &batch->actors[i]);
 	}
 	for (size_t i = 0; i < batch->outbox.nreplies; i++)
 		add_reply(batch->arrays, &batch->outbox.replies[i]);

@@ -304,6 +304,7 @@ typedef struct dgen__message
 	const char *correlation;
 	const char *error;
 	const char *sqlstate;
+	const char *token; /* of a locked part */
 } dgen__message;
 
 /* Is it one of an actor's actions? */
@@ -336,6 +337,7 @@ typedef struct dgen__turn_result
 	dgen__outcome outcome;
 	bool replied;   /* to the call that it handled */
 	bool destroyed; /* the state is as before the turn; the caller puts a new one in its place */
+	bool locks;     /* its actor */
 	bool used_connection;
 	bool raised;       /* the callback said why the attempt failed */
 	int64_t delay_ms;  /* retry; -1: the type's backoff */
@@ -378,6 +380,7 @@ struct dgen_turn
 	int64_t delay_ms;
 	bool answered; /* a reply was made, dropped or not */
 	bool destroyed;
+	bool locks;
 
 	dgen__buffer whole;   /* what dgen_turn_state returned; empty after a change */
 	dgen__buffer scratch; /* JSON of a number or string on its way */
@@ -388,6 +391,9 @@ struct dgen_turn
 extern int dgen__turn_ready(const dgen_turn *turn);
 /* The same, and DGEN_ESTATE for an action. */
 extern int dgen__turn_has_state(dgen_turn *turn);
+/* Is it a locked part? */
+extern bool dgen__turn_is_locked(const dgen_turn *turn);
+#define DGEN__KIND_LOCKED "locked"
 /* Makes the code of a failed call stick; turn->error may have its text already. Returns it; 0 for 0. */
 extern int dgen__turn_stick(dgen_turn *turn, int code);
 /* What a callback gives as an error; NULL: an unspecified one. */
@@ -467,6 +473,7 @@ extern const dgen__statement dgen__sql_attach;
 extern const dgen__statement dgen__sql_begin;
 extern const dgen__statement dgen__sql_claim;
 extern const dgen__statement dgen__sql_batch_state;
+extern const dgen__statement dgen__sql_claim_locked;
 extern const dgen__statement dgen__sql_commit_turns;
 extern const dgen__statement dgen__sql_receipt;
 extern const dgen__statement dgen__sql_settle;
@@ -494,7 +501,8 @@ enum dgen__claim_column
 	DGEN__CLAIM_IN_REPLY_TO,
 	DGEN__CLAIM_CORRELATION,
 	DGEN__CLAIM_ERROR,
-	DGEN__CLAIM_SQLSTATE
+	DGEN__CLAIM_SQLSTATE,
+	DGEN__CLAIM_TOKEN
 };
 
 /* Parameters of dgen__sql_commit_turns. Up to DELAYS an element is about an actor. */
@@ -524,11 +532,12 @@ enum dgen__commit_parameter
 	DGEN__COMMIT_REPLY_ERRORS,
 	DGEN__COMMIT_REPLY_SQLSTATES,
 	DGEN__COMMIT_SEND_ACTIONS,
+	DGEN__COMMIT_LOCKS,
 	DGEN__COMMIT_PARAMETERS
 };
 
 /* Creates the type with those parameters of its policy that are given; numbers the values. */
-#define DGEN__TYPE_PARAMETERS 6
+#define DGEN__TYPE_PARAMETERS 8
 typedef struct dgen__type_values
 {
 	int count;
@@ -925,9 +934,10 @@ typedef enum dgen__phase
 	DGEN__RESTING,    /* not connected, until deadline */
 	DGEN__CONNECTING, /* until deadline */
 	DGEN__ATTACHING,
-	DGEN__CLAIMING, /* a claim's answer is to come; it may have to wait for work first */
-	DGEN__FETCHING, /* states that the cache no longer has are to come */
-	DGEN__LEAVING,  /* the last answers are to come, until deadline */
+	DGEN__CLAIMING,  /* a claim's answer is to come; it may have to wait for work first */
+	DGEN__FETCHING,  /* states that the cache no longer has are to come */
+	DGEN__BEGINNING, /* the transaction that has claimed a locked part is to end before it runs */
+	DGEN__LEAVING,   /* the last answers are to come, until deadline */
 	DGEN__ENDED
 } dgen__phase;
 
@@ -942,6 +952,8 @@ typedef enum dgen__answer
 	DGEN__ANSWER_BEGIN,
 	DGEN__ANSWER_CLAIM,
 	DGEN__ANSWER_STATE,
+	DGEN__ANSWER_BEGIN_PART,   /* COMMIT of a claim that has found a locked part */
+	DGEN__ANSWER_CLAIM_LOCKED, /* and it has run */
 	DGEN__ANSWER_COMMIT_TURNS,
 	DGEN__ANSWER_RECEIPT,
 	DGEN__ANSWER_COMMIT,  /* of a batch */
@@ -964,6 +976,7 @@ typedef struct dgen__actor
 	int nmessages;
 	int handled;
 	bool destroyed;
+	bool locks;  /* the last of the handled ones */
 	bool failed; /* what follows is about the message after the handled ones */
 	dgen__outcome outcome;
 	int64_t delay_ms;
@@ -977,6 +990,9 @@ typedef struct dgen__batch
 	int nactors;
 	int size;
 	int fetching;    /* the actor whose state comes next */
+	bool part;       /* a locked part, and nothing else */
+	int tries;       /* to commit it that have failed by chance */
+	bool blamed;     /* its commit has failed, and it has got the failed attempt */
 	bool alone;      /* one turn of a suspect, and nothing else */
 	bool committing; /* its commit is under way: the outcome may become unknown */
 	int savepoints;  /* opened in its transaction */
@@ -1071,7 +1087,10 @@ extern int dgen__batch_decode(dgen_worker *worker, PGresult *rows); /* owns rows
 extern int dgen__batch_missing(const dgen_worker *worker,
 							   int from); /* next actor without a state; -1: none */
 extern int dgen__batch_set_state(dgen_worker *worker, int actor, const char *json, size_t length);
+extern bool dgen__batch_is_part(const PGresult *rows); /* a locked part instead of a batch? */
 extern void dgen__batch_run(dgen_worker *worker);
+extern bool dgen__batch_may_retry(dgen_worker *worker, const dgen__error *error);
+extern void dgen__batch_blame(dgen_worker *worker, const dgen__error *error); /* a locked part */
 extern void dgen__batch_committed(dgen_worker *worker);
 extern bool dgen__batch_failed(dgen_worker *worker,
 							   const dgen__error *error); /* its commit did; true: claim on */
@@ -1100,7 +1119,7 @@ extern int dgen__borrow_end(dgen_worker *worker);     /* back to pipeline mode, 
 
 /* supervisor_child.c: what a supervised worker tells, and is told. The child is never NULL. */
 extern void dgen__child_turn(dgen_child *child, const dgen__type *type, const char *key,
-							 int64_t message, int64_t now);
+							 const dgen__message *message, int64_t now);
 extern void dgen__child_turn_over(dgen_child *child);
 extern void dgen__child_attached(dgen_child *child, bool attached);
 extern bool dgen__child_stopped(dgen_child *child); /* since the last time */

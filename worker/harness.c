@@ -242,6 +242,8 @@ write_outcome(dgen_test *test, const dgen__outbox *outbox, const dgen__turn_resu
 	add_changes(json, test->state);
 	if (result->destroyed)
 		dgen__buffer_puts(json, ", \"destroyed\": true");
+	if (result->locks)
+		dgen__buffer_puts(json, ", \"locks\": true");
 	add_replies(json, outbox, id);
 	add_sends(json, outbox);
 	add_error(json, result);
@@ -288,6 +290,8 @@ run(dgen_test *test, dgen__message *message)
 	}
 	message->id = ++test->last_id;
 	message->attempt = 1;
+	if (strcmp(message->kind, DGEN__KIND_LOCKED) == 0)
+		message->token = "token";
 	dgen__turn_run(&test->type, test->key, action ? 0 : test->version, 1, test->state, &outbox,
 				   message, NULL, &result);
 	dgen__error_free(&test->error);
@@ -304,15 +308,16 @@ run(dgen_test *test, dgen__message *message)
 static int
 check_kind(dgen__error *error, const char *kind)
 {
-	static const char *const kinds[] = {"cast",  "call",        "reply",
-										"timer", "dead_letter", DGEN__ACTION};
+	static const char *const kinds[] = {"cast",        "call",       "reply",          "timer",
+										"dead_letter", DGEN__ACTION, DGEN__KIND_LOCKED};
 
 	for (size_t i = 0; kind != NULL && i < sizeof(kinds) / sizeof(kinds[0]); i++)
 		if (strcmp(kind, kinds[i]) == 0)
 			return 0;
 	return dgen__fail_hint(
 		error, DGEN_EINVAL,
-		"A message is a cast, a call, a reply, a timer, a dead_letter or an action.",
+		"A message is a cast, a call, a reply, a timer, a dead_letter or an action; "
+		"locked is what comes after dgen_turn_lock.",
 		"kind is \"%s\"", kind != NULL ? kind : "(null)");
 }
 

@@ -68,13 +68,22 @@ sync(dgen_worker *worker)
 				   DGEN__ANSWER_SYNC);
 }
 
+static bool
+has_locked(const dgen_worker *worker)
+{
+	for (int i = 0; i < worker->ntypes; i++)
+		if (worker->types[i].type.handle_locked != NULL)
+			return true;
+	return false;
+}
+
 static int
 send_claim(dgen_worker *worker)
 {
 	const dgen_worker_options *o = &worker->options;
 	char actors[16];
 	char messages[16];
-	const char *values[4] = {NULL, NULL, "true", worker->id};
+	const char *values[5] = {NULL, NULL, "true", worker->id, has_locked(worker) ? "true" : "false"};
 	int max_actors = dgen__suspects_searching(&worker->suspects) ? 1 : o->max_actors;
 
 	if (worker->narrow_claims > 0)
@@ -125,6 +134,26 @@ wait_and_claim(dgen_worker *worker)
 	return result == 0 ? begin_and_claim(worker) : result;
 }
 
+/* What was claimed is a locked part: it runs once that is committed, and in no transaction. */
+static int
+begin_part(dgen_worker *worker)
+{
+	int result = send_plain(worker, &dgen__sql_commit, DGEN__ANSWER_BEGIN_PART);
+
+	worker->phase = DGEN__BEGINNING;
+	return result == 0 ? sync(worker) : result;
+}
+
+/* It has run: its actor is a batch again, to be committed. */
+static int
+claim_locked(dgen_worker *worker)
+{
+	int result = send_plain(worker, &dgen__sql_begin, DGEN__ANSWER_BEGIN);
+
+	return result == 0 ? send_plain(worker, &dgen__sql_claim_locked, DGEN__ANSWER_CLAIM_LOCKED)
+					   : result;
+}
+
 /* Only batches that have something to do afterwards need to know. */
 static int
 send_receipt(dgen_worker *worker)
@@ -142,7 +171,7 @@ static int
 commit_and_claim(dgen_worker *worker)
 {
 	bool leaving = dgen__worker_stopping(worker);
-	int result = dgen__borrow_end(worker);
+	int result = worker->batch.part ? claim_locked(worker) : dgen__borrow_end(worker);
 
 	if (result == 0)
 		result = dgen__commit_send(worker);
@@ -164,16 +193,21 @@ commit_and_claim(dgen_worker *worker)
 }
 
 static int
+rollback(dgen_worker *worker)
+{
+	int result;
+
+	if (PQtransactionStatus(worker->connection) == PQTRANS_IDLE)
+		return 0;
+	result = send_plain(worker, &dgen__sql_rollback, DGEN__ANSWER_ROLLBACK);
+	return result == 0 ? sync(worker) : result;
+}
+
+static int
 rollback_and_claim(dgen_worker *worker)
 {
-	int result = 0;
+	int result = rollback(worker);
 
-	if (PQtransactionStatus(worker->connection) != PQTRANS_IDLE)
-	{
-		result = send_plain(worker, &dgen__sql_rollback, DGEN__ANSWER_ROLLBACK);
-		if (result == 0)
-			result = sync(worker);
-	}
 	return result == 0 ? begin_and_claim(worker) : result;
 }
 
@@ -386,6 +420,37 @@ dgen__session_begin(dgen_worker *worker)
 
 /* ---- a section has ended ---- */
 
+/*
+ * Somebody else may have the actor: then what the locked part did is void. Else the attempt
+ * has failed, and that is committed. If that does not work either, the session ends, and
+ * somebody runs it again.
+ */
+static int
+part_failed(dgen_worker *worker)
+{
+	const dgen__error *error = &worker->section_error;
+	int result;
+
+	if (strcmp(error->sqlstate, "ZD033") == 0)
+	{
+		dgen__worker_log(worker, DGEN_LOG_WARNING, "what a locked part of \"%s\" did is void: %s",
+						 worker->batch.actors[0].key, dgen__error_text(error));
+		dgen__batch_drop(worker);
+		return worker->phase == DGEN__LEAVING ? 0 : rollback_and_claim(worker);
+	}
+	if (dgen__batch_may_retry(worker, error))
+	{
+		result = rollback(worker);
+		return result == 0 ? commit_and_claim(worker) : result;
+	}
+	if (worker->batch.blamed)
+		return dgen__fail(&worker->error, DGEN_ESERVER, "a locked part does not commit: %s",
+						  dgen__error_text(error));
+	dgen__batch_blame(worker, error);
+	result = rollback(worker);
+	return result == 0 ? commit_and_claim(worker) : result;
+}
+
 /* The locks of the batch itself may be those that are missing. */
 static void
 narrow_claims(dgen_worker *worker)
@@ -402,6 +467,8 @@ commit_failed(dgen_worker *worker)
 {
 	bool mended;
 
+	if (worker->batch.part)
+		return part_failed(worker);
 	narrow_claims(worker);
 	mended = dgen__batch_failed(worker, &worker->section_error);
 
@@ -446,8 +513,10 @@ claimed(dgen_worker *worker)
 		return wait_and_claim(worker);
 	}
 	result = dgen__batch_decode(worker, rows);
-	if (result != 0)
+	if (result != 0 || dgen__worker_stopping(worker))
 		return result;
+	if (worker->batch.part)
+		return begin_part(worker);
 	return dgen__batch_missing(worker, 0) < 0 ? run_and_commit(worker) : fetch_states(worker);
 }
 
@@ -491,6 +560,7 @@ section_done(dgen_worker *worker)
 		case DGEN__CLAIMING:
 			return worker->claimed != NULL ? claimed(worker) : 0;
 		case DGEN__FETCHING:
+		case DGEN__BEGINNING:
 			return run_and_commit(worker);
 		default:
 			return 0;

@@ -112,14 +112,20 @@ const dgen__statement dgen__sql_begin = {
 const dgen__statement dgen__sql_claim = {
 	"dgen_claim",
 	"SELECT actor, actor_type, actor_key, version, state, message_id, kind, attempt, message, headers, "
-	"in_reply_to, correlation, error, sqlstate FROM dgen.claim($1, $2, $3, $4)",
-	4,
+	"in_reply_to, correlation, error, sqlstate, token FROM dgen.claim($1, $2, $3, $4, $5)",
+	5,
 };
 
 const dgen__statement dgen__sql_batch_state = {
 	"dgen_batch_state",
 	"SELECT dgen.batch_state($1)",
 	1,
+};
+
+const dgen__statement dgen__sql_claim_locked = {
+	"dgen_claim_locked",
+	"SELECT dgen.claim_locked()",
+	0,
 };
 
 /* dgen__commit_parameter numbers the parameters. */
@@ -129,7 +135,8 @@ const dgen__statement dgen__sql_commit_turns = {
 	"errors => $5, sqlstates => $6, hints => $7, outcomes => $8, delays => $9, reply_requests => $10, "
 	"replies => $11, send_types => $12, send_keys => $13, send_messages => $14, send_actors => $15, "
 	"send_requests => $16, send_correlations => $17, send_delays_ms => $18, send_priorities => $19, "
-	"send_idempotency_keys => $20, send_headers => $21, reply_errors => $22, reply_sqlstates => $23, send_actions => $24)",
+	"send_idempotency_keys => $20, send_headers => $21, reply_errors => $22, reply_sqlstates => $23, send_actions => $24, "
+	"locks => $25)",
 	DGEN__COMMIT_PARAMETERS,
 };
 
@@ -146,9 +153,11 @@ const dgen__statement dgen__sql_wait = {"dgen_wait", "CALL dgen.wait(NULL)", 0};
 const dgen__statement dgen__sql_detach = {NULL, "SELECT dgen.detach()", 0};
 
 const dgen__statement *const dgen__sql_prepared[] = {
-	&dgen__sql_begin,        &dgen__sql_claim,   &dgen__sql_batch_state,
-	&dgen__sql_commit_turns, &dgen__sql_receipt, &dgen__sql_commit,
-	&dgen__sql_rollback,     &dgen__sql_wait,    NULL,
+	&dgen__sql_begin,        &dgen__sql_claim,
+	&dgen__sql_batch_state,  &dgen__sql_commit_turns,
+	&dgen__sql_receipt,      &dgen__sql_commit,
+	&dgen__sql_rollback,     &dgen__sql_wait,
+	&dgen__sql_claim_locked, NULL,
 };
 
 /* ---- texts with something to fill in ---- */
@@ -185,6 +194,8 @@ dgen__sql_create_type(const dgen_actor_type *type, dgen__buffer *sql, dgen__type
 	add_number(sql, values, "backoff", type->backoff_ms, " ms");
 	add_number(sql, values, "max_backoff", type->max_backoff_ms, " ms");
 	add_number(sql, values, "turn_timeout", type->turn_timeout_ms, " ms");
+	add_number(sql, values, "lock_timeout", type->lock_timeout_ms, " ms");
+	add_number(sql, values, "locked_priority", type->locked_priority, "");
 	dgen__buffer_puts(sql, ", if_not_exists => true)");
 }
 

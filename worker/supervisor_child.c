@@ -30,14 +30,26 @@ struct dgen_child
 /* ---- the slot ---- */
 
 static int
+with_grace(int timeout_ms)
+{
+	if (timeout_ms <= 0)
+		return 0;
+	return timeout_ms > INT_MAX - GRACE_MS ? INT_MAX : timeout_ms + GRACE_MS;
+}
+
+static int
 limit_of(const dgen_child *child, const dgen__type *type)
 {
 	if (child->turn_timeout_ms > 0)
 		return child->turn_timeout_ms;
-	if (child->turn_timeout_ms < 0 || type->type.turn_timeout_ms <= 0)
-		return 0;
-	return type->type.turn_timeout_ms > INT_MAX - GRACE_MS ? INT_MAX
-														   : type->type.turn_timeout_ms + GRACE_MS;
+	return child->turn_timeout_ms < 0 ? 0 : with_grace(type->type.turn_timeout_ms);
+}
+
+/* Of a locked part, which takes as long as it takes: the option is for turns. */
+static int
+locked_limit_of(const dgen_child *child, const dgen__type *type)
+{
+	return child->turn_timeout_ms < 0 ? 0 : with_grace(type->type.lock_timeout_ms);
 }
 
 static void
@@ -50,13 +62,14 @@ copy(char *to, size_t size, const char *text)
 }
 
 void
-dgen__child_turn(dgen_child *child, const dgen__type *type, const char *key, int64_t message,
-				 int64_t now)
+dgen__child_turn(dgen_child *child, const dgen__type *type, const char *key,
+				 const dgen__message *message, int64_t now)
 {
 	dgen__slot *slot = child->slot;
 
-	slot->message = message;
-	slot->limit_ms = limit_of(child, type);
+	slot->message = message->id;
+	slot->limit_ms = strcmp(message->kind, DGEN__KIND_LOCKED) == 0 ? locked_limit_of(child, type)
+																   : limit_of(child, type);
 	copy(slot->type, sizeof(slot->type), type->name);
 	copy(slot->key, sizeof(slot->key), key);
 	atomic_store_explicit(&slot->turn_began, now, memory_order_release);
@@ -104,6 +117,12 @@ dgen_child_number(const dgen_child *child)
 	return child == NULL ? DGEN_EINVAL : child->number;
 }
 
+static int
+least_of(int a, int b)
+{
+	return a == 0 || (b > 0 && b < a) ? b : a;
+}
+
 static void
 publish_limits(dgen_child *child, const dgen_worker *worker)
 {
@@ -111,10 +130,8 @@ publish_limits(dgen_child *child, const dgen_worker *worker)
 
 	for (int i = 0; i < worker->ntypes; i++)
 	{
-		int limit = limit_of(child, &worker->types[i]);
-
-		if (limit > 0 && (least == 0 || limit < least))
-			least = limit;
+		least = least_of(least, limit_of(child, &worker->types[i]));
+		least = least_of(least, locked_limit_of(child, &worker->types[i]));
 	}
 	atomic_store(&child->slot->least_limit_ms, least);
 }

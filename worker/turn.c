@@ -31,6 +31,41 @@ dgen_turn_error(const dgen_turn *turn)
 	return dgen__turn_ready(turn);
 }
 
+/* ---- locking ---- */
+
+bool
+dgen__turn_is_locked(const dgen_turn *turn)
+{
+	return strcmp(turn->message->kind, DGEN__KIND_LOCKED) == 0;
+}
+
+static int
+refuse_lock(dgen_turn *turn, const char *hint, const char *why)
+{
+	return dgen__turn_stick(
+		turn, dgen__fail_hint(&turn->error, DGEN_ESTATE, hint, "a turn cannot lock: %s", why));
+}
+
+int
+dgen_turn_lock(dgen_turn *turn)
+{
+	int rc = dgen__turn_has_state(turn);
+
+	if (rc != 0)
+		return rc;
+	if (dgen__turn_is_locked(turn))
+		return refuse_lock(turn, "Send a message to the actor itself, whose turn locks it.",
+						   "this is the locked part");
+	if (turn->type->handle_locked == NULL)
+		return refuse_lock(turn, "Set it in the dgen_actor_type that is registered.",
+						   "the actor type has no handle_locked");
+	if (turn->answered || turn->destroyed)
+		return refuse_lock(turn, "Reply or destroy in handle_locked.",
+						   turn->answered ? "it has replied" : "it destroys the actor");
+	turn->locks = true;
+	return 0;
+}
+
 /* ---- other ends than committing ---- */
 
 const char *
@@ -130,6 +165,8 @@ dgen_turn_destroy(dgen_turn *turn)
 {
 	int rc = dgen__turn_has_state(turn);
 
+	if (rc == 0 && turn->locks)
+		rc = refuse_lock(turn, "Destroy in handle_locked.", "it destroys the actor");
 	if (rc == 0)
 		turn->destroyed = true;
 	return rc;
@@ -201,6 +238,11 @@ callback_for(const dgen_actor_type *type, const char *kind, const char **name)
 	{
 		*name = "handle_reply";
 		return type->handle_reply;
+	}
+	else if (strcmp(kind, DGEN__KIND_LOCKED) == 0)
+	{
+		*name = "handle_locked";
+		return type->handle_locked;
 	}
 	else if (strcmp(kind, "dead_letter") == 0)
 	{
@@ -307,6 +349,7 @@ judge(const dgen_turn *turn, dgen__turn_result *result)
 		return;
 	result->replied = turn->answered && strcmp(turn->message->kind, "call") == 0;
 	result->destroyed = turn->destroyed;
+	result->locks = turn->locks;
 }
 
 void

@@ -73,6 +73,12 @@ dgen_turn_reply_sqlstate(const dgen_turn *turn)
 	return turn != NULL ? turn->message->sqlstate : NULL;
 }
 
+const char *
+dgen_turn_token(const dgen_turn *turn)
+{
+	return turn != NULL ? turn->message->token : NULL;
+}
+
 bool
 dgen__message_is_action(const dgen__message *message)
 {

@@ -57,6 +57,10 @@ begin_answer(dgen_turn *turn)
 		return dgen__turn_stick(turn,
 								dgen__fail_hint(&turn->error, DGEN_ESTATE, "Reply once in a turn.",
 												"the turn has replied already"));
+	if (turn->locks)
+		return dgen__turn_stick(turn, dgen__fail_hint(&turn->error, DGEN_ESTATE,
+													  "Reply in handle_locked.",
+													  "the turn has locked its actor"));
 	turn->answered = true;
 	return 0;
 }
@@ -64,10 +68,11 @@ begin_answer(dgen_turn *turn)
 static bool
 is_own_call(const dgen_turn *turn, int64_t request)
 {
-	return request == turn->message->id && strcmp(turn->message->kind, "call") == 0;
+	return request == turn->message->id &&
+		   (strcmp(turn->message->kind, "call") == 0 || dgen__turn_is_locked(turn));
 }
 
-/* The JSON is valid. Only a call has somebody who waits, and an action its actor. */
+/* The JSON is valid. Only a call has somebody who waits, or what locked the actor, and an action its actor. */
 static int
 answer(dgen_turn *turn, const char *json, size_t length)
 {

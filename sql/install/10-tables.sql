@@ -39,7 +39,9 @@ CREATE TABLE dgen.actor_type (
 	max_concurrency integer,
 	max_rate        double precision,
 	handle_dead_letters boolean NOT NULL,
-	handle_actions  boolean     NOT NULL
+	handle_actions  boolean     NOT NULL,
+	lock_timeout    interval    NOT NULL,
+	locked_priority integer     NOT NULL
 );
 COMMENT ON TABLE dgen.actor_type IS 'one row per actor type: its handler and its policy';
 COMMENT ON COLUMN dgen.actor_type.handler IS 'schema-qualified function name, as text; NULL: handled by external workers';
@@ -49,6 +51,7 @@ COMMENT ON COLUMN dgen.actor_type.search_path IS 'search_path that the handler r
 COMMENT ON COLUMN dgen.actor_type.max_waiting IS 'most messages that wait for one actor when another one is sent; NULL: no limit';
 COMMENT ON COLUMN dgen.actor_type.max_concurrency IS 'most actors that workers handle at a time; NULL: no limit';
 COMMENT ON COLUMN dgen.actor_type.max_rate IS 'turns a second, of all workers together; NULL: no limit';
+COMMENT ON COLUMN dgen.actor_type.locked_priority IS 'a locked actor handles messages of this priority and above; 32768 is above all';
 
 CREATE TABLE dgen.privilege (
 	type_id         integer     NOT NULL,
@@ -153,7 +156,47 @@ CREATE TABLE dgen.actor (
 	PRIMARY KEY (type_id, mailbox, actor_key)
 ) WITH (fillfactor = 70);
 COMMENT ON TABLE dgen.actor IS 'one row per actor: its state and the version of it';
+COMMENT ON COLUMN dgen.actor.status IS 'active, or locked: then there is a row in dgen.locked';
 COMMENT ON COLUMN dgen.actor.version IS 'rises with every change; never repeats for the same key, also after delete_actor';
+
+-- One row per locked actor, with the message that locked it. Written only under the
+-- actor's lock. Each attempt to run the locked part has a fence of its own, and its
+-- session holds an advisory lock on that: whether the attempt is alive is what the lock
+-- manager says, and whoever has another fence than the row can no longer commit.
+CREATE TABLE dgen.locked (
+	type_id         integer     NOT NULL,
+	mailbox         bigint      NOT NULL,
+	fence           bigint      NOT NULL,
+	message_id      bigint      NOT NULL,
+	sent_at         timestamptz NOT NULL,
+	locked_at       timestamptz NOT NULL,
+	retry_at        timestamptz NOT NULL,
+	expires_at      timestamptz NOT NULL,
+	attempt         integer     NOT NULL,
+	failed          integer     NOT NULL,
+	priority        smallint    NOT NULL,
+	kind            "char"      NOT NULL,
+	actor_key       text        COLLATE "C" NOT NULL,
+	message         jsonb       NOT NULL,
+	in_reply_to     bigint,
+	headers         jsonb,
+	correlation     text,
+	error           text,
+	sqlstate        text,
+	worker          text,
+	last_error      text,
+	last_sqlstate   text,
+	PRIMARY KEY (type_id, mailbox, actor_key)
+);
+CREATE INDEX locked_retry ON dgen.locked (retry_at);
+CREATE INDEX locked_expiry ON dgen.locked (expires_at);
+COMMENT ON TABLE dgen.locked IS 'locked actors: the message whose locked part runs, or is to be run';
+COMMENT ON COLUMN dgen.locked.fence IS 'of the attempt that has begun last; from dgen.version_seq';
+COMMENT ON COLUMN dgen.locked.retry_at IS 'when the next attempt may begin; infinity: one has begun';
+COMMENT ON COLUMN dgen.locked.expires_at IS 'when the attempt that has begun is over; infinity: none has';
+COMMENT ON COLUMN dgen.locked.attempt IS 'attempts begun so far';
+COMMENT ON COLUMN dgen.locked.failed IS 'attempts that count towards max_attempts';
+COMMENT ON COLUMN dgen.locked.worker IS 'which began the last attempt';
 
 CREATE TABLE dgen.dead_letter (
 	message_id      bigint      NOT NULL,
@@ -250,7 +293,7 @@ DECLARE
 BEGIN
 	FOREACH relation IN ARRAY ARRAY['message_seq', 'version_seq', 'actor_type_id_seq', 'worker_id_seq',
 		'actor_type', 'privilege', 'message', 'delayed_message', 'idempotency_key', 'paused',
-		'failed_attempt', 'actor', 'dead_letter', 'request', 'adoption']
+		'failed_attempt', 'actor', 'locked', 'dead_letter', 'request', 'adoption']
 	LOOP
 		PERFORM pg_catalog.pg_extension_config_dump(format('dgen.%I', relation)::regclass, '');
 	END LOOP;

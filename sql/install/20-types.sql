@@ -13,11 +13,13 @@ CREATE TYPE dgen.context AS (
 	in_reply_to  bigint,
 	correlation  text,
 	error        text,
-	sqlstate     text
+	sqlstate     text,
+	token        text
 );
 COMMENT ON TYPE dgen.context IS 'what a handler knows about its turn';
-COMMENT ON COLUMN dgen.context.kind IS 'cast, call, reply, timer, dead_letter or action';
+COMMENT ON COLUMN dgen.context.kind IS 'cast, call, reply, timer, dead_letter, action or locked';
 COMMENT ON COLUMN dgen.context.attempt IS '1 for the first attempt';
+COMMENT ON COLUMN dgen.context.token IS 'kind locked: the same in every attempt for this message, and no other message has it: an idempotency key for external systems';
 COMMENT ON COLUMN dgen.context.version IS 'version of the state; 0: new actor';
 COMMENT ON COLUMN dgen.context.in_reply_to IS 'kind reply: the request that this is the reply to; kind dead_letter: the message that died';
 COMMENT ON COLUMN dgen.context.correlation IS 'of an action and its reply the name of the action';
@@ -32,4 +34,4 @@ CREATE TYPE dgen.outcome AS (
 	hint         text,
 	delay        interval
 );
-COMMENT ON TYPE dgen.outcome IS 'what a turn decided; made with dgen.noreply, reply, fail, retry and destroy only';
+COMMENT ON TYPE dgen.outcome IS 'what a turn decided; made with dgen.noreply, reply, fail, retry, destroy and lock only';

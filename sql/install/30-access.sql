@@ -134,7 +134,7 @@ BEGIN
 	reads := EXISTS (SELECT FROM dgen.privilege p WHERE p.role = grantee AND p.privilege = 'read')
 		OR EXISTS (SELECT FROM dgen.actor_type t WHERE t.owner = grantee);
 	uses := reads OR EXISTS (SELECT FROM dgen.privilege p WHERE p.role = grantee)
-		OR has_function_privilege(grantee, 'dgen.create_actor_type(text, text, jsonb, integer, interval, interval, interval, interval, boolean, boolean, integer, integer, double precision, boolean, boolean)', 'EXECUTE');
+		OR has_function_privilege(grantee, 'dgen.create_actor_type(text, text, jsonb, integer, interval, interval, interval, interval, boolean, boolean, integer, integer, double precision, boolean, boolean, interval, integer)', 'EXECUTE');
 	IF uses THEN
 		EXECUTE format('GRANT USAGE ON SCHEMA dgen TO %s', name);
 	ELSE

@@ -72,6 +72,13 @@ BEGIN
 	PERFORM dgen._check_limit('max_waiting', type.max_waiting);
 	PERFORM dgen._check_limit('max_concurrency', type.max_concurrency);
 	PERFORM dgen._check_limit('max_rate', type.max_rate);
+	PERFORM dgen._check_interval('lock_timeout', type.lock_timeout, '1 ms', '24 days');
+	PERFORM dgen._check_not_null('locked_priority', type.locked_priority IS NULL);
+	IF type.locked_priority NOT BETWEEN -32768 AND 32768 THEN
+		RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
+			MESSAGE = format('locked_priority is %s', type.locked_priority),
+			HINT = 'Give the lowest priority that a locked actor handles, or 32768 for none.';
+	END IF;
 	IF type.max_backoff < type.backoff THEN
 		RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
 			MESSAGE = format('max_backoff %s is less than backoff %s', type.max_backoff, type.backoff),
@@ -106,7 +113,8 @@ COMMENT ON FUNCTION dgen._warn_superuser(dgen.actor_type) IS 'warns of a handler
 CREATE FUNCTION dgen._create_actor_type(new_name text, handler text, initial_state jsonb, max_attempts integer,
 	backoff interval, max_backoff interval, turn_timeout interval, retention interval, replace boolean,
 	if_not_exists boolean, max_waiting integer, max_concurrency integer, max_rate double precision,
-	handle_dead_letters boolean, handle_actions boolean, search_path text) RETURNS void
+	handle_dead_letters boolean, handle_actions boolean,
+	lock_timeout interval, locked_priority integer, search_path text) RETURNS void
 	LANGUAGE plpgsql
 	SET search_path = pg_catalog, pg_temp
 AS $$
@@ -145,7 +153,7 @@ BEGIN
 	new := ROW(COALESCE(old.id, nextval('dgen.actor_type_id_seq')), new_name,
 		COALESCE(old.owner, dgen._calling_role()), NULLIF(handler, ''), search_path, initial_state, max_attempts,
 		backoff, max_backoff, turn_timeout, retention, COALESCE(old.created_at, clock_timestamp()), NULLIF(max_waiting, 0), NULLIF(max_concurrency, 0),
-		NULLIF(max_rate, 0), handle_dead_letters, handle_actions);
+		NULLIF(max_rate, 0), handle_dead_letters, handle_actions, lock_timeout, locked_priority);
 	-- What external workers have said when they attached holds on.
 	IF new.handler IS NULL AND old.handler IS NULL THEN
 		new.handle_dead_letters := new.handle_dead_letters OR COALESCE(old.handle_dead_letters, false);
@@ -166,17 +174,18 @@ BEGIN
 	END IF;
 END
 $$;
-COMMENT ON FUNCTION dgen._create_actor_type(text, text, jsonb, integer, interval, interval, interval, interval, boolean, boolean, integer, integer, double precision, boolean, boolean, text) IS 'dgen.create_actor_type with dgen''s rights; handler qualified, search_path of the caller';
+COMMENT ON FUNCTION dgen._create_actor_type(text, text, jsonb, integer, interval, interval, interval, interval, boolean, boolean, integer, integer, double precision, boolean, boolean, interval, integer, text) IS 'dgen.create_actor_type with dgen''s rights; handler qualified, search_path of the caller';
 
 CREATE FUNCTION dgen.create_actor_type(name text, handler text DEFAULT NULL, initial_state jsonb DEFAULT '{}',
 	max_attempts integer DEFAULT 10, backoff interval DEFAULT '100 ms', max_backoff interval DEFAULT '1 min',
 	turn_timeout interval DEFAULT '30 s', retention interval DEFAULT '1 day', replace boolean DEFAULT false,
 	if_not_exists boolean DEFAULT false, max_waiting integer DEFAULT NULL, max_concurrency integer DEFAULT NULL, max_rate double precision DEFAULT NULL,
-	handle_dead_letters boolean DEFAULT false, handle_actions boolean DEFAULT false) RETURNS void
+	handle_dead_letters boolean DEFAULT false, handle_actions boolean DEFAULT false,
+	lock_timeout interval DEFAULT '1 hour', locked_priority integer DEFAULT 32768) RETURNS void
 	LANGUAGE c
 	AS 'MODULE_PATHNAME', 'dgen_create_actor_type';
-COMMENT ON FUNCTION dgen.create_actor_type(text, text, jsonb, integer, interval, interval, interval, interval, boolean, boolean, integer, integer, double precision, boolean, boolean) IS
-'creates an actor type, owned by the calling role. handler: a function (ctx dgen.context, state jsonb, message jsonb) RETURNS dgen.outcome, found on the search_path, which is kept for its turns; NULL: external workers handle the type. replace: an existing type of the name, if the caller owns it, gets all that is given here. if_not_exists: an existing type of the name stays as it is, with a NOTICE. max_waiting: sending to an actor with so many waiting messages is refused (ZD006). max_concurrency: workers handle at most so many actors of the type at a time. max_rate: and so many turns a second, 0.1 for one in ten seconds. NULL or 0: no limit. handle_dead_letters: the handler is also called for dead letters of its actor, with kind dead_letter; handle_actions: it may call dgen.act, and is called for actions, with kind action. Of an external type its workers say both. Not granted to PUBLIC: GRANT USAGE ON SCHEMA dgen and EXECUTE on this function to roles that may create types.';
+COMMENT ON FUNCTION dgen.create_actor_type(text, text, jsonb, integer, interval, interval, interval, interval, boolean, boolean, integer, integer, double precision, boolean, boolean, interval, integer) IS
+'creates an actor type, owned by the calling role. handler: a function (ctx dgen.context, state jsonb, message jsonb) RETURNS dgen.outcome, found on the search_path, which is kept for its turns; NULL: external workers handle the type. replace: an existing type of the name, if the caller owns it, gets all that is given here. if_not_exists: an existing type of the name stays as it is, with a NOTICE. max_waiting: sending to an actor with so many waiting messages is refused (ZD006). max_concurrency: workers handle at most so many actors of the type at a time. max_rate: and so many turns a second, 0.1 for one in ten seconds. NULL or 0: no limit. handle_dead_letters: the handler is also called for dead letters of its actor, with kind dead_letter; handle_actions: it may call dgen.act, and is called for actions, with kind action. Of an external type its workers say both. lock_timeout: what a locked part may take (dgen.lock); locked_priority: a locked actor handles messages of that priority and above meanwhile, 32768 none. Not granted to PUBLIC: GRANT USAGE ON SCHEMA dgen and EXECUTE on this function to roles that may create types.';
 
 CREATE FUNCTION dgen.actor_type_exists(name text) RETURNS boolean
 	LANGUAGE c STABLE STRICT
@@ -186,7 +195,8 @@ COMMENT ON FUNCTION dgen.actor_type_exists(text) IS
 
 CREATE FUNCTION dgen._alter_actor_type(old_name text, handler text, initial_state jsonb, max_attempts integer,
 	backoff interval, max_backoff interval, turn_timeout interval, retention interval, max_waiting integer, max_concurrency integer, max_rate double precision,
-	handle_dead_letters boolean, handle_actions boolean, search_path text) RETURNS void
+	handle_dead_letters boolean, handle_actions boolean,
+	lock_timeout interval, locked_priority integer, search_path text) RETURNS void
 	LANGUAGE plpgsql
 	SET search_path = pg_catalog, pg_temp
 AS $$
@@ -213,6 +223,8 @@ BEGIN
 	type.max_rate := NULLIF(COALESCE(max_rate, type.max_rate), 0);
 	type.handle_dead_letters := COALESCE(handle_dead_letters, type.handle_dead_letters);
 	type.handle_actions := COALESCE(handle_actions, type.handle_actions);
+	type.lock_timeout := COALESCE(lock_timeout, type.lock_timeout);
+	type.locked_priority := COALESCE(locked_priority, type.locked_priority);
 	PERFORM dgen._check_policy(type);
 	DELETE FROM dgen.actor_type t WHERE t.id = type.id;
 	INSERT INTO dgen.actor_type SELECT type.*;
@@ -220,16 +232,17 @@ BEGIN
 	PERFORM dgen._wake(type.id); -- a limit may be higher now
 END
 $$;
-COMMENT ON FUNCTION dgen._alter_actor_type(text, text, jsonb, integer, interval, interval, interval, interval, integer, integer, double precision, boolean, boolean, text) IS 'dgen.alter_actor_type with dgen''s rights; handler qualified, search_path of the caller';
+COMMENT ON FUNCTION dgen._alter_actor_type(text, text, jsonb, integer, interval, interval, interval, interval, integer, integer, double precision, boolean, boolean, interval, integer, text) IS 'dgen.alter_actor_type with dgen''s rights; handler qualified, search_path of the caller';
 
 CREATE FUNCTION dgen.alter_actor_type(name text, handler text DEFAULT NULL, initial_state jsonb DEFAULT NULL,
 	max_attempts integer DEFAULT NULL, backoff interval DEFAULT NULL, max_backoff interval DEFAULT NULL,
 	turn_timeout interval DEFAULT NULL, retention interval DEFAULT NULL, max_waiting integer DEFAULT NULL, max_concurrency integer DEFAULT NULL, max_rate double precision DEFAULT NULL,
-	handle_dead_letters boolean DEFAULT NULL, handle_actions boolean DEFAULT NULL)
+	handle_dead_letters boolean DEFAULT NULL, handle_actions boolean DEFAULT NULL,
+	lock_timeout interval DEFAULT NULL, locked_priority integer DEFAULT NULL)
 	RETURNS void
 	LANGUAGE c
 	AS 'MODULE_PATHNAME', 'dgen_alter_actor_type';
-COMMENT ON FUNCTION dgen.alter_actor_type(text, text, jsonb, integer, interval, interval, interval, interval, integer, integer, double precision, boolean, boolean) IS
+COMMENT ON FUNCTION dgen.alter_actor_type(text, text, jsonb, integer, interval, interval, interval, interval, integer, integer, double precision, boolean, boolean, interval, integer) IS
 'changes what is given and keeps the rest; handler '''': external workers handle the type from now on; a limit of 0: no limit from now on. A new initial_state is for actors made after it. For the owner of the type.';
 
 -- ---- drop ----
@@ -254,6 +267,7 @@ BEGIN
 			+ (SELECT count(*) FROM dgen.delayed_message d WHERE d.type_id = -type), 'action'),
 		dgen._count((SELECT count(*) FROM dgen.dead_letter l WHERE l.type_id = type), 'dead letter'),
 		dgen._count((SELECT count(*) FROM dgen.actor a WHERE a.type_id = type), 'actor'),
+		dgen._count((SELECT count(*) FROM dgen.locked k WHERE k.type_id = type), 'locked message'),
 		dgen._count((SELECT count(*) FROM dgen.request r WHERE r.type_id = type AND r.status = 'p'), 'open request'))
 		INTO found;
 	IF found <> '' THEN
@@ -277,6 +291,7 @@ BEGIN
 		DELETE FROM dgen.delayed_message d WHERE d.type_id IN (type, -type);
 		DELETE FROM dgen.dead_letter l WHERE l.type_id = type;
 		DELETE FROM dgen.actor a WHERE a.type_id = type;
+		DELETE FROM dgen.locked k WHERE k.type_id = type;
 		PERFORM dgen._replied(r.id) FROM dgen.request r WHERE r.type_id = type AND r.status = 'p';
 		DELETE FROM dgen.request r WHERE r.type_id = type OR r.reply_type_id = type;
 	END IF;
@@ -419,9 +434,9 @@ COMMENT ON FUNCTION dgen.revoke_work(text, regrole) IS
 'takes back what dgen.grant_work granted; the last privilege takes USAGE on schema dgen with it. For the owner of the type.';
 
 REVOKE ALL ON FUNCTION
-	dgen.create_actor_type(text, text, jsonb, integer, interval, interval, interval, interval, boolean, boolean, integer, integer, double precision, boolean, boolean),
-	dgen._create_actor_type(text, text, jsonb, integer, interval, interval, interval, interval, boolean, boolean, integer, integer, double precision, boolean, boolean, text),
-	dgen._alter_actor_type(text, text, jsonb, integer, interval, interval, interval, interval, integer, integer, double precision, boolean, boolean, text),
+	dgen.create_actor_type(text, text, jsonb, integer, interval, interval, interval, interval, boolean, boolean, integer, integer, double precision, boolean, boolean, interval, integer),
+	dgen._create_actor_type(text, text, jsonb, integer, interval, interval, interval, interval, boolean, boolean, integer, integer, double precision, boolean, boolean, interval, integer, text),
+	dgen._alter_actor_type(text, text, jsonb, integer, interval, interval, interval, interval, integer, integer, double precision, boolean, boolean, interval, integer, text),
 	dgen._check_not_null(text, boolean), dgen._check_interval(text, interval, interval, interval),
 	dgen._check_limit(text, double precision), dgen._check_policy(dgen.actor_type), dgen._check_handler(text, regrole),
 	dgen._warn_superuser(dgen.actor_type),	dgen._count(bigint, text), dgen._refuse_type_in_use(integer, text), dgen._delete_type(integer, boolean),

@@ -24,6 +24,14 @@ CREATE FUNCTION dgen.retry(delay interval DEFAULT NULL) RETURNS dgen.outcome
 AS 'MODULE_PATHNAME', 'dgen_retry' LANGUAGE C IMMUTABLE;
 COMMENT ON FUNCTION dgen.retry(interval) IS 'the turn is rolled back and tried again after the delay (NULL: the type''s backoff); no attempt is counted';
 
+CREATE FUNCTION dgen.lock() RETURNS dgen.outcome
+AS 'MODULE_PATHNAME', 'dgen_lock' LANGUAGE C IMMUTABLE;
+COMMENT ON FUNCTION dgen.lock() IS 'the turn commits; the state stays; the actor is locked: its messages wait, and the handler is called for this message again, with kind locked, in a transaction of its own that may take long. That answers the caller and unlocks the actor';
+
+CREATE FUNCTION dgen.lock(state jsonb) RETURNS dgen.outcome
+AS 'MODULE_PATHNAME', 'dgen_lock_state' LANGUAGE C IMMUTABLE;
+COMMENT ON FUNCTION dgen.lock(jsonb) IS 'like dgen.lock(), with a new state';
+
 CREATE FUNCTION dgen.destroy(reply jsonb DEFAULT NULL) RETURNS dgen.outcome
 AS 'MODULE_PATHNAME', 'dgen_destroy' LANGUAGE C IMMUTABLE;
 COMMENT ON FUNCTION dgen.destroy(jsonb) IS 'the turn commits and removes the actor''s state; messages that wait start a new actor; a reply answers the caller';

@@ -5,7 +5,8 @@ CREATE FUNCTION dgen.claim(
 	max_actors       integer  DEFAULT NULL,
 	max_messages     integer  DEFAULT NULL,
 	cached           boolean  DEFAULT false,
-	worker_id        bigint   DEFAULT NULL)
+	worker_id        bigint   DEFAULT NULL,
+	locked           boolean  DEFAULT false)
 RETURNS TABLE (
 	actor            integer,
 	actor_type       text,
@@ -21,10 +22,17 @@ RETURNS TABLE (
 	in_reply_to      bigint,
 	correlation      text,
 	error            text,
-	sqlstate         text)
+	sqlstate         text,
+	token            text)
 AS 'MODULE_PATHNAME', 'dgen_claim' LANGUAGE C VOLATILE ROWS 1000;
-COMMENT ON FUNCTION dgen.claim(integer, integer, boolean, bigint) IS
-'takes a batch of actors with their first messages for the attached worker, until the transaction ends; one row per message in order, the state in the first row of each actor; cached: unless this session''s client holds it already; worker_id: of dgen.attach, refused in any other session';
+COMMENT ON FUNCTION dgen.claim(integer, integer, boolean, bigint, boolean) IS
+'takes a batch of actors with their first messages for the attached worker, until the transaction ends; one row per message in order, the state in the first row of each actor; cached: unless this session''s client holds it already; worker_id: of dgen.attach, refused in any other session; locked: the batch may be one row of kind locked instead, which is to be run after COMMIT, see dgen.claim_locked';
+
+CREATE FUNCTION dgen.claim_locked()
+RETURNS void
+AS 'MODULE_PATHNAME', 'dgen_claim_locked' LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION dgen.claim_locked() IS
+'takes the actor of the locked part that this session has run, as a batch of one message, for dgen.commit_turns; waits for a running turn of the actor; ZD033 if the lock has ended meanwhile or is somebody else''s';
 
 CREATE FUNCTION dgen.batch_state(actor integer)
 RETURNS jsonb
@@ -69,8 +77,9 @@ CREATE FUNCTION dgen.commit_turns(
 	send_headers     jsonb[]    DEFAULT NULL,
 	reply_errors     text[]     DEFAULT NULL,
 	reply_sqlstates  text[]     DEFAULT NULL,
-	send_actions     boolean[]  DEFAULT NULL)
+	send_actions     boolean[]  DEFAULT NULL,
+	locks            boolean[]  DEFAULT NULL)
 RETURNS integer
 AS 'MODULE_PATHNAME', 'dgen_commit_turns' LANGUAGE C VOLATILE;
-COMMENT ON FUNCTION dgen.commit_turns(integer[], jsonb[], jsonb[], jsonb[], boolean[], text[], text[], text[], text[], interval[], bigint[], jsonb[], text[], text[], jsonb[], integer[], boolean[], text[], bigint[], integer[], text[], jsonb[], text[], text[], boolean[]) IS
-'writes what the turns of the claimed batch did: element n of the arrays up to delays is about actor n; reply_requests[i] is answered with replies[i], or fails with reply_errors[i]; returns the number of messages handled';
+COMMENT ON FUNCTION dgen.commit_turns(integer[], jsonb[], jsonb[], jsonb[], boolean[], text[], text[], text[], text[], interval[], bigint[], jsonb[], text[], text[], jsonb[], integer[], boolean[], text[], bigint[], integer[], text[], jsonb[], text[], text[], boolean[], boolean[]) IS
+'writes what the turns of the claimed batch did: element n of the arrays up to delays is about actor n; reply_requests[i] is answered with replies[i], or fails with reply_errors[i]; locks[n]: the last message handled locks actor n; returns the number of messages handled';

@@ -22,7 +22,8 @@ RETURNS TABLE (
 	paused_actors    bigint,
 	paused_at        timestamptz,
 	complete         boolean,
-	actions          bigint)
+	actions          bigint,
+	locked_actors    bigint)
 	LANGUAGE c STABLE ROWS 10
 	AS 'MODULE_PATHNAME', 'dgen_stats';
 COMMENT ON FUNCTION dgen.stats(integer) IS
@@ -53,7 +54,9 @@ CREATE VIEW dgen.actor_types WITH (security_barrier) AS
 		t.max_concurrency,
 		t.max_rate,
 		t.handle_dead_letters,
-		t.handle_actions
+		t.handle_actions,
+		t.lock_timeout,
+		t.locked_priority
 	FROM dgen.actor_type t
 	LEFT JOIN dgen.paused p ON p.type_id = t.id AND p.mailbox = 0 AND p.actor_key = ''
 	WHERE dgen._can_read(t.id);
@@ -71,6 +74,8 @@ CREATE VIEW dgen.actors WITH (security_barrier) AS
 			WHEN EXISTS (SELECT FROM dgen.paused p WHERE p.type_id = a.type_id
 				AND (p.mailbox = a.mailbox AND p.actor_key = a.actor_key OR p.mailbox = 0 AND p.actor_key = ''))
 				THEN 'paused'
+			WHEN a.status = 'locked'
+				THEN 'locked'
 			WHEN EXISTS (SELECT FROM dgen.failed_attempt f WHERE f.type_id = a.type_id AND f.mailbox = a.mailbox
 				AND f.actor_key = a.actor_key AND f.retry_at > statement_timestamp())
 				THEN 'backing off'
@@ -87,7 +92,7 @@ CREATE VIEW dgen.actors WITH (security_barrier) AS
 	JOIN dgen.actor_type t ON t.id = a.type_id
 	WHERE dgen._can_read(t.id);
 COMMENT ON VIEW dgen.actors IS 'the actors that have a state, of the types that the reader may read';
-COMMENT ON COLUMN dgen.actors.status IS 'idle, waiting (it has messages), backing off (after a failed attempt) or paused; computed only if asked for';
+COMMENT ON COLUMN dgen.actors.status IS 'idle, waiting (it has messages), backing off (after a failed attempt), locked (see dgen.lock) or paused; computed only if asked for';
 COMMENT ON COLUMN dgen.actors.version IS 'rises with every change';
 COMMENT ON COLUMN dgen.actors.mailbox IS 'dgen.mailbox_of(actor_key); together with actor_type it finds rows by index';
 
@@ -98,7 +103,7 @@ CREATE FUNCTION dgen._kind(kind "char") RETURNS text
 		WHEN 'd' THEN 'dead_letter' WHEN 'a' THEN 'action' END;
 COMMENT ON FUNCTION dgen._kind("char") IS 'the kind of a message as handlers see it';
 
--- Each half of dgen.messages is a barrier of its own: PostgreSQL flattens a UNION
+-- Each part of dgen.messages is a barrier of its own: PostgreSQL flattens a UNION
 -- ALL even in a view that is one, and then lets the reader's conditions see all rows.
 CREATE VIEW dgen._ready_messages WITH (security_barrier) AS
 	SELECT
@@ -133,7 +138,7 @@ CREATE VIEW dgen._ready_messages WITH (security_barrier) AS
 	LEFT JOIN dgen.failed_attempt f ON f.type_id = m.type_id AND f.mailbox = m.mailbox
 		AND f.message_id = COALESCE(m.message_id, m.seq)
 	WHERE dgen._can_read(t.id);
-COMMENT ON VIEW dgen._ready_messages IS 'the first half of dgen.messages';
+COMMENT ON VIEW dgen._ready_messages IS 'the first part of dgen.messages';
 
 CREATE VIEW dgen._delayed_messages WITH (security_barrier) AS
 	SELECT
@@ -160,15 +165,43 @@ CREATE VIEW dgen._delayed_messages WITH (security_barrier) AS
 	CROSS JOIN LATERAL (VALUES (t.id), (-t.id)) AS with_actions (type_id)
 	JOIN dgen.delayed_message d ON d.type_id = with_actions.type_id
 	WHERE dgen._can_read(t.id);
-COMMENT ON VIEW dgen._delayed_messages IS 'the second half of dgen.messages';
+COMMENT ON VIEW dgen._delayed_messages IS 'the second part of dgen.messages';
+
+CREATE VIEW dgen._locked_messages WITH (security_barrier) AS
+	SELECT
+		k.message_id,
+		t.name AS actor_type,
+		k.actor_key,
+		dgen._kind(k.kind) AS kind,
+		'locked'::text AS status,
+		k.message,
+		k.priority::integer AS priority,
+		k.failed AS attempts,
+		k.sent_at,
+		CASE WHEN k.retry_at > statement_timestamp() AND isfinite(k.retry_at) THEN k.retry_at END AS not_before,
+		k.last_error,
+		k.last_sqlstate,
+		k.headers,
+		k.correlation,
+		k.in_reply_to,
+		k.error,
+		k.sqlstate,
+		k.message_id AS seq,
+		k.mailbox
+	FROM dgen.locked k
+	JOIN dgen.actor_type t ON t.id = k.type_id
+	WHERE dgen._can_read(t.id);
+COMMENT ON VIEW dgen._locked_messages IS 'the third part of dgen.messages';
 
 CREATE VIEW dgen.messages WITH (security_barrier) AS
 	SELECT * FROM dgen._ready_messages
 	UNION ALL
-	SELECT * FROM dgen._delayed_messages;
+	SELECT * FROM dgen._delayed_messages
+	UNION ALL
+	SELECT * FROM dgen._locked_messages;
 COMMENT ON VIEW dgen.messages IS 'the messages that wait or are handled right now, of the types that the reader may read';
 COMMENT ON COLUMN dgen.messages.kind IS 'cast, call, reply, timer, dead_letter or action';
-COMMENT ON COLUMN dgen.messages.status IS 'waiting, delayed (until not_before), backing off (after a failed attempt, until not_before) or paused';
+COMMENT ON COLUMN dgen.messages.status IS 'waiting, delayed (until not_before), backing off (after a failed attempt, until not_before), locked (it has locked its actor) or paused';
 COMMENT ON COLUMN dgen.messages.attempts IS 'failed ones so far';
 COMMENT ON COLUMN dgen.messages.last_error IS 'why the last attempt to handle it failed';
 COMMENT ON COLUMN dgen.messages.error IS 'kind reply: the error of the request that failed; kind dead_letter: why that message died';
@@ -242,7 +275,7 @@ BEGIN ATOMIC
 			AND m.kind <> 'action'
 		UNION ALL
 		SELECT * FROM dgen._actions($1, $2)) AS a
-	ORDER BY a.kind = 'action', a.status = 'delayed', a.priority DESC, a.seq;
+	ORDER BY a.kind = 'action', a.status = 'delayed', a.status <> 'locked', a.priority DESC, a.seq;
 END;
 COMMENT ON FUNCTION dgen.mailbox(text, text) IS 'the rows of dgen.messages of one actor, in the order in which they will be handled, delayed ones last, and behind them its actions; by index, also in LATERAL';
 

@@ -74,6 +74,40 @@ AS $$
 $$;
 COMMENT ON FUNCTION dgen._explain_pause(integer, bigint, text) IS 'is the actor or its type paused?';
 
+-- The session of an attempt holds an advisory lock on its fence; its class is one above that of actors.
+CREATE FUNCTION dgen._part_holder(fence bigint) RETURNS TABLE (process integer)
+	LANGUAGE sql STABLE
+	SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT l.pid
+	FROM pg_locks l
+	WHERE l.locktype = 'advisory' AND l.granted AND l.mode = 'ExclusiveLock'
+		AND l.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
+		AND l.classid::bigint = (fence >> 32) & 4294967295 AND l.objid::bigint = fence & 4294967295
+		AND l.objsubid = dgen._lock_class() + 1
+	LIMIT 1
+$$;
+COMMENT ON FUNCTION dgen._part_holder(bigint) IS 'which process runs the attempt of a locked part';
+
+CREATE FUNCTION dgen._explain_locked(type integer, box bigint, key text) RETURNS text
+	LANGUAGE sql STABLE
+	SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT format('has been locked by message %s since %s: ', k.message_id, date_trunc('seconds', k.locked_at))
+		|| CASE
+			WHEN h.process IS NOT NULL THEN format('attempt %s is run by %s', k.attempt, dgen._describe_process(h.process))
+			WHEN k.retry_at > clock_timestamp() AND isfinite(k.retry_at) THEN
+				format('attempt %s begins at %s', k.attempt + 1, date_trunc('seconds', k.retry_at))
+			ELSE format('attempt %s waits for a worker', k.attempt + 1)
+		END
+		|| CASE WHEN k.last_error IS NULL THEN '' ELSE format(', the last one failed with error %s: %s', k.last_sqlstate, k.last_error) END
+		|| '; dgen.unlock ends the lock'
+	FROM dgen.locked k
+	LEFT JOIN LATERAL dgen._part_holder(k.fence) h ON true
+	WHERE k.type_id = type AND k.mailbox = box AND k.actor_key = key
+$$;
+COMMENT ON FUNCTION dgen._explain_locked(integer, bigint, text) IS 'is the actor locked, and who runs its locked part?';
+
 CREATE FUNCTION dgen._explain_backoff(type integer, box bigint, key text) RETURNS text
 	LANGUAGE sql STABLE
 	SET search_path = pg_catalog, pg_temp
@@ -162,6 +196,7 @@ CREATE FUNCTION dgen._explain_idle(type integer, box bigint, key text) RETURNS t
 	SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT COALESCE(
+		dgen._explain_locked(type, box, key),
 		dgen._explain_lock(type, box) || '; no other message waits for it',
 		(SELECT format('has nothing to do before %s, when the first of its delayed messages is due',
 				date_trunc('seconds', min(d.not_before)))
@@ -216,7 +251,7 @@ BEGIN
 		reason := dgen._explain_idle(type, box, key);
 	ELSE
 		reason := COALESCE(dgen._explain_adoption(), dgen._explain_pause(type, box, key),
-				dgen._explain_backoff(type, box, key), dgen._explain_row(type, box, key),
+				dgen._explain_locked(type, box, key), dgen._explain_backoff(type, box, key), dgen._explain_row(type, box, key),
 				dgen._explain_lock(type, box), dgen._explain_concurrency(type), dgen._explain_rate(type),
 				dgen._explain_workers(type))
 			|| format(' (%s%s in its mailbox%s)', CASE waiting WHEN 10000 THEN 'at least ' END, dgen._count(waiting, 'message'),
@@ -236,6 +271,7 @@ COMMENT ON FUNCTION dgen.explain_actor(text, text) IS
 REVOKE ALL ON FUNCTION dgen._describe_process(integer), dgen._lock_holder(integer, bigint),
 	dgen._explain_lock(integer, bigint),
 	dgen._explain_row(integer, bigint, text), dgen._explain_pause(integer, bigint, text),
+	dgen._part_holder(bigint), dgen._explain_locked(integer, bigint, text),
 	dgen._explain_backoff(integer, bigint, text), dgen._explain_full(integer, bigint),
 	dgen._explain_concurrency(integer), dgen._explain_rate(integer), dgen._explain_adoption(), dgen._explain_workers(integer),
 	dgen._explain_idle(integer, bigint, text), dgen._explain_actions(integer, bigint, text), dgen._explain_actor(text, text)

@@ -87,7 +87,7 @@ CREATE FUNCTION dgen.cancel(actor_type text, actor_key text, message_id bigint) 
 	LANGUAGE c
 	AS 'MODULE_PATHNAME', 'dgen_operate';
 COMMENT ON FUNCTION dgen.cancel(text, text, bigint) IS
-'removes a message that waits: true; false if it was handled, is a dead letter or is gone. Waits for a running turn of the actor, or the running action. Who waits for the reply of a cancelled request is told; its idempotency key stays used. Needs the privilege to send.';
+'removes a message that waits: true; false if it was handled, has locked its actor (see dgen.unlock), is a dead letter or is gone. Waits for a running turn of the actor, or the running action. Who waits for the reply of a cancelled request is told; its idempotency key stays used. Needs the privilege to send.';
 
 -- ---- dead letters ----
 
@@ -298,6 +298,7 @@ BEGIN
 	removed := removed OR FOUND;
 	DELETE FROM dgen.paused p WHERE p.type_id = type AND p.mailbox = box AND p.actor_key = key;
 	removed := removed OR FOUND;
+	DELETE FROM dgen.locked k WHERE k.type_id = type AND k.mailbox = box AND k.actor_key = key;
 	DELETE FROM dgen.actor a WHERE a.type_id = type AND a.mailbox = box AND a.actor_key = key;
 	RETURN removed OR FOUND;
 END
@@ -308,7 +309,7 @@ CREATE FUNCTION dgen.delete_actor(actor_type text, actor_key text) RETURNS boole
 	LANGUAGE c
 	AS 'MODULE_PATHNAME', 'dgen_operate';
 COMMENT ON FUNCTION dgen.delete_actor(text, text) IS
-'deletes all there is of an actor: state, mailbox, delayed messages, actions that were not run yet, dead letters, requests, replies, idempotency keys and a pause; true if there was anything. Who waits for a reply is told that the request was cancelled. Waits for a running turn of the actor. A message sent later makes a new actor. Needs the privilege to work.';
+'deletes all there is of an actor: state, lock, mailbox, delayed messages, actions that were not run yet, dead letters, requests, replies, idempotency keys and a pause; true if there was anything. Who waits for a reply is told that the request was cancelled. Waits for a running turn of the actor. A message sent later makes a new actor. Needs the privilege to work.';
 
 -- ---- pause, resume ----
 
@@ -363,6 +364,35 @@ CREATE FUNCTION dgen.resume(actor_type text, actor_key text DEFAULT NULL) RETURN
 COMMENT ON FUNCTION dgen.resume(text, text) IS
 'ends the pause of an actor, or without a key that of the type; actors that are paused themselves stay so. Nothing happens if there is no pause. Needs the privilege to work.';
 
+-- ---- unlock ----
+
+CREATE FUNCTION dgen._end_lock(type_id integer, actor_key text) RETURNS boolean
+	LANGUAGE c STRICT
+	AS 'MODULE_PATHNAME', 'dgen_end_lock';
+COMMENT ON FUNCTION dgen._end_lock(integer, text) IS 'makes a dead letter of the message that locked the actor, which is owned; false if it is not locked';
+
+CREATE FUNCTION dgen._unlock(actor_type text, key text) RETURNS boolean
+	LANGUAGE plpgsql
+	SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	type integer := dgen._type_id(actor_type);
+	box  bigint;
+BEGIN
+	PERFORM dgen._check(type, 'work');
+	box := dgen._mailbox(key);
+	PERFORM dgen._own(type, box);
+	RETURN dgen._end_lock(type, key);
+END
+$$;
+COMMENT ON FUNCTION dgen._unlock(text, text) IS 'dgen.unlock with dgen''s rights';
+
+CREATE FUNCTION dgen.unlock(actor_type text, actor_key text) RETURNS boolean
+	LANGUAGE c
+	AS 'MODULE_PATHNAME', 'dgen_operate';
+COMMENT ON FUNCTION dgen.unlock(text, text) IS
+'ends the lock of an actor: true; false if it is not locked. The message that locked it becomes a dead letter (ZD046), its caller gets that error, and the actor goes on with the next message. Its locked part, if it runs, is not interrupted, but can no longer commit. Waits for a running turn of the actor, not for the locked part. Needs the privilege to work.';
+
 -- ---- adoption ----
 
 -- CREATE EXTENSION does not: it is also the first step of a restore, whose other tables may be
@@ -408,5 +438,5 @@ REVOKE ALL ON FUNCTION dgen._cancel_request(bigint, bigint), dgen._cancel(text, 
 	dgen._delete_actions(integer, bigint, text),
 	dgen._check_message_id(bigint), dgen._redrive(bigint), dgen._discard(bigint), dgen._reset(text, text),
 	dgen._delete_requests(integer, bigint, text), dgen._delete_actor(text, text), dgen._pause(text, text),
-	dgen._resume(text, text), dgen._adopt(), dgen._adopt_database(), dgen.adopt_database()
+	dgen._resume(text, text), dgen._end_lock(integer, text), dgen._unlock(text, text), dgen._adopt(), dgen._adopt_database(), dgen.adopt_database()
 	FROM PUBLIC;

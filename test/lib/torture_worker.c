@@ -137,6 +137,14 @@ play(dgen_turn *turn, const char *message, size_t length, void *user)
 	return dgen_turn_reply(turn, reply, DGEN_STRLEN);
 }
 
+/* Those that lock are played in their locked part. */
+static int
+play_or_lock(dgen_turn *turn, const char *message, size_t length, void *user)
+{
+	return dgen_turn_arg_bool(turn, "/lock", false) ? dgen_turn_lock(turn)
+													: play(turn, message, length, user);
+}
+
 static int
 play_reply(dgen_turn *turn, const char *message, size_t length, void *user)
 {
@@ -158,8 +166,9 @@ static const dgen_actor_type types[] = {
 	 .handle_reply = play_reply},
 	{.size = sizeof(dgen_actor_type),
 	 .name = "plain",
-	 .handle_cast = play,
-	 .handle_reply = play_reply},
+	 .handle_cast = play_or_lock,
+	 .handle_reply = play_reply,
+	 .handle_locked = play},
 };
 
 int

@@ -200,7 +200,7 @@ TRUNCATE turn;
 SELECT dgen.call('puppet', 'g', '{"return": "dgen.reply($2)"}');
 SELECT (ctx).kind, message, (ctx).correlation, (ctx).in_reply_to IS NOT NULL AS in_reply_to, (ctx).error, (ctx).sqlstate FROM turn ORDER BY n;
 -- reply_to is the actor of the turn, and no other.
-SELECT call('g', $$dgen.reply('1')$$, $$SELECT dgen.request('puppet', 'h', reply_to => ROW('puppet', 'other', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)::dgen.context)$$);
+SELECT call('g', $$dgen.reply('1')$$, $$SELECT dgen.request('puppet', 'h', reply_to => jsonb_populate_record(NULL::dgen.context, '{"actor_type": "puppet", "actor_key": "other"}'))$$);
 \echo :LAST_ERROR_SQLSTATE
 
 -- ---- not in a handler: locks are re-entrant, and nothing there can be waited for ----

@@ -160,9 +160,9 @@ COMMIT;
 BEGIN;
 SELECT actor_key, message FROM dgen.claim();
 SELECT dgen.request('op', 'asked', '"for q"', correlation => 'c',
-	reply_to => ROW('asker', 'q', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)::dgen.context) AS asked \gset
+	reply_to => jsonb_populate_record(NULL::dgen.context, '{"actor_type": "asker", "actor_key": "q"}')) AS asked \gset
 SELECT dgen.request('op', 'asked', '"for q"',
-	reply_to => ROW('asker', 'q', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)::dgen.context) AS asked_too \gset
+	reply_to => jsonb_populate_record(NULL::dgen.context, '{"actor_type": "asker", "actor_key": "q"}')) AS asked_too \gset
 SELECT dgen.commit_turns(ARRAY[1]);
 COMMIT;
 SELECT dgen.cancel('op', 'asked', :asked);

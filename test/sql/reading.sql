@@ -5,6 +5,7 @@
 SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS dgen;
 RESET client_min_messages;
+SET dgen.batch_duration = '1 min';   -- batches as large as they may be, however slow the machine
 SELECT dgen.create_actor_type('rd', initial_state => '{"n": 0}', backoff => '1 hour', max_backoff => '1 hour');
 
 -- mailbox_of is fixed for ever, and depends on nothing.

@@ -190,11 +190,11 @@ SELECT dgen.request('thing', 'r', priority => 40000);
 \echo :LAST_ERROR_SQLSTATE
 SELECT dgen.request('thing', 'r', headers => '1');
 \echo :LAST_ERROR_SQLSTATE
-SELECT dgen.request('thing', 'r', reply_to => ('thing', 'r', 'cast', 1, 1, 1, now(), NULL, NULL, NULL, NULL, NULL)::dgen.context);
+SELECT dgen.request('thing', 'r', reply_to => jsonb_populate_record(NULL::dgen.context, '{"actor_type": "thing", "actor_key": "r"}'));
 \echo :LAST_ERROR_SQLSTATE
-SELECT dgen.request('thing', 'r', reply_to => (NULL, 'r', 'cast', 1, 1, 1, now(), NULL, NULL, NULL, NULL, NULL)::dgen.context);
+SELECT dgen.request('thing', 'r', reply_to => jsonb_populate_record(NULL::dgen.context, '{"actor_key": "r"}'));
 \echo :LAST_ERROR_SQLSTATE
-SELECT dgen.request('thing', 'r', reply_to => ('missing', 'r', 'cast', 1, 1, 1, now(), NULL, NULL, NULL, NULL, NULL)::dgen.context);
+SELECT dgen.request('thing', 'r', reply_to => jsonb_populate_record(NULL::dgen.context, '{"actor_type": "missing", "actor_key": "r"}'));
 \echo :LAST_ERROR_SQLSTATE
 
 -- ---- a large message ----

@@ -42,6 +42,9 @@ sub fill {
 			CASE message->>'op'
 				WHEN 'fail' THEN RETURN dgen.fail('no', 'SH001', 'Ask again.');
 				WHEN 'later' THEN RETURN dgen.noreply();
+				WHEN 'lock' THEN
+					IF ctx.kind <> 'locked' THEN RETURN dgen.lock(); END IF;
+					IF ctx.attempt = 1 THEN RAISE EXCEPTION 'once'; END IF;
 				WHEN 'raise' THEN
 					IF ctx.attempt = 1 THEN RAISE EXCEPTION 'once'; END IF;
 				ELSE NULL;
@@ -70,9 +73,10 @@ sub fill {
 		q{SELECT dgen.cast('counter', 'dead', '{"op": "fail"}', headers => '{"trace": "t"}')},
 		q{SELECT dgen.cast('counter', 'failing', '{"op": "raise"}', headers => '{"trace": "t"}')},
 		q{SELECT dgen.cast('counter', 'failing', '"behind"')},
+		q{SELECT dgen.cast('counter', 'locked', '{"op": "lock"}', headers => '{"trace": "t"}')},
 		q{SELECT dgen.cast('counter', 'destroyed')},
 		q{SELECT dgen.delete_actor('counter', 'destroyed')});
-	$original->poll_query_until('app', q{SELECT count(*) = 2 AND count(*) FILTER (WHERE attempts = 1) = 1 FROM dgen.messages}) or die 'not handled';
+	$original->poll_query_until('app', q{SELECT count(*) = 3 AND count(*) FILTER (WHERE attempts = 1) = 2 FROM dgen.messages}) or die 'not handled';
 	$original->safe_psql('app', $_) for (
 		q{SELECT dgen.pause('resting')},
 		q{SELECT dgen.pause('counter', 'waiting')},

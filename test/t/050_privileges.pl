@@ -99,6 +99,7 @@ my %functions = (
 	'delete_actor'      => [ work  => q{SELECT dgen.delete_actor('box', 'k')} ],
 	'pause'             => [ work  => q{SELECT dgen.pause('box', 'k')} ],
 	'resume'            => [ work  => q{SELECT dgen.resume('box', 'k')} ],
+	'unlock'            => [ work  => q{SELECT dgen.unlock('box', 'k')} ],
 	'attach'            => [ work  => q{SELECT dgen.attach('w', '{counter,box}')} ],
 	'grant_send'        => [ owner => q{SELECT dgen.grant_send('box', 'nobody')} ],
 	'grant_read'        => [ owner => q{SELECT dgen.grant_read('box', 'nobody')} ],
@@ -116,6 +117,7 @@ my %functions = (
 	'batch_state'       => [ any   => q{SELECT dgen.batch_state(1)} ],
 	'receipt'           => [ any   => q{SELECT dgen.receipt(1)} ],
 	'settle'            => [ any   => q{SELECT dgen.settle(1, 1)} ],
+	'claim_locked'      => [ any   => q{SELECT dgen.claim_locked()} ],
 	'commit_turns'      => [ any   => q{SELECT dgen.commit_turns('{}')} ],
 	'wait'              => [ any   => q{CALL dgen.wait('1 ms')} ],
 	'detach'            => [ any   => q{SELECT dgen.detach()} ],
@@ -126,6 +128,7 @@ my %functions = (
 	'fail'              => [ any   => q{SELECT dgen.fail('no')} ],
 	'retry'             => [ any   => q{SELECT dgen.retry()} ],
 	'destroy'           => [ any   => q{SELECT dgen.destroy()} ],
+	'lock'              => [ any   => q{SELECT dgen.lock(), dgen.lock('{}')} ],
 	# These look only at types that one may read.
 	'stats'             => [ any   => q{SELECT * FROM dgen.stats()} ],
 	'longest_waiting'   => [ any   => q{SELECT * FROM dgen.longest_waiting()} ],

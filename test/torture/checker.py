@@ -112,6 +112,8 @@ def check_deaths(sent, died):
     wrong = []
     for tag, attempts in died.items():
         message = sent.get(tag)
+        if message is not None and message.locks:
+            continue
         if message is None or not message.raises:
             wrong.append(f"{tag}: died, and nothing was wrong with it")
         elif attempts != 3:
@@ -128,7 +130,7 @@ def check_order(sent, done):
     wrong = []
     by_actor = collections.defaultdict(list)
     for message in sent.values():
-        if message.tag in done and message.outcome != NO and not message.raises:
+        if message.tag in done and message.outcome != NO and not (message.raises or message.locks):
             by_actor[message.actor].append((done[message.tag][0].n, message))
     for actor, its in by_actor.items():
         its.sort(key=lambda pair: -pair[0])
@@ -169,7 +171,7 @@ def check_groups(sent, done):
     for group in {id(message.group): message.group for message in sent.values() if message.group}.values():
         last = {}
         for message in group:
-            if message.tag not in done or message.raises or message.delay is not None:
+            if message.tag not in done or message.raises or message.locks or message.delay is not None:
                 continue
             n = done[message.tag][0].n
             before = last.get((message.actor, message.priority))

@@ -16,6 +16,7 @@ class Message:
         self.priority = 0
         self.delay = None               # seconds
         self.raises = False             # dies, and is redriven
+        self.locks = False              # its actor, for as long as it is handled; dies if its workers are killed
         self.called = False             # dgen.call: a turn in the sender's transaction
         self.move = None                # (actor, amount)
         self.group = None               # what was sent in the same transaction, in order

@@ -21,6 +21,9 @@ DECLARE
     sum bigint := COALESCE((state ->> 'sum')::bigint, 0) + COALESCE((message ->> 'take')::bigint, 0)
         - COALESCE((message #>> '{move,amount}')::bigint, 0);
 BEGIN
+    IF message ? 'lock' AND ctx.kind IN ('cast', 'call') THEN
+        RETURN dgen.lock();
+    END IF;
     INSERT INTO turn VALUES (ctx.actor_type, ctx.actor_key, tag, ctx.kind, n, ctx.message_id, h);
     state := state || jsonb_build_object('n', n, 'h', h);
     IF ctx.kind = 'reply' THEN
@@ -41,6 +44,6 @@ BEGIN
         state || jsonb_build_object('sum', sum));
 END $$;
 
-SELECT dgen.create_actor_type('inside', 'play', max_attempts => 3, backoff => '1 ms', max_backoff => '5 ms', turn_timeout => '10 s');
+SELECT dgen.create_actor_type('inside', 'play', max_attempts => 3, backoff => '1 ms', max_backoff => '5 ms', turn_timeout => '10 s', lock_timeout => '10 s');
 SELECT dgen.create_actor_type('rows', max_attempts => 3, backoff => '1 ms', max_backoff => '5 ms', turn_timeout => '500 ms');
-SELECT dgen.create_actor_type('plain', max_attempts => 3, backoff => '1 ms', max_backoff => '5 ms', turn_timeout => '500 ms');
+SELECT dgen.create_actor_type('plain', max_attempts => 3, backoff => '1 ms', max_backoff => '5 ms', turn_timeout => '500 ms', lock_timeout => '2 s');

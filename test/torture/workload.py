@@ -9,6 +9,7 @@ import psycopg2
 from history import MAYBE, NO, YES, Message
 
 TYPES = ["inside", "rows", "plain"]
+LOCKING = ["inside", "plain"]   # a locked part of "rows" could not write its row
 HOT_KEYS = 5
 COLD_KEYS = 40
 WIDE_KEYS = 1200        # more mailboxes than a transaction's marks have room for
@@ -17,7 +18,10 @@ PATIENCE = "60 s"
 LOST = (psycopg2.OperationalError, psycopg2.InterfaceError)
 
 # What an inline call may say besides the connection being lost; it has done nothing then.
-REFUSALS = {"TO042", "ZD021", "ZD022", "ZD023", "ZD025", "40P01"}
+REFUSALS = {"TO042", "ZD021", "ZD022", "ZD023", "ZD025", "ZD026", "40P01"}
+
+# Each attempt of a locked part whose worker is killed counts: with bad luck it dies of that.
+DEATHS = {"ZD042", "ZD045"}
 
 
 class Lost(Exception):
@@ -105,6 +109,9 @@ class Client(threading.Thread):
             message.raises = True
         elif luck < 0.2:
             message.move = (self.actor(), self.rng.randrange(1, 100))
+        if message.actor[0] in LOCKING and self.rng.random() < 0.06:
+            message.locks = True
+            self.history.count("locks")
         if self.rng.random() < 0.1:
             message.priority = self.rng.choice([-1, 1, 2])
         if self.rng.random() < 0.05:
@@ -115,6 +122,8 @@ class Client(threading.Thread):
         content = {"tag": message.tag}
         if message.raises:
             content["raise"] = True
+        if message.locks:
+            content["lock"] = True
         if message.move:
             (type_, key), amount = message.move
             content["move"] = {"type": type_, "key": key, "amount": amount}
@@ -144,7 +153,7 @@ class Client(threading.Thread):
     def refused(self, message, sqlstate, text):
         """The error instead of a reply: the handler's, or that it was cancelled."""
         message.refused = sqlstate
-        if not (sqlstate == "TO042" and message.raises or sqlstate == "ZD012" and message.cancelled != NO):
+        if not (sqlstate == "TO042" and message.raises or sqlstate in DEATHS and message.locks or sqlstate == "ZD012" and message.cancelled != NO):
             self.history.complain(f"{message.tag}: was refused: {sqlstate} {text}")
 
     def send(self, function, message):

@@ -5,7 +5,7 @@
 #include "tap.h"
 
 /* Runs the callback for one message, and compares what it came to. */
-static void
+static inline void
 check_run(dgen_callback callback, const char *kind, const char *state, const char *message, int rc,
 		  const char *outcome)
 {

@@ -1,0 +1,526 @@
+/*
+ * The locked part that this session runs: found, begun with a fence and a session-level
+ * lock on it, and ended by a transaction that owns the actor and finds that fence in its
+ * row. Who dies lets go of the lock; who is late finds another fence.
+ */
+#include "dgen_ext.h"
+#include "mailbox.h"
+#include "shared.h"
+#include "table.h"
+
+#include "access/stratnum.h"
+#include "access/xact.h"
+#include "miscadmin.h"
+#include "storage/lock.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+
+/* The fourth field of the lock tag; dgen._part_holder knows it, too. */
+#define PART_LOCK_CLASS (DGEN_LOCK_CLASS + 1)
+
+/* Parts that a look tries to get, at most; and of an alarm, that it ends. */
+#define MOST_CANDIDATES 16
+
+/* An in-database worker cancels its handler itself: this is for one that cannot, us. */
+#define EXPIRY_GRACE_US INT64CONST(5000000)
+
+/* What could not be ended, because a turn ran, is tried again after this, us. */
+#define EXPIRY_RETRY_US INT64CONST(200000)
+
+typedef struct Part
+{
+	int32 type_id;
+	int64 mailbox;
+	int64 fence;           /* 0: none */
+	bool begun;            /* in a transaction that has committed */
+	SubTransactionId ends; /* in which it has ended, if that commits; Invalid: it has not */
+	SubTransactionId subid;
+} Part;
+
+static Part part;
+
+/* ---- the lock on a fence ---- */
+
+static void
+set_tag(LOCKTAG *tag, int64 fence)
+{
+	SET_LOCKTAG_ADVISORY(*tag, MyDatabaseId, (uint32) ((uint64) fence >> 32), (uint32) fence,
+						 PART_LOCK_CLASS);
+}
+
+/* Those who look for it do not stand in each other's way. */
+bool
+dgen_part_is_alive(int64 fence)
+{
+	LOCKTAG tag;
+
+	if (part.fence == fence)
+		return true;
+	set_tag(&tag, fence);
+	if (LockAcquireExtended(&tag, ShareLock, false, true, false, NULL DGEN_LOCK_ACQUIRE_EXTRA) ==
+		LOCKACQUIRE_NOT_AVAIL)
+		return true;
+	LockRelease(&tag, ShareLock, false);
+	return false;
+}
+
+/* False: the lock table is full. */
+static bool
+hold(int64 fence)
+{
+	LOCKTAG tag;
+
+	set_tag(&tag, fence);
+	return LockAcquireExtended(&tag, ExclusiveLock, true, true, false,
+							   NULL DGEN_LOCK_ACQUIRE_EXTRA) != LOCKACQUIRE_NOT_AVAIL;
+}
+
+/* Somebody may have let go of all advisory locks of the session. */
+static bool
+is_held(int64 fence)
+{
+	LOCKTAG tag;
+
+	set_tag(&tag, fence);
+	return DGEN_LOCK_HELD_BY_ME(&tag, ExclusiveLock);
+}
+
+/* ---- its life in this session ---- */
+
+int64
+dgen_part_fence(void)
+{
+	return part.fence;
+}
+
+bool
+dgen_part_under_way(void)
+{
+	return part.fence != 0;
+}
+
+/* At the end of transactions, too: never raises. */
+void
+dgen_part_forget(void)
+{
+	LOCKTAG tag;
+
+	if (part.fence == 0)
+		return;
+	set_tag(&tag, part.fence);
+	if (is_held(part.fence))
+		LockRelease(&tag, ExclusiveLock, true);
+	part.fence = 0;
+	dgen_part_publish(0);
+}
+
+void
+dgen_part_ends(int64 fence)
+{
+	if (part.fence == fence)
+		part.ends = GetCurrentSubTransactionId();
+}
+
+static void
+at_transaction_end(XactEvent event, void *arg)
+{
+	if (part.fence == 0)
+		dgen_part_publish(0); /* a look may have been interrupted */
+	else if (event == XACT_EVENT_COMMIT && part.ends != InvalidSubTransactionId)
+		dgen_part_forget();
+	else if (event == XACT_EVENT_COMMIT)
+		part.begun = true;
+	else if ((event == XACT_EVENT_ABORT || event == XACT_EVENT_PREPARE) && !part.begun)
+		dgen_part_forget();
+	else if (event == XACT_EVENT_ABORT)
+		part.ends = InvalidSubTransactionId;
+}
+
+static void
+at_subtransaction_end(SubXactEvent event, SubTransactionId subid, SubTransactionId parent,
+					  void *arg)
+{
+	if (event != SUBXACT_EVENT_ABORT_SUB || part.fence == 0)
+		return;
+	if (part.ends >= subid)
+		part.ends = InvalidSubTransactionId;
+	if (!part.begun && part.subid >= subid)
+		dgen_part_forget();
+}
+
+static void
+register_callbacks(void)
+{
+	static bool registered = false;
+
+	if (!registered)
+	{
+		RegisterXactCallback(at_transaction_end, NULL);
+		RegisterSubXactCallback(at_subtransaction_end, NULL);
+	}
+	registered = true;
+}
+
+static void
+set_part(const BatchActor *actor, int64 fence)
+{
+	part = (Part){
+		.type_id = actor->type->id,
+		.mailbox = actor->mailbox,
+		.fence = fence,
+		.subid = GetCurrentSubTransactionId(),
+	};
+	dgen_part_publish(fence);
+}
+
+static void
+charge_attempt(void)
+{
+	const Batch *batch = dgen_claimed_batch();
+	Charge ended = {
+		.type_id = part.type_id,
+		.mailbox = part.mailbox,
+		.fence = part.fence,
+		.sqlstate = DGEN_ERR_SESSION_ENDED,
+	};
+
+	if (batch == NULL) /* else the callback has returned */
+		dgen_charge(&ended);
+}
+
+void
+dgen_part_abandon(void)
+{
+	int32 type_id = part.type_id;
+
+	if (part.fence == 0)
+		return;
+	dgen_part_forget();
+	dgen_wakeup_unheld(type_id);
+}
+
+void
+dgen_part_leave(bool client_is_gone)
+{
+	if (part.fence != 0 && part.begun && client_is_gone)
+		charge_attempt();
+	dgen_part_abandon();
+}
+
+/* ---- looking for one ---- */
+
+typedef struct Candidate
+{
+	int64 mailbox;
+	int64 fence;
+} Candidate;
+
+typedef struct Look
+{
+	const ActorType *type;
+	bool left; /* there is one, or was, that this session does not get */
+	int count;
+	Candidate candidates[MOST_CANDIDATES];
+} Look;
+
+/* What is paused waits for dgen.resume, which asks for a look. */
+static bool
+may_be_run(const DgenScan *scan, int index)
+{
+	if (index == INDEX_BY_EXPIRY && dgen_part_is_alive(DatumGetInt64(scan->values[LOCKED_FENCE])))
+		return false;
+	return !dgen_actor_is_paused(DatumGetInt32(scan->values[LOCKED_TYPE_ID]),
+								 DatumGetInt64(scan->values[LOCKED_MAILBOX]),
+								 DatumGetTextPP(scan->values[LOCKED_ACTOR_KEY]));
+}
+
+/*
+ * By expires_at those that have begun come first, and have an end: whose session is gone?
+ * By retry_at come those that wait, the oldest first. A look answers for its bucket, so
+ * another type's that nobody runs makes it say that there are more.
+ */
+static void
+collect(Look *look, int index, int column, TimestampTz before)
+{
+	DgenScan scan;
+	ScanKeyData key;
+
+	dgen_key_time(&key, 1, BTGreaterEqualStrategyNumber, DT_NOBEGIN);
+	dgen_scan_begin(&scan, TABLE_LOCKED, index, GetActiveSnapshot(), 1);
+	dgen_scan_seek(&scan, &key, 1);
+	while (look->count < MOST_CANDIDATES && dgen_scan_next(&scan))
+	{
+		CHECK_FOR_INTERRUPTS();
+		dgen_scan_row(&scan);
+		if (DatumGetTimestampTz(scan.values[column]) >= before)
+			break;
+		if (bucket_of(DatumGetInt32(scan.values[LOCKED_TYPE_ID])) != bucket_of(look->type->id) ||
+			!may_be_run(&scan, index))
+			continue;
+		if (DatumGetInt32(scan.values[LOCKED_TYPE_ID]) != look->type->id)
+			look->left = true;
+		else
+			look->candidates[look->count++] =
+				(Candidate){DatumGetInt64(scan.values[LOCKED_MAILBOX]),
+							DatumGetInt64(scan.values[LOCKED_FENCE])};
+	}
+	look->left |= look->count == MOST_CANDIDATES;
+	dgen_scan_end(&scan);
+}
+
+static bool
+begin(const WorkerSession *session, const BatchActor *actor)
+{
+	int64 fence = dgen_nextval(SEQUENCE_VERSION);
+	TimestampTz expires_at = GetCurrentTimestamp() + actor->type->lock_timeout_ms * 1000;
+
+	if (session->in_database)
+		expires_at += EXPIRY_GRACE_US;
+	if (!hold(fence))
+		return false;
+	set_part(actor, fence);
+	if (dgen_begin_locked(actor, fence, expires_at, session->name))
+		return true;
+	dgen_part_forget();
+	return false;
+}
+
+/* Somebody else may have been faster: then its fence is another one. */
+static bool
+try_candidate(const WorkerSession *session, Look *look, const Candidate *candidate)
+{
+	Batch *batch;
+	bool begun;
+
+	if (dgen_try_own(look->type->id, candidate->mailbox) == HELD_BY_ANOTHER)
+	{
+		look->left = true;
+		return false;
+	}
+	batch = dgen_read_locked(look->type, candidate->mailbox, candidate->fence, NULL, READ_TRY);
+	begun = batch != NULL && begin(session, &batch->actors[0]);
+	look->left |= !begun;
+	return begun;
+}
+
+static bool
+look_for(const WorkerSession *session, Look *look)
+{
+	PushActiveSnapshot(GetTransactionSnapshot());
+	collect(look, INDEX_BY_EXPIRY, LOCKED_EXPIRES_AT, DT_NOEND);
+	collect(look, INDEX_BY_TIME, LOCKED_RETRY_AT, GetCurrentTimestamp());
+	PopActiveSnapshot();
+	for (int i = 0; i < look->count; i++)
+		if (try_candidate(session, look, &look->candidates[i]))
+			return true;
+	return false;
+}
+
+static bool
+begin_one(const WorkerSession *session, const ActorType *type, uint32 asked)
+{
+	Look look = {.type = type};
+	bool paused;
+
+	register_callbacks();
+	if (!dgen_part_reserve(type->id))
+		return false;
+	CommandCounterIncrement();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	paused = dgen_type_is_paused(type->id);
+	PopActiveSnapshot();
+	if (!paused && look_for(session, &look))
+	{
+		dgen_wakeup_left(type->id);
+		return true;
+	}
+	dgen_part_publish(0);
+	if (!look.left)
+		dgen_locked_answer(type->id, asked);
+	return false;
+}
+
+bool
+dgen_part_begin(WorkerSession *session)
+{
+	MemoryContext old = MemoryContextSwitchTo(TopTransactionContext);
+	bool begun = false;
+
+	for (int i = 0; i < session->ntypes && !begun; i++)
+	{
+		int32 type_id = session->types[(session->rotation + i) % session->ntypes].type_id;
+		const ActorType *type;
+		uint32 asked;
+
+		if (!dgen_locked_asked(type_id, &asked))
+			continue;
+		dgen_refuse_isolation("claiming a locked part");
+		/* As for a batch: dgen.drop_actor_type waits for this lock, and not for rows in between. */
+		dgen_table_lock(TABLE_MESSAGE, RowExclusiveLock);
+		dgen_check_adopted();
+		type = dgen_type_by_id(type_id, true);
+		begun = type != NULL && begin_one(session, type, asked);
+	}
+	MemoryContextSwitchTo(old);
+	return begun;
+}
+
+/* ---- running and ending it ---- */
+
+Batch *
+dgen_part_look(void)
+{
+	const ActorType *type = dgen_type_by_id(part.type_id, true);
+
+	return type == NULL ? NULL : dgen_read_locked(type, part.mailbox, part.fence, NULL, READ_LOOK);
+}
+
+Batch *
+dgen_part_own(void)
+{
+	const ActorType *type;
+	Batch *batch = NULL;
+
+	if (part.fence == 0)
+		return NULL;
+	if (!part.begun)
+		ereport(ERROR, (errcode(DGEN_ERR_NOT_OWNED),
+						errmsg("the claim of the locked part is not committed"),
+						errhint("A locked part is run and ended after COMMIT.")));
+	dgen_table_lock(TABLE_MESSAGE, RowExclusiveLock);
+	type = dgen_type_by_id(part.type_id, true);
+	if (type != NULL && is_held(part.fence))
+	{
+		dgen_own(type->id, part.mailbox);
+		batch = dgen_read_locked(type, part.mailbox, part.fence, NULL, READ_WAIT);
+	}
+	if (batch == NULL)
+		dgen_part_forget();
+	return batch;
+}
+
+/* ---- when its time is over, or its session ---- */
+
+static bool
+fail_attempt(const ActorType *type, int64 mailbox, int64 fence, const Failure *failure)
+{
+	Batch *batch;
+
+	if (dgen_try_own(type->id, mailbox) == HELD_BY_ANOTHER)
+		return false;
+	batch = dgen_read_locked(type, mailbox, fence, NULL, READ_TRY);
+	if (batch != NULL)
+		(void) dgen_record_failure(&batch->actors[0], &batch->actors[0].messages[0], failure);
+	return true;
+}
+
+static void
+expire(int32 type_id, const Candidate *candidate)
+{
+	const ActorType *type = dgen_type_by_id(type_id, true);
+	Failure failure = {.sqlstate = pstrdup(unpack_sql_state(DGEN_ERR_LOCK_TIMEOUT))};
+
+	if (type == NULL)
+		return;
+	failure.error = psprintf("locked part took longer than lock_timeout of " INT64_FORMAT " ms",
+							 type->lock_timeout_ms);
+	if (fail_attempt(type, candidate->mailbox, candidate->fence, &failure))
+		dgen_part_end_holder(candidate->fence);
+	else
+		dgen_wakeup_due(GetCurrentTimestamp() + EXPIRY_RETRY_US);
+}
+
+/* Those whose time is over, and when that of the next one is. */
+static void
+expire_due(TimestampTz now)
+{
+	Candidate due[MOST_CANDIDATES];
+	int32 types[MOST_CANDIDATES];
+	DgenScan scan;
+	ScanKeyData key;
+	int count = 0;
+
+	PushActiveSnapshot(GetTransactionSnapshot());
+	dgen_key_time(&key, 1, BTGreaterEqualStrategyNumber, DT_NOBEGIN);
+	dgen_scan_begin(&scan, TABLE_LOCKED, INDEX_BY_EXPIRY, GetActiveSnapshot(), 1);
+	dgen_scan_seek(&scan, &key, 1);
+	while (dgen_scan_next(&scan))
+	{
+		TimestampTz expires_at;
+
+		dgen_scan_row(&scan);
+		expires_at = DatumGetTimestampTz(scan.values[LOCKED_EXPIRES_AT]);
+		if (expires_at > now || count == MOST_CANDIDATES)
+		{
+			if (expires_at != DT_NOEND)
+				dgen_wakeup_due(Max(expires_at, now));
+			break;
+		}
+		types[count] = DatumGetInt32(scan.values[LOCKED_TYPE_ID]);
+		due[count].mailbox = DatumGetInt64(scan.values[LOCKED_MAILBOX]);
+		due[count++].fence = DatumGetInt64(scan.values[LOCKED_FENCE]);
+	}
+	dgen_scan_end(&scan);
+	PopActiveSnapshot();
+	for (int i = 0; i < count; i++)
+		expire(types[i], &due[i]);
+}
+
+/* Whose back-off is over: a look will find them. */
+static void
+ask_for_due(TimestampTz now)
+{
+	DgenScan scan;
+	ScanKeyData key;
+	int32 last = ANY_TYPE;
+
+	PushActiveSnapshot(GetTransactionSnapshot());
+	dgen_key_time(&key, 1, BTGreaterEqualStrategyNumber, DT_NOBEGIN);
+	dgen_scan_begin(&scan, TABLE_LOCKED, INDEX_BY_TIME, GetActiveSnapshot(), 1);
+	dgen_scan_seek(&scan, &key, 1);
+	while (dgen_scan_next(&scan))
+	{
+		TimestampTz retry_at;
+
+		dgen_scan_row(&scan);
+		retry_at = DatumGetTimestampTz(scan.values[LOCKED_RETRY_AT]);
+		if (retry_at > now)
+		{
+			if (retry_at != DT_NOEND)
+				dgen_wakeup_due(retry_at);
+			break;
+		}
+		if (DatumGetInt32(scan.values[LOCKED_TYPE_ID]) != last)
+			dgen_wakeup_unheld(DatumGetInt32(scan.values[LOCKED_TYPE_ID]));
+		last = DatumGetInt32(scan.values[LOCKED_TYPE_ID]);
+	}
+	dgen_scan_end(&scan);
+	PopActiveSnapshot();
+}
+
+void
+dgen_locked_due(TimestampTz now)
+{
+	MemoryContext old = MemoryContextSwitchTo(TopTransactionContext);
+
+	expire_due(now);
+	ask_for_due(now);
+	MemoryContextSwitchTo(old);
+}
+
+/* Another attempt may run already: then this one is nobody's business any more. */
+bool
+dgen_charge_part(const Charge *charge, const ActorType *type, const Failure *failure)
+{
+	static const Interval at_once;
+	Failure once_more = *failure;
+
+	if (charge->fence == 0)
+		return false;
+	once_more.delay = &at_once;
+	once_more.ended = charge->sqlstate == DGEN_ERR_SERVER_CRASHED;
+	if (!dgen_part_is_alive(charge->fence))
+		(void) fail_attempt(type, charge->mailbox, charge->fence, &once_more);
+	return true;
+}
