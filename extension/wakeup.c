@@ -379,17 +379,17 @@ dgen_wakeup_freed_slot(int32 type_id, int slot)
 static void
 release_owned(int first, bool undone)
 {
+	/* What is left is there for the next claim, all of it, before anybody is called to it. */
+	for (int i = first; i < nowned; i++)
+		if (owned[i].claimed && (undone || owned[i].drained == InvalidSubTransactionId))
+			dgen_hints_add(owned[i].type_id, owned[i].mailbox);
+
 	/* The locks were released before the marks are read. */
 	pg_memory_barrier();
 	for (int i = first; i < nowned; i++)
 	{
 		int bucket = bucket_of(owned[i].type_id);
-		bool missed;
-
-		/* What is left is there for the next claim before anybody is called to it. */
-		if (owned[i].claimed && (undone || owned[i].drained == InvalidSubTransactionId))
-			dgen_hints_add(owned[i].type_id, owned[i].mailbox);
-		missed = !owned[i].freed && take_lock_miss(&owned[i]);
+		bool missed = !owned[i].freed && take_lock_miss(&owned[i]);
 
 		/* What was claimed and rolled back is work again, for this session too. */
 		if (missed || (undone && (i == first || owned[i].type_id != owned[i - 1].type_id)))
