@@ -479,6 +479,9 @@ extern void dgen_wakeup_everywhere(void); /* of any type */
 /* Hints before the commit, too, for a claim in this very transaction. */
 extern void dgen_wakeup_hint(void);
 extern void dgen_wakeup_due(TimestampTz when); /* commit makes something due at `when` */
+extern void dgen_wakeup_retry(int32 type_id,
+							  TimestampTz when); /* a worker of the type is to claim again then */
+extern void dgen_wakeup_retries(void);           /* the alarm rings */
 extern void dgen_wakeup_replied(int64 request_id);
 extern void dgen_wakeup_locked(int32 type_id); /* commit leaves a locked part to be run */
 extern void dgen_wakeup_unheld(int32 type_id); /* there is one now, and nobody runs it */

@@ -253,7 +253,7 @@ lock_row(Reader *reader, BatchActor *actor)
 			actor->tid = slot->tts_tid;
 			return true;
 		case TM_WouldBlock:
-			dgen_wakeup_due(reader->now + LOCKED_ROW_RETRY_US);
+			dgen_wakeup_retry(reader->type->id, reader->now + LOCKED_ROW_RETRY_US);
 			return false;
 		case TM_Deleted:
 			actor->exists = false;

@@ -368,6 +368,7 @@ dgen_move_due(void)
 
 	dgen_check_adopted();
 	dgen_alarm_taken();
+	dgen_wakeup_retries();
 	PushActiveSnapshot(GetTransactionSnapshot());
 	more = move_messages(now);
 	wake_after_backoff(now);

@@ -146,6 +146,7 @@ typedef struct Database
 	pg_atomic_uint32 locked_answered[BUCKETS];
 
 	pg_atomic_uint64 next_due; /* TimestampTz */
+	pg_atomic_uint64 retries;  /* buckets of types to be called at the alarm: dgen_wakeup_retry */
 	pg_atomic_uint64 rate_due; /* TimestampTz; a type has turns again; written under rates_lock */
 	pg_atomic_uint64 private_rate_due; /* the same of types that have no place in rates[] */
 	pg_atomic_uint64 last_look;        /* TimestampTz of the last safety-net look */

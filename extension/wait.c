@@ -361,9 +361,14 @@ dgen_wait_leave(void)
 
 	if (state == SLOT_CALLED && dgen_slot->called_for != ANY_TYPE)
 		call_one(dgen_slot->called_for, now, &calls);
+
+	/* Those who are about to wait look again, too: it may have left something to its next claim. */
 	if (state == SLOT_CALLED || state == SLOT_BUSY)
 		for (int i = 0; i < dgen_slot->ntypes; i++)
+		{
+			dgen_wakeup_announce(dgen_slot->types[i]);
 			call_one(dgen_slot->types[i], now, &calls);
+		}
 	unlock_and_call(&calls);
 }
 

@@ -9,6 +9,7 @@
 
 #include "access/xact.h"
 #include "miscadmin.h"
+#include "port/pg_bitutils.h"
 #include "storage/ipc.h"
 #include "utils/memutils.h"
 #include "utils/resowner.h"
@@ -322,6 +323,30 @@ void
 dgen_wakeup_announce(int32 type_id)
 {
 	announce(bucket_of(type_id));
+}
+
+/* Whoever takes the alarm may serve other types. */
+void
+dgen_wakeup_retry(int32 type_id, TimestampTz when)
+{
+	if (!dgen_shared_attach())
+		return;
+	pg_atomic_fetch_or_u64(&dgen_database->retries, UINT64CONST(1) << bucket_of(type_id));
+	dgen_wakeup_due(when);
+}
+
+void
+dgen_wakeup_retries(void)
+{
+	uint64 buckets = dgen_shared_attach() ? pg_atomic_exchange_u64(&dgen_database->retries, 0) : 0;
+
+	for (; buckets != 0; buckets &= buckets - 1)
+	{
+		int bucket = pg_rightmost_one_pos64(buckets);
+
+		announce(bucket);
+		dgen_call_all(bucket);
+	}
 }
 
 void

@@ -197,6 +197,27 @@ sub test_dying_holder {
 	sql(q{SELECT dgen.alter_actor_type('counter', handler => 'count_up')});
 }
 
+# A worker of another type is always the one that has begun to wait last, and so is called to the alarm.
+sub test_row_lock {
+	sql(q{SELECT dgen.create_actor_type('elsewhere'); SELECT dgen.attach('first', '{external}'); SELECT dgen.cast('external', 'row', '1');
+		BEGIN; SELECT FROM dgen.claim(); SELECT dgen.commit_turns(ARRAY[1], states => ARRAY['{"n": 1}'::jsonb]); COMMIT});
+	my $operator = session();
+	run_in($operator, q{BEGIN; SELECT FROM dgen.actor WHERE actor_key = 'row' FOR UPDATE;});
+	sql(q{SELECT dgen.cast('external', 'row', '2')});
+	my $other = session(q{SELECT dgen.attach('other', '{elsewhere}'); DO $$ DECLARE ready boolean;
+		BEGIN LOOP PERFORM dgen.claim(); COMMIT; CALL dgen.wait('20 ms', ready); END LOOP; END $$;});
+	ok($node->poll_query_until('postgres', q{SELECT count(*) = 1 FROM dgen.workers WHERE name = 'other'}), 'a worker of another type waits');
+	my $worker = session();
+	run_in($worker, qq{SELECT 'attached' FROM dgen.attach('row lock', '{external}'); $claim_nothing;});
+	run_in($worker, qq{CALL dgen.wait('3 min'); $claim_nothing;}) for 1 .. 4;
+	run_in($operator, 'ROLLBACK;');
+	until ($worker->{out} =~ /^has\|2$/m) {
+		run_in($worker, q{CALL dgen.wait('3 min'); BEGIN; SELECT 'has', message FROM dgen.claim(); SELECT 'handled', dgen.commit_turns(ARRAY[1]); COMMIT;});
+	}
+	pass('an actor whose row was locked is handled when it is not, whoever was called to the alarm');
+	end_session($_) for $operator, $worker, $other;
+}
+
 sub test_due {
 	sql(q{SELECT dgen.cast('counter', 'due', delay => '100 ms')});
 	handled('due', 1, 'a delayed message is moved when it is due');
@@ -225,6 +246,7 @@ for my $preload (0, 1) {
 	test_held_actor();
 	test_dying_holder();
 	test_due();
+	test_row_lock();
 	test_batons();
 	test_wait_ends();
 	test_safety_net();
