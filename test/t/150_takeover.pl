@@ -59,7 +59,8 @@ sub stop_in_batch {
 			SELECT dgen.cast('counter', k) FROM unnest('{a,b,c,a,b,c}'::text[]) AS k;
 			COMMIT});
 		$sent += 7;
-		$node->poll_query_until('postgres', $holds, 1) or die "the worker claims nothing\n";
+		$node->poll_query_until('postgres', "SELECT ($holds) = 1 OR NOT EXISTS (SELECT FROM dgen.message)")
+			or die "the worker claims nothing\n";
 		$victim->{run}->signal('STOP');
 		return if sql($holds) == 1;
 		$victim->{run}->signal('CONT');
