@@ -160,7 +160,7 @@ sub start_sender {
 				EXIT WHEN i % 10 = 0 AND (pg_stat_file('$tmp/stop', true)).size IS NOT NULL;
 			END LOOP;
 		END \$\$});
-	return spawn($name, 'sh', '-c', 'until [ -e "$1" ]; do psql -Xq -d "$2" -v ON_ERROR_STOP=1 -f "$3" || sleep 0.1; done', 'sh',
+	return spawn($name, 'sh', '-c', 'until [ -e "$1" ] || ! kill -0 "$PPID"; do psql -Xq -d "$2" -v ON_ERROR_STOP=1 -f "$3" || sleep 0.1; done', 'sh',
 		"$tmp/stop", $node->connstr('postgres'), $script);
 }
 
