@@ -36,6 +36,13 @@ dgen_alarm_merge(TimestampTz when)
 		}
 }
 
+void
+dgen_alarm_retry(int32 type_id, TimestampTz when)
+{
+	pg_atomic_fetch_or_u64(&dgen_database->retries, UINT64CONST(1) << bucket_of(type_id));
+	dgen_alarm_merge(when);
+}
+
 /* ---- the safety net ---- */
 
 bool

@@ -61,16 +61,6 @@ dgen_set_running_batch(const Batch *batch)
 	running = batch;
 }
 
-static double
-elapsed_us(instr_time start)
-{
-	instr_time now;
-
-	INSTR_TIME_SET_CURRENT(now);
-	INSTR_TIME_SUBTRACT(now, start);
-	return INSTR_TIME_GET_MICROSEC(now);
-}
-
 /*
  * Has the batch run long enough, or have its turns made states and replies that
  * fill the memory? It commits what it has.
@@ -78,7 +68,7 @@ elapsed_us(instr_time start)
 static bool
 is_enough(const Run *run)
 {
-	return elapsed_us(run->start) >= dgen_batch_duration * 1000.0 ||
+	return dgen_elapsed_us(run->start) >= dgen_batch_duration * 1000.0 ||
 		   MemoryContextMemAllocated(run->context, true) >= BATCH_MEMORY * run->limits.bytes;
 }
 
@@ -90,7 +80,7 @@ run_measured(Run *run, BatchActor *actor, Outcome *outcome)
 	INSTR_TIME_SET_CURRENT(start);
 	run->message_id = actor->messages[actor->handled].id;
 	dgen_run_turn(actor, &actor->messages[actor->handled], false, outcome);
-	dgen_measure_turns(run->session, actor->type->id, elapsed_us(start));
+	dgen_measure_turns(run->session, actor->type->id, dgen_elapsed_us(start));
 }
 
 /* ---- all at once ---- */

@@ -23,7 +23,11 @@
 
 /* A slice of a sweep: so many mailboxes, or dead rows (and those of the mailbox it is in). */
 #define SWEEP_HINTS 1024
-#define SWEEP_DEAD_ROWS 10000
+#define SWEEP_DEAD_ROWS 2000
+
+/* After a slice of dead rows with fewer mailboxes than this the sweep rests, so many times as long. */
+#define SWEEP_WORTH 16
+#define SWEEP_REST 16
 
 /* Slices for one type in one claim; and claims that find something without one until there is one. */
 #define SWEEP_SLICES 4
@@ -77,6 +81,16 @@ dgen_narrow_batches(WorkerSession *session)
 	session->narrow_batches = NARROW_BATCHES;
 }
 
+double
+dgen_elapsed_us(instr_time start)
+{
+	instr_time now;
+
+	INSTR_TIME_SET_CURRENT(now);
+	INSTR_TIME_SUBTRACT(now, start);
+	return INSTR_TIME_GET_MICROSEC(now);
+}
+
 void
 dgen_measure_turns(WorkerSession *session, int32 type_id, double us)
 {
@@ -98,6 +112,7 @@ typedef struct Slice
 	DgenWalk walk;
 	Sweep sweep;
 	int32 type_id;
+	int hints;
 	int64 next; /* mailbox at which the next slice begins */
 } Slice;
 
@@ -137,16 +152,26 @@ static bool
 walk_slice(Slice *slice)
 {
 	bool through;
-	int hints = 0;
 
 	seek(slice, slice->sweep.from);
 	while (next_mailbox(slice, &through))
 	{
 		CHECK_FOR_INTERRUPTS();
-		if (hints++ == SWEEP_HINTS || !dgen_sweep_add(&slice->sweep, slice->next))
+		if (slice->hints++ == SWEEP_HINTS || !dgen_sweep_add(&slice->sweep, slice->next))
 			return false;
 	}
 	return through;
+}
+
+static void
+end_slice(Slice *slice, bool through, bool tired, instr_time start)
+{
+	if (through)
+		dgen_sweep_through(&slice->sweep);
+	else if (tired && slice->hints < SWEEP_WORTH)
+		dgen_sweep_rest(&slice->sweep, slice->next, SWEEP_REST * dgen_elapsed_us(start));
+	else
+		dgen_sweep_stop(&slice->sweep, slice->next);
 }
 
 /*
@@ -157,6 +182,8 @@ static bool
 sweep(int32 type_id, Owned *owned)
 {
 	Slice slice = {.type_id = type_id};
+	instr_time start;
+	bool tired, through;
 
 	switch (dgen_sweep_begin(type_id, &slice.sweep))
 	{
@@ -170,11 +197,11 @@ sweep(int32 type_id, Owned *owned)
 	PushActiveSnapshot(GetTransactionSnapshot());
 	dgen_walk_begin(&slice.walk, TABLE_MESSAGE, ORDER_MAILBOX, GetActiveSnapshot(), 2,
 					SWEEP_DEAD_ROWS);
-	if (walk_slice(&slice))
-		dgen_sweep_through(&slice.sweep);
-	else
-		dgen_sweep_stop(&slice.sweep, slice.next);
-	owned->tired |= slice.walk.scan.dead >= SWEEP_DEAD_ROWS;
+	INSTR_TIME_SET_CURRENT(start);
+	through = walk_slice(&slice);
+	tired = slice.walk.scan.dead >= SWEEP_DEAD_ROWS;
+	end_slice(&slice, through, tired, start);
+	owned->tired |= tired;
 	dgen_walk_end(&slice.walk);
 	PopActiveSnapshot();
 	return true;

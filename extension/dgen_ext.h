@@ -240,9 +240,10 @@ extern void dgen_key_time(ScanKey key, int column, StrategyNumber strategy, Time
 extern void dgen_key_text(ScanKey key, int column, const text *value);
 
 /*
- * Writing. A writer holds a table open for several rows. Update and delete are for
+ * writer.c. A writer holds a table open for several rows. Update and delete are for
  * rows that nobody else can write (the actor is owned); dgen_delete_row says
- * whether the row was still there instead of raising.
+ * whether the row was still there instead of raising. An update leaves the primary key as it
+ * is, and its tid is the new one then.
  */
 typedef struct DgenWriter
 {
@@ -546,7 +547,9 @@ typedef enum SweepBegun
 extern SweepBegun dgen_sweep_begin(int32 type_id, Sweep *sweep);
 extern bool dgen_sweep_add(Sweep *sweep, int64 mailbox); /* false: no room */
 extern void dgen_sweep_stop(Sweep *sweep, int64 next);   /* before that mailbox */
-extern void dgen_sweep_through(Sweep *sweep);            /* the slice is done */
+extern void dgen_sweep_rest(Sweep *sweep, int64 next,
+							int64 us);        /* the same, and not before so long */
+extern void dgen_sweep_through(Sweep *sweep); /* the slice is done */
 
 /* ---- memo.c: what is remembered of a mailbox ---------------------------- */
 
@@ -803,6 +806,7 @@ struct Owned
 /* The limits in force for the session: settings, lock table, measured turn times. */
 extern void dgen_batch_limits(const WorkerSession *session, BatchLimits *limits);
 
+extern double dgen_elapsed_us(instr_time start);
 /* A turn of the type took so long: enters into the moving average. */
 extern void dgen_measure_turns(WorkerSession *session, int32 type_id, double us);
 

@@ -14,7 +14,8 @@
  *
  * A sweep walks over the index from where the last one stopped, in slices, each by
  * one session. Whoever claims takes what it found from here, so two sessions do not
- * run into each other's actors.
+ * run into each other's actors. After a slice of nothing but dead rows it rests, so that
+ * it takes no processor from those who work; an alarm lets it go on.
  *
  * Affinity: the session that took a mailbox last keeps its actor's state. Others leave it
  * the hint while they find something else and it is at work, so that it will come; but not
@@ -36,6 +37,12 @@
 
 /* Of so many times that a session takes hints it once takes them as they come. */
 #define FAIR_TAKES 16
+
+/* A sweep of which there was no slice for so long was left in the middle, us. */
+#define ABANDONED INT64CONST(10000000)
+
+/* A sweep that is to rest for longer: the clock was set back. */
+#define LONGEST_REST INT64CONST(1000000)
 
 #define NO_OWNER 0
 
@@ -68,11 +75,13 @@ clear(HintSet *set, Oid database, int32 type_id)
 	set->type_id = type_id;
 	set->asked = 1;
 	set->swept = 0;
+	set->rest_until = 0;
 	set->count = 0;
 	set->cursor = 0;
 	memset(set->used, 0, sizeof(set->used));
 	memset(set->owners, NO_OWNER, sizeof(set->owners));
 	set->sweeping = false;
+	set->slice_at = 0;
 	set->position = PG_INT64_MIN;
 }
 
@@ -182,7 +191,18 @@ private_set(int32 type_id)
 	return set;
 }
 
-/* Another type's set, one that nobody sweeps. That type gets a new one when it is next used. */
+/* sweep_lock is held. */
+static bool
+is_in_sweep(const HintSet *set)
+{
+	return set->sweeping && GetCurrentTimestamp() - set->slice_at < ABANDONED;
+}
+
+/*
+ * Another type's set, one that is not being swept: a sweep that has to begin anew each time
+ * would never come to what is behind many dead rows. That type gets a new one when it is
+ * next used.
+ */
 static HintSet *
 steal(void)
 {
@@ -191,8 +211,11 @@ steal(void)
 		HintSet *set = &dgen_shared->hints[dgen_shared->next_victim];
 
 		dgen_shared->next_victim = (dgen_shared->next_victim + 1) % HINT_SETS;
-		if (LWLockConditionalAcquire(&set->sweep_lock, LW_EXCLUSIVE))
+		if (!LWLockConditionalAcquire(&set->sweep_lock, LW_EXCLUSIVE))
+			continue;
+		if (!is_in_sweep(set))
 			return set;
+		LWLockRelease(&set->sweep_lock);
 	}
 	return NULL;
 }
@@ -283,6 +306,18 @@ unlock(HintSet *set)
 		LWLockRelease(&set->lock);
 }
 
+/* Is there a sweep to begin, or to go on with? */
+static bool
+sweep_is_due(const HintSet *set)
+{
+	TimestampTz rest;
+
+	if (set->asked == set->swept || set->rest_until == 0)
+		return set->asked != set->swept;
+	rest = set->rest_until - GetCurrentTimestamp();
+	return rest <= 0 || rest > LONGEST_REST;
+}
+
 /* ---- what others use ---- */
 
 /* A claim begins. */
@@ -335,24 +370,24 @@ dgen_hints_put_back(void)
 		dgen_hints_add(hand.type_id, hand.mailboxes[--hand.count]);
 }
 
+/* An alarm that rang for something else has taken that of a resting sweep along: it is set again. */
 int
 dgen_hints_count(int32 type_id)
 {
 	HintSet *set = lock_set(type_id);
-	int count = set->asked != set->swept ? INT_MAX : set->count;
+	int count = sweep_is_due(set) ? INT_MAX : set->count;
+	TimestampTz rest_until = set->asked != set->swept ? set->rest_until : 0;
 
 	unlock(set);
+	if (count != INT_MAX && rest_until != 0)
+		dgen_alarm_retry(type_id, rest_until);
 	return count;
 }
 
 bool
 dgen_hints_left(int32 type_id)
 {
-	HintSet *set = lock_set(type_id);
-	bool left = set->count > 0 || set->asked != set->swept;
-
-	unlock(set);
-	return left;
+	return dgen_hints_count(type_id) > 0;
 }
 
 /* Called at the end of transactions, too: never raises. A type without a set will be swept. */
@@ -408,6 +443,7 @@ next_slice(HintSet *set, Sweep *sweep)
 		set->answers = set->asked;
 		set->start = set->position;
 	}
+	set->slice_at = GetCurrentTimestamp();
 	sweep->set = set;
 	sweep->from = set->position;
 	sweep->to = set->wrapped ? set->start - 1 : PG_INT64_MAX;
@@ -426,7 +462,7 @@ SweepBegun
 dgen_sweep_begin(int32 type_id, Sweep *sweep)
 {
 	HintSet *set = lock_set(type_id);
-	bool needed = set->asked != set->swept;
+	bool needed = sweep_is_due(set);
 
 	if (is_private(set))
 		return begin_private(set, sweep);
@@ -437,7 +473,7 @@ dgen_sweep_begin(int32 type_id, Sweep *sweep)
 		return SWEEP_BY_ANOTHER;
 
 	LWLockAcquire(&set->lock, LW_EXCLUSIVE);
-	needed = belongs(set, type_id) && set->asked != set->swept;
+	needed = belongs(set, type_id) && sweep_is_due(set);
 	if (needed)
 		next_slice(set, sweep);
 	LWLockRelease(&set->lock);
@@ -469,6 +505,7 @@ complete(HintSet *set)
 	if (!is_private(set))
 		LWLockAcquire(&set->lock, LW_EXCLUSIVE);
 	set->swept = set->answers;
+	set->rest_until = 0;
 	if (!is_private(set))
 		LWLockRelease(&set->lock);
 }
@@ -479,6 +516,22 @@ dgen_sweep_stop(Sweep *sweep, int64 next)
 	sweep->set->position = next;
 	if (!is_private(sweep->set))
 		LWLockRelease(&sweep->set->sweep_lock);
+}
+
+void
+dgen_sweep_rest(Sweep *sweep, int64 next, int64 us)
+{
+	HintSet *set = sweep->set;
+	TimestampTz until = GetCurrentTimestamp() + Min(us, LONGEST_REST);
+
+	if (!is_private(set))
+	{
+		LWLockAcquire(&set->lock, LW_EXCLUSIVE);
+		set->rest_until = until;
+		LWLockRelease(&set->lock);
+		dgen_alarm_retry(set->type_id, until);
+	}
+	dgen_sweep_stop(sweep, next);
 }
 
 void

@@ -108,14 +108,10 @@ set_batch(Batch *batch)
 double
 dgen_claimed_batch_done(void)
 {
-	instr_time now;
-
 	announce_unhandled(current_batch);
 	current_batch = NULL;
 	dgen_session_busy(false);
-	INSTR_TIME_SET_CURRENT(now);
-	INSTR_TIME_SUBTRACT(now, claimed_at);
-	return INSTR_TIME_GET_MICROSEC(now);
+	return dgen_elapsed_us(claimed_at);
 }
 
 bool

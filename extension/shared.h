@@ -25,7 +25,7 @@
 
 #include "dgen_ext.h"
 
-#define SHARED_NAME "dgen 3" /* name and layout version of the control struct */
+#define SHARED_NAME "dgen 4" /* name and layout version of the control struct */
 
 #define NOBODY (-1)      /* no slot */
 #define MAX_DATABASES 64 /* with dgen in use at the same time; others poll */
@@ -172,21 +172,23 @@ typedef struct HintSet
 	Oid database; /* under Shared.lock and lock, so is type_id; InvalidOid: free */
 	int32 type_id;
 
-	LWLock lock;  /* of what follows, up to mailboxes[] */
-	uint32 asked; /* rises when a sweep is asked for */
-	uint32 swept; /* asked, when the last sweep that came to its end began */
+	LWLock lock;            /* of what follows, up to mailboxes[] */
+	uint32 asked;           /* rises when a sweep is asked for */
+	uint32 swept;           /* asked, when the last sweep that came to its end began */
+	TimestampTz rest_until; /* the sweep does not go on before; 0: at once */
 	int count;
 	int cursor;                   /* slot that is looked at next */
 	uint64 used[HINT_SLOTS / 64]; /* which slots are taken */
 	int64 mailboxes[HINT_SLOTS];  /* also of slots that are free now: who comes back to one */
 	uint16 owners[HINT_SLOTS];    /* session that took it last, slot + 1; 0: not known */
 
-	LWLock sweep_lock; /* whoever sweeps holds it; of what follows */
-	bool sweeping;     /* a sweep is between its beginning and its end */
-	bool wrapped;      /* it has passed the end of the ring */
-	uint32 answers;    /* asked, when it began */
-	int64 start;       /* mailbox at which it began */
-	int64 position;    /* mailbox at which it goes on, or the next one begins */
+	LWLock sweep_lock;    /* whoever sweeps holds it; of what follows */
+	bool sweeping;        /* a sweep is between its beginning and its end */
+	TimestampTz slice_at; /* when its last slice was begun */
+	bool wrapped;         /* it has passed the end of the ring */
+	uint32 answers;       /* asked, when it began */
+	int64 start;          /* mailbox at which it began */
+	int64 position;       /* mailbox at which it goes on, or the next one begins */
 } HintSet;
 
 /* What is remembered of a mailbox (memo.c); only its owner reads and writes it. */
@@ -331,6 +333,8 @@ extern void dgen_rates_free_database(Oid oid);
 
 extern TimestampTz dgen_next_due(void);
 extern void dgen_alarm_merge(TimestampTz when);
+/* The alarm is `when` at the latest, and calls a worker of the type. */
+extern void dgen_alarm_retry(int32 type_id, TimestampTz when);
 extern bool dgen_look_overdue(TimestampTz now, int64 grace);
 extern void dgen_look_begins(TimestampTz now);
 extern TimestampTz dgen_next_look(TimestampTz now);

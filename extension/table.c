@@ -1,7 +1,6 @@
 /*
- * Reading and writing dgen's tables through the access methods. There is no
- * planner in between, so neither statistics nor settings can change how a hot path
- * finds its rows (I10).
+ * Reading dgen's tables through the access methods. There is no planner in between, so
+ * neither statistics nor settings can change how a hot path finds its rows (I10).
  */
 #include "dgen_ext.h"
 
@@ -358,112 +357,6 @@ dgen_key_text(ScanKey key, int column, const text *value)
 {
 	make_key(key, column, BTEqualStrategyNumber, TEXTOID, F_TEXTEQ, C_COLLATION_OID,
 			 PointerGetDatum(value));
-}
-
-void
-dgen_writer_open(DgenWriter *writer, DgenTable table)
-{
-	writer->heap = dgen_table_open(table, RowExclusiveLock);
-	writer->indexes = CatalogOpenIndexes(writer->heap);
-}
-
-void
-dgen_writer_insert(DgenWriter *writer, Datum *values, bool *nulls)
-{
-	HeapTuple tuple = heap_form_tuple(RelationGetDescr(writer->heap), values, nulls);
-
-	CatalogTupleInsertWithInfo(writer->heap, tuple, writer->indexes);
-	writer->tid = tuple->t_self;
-	heap_freetuple(tuple);
-}
-
-static void
-insert_index_entries(const DgenWriter *writer, TupleTableSlot *slot)
-{
-	for (int i = 0; i < writer->indexes->ri_NumIndices; i++)
-	{
-		Relation index = writer->indexes->ri_IndexRelationDescs[i];
-		IndexInfo *info = writer->indexes->ri_IndexRelationInfo[i];
-		Datum values[INDEX_MAX_KEYS];
-		bool nulls[INDEX_MAX_KEYS];
-
-		FormIndexDatum(info, slot, NULL, values, nulls);
-		index_insert(index, values, nulls, &slot->tts_tid, writer->heap,
-					 index->rd_index->indisunique ? UNIQUE_CHECK_YES : UNIQUE_CHECK_NO, false,
-					 info);
-	}
-}
-
-/*
- * Like CatalogTuplesMultiInsert, which cannot be used: it takes the place of a row
- * for its index entries from the tuple as it was before it was toasted.
- */
-void
-dgen_writer_insert_many(DgenWriter *writer, TupleTableSlot **slots, int count)
-{
-	heap_multi_insert(writer->heap, slots, count, GetCurrentCommandId(true), 0, NULL);
-	for (int i = 0; i < count; i++)
-		insert_index_entries(writer, slots[i]);
-}
-
-void
-dgen_writer_update(DgenWriter *writer, ItemPointer tid, Datum *values, bool *nulls)
-{
-	HeapTuple tuple = heap_form_tuple(RelationGetDescr(writer->heap), values, nulls);
-	ItemPointerData old = *tid;
-
-	CatalogTupleUpdateWithInfo(writer->heap, &old, tuple, writer->indexes);
-	*tid = tuple->t_self;
-	heap_freetuple(tuple);
-}
-
-bool
-dgen_writer_try_update(DgenWriter *writer, ItemPointer tid, Datum *values, bool *nulls)
-{
-	HeapTuple tuple = heap_form_tuple(RelationGetDescr(writer->heap), values, nulls);
-	TM_FailureData failure;
-	TM_Result result =
-		dgen_heap_update(writer->heap, tid, tuple, GetCurrentCommandId(true), &failure);
-
-	if (result == TM_Ok && !HeapTupleIsHeapOnly(tuple))
-	{
-		TupleTableSlot *slot =
-			MakeSingleTupleTableSlot(RelationGetDescr(writer->heap), &TTSOpsHeapTuple);
-
-		insert_index_entries(writer, ExecStoreHeapTuple(tuple, slot, false));
-		ExecDropSingleTupleTableSlot(slot);
-	}
-	heap_freetuple(tuple);
-	return result == TM_Ok;
-}
-
-void
-dgen_writer_close(DgenWriter *writer)
-{
-	CatalogCloseIndexes(writer->indexes);
-	table_close(writer->heap, NoLock);
-}
-
-static bool
-delete_row(Relation heap, ItemPointer tid, bool wait)
-{
-	TM_FailureData failure;
-	TM_Result result = table_tuple_delete(heap, tid, GetCurrentCommandId(true), GetActiveSnapshot(),
-										  InvalidSnapshot, wait, &failure, false);
-
-	return result == TM_Ok;
-}
-
-bool
-dgen_delete_row(Relation heap, ItemPointer tid)
-{
-	return delete_row(heap, tid, true);
-}
-
-bool
-dgen_delete_row_nowait(Relation heap, ItemPointer tid)
-{
-	return delete_row(heap, tid, false);
 }
 
 /*

@@ -195,6 +195,16 @@ enum RequestColumn
 	REQUEST_COLUMNS
 };
 
+enum ReceiptColumn
+{
+	RECEIPT_WORKER_ID,
+	RECEIPT_ROLE,
+	RECEIPT_BATCH,
+	RECEIPT_CLOSED,
+	RECEIPT_WRITTEN_AT,
+	RECEIPT_COLUMNS
+};
+
 enum AdoptionColumn
 {
 	ADOPTION_SYSTEM,

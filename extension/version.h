@@ -47,19 +47,38 @@ dgen_index_beginscan(Relation heap, Relation index, Snapshot snapshot, int nkeys
 #endif
 }
 
-/* 16 tells which indexes want an entry. Those of dgen's tables do if HeapTupleIsHeapOnly says no. */
+/* Which indexes want an entry for a new version of a row. */
+typedef enum IndexEntries
+{
+	ENTRIES_NONE,
+	ENTRIES_SUMMARIZING, /* from 16 on: those that say something of a whole block, such as BRIN */
+	ENTRIES_ALL
+} IndexEntries;
+
+#if PG_VERSION_NUM >= 160000
+#define DGEN_IS_SUMMARIZING(info) ((info)->ii_Summarizing)
+#else
+#define DGEN_IS_SUMMARIZING(info) false
+#endif
+
 static inline TM_Result
 dgen_heap_update(Relation heap, ItemPointer tid, HeapTuple tuple, CommandId cid,
-				 TM_FailureData *failure)
+				 TM_FailureData *failure, IndexEntries *entries)
 {
 	LockTupleMode mode;
+	TM_Result result;
 #if PG_VERSION_NUM >= 160000
-	TU_UpdateIndexes indexes;
+	TU_UpdateIndexes update;
 
-	return heap_update(heap, tid, tuple, cid, InvalidSnapshot, true, failure, &mode, &indexes);
+	result = heap_update(heap, tid, tuple, cid, InvalidSnapshot, true, failure, &mode, &update);
+	*entries = update == TU_All           ? ENTRIES_ALL
+			   : update == TU_Summarizing ? ENTRIES_SUMMARIZING
+										  : ENTRIES_NONE;
 #else
-	return heap_update(heap, tid, tuple, cid, InvalidSnapshot, true, failure, &mode);
+	result = heap_update(heap, tid, tuple, cid, InvalidSnapshot, true, failure, &mode);
+	*entries = HeapTupleIsHeapOnly(tuple) ? ENTRIES_NONE : ENTRIES_ALL;
 #endif
+	return result;
 }
 
 /* 18 can log lock failures. */

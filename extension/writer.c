@@ -1,0 +1,168 @@
+/*
+ * Writing dgen's tables through the access methods, see table.c: rows, and their entries in
+ * the indexes, also in those that somebody has added. Neither triggers nor constraints are
+ * looked at.
+ */
+#include "dgen_ext.h"
+
+#include "access/genam.h"
+#include "access/heapam.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "access/xact.h"
+#include "catalog/index.h"
+#include "catalog/indexing.h"
+#include "executor/executor.h"
+#include "executor/tuptable.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+
+void
+dgen_writer_open(DgenWriter *writer, DgenTable table)
+{
+	writer->heap = dgen_table_open(table, RowExclusiveLock);
+	writer->indexes = CatalogOpenIndexes(writer->heap);
+}
+
+/*
+ * Of an index that somebody has added. Those of dgen's own have columns only, and need no
+ * executor. False: the row is none of a partial index.
+ */
+static bool
+form_entry(IndexInfo *info, TupleTableSlot *slot, Datum *values, bool *nulls)
+{
+	EState *estate;
+	bool wanted;
+
+	if (info->ii_Expressions == NIL && info->ii_Predicate == NIL)
+	{
+		FormIndexDatum(info, slot, NULL, values, nulls);
+		return true;
+	}
+	estate = CreateExecutorState();
+	GetPerTupleExprContext(estate)->ecxt_scantuple = slot;
+	wanted = ExecQual(ExecPrepareQual(info->ii_Predicate, estate), GetPerTupleExprContext(estate));
+	if (wanted)
+		FormIndexDatum(info, slot, estate, values, nulls);
+	info->ii_ExpressionsState = NIL; /* goes with the estate */
+	return wanted;
+}
+
+/* Of a row's new version the primary key is the old one, which nobody else can have. */
+static void
+insert_entry(const DgenWriter *writer, int n, TupleTableSlot *slot, bool is_update)
+{
+	Relation index = writer->indexes->ri_IndexRelationDescs[n];
+	IndexInfo *info = writer->indexes->ri_IndexRelationInfo[n];
+	bool same_key = is_update && index->rd_index->indisprimary;
+	Datum values[INDEX_MAX_KEYS];
+	bool nulls[INDEX_MAX_KEYS];
+
+	if (!form_entry(info, slot, values, nulls))
+		return;
+	index_insert(index, values, nulls, &slot->tts_tid, writer->heap,
+				 index->rd_index->indisunique && !same_key ? UNIQUE_CHECK_YES : UNIQUE_CHECK_NO,
+				 same_key, info);
+}
+
+static void
+insert_entries(const DgenWriter *writer, TupleTableSlot *slot, IndexEntries entries, bool is_update)
+{
+	if (entries == ENTRIES_NONE)
+		return;
+	for (int i = 0; i < writer->indexes->ri_NumIndices; i++)
+		if (entries == ENTRIES_ALL || DGEN_IS_SUMMARIZING(writer->indexes->ri_IndexRelationInfo[i]))
+			insert_entry(writer, i, slot, is_update);
+}
+
+static void
+insert_entries_of(const DgenWriter *writer, HeapTuple tuple, IndexEntries entries, bool is_update)
+{
+	TupleTableSlot *slot;
+
+	if (entries == ENTRIES_NONE)
+		return;
+	slot = MakeSingleTupleTableSlot(RelationGetDescr(writer->heap), &TTSOpsHeapTuple);
+	insert_entries(writer, ExecStoreHeapTuple(tuple, slot, false), entries, is_update);
+	ExecDropSingleTupleTableSlot(slot);
+}
+
+void
+dgen_writer_insert(DgenWriter *writer, Datum *values, bool *nulls)
+{
+	HeapTuple tuple = heap_form_tuple(RelationGetDescr(writer->heap), values, nulls);
+
+	simple_heap_insert(writer->heap, tuple);
+	insert_entries_of(writer, tuple, ENTRIES_ALL, false);
+	writer->tid = tuple->t_self;
+	heap_freetuple(tuple);
+}
+
+/*
+ * Like CatalogTuplesMultiInsert, which cannot be used: it takes the place of a row
+ * for its index entries from the tuple as it was before it was toasted.
+ */
+void
+dgen_writer_insert_many(DgenWriter *writer, TupleTableSlot **slots, int count)
+{
+	heap_multi_insert(writer->heap, slots, count, GetCurrentCommandId(true), 0, NULL);
+	for (int i = 0; i < count; i++)
+		insert_entries(writer, slots[i], ENTRIES_ALL, false);
+}
+
+bool
+dgen_writer_try_update(DgenWriter *writer, ItemPointer tid, Datum *values, bool *nulls)
+{
+	HeapTuple tuple = heap_form_tuple(RelationGetDescr(writer->heap), values, nulls);
+	TM_FailureData failure;
+	IndexEntries entries;
+	TM_Result result =
+		dgen_heap_update(writer->heap, tid, tuple, GetCurrentCommandId(true), &failure, &entries);
+
+	if (result == TM_Ok)
+	{
+		insert_entries_of(writer, tuple, entries, true);
+		*tid = tuple->t_self;
+	}
+	heap_freetuple(tuple);
+	return result == TM_Ok;
+}
+
+void
+dgen_writer_update(DgenWriter *writer, ItemPointer tid, Datum *values, bool *nulls)
+{
+	if (!dgen_writer_try_update(writer, tid, values, nulls))
+		ereport(ERROR, (errcode(DGEN_ERR_NOT_OWNED),
+						errmsg("a row of table \"%s\" changed while it was owned",
+							   RelationGetRelationName(writer->heap)),
+						errhint("Write to dgen's tables only through dgen's functions.")));
+}
+
+void
+dgen_writer_close(DgenWriter *writer)
+{
+	CatalogCloseIndexes(writer->indexes);
+	table_close(writer->heap, NoLock);
+}
+
+static bool
+delete_row(Relation heap, ItemPointer tid, bool wait)
+{
+	TM_FailureData failure;
+	TM_Result result = table_tuple_delete(heap, tid, GetCurrentCommandId(true), GetActiveSnapshot(),
+										  InvalidSnapshot, wait, &failure, false);
+
+	return result == TM_Ok;
+}
+
+bool
+dgen_delete_row(Relation heap, ItemPointer tid)
+{
+	return delete_row(heap, tid, true);
+}
+
+bool
+dgen_delete_row_nowait(Relation heap, ItemPointer tid)
+{
+	return delete_row(heap, tid, false);
+}
