@@ -1,5 +1,5 @@
 /*
- * Claiming: find actors with messages (hints.c, or a sweep over the index), own them, and only then (read_batch.c) read
+ * Claiming: find actors with messages (hints.c, or a sweep: sweep.c), own them, and only then (read_batch.c) read
  * what they have.
  *
  * The order is what keeps turns apart and messages in order. Reading in the
@@ -12,7 +12,6 @@
 #include "mailbox.h"
 #include "table.h"
 
-#include "access/stratnum.h"
 #include "access/xact.h"
 #include "executor/tuptable.h"
 #include "miscadmin.h"
@@ -20,14 +19,6 @@
 #include "utils/builtins.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
-
-/* A slice of a sweep: so many mailboxes, or dead rows (and those of the mailbox it is in). */
-#define SWEEP_HINTS 1024
-#define SWEEP_DEAD_ROWS 2000
-
-/* After a slice of dead rows with fewer mailboxes than this the sweep rests, so many times as long. */
-#define SWEEP_WORTH 16
-#define SWEEP_REST 16
 
 /* Slices for one type in one claim; and claims that find something without one until there is one. */
 #define SWEEP_SLICES 4
@@ -102,109 +93,6 @@ dgen_measure_turns(WorkerSession *session, int32 type_id, double us)
 			type->turn_us =
 				type->turn_us == 0 ? us : type->turn_us + TURN_WEIGHT * (us - type->turn_us);
 	}
-}
-
-/* ---- discover: sweeps ---- */
-
-/* Walks over the index and leaves hints, until there are enough of them or dead rows. */
-typedef struct Slice
-{
-	DgenWalk walk;
-	Sweep sweep;
-	int32 type_id;
-	int hints;
-	int64 next; /* mailbox at which the next slice begins */
-} Slice;
-
-static void
-seek(Slice *slice, int64 mailbox)
-{
-	ScanKeyData keys[2];
-
-	dgen_key_int4(&keys[0], ORDER_TYPE_ID, BTEqualStrategyNumber, slice->type_id);
-	dgen_key_int8(&keys[1], ORDER_MAILBOX, BTGreaterEqualStrategyNumber, mailbox);
-	dgen_scan_seek(&slice->walk.scan, keys, 2);
-}
-
-/* The next mailbox with a message; false at the end of the slice, and then `through` tells which. */
-static bool
-next_mailbox(Slice *slice, bool *through)
-{
-	DgenWalk *walk = &slice->walk;
-	WalkStep step;
-
-	*through = true;
-	while ((step = dgen_walk_next(walk)) == WALK_MANY)
-	{
-		if (walk->value == PG_INT64_MAX)
-			return false;
-		seek(slice, walk->value + 1);
-	}
-	if (step == WALK_END || walk->value > slice->sweep.to)
-		return false;
-	slice->next = walk->value;
-	*through = false;
-	return step == WALK_FOUND;
-}
-
-/* True if it came to the end of its part of the ring. */
-static bool
-walk_slice(Slice *slice)
-{
-	bool through;
-
-	seek(slice, slice->sweep.from);
-	while (next_mailbox(slice, &through))
-	{
-		CHECK_FOR_INTERRUPTS();
-		if (slice->hints++ == SWEEP_HINTS || !dgen_sweep_add(&slice->sweep, slice->next))
-			return false;
-	}
-	return through;
-}
-
-static void
-end_slice(Slice *slice, bool through, bool tired, instr_time start)
-{
-	if (through)
-		dgen_sweep_through(&slice->sweep);
-	else if (tired && slice->hints < SWEEP_WORTH)
-		dgen_sweep_rest(&slice->sweep, slice->next, SWEEP_REST * dgen_elapsed_us(start));
-	else
-		dgen_sweep_stop(&slice->sweep, slice->next);
-}
-
-/*
- * False if there is nothing to sweep. The snapshot is taken once it is known what the
- * sweep answers: it sees everything that was there when that was asked for.
- */
-static bool
-sweep(int32 type_id, Owned *owned)
-{
-	Slice slice = {.type_id = type_id};
-	instr_time start;
-	bool tired, through;
-
-	switch (dgen_sweep_begin(type_id, &slice.sweep))
-	{
-		case SWEEP_NOT_NEEDED:
-			return false;
-		case SWEEP_BY_ANOTHER:
-			return true;
-		case SWEEP_BEGUN:
-			break;
-	}
-	PushActiveSnapshot(GetTransactionSnapshot());
-	dgen_walk_begin(&slice.walk, TABLE_MESSAGE, ORDER_MAILBOX, GetActiveSnapshot(), 2,
-					SWEEP_DEAD_ROWS);
-	INSTR_TIME_SET_CURRENT(start);
-	through = walk_slice(&slice);
-	tired = slice.walk.scan.dead >= SWEEP_DEAD_ROWS;
-	end_slice(&slice, through, tired, start);
-	owned->tired |= tired;
-	dgen_walk_end(&slice.walk);
-	PopActiveSnapshot();
-	return true;
 }
 
 /* ---- own ---- */
@@ -347,7 +235,8 @@ own_type(Discovery *discovery, int limit)
 
 		if (count > 0)
 			own_found(discovery, found, count);
-		else if (!may_sweep(owned) || ++slices > SWEEP_SLICES || !sweep(type_id, owned))
+		else if (!may_sweep(owned) || ++slices > SWEEP_SLICES ||
+				 !dgen_sweep(type_id, &owned->tired))
 			break;
 	}
 	return dgen_hints_left(type_id);

@@ -205,33 +205,6 @@ extern void dgen_scan_row(DgenScan *scan); /* deform the current row into values
 extern int dgen_scan_count_back(DgenScan *scan, int most, int most_dead);
 extern void dgen_scan_end(DgenScan *scan);
 
-/*
- * A walk over the values of an int8 column of the index, those of which there is a row
- * that counts. Rows of a value that was found are passed in the index alone.
- */
-typedef struct DgenWalk
-{
-	DgenScan scan;
-	int column;      /* of the index, 1-based */
-	int64 dead_rows; /* so many, and it gets tired, but not before the value changes */
-	bool begun;
-	int64 value; /* of the entry it is at; a tired walk has not looked at its row */
-	bool found;  /* there is a row that counts */
-} DgenWalk;
-
-typedef enum WalkStep
-{
-	WALK_FOUND,
-	WALK_MANY, /* the value has many rows: better seek behind it */
-	WALK_TIRED,
-	WALK_END
-} WalkStep;
-
-extern void dgen_walk_begin(DgenWalk *walk, DgenTable table, int column, Snapshot snapshot,
-							int nkeys, int64 dead_rows);
-extern WalkStep dgen_walk_next(DgenWalk *walk);
-extern void dgen_walk_end(DgenWalk *walk);
-
 /* Scan keys on index columns, 1-based. */
 extern void dgen_key_int2(ScanKey key, int column, StrategyNumber strategy, int16 value);
 extern void dgen_key_int4(ScanKey key, int column, StrategyNumber strategy, int32 value);
@@ -551,6 +524,36 @@ extern void dgen_sweep_rest(Sweep *sweep, int64 next,
 							int64 us);        /* the same, and not before so long */
 extern void dgen_sweep_through(Sweep *sweep); /* the slice is done */
 
+/* ---- sweep.c: looking for mailboxes with messages ------------------------ */
+
+/*
+ * One slice of a sweep over the mailboxes of the type, in a snapshot taken now: leaves hints.
+ * False if there is nothing to sweep. *tired, if it has passed so many dead rows that it is
+ * enough for this claim.
+ */
+extern bool dgen_sweep(int32 type_id, bool *tired);
+
+/* ---- floor.c: a mailbox without the dead rows up to its floor ------------ */
+
+/* Three scans of dgen.message, in the order of the mailbox. */
+typedef struct FloorScan
+{
+	DgenScan above;  /* of a higher priority than 0, ... */
+	DgenScan beyond; /* ... of priority 0 beyond the floor, ... */
+	DgenScan below;  /* ... and of a lower one */
+} FloorScan;
+
+#define FLOOR_SCANS 3
+
+/* Dead rows in front of a mailbox that are worth remembering: what three scans cost. */
+#define FLOOR_ROWS 8
+
+extern void dgen_floor_open(FloorScan *scan, Snapshot snapshot);
+/* The n-th of them, from 0 on, at the mailbox. */
+extern DgenScan *dgen_floor_seek(FloorScan *scan, int n, int32 type_id, int64 mailbox, int64 floor);
+extern int64 dgen_floor_dead(const FloorScan *scan); /* rows passed so far */
+extern void dgen_floor_close(FloorScan *scan);
+
 /* ---- memo.c: what is remembered of a mailbox ---------------------------- */
 
 typedef struct Remembered
@@ -562,6 +565,8 @@ typedef struct Remembered
 /* The mailbox is owned. */
 extern void dgen_memo_get(int32 type_id, int64 mailbox, Remembered *remembered);
 extern void dgen_memo_set(int32 type_id, int64 mailbox, const Remembered *remembered);
+/* Without owning it; does not take the place of another mailbox. */
+extern void dgen_memo_raise_floor(int32 type_id, int64 mailbox, int64 floor);
 
 typedef enum SuspicionLevel
 {

@@ -1,5 +1,5 @@
 /*
- * What the last owner of a mailbox remembered for the next one: how far its index
+ * What the last owner of a mailbox, or a sweep, remembered for the next one: how far its index
  * has nothing but dead rows, which a snapshot held by somebody keeps there (H6), and
  * where the actor's row is. Lossy: who finds nothing here walks the index.
  *
@@ -142,6 +142,26 @@ dgen_memo_set(int32 type_id, int64 mailbox, const Remembered *remembered)
 	memo->epoch = epoch();
 	memo->floor = remembered->floor;
 	memo->actor = remembered->actor;
+	SpinLockRelease(&memo->mutex);
+}
+
+void
+dgen_memo_raise_floor(int32 type_id, int64 mailbox, int64 floor)
+{
+	Memo *memo;
+
+	if (!dgen_shared_attach())
+		return;
+	check_table();
+	memo = place_of(type_id, mailbox);
+	SpinLockAcquire(&memo->mutex);
+	if (!OidIsValid(memo->database))
+		take_place(memo, type_id, mailbox);
+	if (is_of(memo, type_id, mailbox))
+	{
+		memo->floor = memo->epoch == epoch() ? Max(memo->floor, floor) : floor;
+		memo->epoch = epoch();
+	}
 	SpinLockRelease(&memo->mutex);
 }
 

@@ -26,9 +26,6 @@
 
 #define INITIAL_MESSAGES 8
 
-/* Dead rows in front of a mailbox that are worth remembering. */
-#define FLOOR_ROWS 8
-
 /* ---- marks ---- */
 
 static bool

@@ -191,7 +191,7 @@ typedef struct HintSet
 	int64 position;       /* mailbox at which it goes on, or the next one begins */
 } HintSet;
 
-/* What is remembered of a mailbox (memo.c); only its owner reads and writes it. */
+/* What is remembered of a mailbox (memo.c). Its owner writes it, and sweeps raise the floor. */
 typedef struct Memo
 {
 	slock_t mutex;

@@ -28,9 +28,6 @@
 
 #define MAX_INDEXES 3 /* of a table that are scanned */
 
-/* Entries of one value to walk over before seeking behind it. */
-#define WALK_ENTRIES 64
-
 typedef struct TableInfo
 {
 	const char *name;
@@ -233,64 +230,6 @@ dgen_scan_end(DgenScan *scan)
 	ExecDropSingleTupleTableSlot(scan->slot);
 	index_close(scan->index, NoLock);
 	table_close(scan->heap, NoLock);
-}
-
-void
-dgen_walk_begin(DgenWalk *walk, DgenTable table, int column, Snapshot snapshot, int nkeys,
-				int64 dead_rows)
-{
-	dgen_scan_begin(&walk->scan, table, INDEX_PRIMARY, snapshot, nkeys);
-	walk->scan.scan->xs_want_itup = true;
-	walk->column = column;
-	walk->dead_rows = dead_rows;
-	walk->begun = walk->found = false;
-}
-
-static int64
-walk_value(const DgenWalk *walk)
-{
-	IndexScanDesc index = walk->scan.scan;
-	bool isnull;
-
-	return DatumGetInt64(index_getattr(index->xs_itup, walk->column, index->xs_itupdesc, &isnull));
-}
-
-WalkStep
-dgen_walk_next(DgenWalk *walk)
-{
-	IndexScanDesc index = walk->scan.scan;
-	int passed = 0;
-
-	while (index_getnext_tid(index, ForwardScanDirection) != NULL)
-	{
-		int64 value = walk_value(walk);
-		bool same = walk->begun && value == walk->value;
-
-		if (same && walk->found)
-		{
-			if (++passed == WALK_ENTRIES)
-				return WALK_MANY;
-			continue;
-		}
-		if (!same && walk->begun && walk->scan.dead >= walk->dead_rows)
-		{
-			walk->value = value;
-			return WALK_TIRED;
-		}
-		walk->begun = true;
-		walk->value = value;
-		walk->found = index_fetch_heap(index, walk->scan.slot);
-		if (walk->found)
-			return WALK_FOUND;
-		walk->scan.dead++;
-	}
-	return WALK_END;
-}
-
-void
-dgen_walk_end(DgenWalk *walk)
-{
-	dgen_scan_end(&walk->scan);
 }
 
 static void

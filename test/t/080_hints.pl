@@ -142,6 +142,38 @@ sub late_comers {
 	release($held);
 }
 
+# What the transaction has removed itself a sweep does not see, but it may come back.
+sub sweep_in_between {
+	my $out = sql(q{SELECT dgen.attach('test', ARRAY['external']);
+		DO $$ BEGIN FOR i IN 1 .. 20 LOOP PERFORM dgen.cast('external', 'undone', 'true'); END LOOP; END $$;
+		BEGIN; SELECT count(*) FROM dgen.claim(); ROLLBACK;
+		BEGIN; SELECT count(*) FROM dgen.claim(); ROLLBACK;
+		BEGIN; SELECT count(*) FROM dgen.claim(); SELECT dgen.commit_turns(ARRAY[20]);
+		SELECT pg_sleep(2.5); SELECT count(*) FROM dgen.claim(); ROLLBACK;
+		BEGIN; SELECT 'again', count(*) FROM dgen.claim(); ROLLBACK});
+	like($out, qr/again\|20/, 'what is rolled back is found');
+}
+
+# A sweep passes the dead rows of a mailbox once. The next ones know that there is nothing.
+sub sweeps_remember {
+	my $held = hold_snapshot();
+	my $reads = q{SELECT pg_stat_force_next_flush(); SELECT 'reads', idx_tup_read FROM pg_stat_user_indexes WHERE indexrelname = 'message_order';};
+	my $looks = q{DO $$ DECLARE ready boolean; BEGIN FOR i IN 1 .. 40 LOOP PERFORM FROM dgen.claim(); COMMIT; CALL dgen.wait('100 ms', ready); END LOOP; END $$;};
+	sql(q{DO $$ DECLARE id bigint; BEGIN
+		FOR i IN 1 .. 9000 LOOP
+			id := dgen.cast('external', 'gone-' || i % 30, 'true');
+			COMMIT;
+			PERFORM dgen.cancel('external', 'gone-' || i % 30, id);
+			COMMIT;
+		END LOOP; END $$});
+	my $out = sql("SELECT dgen.attach('test', ARRAY['external']); $reads $looks $reads $looks $reads");
+	my @reads = $out =~ /reads\|(\d+)/g;
+	cmp_ok($reads[1] - $reads[0], '>', 9000, 'a sweep walks over dead rows');
+	# (Once in ten looks one walks over them again.)
+	cmp_ok($reads[2] - $reads[1], '<', 15000, 'and those after it go past them');
+	release($held);
+}
+
 install();
 known_work_is_read();
 created_anew();
@@ -149,5 +181,7 @@ more_than_fits();
 more_types_than_sets();
 behind_dead_rows();
 late_comers();
+sweep_in_between();
+sweeps_remember();
 $node->stop;
 done_testing();
