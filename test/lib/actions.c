@@ -5,30 +5,15 @@
  *   actions CONNINFO FILE
  */
 #include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
-#include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "dgen.h"
 
-static dgen_worker *worker;
+#include "pausing.h"
+#include "until_term.h"
+
 static const char *outside;
-
-static void
-on_signal(int signal)
-{
-	(void) signal;
-	dgen_worker_stop(worker);
-}
-
-static void
-print_log(dgen_log_level level, const char *text, void *user)
-{
-	(void) level, (void) user;
-	fprintf(stderr, "%s\n", text);
-}
 
 /* ---- a turn: {"act": [NAME, ...], "message": ..., "delay_ms": ..., "error": true} ---- */
 
@@ -78,21 +63,12 @@ effect(dgen_turn *turn)
 		close(file);
 }
 
-static void
-wait_for(const char *path)
-{
-	const struct timespec pause = {0, 10000000};
-
-	while (path != NULL && access(path, F_OK) != 0)
-		nanosleep(&pause, NULL);
-}
-
 static int
 run_action(dgen_turn *turn, const char *message, size_t length, void *user)
 {
 	(void) user;
 	effect(turn);
-	wait_for(dgen_turn_arg_string(turn, "/wait", NULL));
+	wait_for_file(dgen_turn_arg_string(turn, "/wait", NULL));
 	if (dgen_turn_attempt(turn) <= dgen_turn_arg_int64(turn, "/failures", 0))
 		return dgen_turn_raise(turn, "no answer", "P0044");
 	if (dgen_turn_arg_bool(turn, "/set", false))
@@ -147,19 +123,8 @@ int
 main(int argc, char **argv)
 {
 	dgen_worker_options options = DGEN_WORKER_OPTIONS_INIT;
-	struct sigaction action = {.sa_handler = on_signal};
-	int result;
 
-	options.log = print_log;
 	outside = argc > 2 ? argv[2] : "/dev/null";
-	result = dgen_worker_open(&worker, argc > 1 ? argv[1] : "", &options);
-	sigaction(SIGTERM, &action, NULL);
-	for (size_t i = 0; result == 0 && i < sizeof(types) / sizeof(types[0]); i++)
-		result = dgen_worker_register(worker, &types[i]);
-	if (result == 0)
-		result = dgen_worker_run(worker);
-	if (result != 0)
-		fprintf(stderr, "%s\n", dgen_worker_error(worker));
-	dgen_worker_close(worker);
-	return result != 0;
+	return work_until_term(argc > 1 ? argv[1] : "", &options, types,
+						   sizeof(types) / sizeof(types[0]));
 }

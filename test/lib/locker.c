@@ -4,31 +4,13 @@
  *
  *   locker CONNINFO NAME
  */
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
-#include <unistd.h>
 
 #include "dgen.h"
 
-static dgen_worker *worker;
-
-static void
-on_signal(int signal)
-{
-	(void) signal;
-	dgen_worker_stop(worker);
-}
-
-static void
-print_log(dgen_log_level level, const char *text, void *user)
-{
-	static const char *const names[] = {"debug", "info", "warning", "error"};
-
-	(void) user;
-	fprintf(stderr, "%s: %s\n", names[level], text);
-}
+#include "pausing.h"
+#include "until_term.h"
 
 /* {"lock": true} locks; anything else is counted. */
 static int
@@ -59,9 +41,7 @@ tell(dgen_turn *turn)
 static int
 handle_locked(dgen_turn *turn, const char *message, size_t length, void *user)
 {
-	int64_t ms = dgen_turn_arg_int64(turn, "/sleep_ms", 0);
 	const char *what = dgen_turn_arg_string(turn, "/what", "");
-	struct timespec pause = {ms / 1000, ms % 1000 * 1000000};
 
 	(void) message;
 	(void) length;
@@ -69,9 +49,7 @@ handle_locked(dgen_turn *turn, const char *message, size_t length, void *user)
 	tell(turn);
 	if (dgen_turn_attempt(turn) >= dgen_turn_arg_int64(turn, "/until", 1000))
 		what = "";
-	if (strcmp(what, "hang") == 0)
-		pause.tv_sec = 600;
-	nanosleep(&pause, NULL);
+	pause_ms(strcmp(what, "hang") == 0 ? 600000 : dgen_turn_arg_int64(turn, "/sleep_ms", 0));
 	dgen_turn_set_int64(turn, "runs", dgen_turn_get_int64(turn, "runs", 0) + 1);
 	dgen_turn_delete(turn, "locking");
 	if (strcmp(what, "raise") == 0)
@@ -108,20 +86,8 @@ main(int argc, char **argv)
 		.locked_priority = 5,
 	};
 	dgen_worker_options options = DGEN_WORKER_OPTIONS_INIT;
-	struct sigaction action = {.sa_handler = on_signal};
-	int result;
 
-	options.log = print_log;
 	options.reconnect_max_ms = 500;
 	options.name = argc > 2 ? argv[2] : NULL;
-	result = dgen_worker_open(&worker, argc > 1 ? argv[1] : "", &options);
-	sigaction(SIGTERM, &action, NULL);
-	if (result == 0)
-		result = dgen_worker_register(worker, &type);
-	if (result == 0)
-		result = dgen_worker_run(worker);
-	if (result != 0)
-		fprintf(stderr, "%s\n", dgen_worker_error(worker));
-	dgen_worker_close(worker);
-	return result != 0;
+	return work_until_term(argc > 1 ? argv[1] : "", &options, &type, 1);
 }

@@ -6,11 +6,11 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
-#include <time.h>
 
 #include "dgen_int.h"
 
 #include "check.h"
+#include "pausing.h"
 #include "waits.h"
 
 static const char *conninfo;
@@ -18,14 +18,6 @@ static atomic_int turns;
 static atomic_int committed;
 static atomic_int without_state;
 static dgen_worker *inspected;
-
-static void
-pause_ms(long ms)
-{
-	struct timespec time = {ms / 1000, ms % 1000 * 1000000};
-
-	nanosleep(&time, NULL);
-}
 
 static bool
 reaches(atomic_int *counter, int count)
@@ -45,16 +37,13 @@ note_commit(void *data)
 static int
 handle(dgen_turn *turn, const char *message, size_t length, void *user)
 {
-	int64_t ms = dgen_turn_arg_int64(turn, "/sleep_ms", 0);
-
 	(void) message;
 	(void) length;
 	(void) user;
 	atomic_fetch_add(&turns, 1);
 	if (inspected != NULL)
 		atomic_fetch_add(&without_state, PQgetisnull(inspected->batch.rows, 0, DGEN__CLAIM_STATE));
-	if (ms > 0)
-		pause_ms((long) ms);
+	pause_ms(dgen_turn_arg_int64(turn, "/sleep_ms", 0));
 	dgen_turn_after_commit(turn, note_commit, NULL, NULL);
 	if (dgen_turn_arg_bool(turn, "/bad", false) && dgen_turn_attempt(turn) == 1)
 		dgen_turn_cast(turn, "nosuch", "k", NULL, 0, NULL);

@@ -12,10 +12,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "dgen.h"
+
+#include "logging.h"
+#include "pausing.h"
 
 /* Of LeakSanitizer: it looks at the end of a process, but not at that of one made by fork. */
 extern int __lsan_do_recoverable_leak_check(void) __attribute__((weak));
@@ -24,25 +26,7 @@ static const char *conninfo;
 static const char *flaw;
 static const char *gate;
 
-static void
-print_log(dgen_log_level level, const char *text, void *user)
-{
-	static const char *const names[] = {"debug", "info", "warning", "error"};
-
-	(void) user;
-	fprintf(stderr, "%s: %s\n", names[level], text);
-}
-
 /* ---- what a message can ask for ---- */
-
-static void
-pause_ms(long ms)
-{
-	struct timespec time = {ms / 1000, ms % 1000 * 1000000};
-
-	while (nanosleep(&time, &time) != 0)
-		;
-}
 
 /* A signal that a sanitizer would catch is made plain again. */
 static void
@@ -82,8 +66,8 @@ misbehave(const char *deed, const char *file)
 		leave_orphan();
 	while (strcmp(deed, "hang") == 0)
 		pause_ms(60000);
-	while (strcmp(deed, "wait") == 0 && access(file, F_OK) != 0)
-		pause_ms(10);
+	if (strcmp(deed, "wait") == 0)
+		wait_for_file(file);
 }
 
 /* The first who comes makes the file; the second finds it. */
@@ -125,8 +109,7 @@ work(dgen_child *child, void *user)
 	(void) user;
 	if (flaw != NULL && access(flaw, F_OK) == 0)
 		return DGEN_EINVAL;
-	while (gate != NULL && access(gate, F_OK) != 0)
-		pause_ms(10);
+	wait_for_file(gate);
 	options.log = print_log;
 	options.reconnect_max_ms = 500;
 	rc = dgen_worker_open(&worker, conninfo, &options);

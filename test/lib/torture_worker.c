@@ -8,35 +8,20 @@
  * MENDED is a file: once it exists messages with "raise" are handled.
  */
 #include <inttypes.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "dgen.h"
 
+#include "pausing.h"
+#include "until_term.h"
+
 #define HASH_MODULUS 1000003
 
-static dgen_worker *worker;
 static const char *mended;
 static bool rows = true; /* the user of "rows" points to it */
-
-static void
-on_signal(int signal)
-{
-	(void) signal;
-	dgen_worker_stop(worker);
-}
-
-static void
-print_log(dgen_log_level level, const char *text, void *user)
-{
-	(void) user;
-	if (level >= DGEN_LOG_INFO)
-		fprintf(stderr, "%s\n", text);
-}
 
 static int
 write_row(dgen_turn *turn, const char *tag, int64_t n, int64_t h)
@@ -115,8 +100,6 @@ static int
 play(dgen_turn *turn, const char *message, size_t length, void *user)
 {
 	const char *tag = dgen_turn_arg_string(turn, "/tag", "?");
-	int64_t ms = dgen_turn_arg_int64(turn, "/sleep_ms", 0);
-	struct timespec pause = {ms / 1000, ms % 1000 * 1000000};
 	char reply[100];
 	int64_t n;
 	int64_t h;
@@ -125,8 +108,7 @@ play(dgen_turn *turn, const char *message, size_t length, void *user)
 	(void) length;
 	if (note(turn, tag, &n, &h, user) != 0)
 		return DGEN_EFAILED;
-	if (ms > 0)
-		nanosleep(&pause, NULL);
+	pause_ms(dgen_turn_arg_int64(turn, "/sleep_ms", 0));
 	move(turn, tag);
 	dgen_turn_set_int64(
 		turn, "sum", dgen_turn_get_int64(turn, "sum", 0) + dgen_turn_arg_int64(turn, "/take", 0));
@@ -175,24 +157,11 @@ int
 main(int argc, char **argv)
 {
 	dgen_worker_options options = DGEN_WORKER_OPTIONS_INIT;
-	struct sigaction action = {.sa_handler = on_signal};
-	int rc;
 
 	if (argc != 3)
 		return 2;
 	mended = argv[2];
-	options.log = print_log;
 	options.reconnect_min_ms = 20;
 	options.reconnect_max_ms = 200;
-	rc = dgen_worker_open(&worker, argv[1], &options);
-	sigaction(SIGTERM, &action, NULL);
-	for (size_t i = 0; rc == 0 && i < sizeof(types) / sizeof(types[0]); i++)
-		rc = dgen_worker_register(worker, &types[i]);
-	if (rc == 0)
-		rc = dgen_worker_run(worker);
-	if (rc != 0)
-		fprintf(stderr, "%s (%s) %s\n", dgen_worker_error(worker), dgen_strerror(rc),
-				dgen_worker_sqlstate(worker));
-	dgen_worker_close(worker);
-	return rc != 0;
+	return work_until_term(argv[1], &options, types, sizeof(types) / sizeof(types[0]));
 }

@@ -4,7 +4,6 @@
  *
  *   worker CONNINFO [MAX_ACTORS [CACHE_BYTES]]
  */
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,23 +11,8 @@
 
 #include "dgen.h"
 
-static dgen_worker *worker;
-
-static void
-on_signal(int signal)
-{
-	(void) signal;
-	dgen_worker_stop(worker);
-}
-
-static void
-print_log(dgen_log_level level, const char *text, void *user)
-{
-	static const char *const names[] = {"debug", "info", "warning", "error"};
-
-	(void) user;
-	fprintf(stderr, "%s: %s\n", names[level], text);
-}
+#include "pausing.h"
+#include "until_term.h"
 
 /* ---- counter: counts casts and calls; "slow" takes its time ---- */
 
@@ -49,15 +33,12 @@ static int
 count(dgen_turn *turn, const char *message, size_t length, void *user)
 {
 	int64_t n = dgen_turn_get_int64(turn, "n", 0) + 1;
-	int64_t ms = dgen_turn_arg_int64(turn, "/sleep_ms", 0);
-	struct timespec pause = {ms / 1000, ms % 1000 * 1000000};
 	const char *after = dgen_turn_arg_string(turn, "/after", NULL);
 
 	(void) message;
 	(void) length;
 	(void) user;
-	if (ms > 0)
-		nanosleep(&pause, NULL);
+	pause_ms(dgen_turn_arg_int64(turn, "/sleep_ms", 0));
 	if (after != NULL)
 		dgen_turn_after_commit(turn, say_after, release_after, strdup(after));
 	dgen_turn_set_int64(turn, "n", n);
@@ -276,24 +257,12 @@ int
 main(int argc, char **argv)
 {
 	dgen_worker_options options = DGEN_WORKER_OPTIONS_INIT;
-	struct sigaction action = {.sa_handler = on_signal};
-	int result;
 
-	options.log = print_log;
 	options.reconnect_max_ms = 500;
 	if (argc > 2)
 		options.max_actors = atoi(argv[2]);
 	if (argc > 3)
 		options.cache_bytes = (size_t) atoi(argv[3]);
-	result = dgen_worker_open(&worker, argc > 1 ? argv[1] : "", &options);
-	sigaction(SIGTERM, &action, NULL);
-	for (size_t i = 0; result == 0 && i < sizeof(types) / sizeof(types[0]); i++)
-		result = dgen_worker_register(worker, &types[i]);
-	if (result == 0)
-		result = dgen_worker_run(worker);
-	if (result != 0)
-		fprintf(stderr, "%s (%s) %s %s\n", dgen_worker_error(worker), dgen_strerror(result),
-				dgen_worker_sqlstate(worker), dgen_worker_hint(worker));
-	dgen_worker_close(worker);
-	return result != 0;
+	return work_until_term(argc > 1 ? argv[1] : "", &options, types,
+						   sizeof(types) / sizeof(types[0]));
 }
