@@ -22,9 +22,9 @@
 
 PG_FUNCTION_INFO_V1(dgen_operate);
 PG_FUNCTION_INFO_V1(dgen_operate_role);
-PG_FUNCTION_INFO_V1(dgen_operate_type_id);
-PG_FUNCTION_INFO_V1(dgen_operate_mailbox);
 PG_FUNCTION_INFO_V1(dgen_operate_check);
+PG_FUNCTION_INFO_V1(dgen_operate_type_for);
+PG_FUNCTION_INFO_V1(dgen_operate_mailbox);
 PG_FUNCTION_INFO_V1(dgen_operate_own);
 PG_FUNCTION_INFO_V1(dgen_operate_wake);
 PG_FUNCTION_INFO_V1(dgen_operate_wake_at);
@@ -153,31 +153,6 @@ dgen_operate_role(PG_FUNCTION_ARGS)
 	PG_RETURN_OID(dgen_calling_role());
 }
 
-Datum
-dgen_operate_type_id(PG_FUNCTION_ARGS)
-{
-	if (PG_ARGISNULL(0))
-		ereport(ERROR, (errcode(DGEN_ERR_UNKNOWN_TYPE), errmsg("actor type is NULL"),
-						errhint("Give the name of an actor type.")));
-
-	/* With the lock come the invalidations that tell of types made and dropped. */
-	dgen_table_lock(TABLE_ACTOR_TYPE, AccessShareLock);
-	PG_RETURN_INT32(dgen_type_by_name(PG_GETARG_TEXT_PP(0))->id);
-}
-
-Datum
-dgen_operate_mailbox(PG_FUNCTION_ARGS)
-{
-	text *key;
-
-	if (PG_ARGISNULL(0))
-		ereport(ERROR, (errcode(DGEN_ERR_INVALID_KEY), errmsg("actor key is NULL"),
-						errhint("A key has 1 to %d bytes.", DGEN_MAX_KEY_BYTES)));
-	key = PG_GETARG_TEXT_PP(0);
-	dgen_check_key(key);
-	PG_RETURN_INT64(dgen_mailbox_of(key));
-}
-
 static void
 check_owner(const ActorType *type, Oid role)
 {
@@ -191,11 +166,9 @@ check_owner(const ActorType *type, Oid role)
 }
 
 /* The owner has every privilege; "own" is for what nobody else may do. */
-Datum
-dgen_operate_check(PG_FUNCTION_ARGS)
+static void
+check_privilege(const ActorType *type, const char *privilege)
 {
-	const ActorType *type = dgen_type_by_id(PG_GETARG_INT32(0), false);
-	char *privilege = text_to_cstring(PG_GETARG_TEXT_PP(1));
 	Oid role = dgen_calling_role();
 
 	if (strcmp(privilege, "own") == 0)
@@ -206,7 +179,46 @@ dgen_operate_check(PG_FUNCTION_ARGS)
 		dgen_check_privilege(type, role, PRIVILEGE_READ);
 	else
 		dgen_check_privilege(type, role, PRIVILEGE_WORK);
+}
+
+Datum
+dgen_operate_check(PG_FUNCTION_ARGS)
+{
+	check_privilege(dgen_type_by_id(PG_GETARG_INT32(0), false),
+					text_to_cstring(PG_GETARG_TEXT_PP(1)));
 	PG_RETURN_VOID();
+}
+
+/* What nearly every operation begins with. */
+Datum
+dgen_operate_type_for(PG_FUNCTION_ARGS)
+{
+	const ActorType *type;
+
+	if (PG_ARGISNULL(0))
+		ereport(ERROR, (errcode(DGEN_ERR_UNKNOWN_TYPE), errmsg("actor type is NULL"),
+						errhint("Give the name of an actor type.")));
+	if (PG_ARGISNULL(1))
+		PG_RETURN_NULL();
+
+	/* With the lock come the invalidations that tell of types made and dropped. */
+	dgen_table_lock(TABLE_ACTOR_TYPE, AccessShareLock);
+	type = dgen_type_by_name(PG_GETARG_TEXT_PP(0));
+	check_privilege(type, text_to_cstring(PG_GETARG_TEXT_PP(1)));
+	PG_RETURN_INT32(type->id);
+}
+
+Datum
+dgen_operate_mailbox(PG_FUNCTION_ARGS)
+{
+	text *key;
+
+	if (PG_ARGISNULL(0))
+		ereport(ERROR, (errcode(DGEN_ERR_INVALID_KEY), errmsg("actor key is NULL"),
+						errhint("A key has 1 to %d bytes.", DGEN_MAX_KEY_BYTES)));
+	key = PG_GETARG_TEXT_PP(0);
+	dgen_check_key(key);
+	PG_RETURN_INT64(dgen_mailbox_of(key));
 }
 
 /* ---- taking an actor ---- */

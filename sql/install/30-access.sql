@@ -24,10 +24,10 @@ CREATE FUNCTION dgen._calling_role() RETURNS regrole
 	AS 'MODULE_PATHNAME', 'dgen_operate_role';
 COMMENT ON FUNCTION dgen._calling_role() IS 'the role that called the public function that is now running';
 
-CREATE FUNCTION dgen._type_id(name text) RETURNS integer
+CREATE FUNCTION dgen._type_for(name text, privilege text) RETURNS integer
 	LANGUAGE c STABLE
-	AS 'MODULE_PATHNAME', 'dgen_operate_type_id';
-COMMENT ON FUNCTION dgen._type_id(text) IS 'the id of an actor type; ZD001 if there is none of that name';
+	AS 'MODULE_PATHNAME', 'dgen_operate_type_for';
+COMMENT ON FUNCTION dgen._type_for(text, text) IS 'the id of an actor type, for an operation that takes that privilege; ZD001 if there is no such type, 42501 as _check';
 
 CREATE FUNCTION dgen._mailbox(actor_key text) RETURNS bigint
 	LANGUAGE c STABLE
@@ -89,7 +89,7 @@ CREATE FUNCTION dgen._maintenance_cursor(next bigint DEFAULT NULL) RETURNS bigin
 	AS 'MODULE_PATHNAME', 'dgen_operate_cursor';
 COMMENT ON FUNCTION dgen._maintenance_cursor(bigint) IS 'where dgen._maintain of this session goes on; sets it, unless NULL';
 
-REVOKE ALL ON FUNCTION dgen._calling_role(), dgen._type_id(text), dgen._mailbox(text),
+REVOKE ALL ON FUNCTION dgen._calling_role(), dgen._type_for(text, text), dgen._mailbox(text),
 	dgen._check(integer, text), dgen._own(integer, bigint), dgen._in_handler(),
 	dgen._lock_key(integer, bigint), dgen._lock_class(), dgen._slot_class(), dgen._rate_is_spent(integer), dgen._wake(integer),
 	dgen._wake_at(timestamptz), dgen._replied(bigint), dgen._maintenance_cursor(bigint)
@@ -149,20 +149,33 @@ END
 $$;
 COMMENT ON FUNCTION dgen._grant_objects(regrole) IS 'gives a role the rights on schema and views that fit its privileges, and takes the others';
 
-CREATE FUNCTION dgen._check_role(role regrole) RETURNS void
+CREATE FUNCTION dgen._check_not_null(parameter text, is_null boolean,
+	hint text DEFAULT 'Leave the parameter out to get its default.') RETURNS void
 	LANGUAGE plpgsql
 	SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-	IF role IS NULL THEN
+	IF is_null THEN
 		RAISE EXCEPTION USING ERRCODE = 'null_value_not_allowed',
-			MESSAGE = 'role is NULL',
-			HINT = 'Name a role; ''-'' is everybody (PUBLIC).';
+			MESSAGE = format('%s is NULL', parameter),
+			HINT = hint;
 	END IF;
+END
+$$;
+COMMENT ON FUNCTION dgen._check_not_null(text, boolean, text) IS 'raises 22004 for a parameter that is NULL';
+
+CREATE FUNCTION dgen._check_role(role regrole) RETURNS void
+	LANGUAGE plpgsql
+	SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	hint CONSTANT text := 'Name a role; ''-'' is everybody (PUBLIC).';
+BEGIN
+	PERFORM dgen._check_not_null('role', role IS NULL, hint);
 	IF role <> 0::oid AND NOT EXISTS (SELECT FROM pg_roles r WHERE r.oid = role) THEN
 		RAISE EXCEPTION USING ERRCODE = 'undefined_object',
 			MESSAGE = format('role with OID %s does not exist', role::oid),
-			HINT = 'Name a role; ''-'' is everybody (PUBLIC).';
+			HINT = hint;
 	END IF;
 END
 $$;
@@ -173,9 +186,8 @@ CREATE FUNCTION dgen._grant(type_name text, role regrole, privilege text) RETURN
 	SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	type integer := dgen._type_id(type_name);
+	type integer := dgen._type_for(type_name, 'own');
 BEGIN
-	PERFORM dgen._check(type, 'own');
 	PERFORM dgen._check_role(role);
 	LOCK TABLE dgen.privilege IN SHARE ROW EXCLUSIVE MODE;
 	INSERT INTO dgen.privilege VALUES (type, role, privilege) ON CONFLICT DO NOTHING;
@@ -189,9 +201,8 @@ CREATE FUNCTION dgen._revoke(type_name text, from_role regrole, what text) RETUR
 	SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	type integer := dgen._type_id(type_name);
+	type integer := dgen._type_for(type_name, 'own');
 BEGIN
-	PERFORM dgen._check(type, 'own');
 	PERFORM dgen._check_role(from_role);
 	LOCK TABLE dgen.privilege IN SHARE ROW EXCLUSIVE MODE;
 	DELETE FROM dgen.privilege p WHERE p.type_id = type AND p.role = from_role AND p.privilege = what;
@@ -202,5 +213,5 @@ END
 $$;
 COMMENT ON FUNCTION dgen._revoke(text, regrole, text) IS 'revokes send, read or work';
 
-REVOKE ALL ON FUNCTION dgen._grant_objects(regrole), dgen._check_role(regrole),
+REVOKE ALL ON FUNCTION dgen._grant_objects(regrole), dgen._check_not_null(text, boolean, text), dgen._check_role(regrole),
 	dgen._grant(text, regrole, text), dgen._revoke(text, regrole, text) FROM PUBLIC;

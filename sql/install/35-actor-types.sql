@@ -2,20 +2,6 @@
 
 -- ---- what a policy must look like ----
 
-CREATE FUNCTION dgen._check_not_null(parameter text, is_null boolean) RETURNS void
-	LANGUAGE plpgsql
-	SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-	IF is_null THEN
-		RAISE EXCEPTION USING ERRCODE = 'null_value_not_allowed',
-			MESSAGE = format('%s is NULL', parameter),
-			HINT = 'Leave the parameter out to get its default.';
-	END IF;
-END
-$$;
-COMMENT ON FUNCTION dgen._check_not_null(text, boolean) IS 'raises 22004 for a parameter that is NULL';
-
 -- Above this a timeout no longer fits statement_timeout, which is in ms and 32 bits.
 CREATE FUNCTION dgen._check_interval(parameter text, value interval, shortest interval, longest interval) RETURNS void
 	LANGUAGE plpgsql
@@ -204,8 +190,8 @@ DECLARE
 	type dgen.actor_type;
 BEGIN
 	LOCK TABLE dgen.actor_type, dgen.privilege IN SHARE ROW EXCLUSIVE MODE;
-	SELECT * INTO type FROM dgen.actor_type t WHERE t.id = dgen._type_id(old_name);
-	PERFORM dgen._check(type.id, 'own');
+	type.id := dgen._type_for(old_name, 'own');
+	SELECT * INTO type FROM dgen.actor_type t WHERE t.id = type.id;
 	IF handler IS NOT NULL THEN
 		type.handler := NULLIF(handler, '');
 		type.search_path := search_path;
@@ -321,14 +307,12 @@ BEGIN
 			MESSAGE = 'an actor type cannot be dropped in a transaction that is not READ COMMITTED',
 			HINT = 'Run this in a transaction with ISOLATION LEVEL READ COMMITTED.';
 	END IF;
-	type := dgen._type_id(type_name);
-	PERFORM dgen._check(type, 'own');
+	type := dgen._type_for(type_name, 'own');
 	FOR try IN 1 .. 50 LOOP
 		BEGIN
 			LOCK TABLE dgen.actor_type, dgen.privilege IN SHARE ROW EXCLUSIVE MODE;
 			LOCK TABLE dgen.message, dgen.delayed_message IN SHARE ROW EXCLUSIVE MODE;
-			type := dgen._type_id(type_name);
-			PERFORM dgen._check(type, 'own');
+			type := dgen._type_for(type_name, 'own');
 			IF discard IS NOT TRUE THEN
 				PERFORM dgen._refuse_type_in_use(type, type_name);
 			END IF;
@@ -437,7 +421,7 @@ REVOKE ALL ON FUNCTION
 	dgen.create_actor_type(text, text, jsonb, integer, interval, interval, interval, interval, boolean, boolean, integer, integer, double precision, boolean, boolean, interval, integer),
 	dgen._create_actor_type(text, text, jsonb, integer, interval, interval, interval, interval, boolean, boolean, integer, integer, double precision, boolean, boolean, interval, integer, text),
 	dgen._alter_actor_type(text, text, jsonb, integer, interval, interval, interval, interval, integer, integer, double precision, boolean, boolean, interval, integer, text),
-	dgen._check_not_null(text, boolean), dgen._check_interval(text, interval, interval, interval),
+	dgen._check_interval(text, interval, interval, interval),
 	dgen._check_limit(text, double precision), dgen._check_policy(dgen.actor_type), dgen._check_handler(text, regrole),
 	dgen._warn_superuser(dgen.actor_type),	dgen._count(bigint, text), dgen._refuse_type_in_use(integer, text), dgen._delete_type(integer, boolean),
 	dgen._drop_actor_type(text, boolean), dgen._revoke_all(integer, regrole), dgen._holders_of_mailboxes(),

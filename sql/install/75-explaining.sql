@@ -235,13 +235,11 @@ CREATE FUNCTION dgen._explain_actor(actor_type text, key text) RETURNS text
 	SET jit = off
 AS $$
 DECLARE
-	type    integer := dgen._type_id(actor_type);
-	box     bigint;
+	type    integer := dgen._type_for(actor_type, 'read');
+	box     bigint  := dgen._mailbox(key);
 	waiting bigint;
 	reason  text;
 BEGIN
-	PERFORM dgen._check(type, 'read');
-	box := dgen._mailbox(key);
 	SELECT count(*) INTO waiting
 	FROM (
 		SELECT FROM dgen.message m

@@ -64,16 +64,10 @@ CREATE FUNCTION dgen._cancel(actor_type text, key text, id bigint) RETURNS boole
 	SET jit = off
 AS $$
 DECLARE
-	type integer := dgen._type_id(actor_type);
-	box  bigint;
+	type integer := dgen._type_for(actor_type, 'send');
+	box  bigint  := dgen._mailbox(key);
 BEGIN
-	PERFORM dgen._check(type, 'send');
-	box := dgen._mailbox(key);
-	IF id IS NULL THEN
-		RAISE EXCEPTION USING ERRCODE = 'null_value_not_allowed',
-			MESSAGE = 'message_id is NULL',
-			HINT = 'Give the id that dgen.cast or dgen.request returned.';
-	END IF;
+	PERFORM dgen._check_not_null('message_id', id IS NULL, 'Give the id that dgen.cast or dgen.request returned.');
 	IF dgen._remove_message(type, box, key, id) THEN
 		PERFORM dgen._cancel_request(id, box);
 		RETURN true;
@@ -91,19 +85,11 @@ COMMENT ON FUNCTION dgen.cancel(text, text, bigint) IS
 
 -- ---- dead letters ----
 
-CREATE FUNCTION dgen._check_message_id(id bigint) RETURNS void
-	LANGUAGE plpgsql
+CREATE FUNCTION dgen._check_letter_id(id bigint) RETURNS void
+	LANGUAGE sql
 	SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-	IF id IS NULL THEN
-		RAISE EXCEPTION USING ERRCODE = 'null_value_not_allowed',
-			MESSAGE = 'message_id is NULL',
-			HINT = 'Give the message_id of a row in dgen.dead_letters.';
-	END IF;
-END
-$$;
-COMMENT ON FUNCTION dgen._check_message_id(bigint) IS 'raises 22004 for NULL';
+AS $$ SELECT dgen._check_not_null('message_id', id IS NULL, 'Give the message_id of a row in dgen.dead_letters.') $$;
+COMMENT ON FUNCTION dgen._check_letter_id(bigint) IS 'raises 22004 for NULL';
 
 -- The new seq puts it at the end of its mailbox. A failure that its requester has
 -- not collected is taken back: there may be a reply after all.
@@ -118,7 +104,7 @@ DECLARE
 	type   integer;
 	box    bigint;
 BEGIN
-	PERFORM dgen._check_message_id(id);
+	PERFORM dgen._check_letter_id(id);
 	SELECT * INTO letter FROM dgen.dead_letter l WHERE l.message_id = id;
 	IF NOT FOUND THEN
 		RETURN false;
@@ -164,7 +150,7 @@ AS $$
 DECLARE
 	type integer;
 BEGIN
-	PERFORM dgen._check_message_id(id);
+	PERFORM dgen._check_letter_id(id);
 	SELECT l.type_id INTO type FROM dgen.dead_letter l WHERE l.message_id = id;
 	IF NOT FOUND THEN
 		RETURN false;
@@ -191,11 +177,9 @@ CREATE FUNCTION dgen._reset(actor_type text, key text) RETURNS boolean
 	SET jit = off
 AS $$
 DECLARE
-	type integer := dgen._type_id(actor_type);
-	box  bigint;
+	type integer := dgen._type_for(actor_type, 'work');
+	box  bigint  := dgen._mailbox(key);
 BEGIN
-	PERFORM dgen._check(type, 'work');
-	box := dgen._mailbox(key);
 	PERFORM dgen._own(type, box);
 	UPDATE dgen.actor a
 	SET state = t.initial_state, version = nextval('dgen.version_seq'), updated_at = clock_timestamp()
@@ -239,6 +223,24 @@ END
 $$;
 COMMENT ON FUNCTION dgen._delete_requests(integer, bigint, text) IS 'removes the requests to and from an actor; true if there were any';
 
+-- What waits in a mailbox that is owned, in the order of dgen._remove_message.
+CREATE FUNCTION dgen._delete_messages(type integer, box bigint, key text) RETURNS boolean
+	LANGUAGE plpgsql
+	SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	removed boolean;
+BEGIN
+	DELETE FROM dgen.delayed_message d WHERE d.type_id = type AND d.mailbox = box AND d.actor_key = key;
+	removed := FOUND;
+	DELETE FROM dgen.message m WHERE m.type_id = type AND m.mailbox = box AND m.actor_key = key;
+	removed := removed OR FOUND;
+	DELETE FROM dgen.failed_attempt f WHERE f.type_id = type AND f.mailbox = box AND f.actor_key = key;
+	RETURN removed;
+END
+$$;
+COMMENT ON FUNCTION dgen._delete_messages(integer, bigint, text) IS 'removes the messages of an actor, or an action of it; true if there were any';
+
 -- Each is taken as a worker takes it, so one that runs is waited for; it may have stored
 -- others by then.
 CREATE FUNCTION dgen._delete_actions(type integer, box bigint, key text) RETURNS boolean
@@ -259,9 +261,7 @@ BEGIN
 			WHERE d.type_id = -type AND d.mailbox BETWEEN first_box AND last_box AND d.actor_key = key
 		LOOP
 			PERFORM dgen._own(-type, action);
-			DELETE FROM dgen.delayed_message d WHERE d.type_id = -type AND d.mailbox = action AND d.actor_key = key;
-			DELETE FROM dgen.message m WHERE m.type_id = -type AND m.mailbox = action AND m.actor_key = key;
-			DELETE FROM dgen.failed_attempt f WHERE f.type_id = -type AND f.mailbox = action AND f.actor_key = key;
+			PERFORM dgen._delete_messages(-type, action, key);
 		END LOOP;
 		EXIT WHEN NOT FOUND;
 		removed := true;
@@ -278,20 +278,14 @@ CREATE FUNCTION dgen._delete_actor(actor_type text, key text) RETURNS boolean
 	SET jit = off
 AS $$
 DECLARE
-	type    integer := dgen._type_id(actor_type);
-	box     bigint;
+	type    integer := dgen._type_for(actor_type, 'work');
+	box     bigint  := dgen._mailbox(key);
 	removed boolean;
 BEGIN
-	PERFORM dgen._check(type, 'work');
-	box := dgen._mailbox(key);
 	PERFORM dgen._own(type, box);
 	removed := dgen._delete_requests(type, box, key);
 	removed := dgen._delete_actions(type, box, key) OR removed; -- before the messages: they may still reply
-	DELETE FROM dgen.delayed_message d WHERE d.type_id = type AND d.mailbox = box AND d.actor_key = key;
-	removed := removed OR FOUND;
-	DELETE FROM dgen.message m WHERE m.type_id = type AND m.mailbox = box AND m.actor_key = key;
-	removed := removed OR FOUND;
-	DELETE FROM dgen.failed_attempt f WHERE f.type_id = type AND f.mailbox = box AND f.actor_key = key;
+	removed := dgen._delete_messages(type, box, key) OR removed;
 	DELETE FROM dgen.dead_letter l WHERE l.type_id = type AND l.mailbox = box AND l.actor_key = key;
 	removed := removed OR FOUND;
 	DELETE FROM dgen.idempotency_key i WHERE i.type_id = type AND i.mailbox = box AND i.actor_key = key;
@@ -319,11 +313,11 @@ CREATE FUNCTION dgen._pause(actor_type text, key text) RETURNS void
 	SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	type integer := dgen._type_id(actor_type);
+	type integer := dgen._type_for(actor_type, 'work');
+	box  bigint  := CASE WHEN key IS NULL THEN 0 ELSE dgen._mailbox(key) END;
 BEGIN
-	PERFORM dgen._check(type, 'work');
 	INSERT INTO dgen.paused (type_id, mailbox, actor_key, paused_at)
-	VALUES (type, CASE WHEN key IS NULL THEN 0 ELSE dgen._mailbox(key) END, COALESCE(key, ''), clock_timestamp())
+	VALUES (type, box, COALESCE(key, ''), clock_timestamp())
 	ON CONFLICT DO NOTHING;
 END
 $$;
@@ -342,13 +336,9 @@ CREATE FUNCTION dgen._resume(actor_type text, key text) RETURNS void
 	SET jit = off
 AS $$
 DECLARE
-	type integer := dgen._type_id(actor_type);
-	box  bigint  := 0;
+	type integer := dgen._type_for(actor_type, 'work');
+	box  bigint  := CASE WHEN key IS NULL THEN 0 ELSE dgen._mailbox(key) END;
 BEGIN
-	PERFORM dgen._check(type, 'work');
-	IF key IS NOT NULL THEN
-		box := dgen._mailbox(key);
-	END IF;
 	DELETE FROM dgen.paused p WHERE p.type_id = type AND p.mailbox = box AND p.actor_key = COALESCE(key, '');
 	IF FOUND THEN
 		PERFORM dgen._wake(type);
@@ -376,11 +366,9 @@ CREATE FUNCTION dgen._unlock(actor_type text, key text) RETURNS boolean
 	SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	type integer := dgen._type_id(actor_type);
-	box  bigint;
+	type integer := dgen._type_for(actor_type, 'work');
+	box  bigint  := dgen._mailbox(key);
 BEGIN
-	PERFORM dgen._check(type, 'work');
-	box := dgen._mailbox(key);
 	PERFORM dgen._own(type, box);
 	RETURN dgen._end_lock(type, key);
 END
@@ -435,8 +423,8 @@ COMMENT ON FUNCTION dgen.adopt_database() IS
 
 REVOKE ALL ON FUNCTION dgen._cancel_request(bigint, bigint), dgen._cancel(text, text, bigint),
 	dgen._action_mailbox(bigint, bigint), dgen._remove_message(integer, bigint, text, bigint),
-	dgen._delete_actions(integer, bigint, text),
-	dgen._check_message_id(bigint), dgen._redrive(bigint), dgen._discard(bigint), dgen._reset(text, text),
+	dgen._delete_messages(integer, bigint, text), dgen._delete_actions(integer, bigint, text),
+	dgen._check_letter_id(bigint), dgen._redrive(bigint), dgen._discard(bigint), dgen._reset(text, text),
 	dgen._delete_requests(integer, bigint, text), dgen._delete_actor(text, text), dgen._pause(text, text),
 	dgen._resume(text, text), dgen._end_lock(integer, text), dgen._unlock(text, text), dgen._adopt(), dgen._adopt_database(), dgen.adopt_database()
 	FROM PUBLIC;
