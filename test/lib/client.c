@@ -2,7 +2,6 @@
  * The client functions, against a database with the actor types of worker.c and such a
  * worker running.
  */
-#include <poll.h>
 
 #include "dgen.h"
 
@@ -237,6 +236,7 @@ test_wrap(const char *conninfo)
 
 /* ---- connections that end ---- */
 
+/* Returns when they are gone. */
 static void
 terminate_others(const char *conninfo)
 {
@@ -244,7 +244,7 @@ terminate_others(const char *conninfo)
 
 	execute(
 		connection,
-		"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'victim'");
+		"SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity WHERE application_name = 'victim'");
 	PQfinish(connection);
 }
 
@@ -258,7 +258,6 @@ test_reconnect(const char *conninfo)
 	options.application_name = "victim";
 	check_int(dgen_client_open(&victim, conninfo, &options), 0, "a client with a name");
 	terminate_others(conninfo);
-	poll(NULL, 0, 100);
 	check_int(dgen_client_cast(victim, "counter", "c6", NULL, 0, NULL, NULL), 0,
 			  "whose idle connection ends, connects again");
 	check_int(dgen_client_call(victim, "counter", "c6", sleep, DGEN_STRLEN, 1, NULL, NULL),

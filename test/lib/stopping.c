@@ -111,6 +111,15 @@ count_rows(const char *text)
 	return count;
 }
 
+/* Does the query return so many rows, now or soon? */
+static bool
+becomes(int rows, const char *query)
+{
+	for (int i = 0; i < 3000 && count_rows(query) != rows; i++)
+		pause_ms(10);
+	return count_rows(query) == rows;
+}
+
 static void *
 run(void *worker)
 {
@@ -144,10 +153,12 @@ test_idle(void)
 	sql("SELECT dgen.cast('stopping', 'a')");
 	pthread_create(&thread, NULL, run, worker);
 	check(reaches(&committed, 1), "a worker in a thread handles a message");
-	pause_ms(50);
+	check(becomes(1, "SELECT FROM pg_stat_activity JOIN dgen.workers USING (pid) "
+					 "WHERE query LIKE 'CALL dgen.wait%' AND wait_event_type = 'Extension'"),
+		  "and waits for more");
 	dgen_worker_stop(worker);
 	pthread_join(thread, NULL);
-	check(true, "and is stopped by another thread while it waits");
+	check(true, "and is stopped by another thread");
 	dgen_worker_close(worker);
 }
 
@@ -220,11 +231,8 @@ test_drain(void)
 	check(atomic_load(&unconfirmed), "and says that it had none");
 	dgen_worker_close(worker);
 	PQfinish(other);
-	for (int i = 0; i < 1000 && count_rows("SELECT FROM dgen.actors WHERE actor_type = 'stuck'") == 0;
-		 i++)
-		pause_ms(10);
-	check_int(count_rows("SELECT FROM dgen.actors WHERE actor_type = 'stuck'"), 1,
-			  "though it was committed in the end");
+	check(becomes(1, "SELECT FROM dgen.actors WHERE actor_type = 'stuck'"),
+		  "though it was committed in the end");
 	sql("DROP TABLE stuck; DROP FUNCTION wait_for_42;"
 		"SELECT dgen.drop_actor_type('stuck', discard => true)");
 }

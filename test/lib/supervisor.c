@@ -36,19 +36,19 @@ die_of(int number)
 	raise(number);
 }
 
-/* The child of a child that has ended is nobody's. */
+/* The child of a child that has ended is nobody's; it ends after that. */
 static void
 leave_orphan(void)
 {
-	pid_t child = fork();
-
-	if (child == 0 && fork() == 0)
+	if (fork() == 0)
 	{
-		pause_ms(100);
+		pid_t parent = getpid();
+
+		if (fork() == 0)
+			while (getppid() == parent)
+				pause_ms(10);
 		_exit(0);
 	}
-	if (child == 0)
-		_exit(0);
 }
 
 static void

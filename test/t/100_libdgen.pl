@@ -10,7 +10,8 @@ use IPC::Run;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
-use Time::HiRes 'usleep';
+use lib 'test/lib';
+use Until;
 
 plan skip_all => 'no headers of libpq' unless -e `pg_config --includedir` =~ s/\n//r . '/libpq-fe.h';
 
@@ -313,8 +314,7 @@ sub waits {
 	sql($break);
 	append_to_file("$PostgreSQL::Test::Utils::log_path/libdgen_updating.log", '');
 	$worker = start_worker('updating');
-	for (my $i = 0; $i < 10 * $patience && !logged($worker, $pattern); $i++) { usleep(100_000) }
-	ok(logged($worker, $pattern), "$name is waited for") or diag(slurp_file($worker->{log}));
+	ok(until_true(sub { logged($worker, $pattern) }), "$name is waited for") or diag(slurp_file($worker->{log}));
 	sql($mend);
 	becomes(q{SELECT count(*) FROM dgen.workers}, 1, 'until it is mended');
 	end_worker($worker);
@@ -335,9 +335,9 @@ waits(q{ALTER FUNCTION dgen.actor_type_exists(text) RENAME TO hidden}, qr/not on
 	local $ENV{PGOPTIONS} = join ' ', map { "-c $_" } @settings;
 	$worker = start_worker('settings');
 	becomes(q{SELECT count(*) FROM dgen.workers}, 1, 'settings that hurt a worker are overridden');
-	usleep(300_000);
+	becomes(q{SELECT clock_timestamp() - state_change > '0.3 s' FROM pg_stat_activity WHERE application_name = 'settings'}, 't', 'and it waits');
 	delete $ENV{PGOPTIONS};
-	is(ask('counter', 'settings'), 1, 'also while it waits');
+	is(ask('counter', 'settings'), 1, 'for longer than they allow');
 	is(ask('counter', 'settings', '{"sleep_ms": 300}'), 2, 'and in a turn');
 	end_worker($worker);
 	ok(!logged($worker, qr/connecting again|timeout/), 'its session was never ended') or diag(slurp_file($worker->{log}));
@@ -367,6 +367,15 @@ sub transfers {
 	return qq{SELECT dgen.cast('account', 'a' || i % 97, jsonb_build_object('to', 'a' || i * 7 % 97, 'amount', i % 10))
 		FROM generate_series(1, $count) i};
 }
+
+# Returns in the middle of them: when so many have had their first turn, which sends another message.
+sub begin_transfers {
+	my ($count, $sent) = @_;
+	my $last = sql(q{SELECT last_value FROM dgen.message_seq}) + $count + $sent;
+	sql(transfers($count));
+	becomes("SELECT last_value >= $last FROM dgen.message_seq", 't', "$sent transfers are under way");
+}
+
 my $sum = q{SELECT sum((state->>'balance')::int) FROM dgen.actors WHERE actor_type = 'account'};
 
 sub settle {
@@ -383,16 +392,14 @@ sql(q{SELECT dgen.drop_actor_type('writer')});
 settle('at first');
 
 for my $round (1 .. 5) {
-	sql(transfers(6000));
-	usleep(30000 * $round);
+	begin_transfers(6000, 500 * $round);
 	end_worker($one, 'KILL');
 	$one = start_worker('load1');
 }
 settle('a worker is killed five times');
 
 for my $mode (qw(fast immediate fast immediate)) {
-	sql(transfers(6000));
-	usleep(50000);
+	begin_transfers(6000, 1000);
 	$node->stop($mode);
 	$node->start;
 }

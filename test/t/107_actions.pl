@@ -9,7 +9,8 @@ use IPC::Run ();
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
-use Time::HiRes 'usleep';
+use lib 'test/lib';
+use Until;
 
 plan skip_all => 'no headers of libpq' unless -e `pg_config --includedir` =~ s/\n//r . '/libpq-fe.h';
 
@@ -18,7 +19,6 @@ my @run = split ' ', $ENV{DGEN_RUN} // '';
 my $sanitize = @run ? '' : 'address,undefined';
 my $tmp = PostgreSQL::Test::Utils::tempdir_short();
 my $outside = "$tmp/outside";
-my $patience = 10 * $PostgreSQL::Test::Utils::timeout_default;
 $ENV{DGEN_BUILD} or system_or_bail('make', '-s', '-C', getcwd() . '/worker', 'programs', "BUILD=$build", "SANITIZE=$sanitize");
 
 my $node = PostgreSQL::Test::Cluster->new('actions');
@@ -46,18 +46,15 @@ sub create { my ($name) = @_; open my $made, '>', "$tmp/$name" or die "$name: $!
 # The lines of effects of an action: what it was, its token, attempt and state.
 sub effects {
 	my ($key, $action) = @_;
-	return -e $outside ? map { /^\Q$key $action\E (.*)/ ? $1 : () } split /\n/, slurp_file($outside) : ();
+	return map { /^\Q$key $action\E (.*)/ ? $1 : () } -e $outside ? split /\n/, slurp_file($outside) : ();
 }
 
-# Looks until there are so many, or for very long.
+# Once there are so many.
 sub has_effects {
 	my ($key, $action, $count) = @_;
-	for (1 .. $patience) {
-		my @found = effects($key, $action);
-		return @found if @found >= $count;
-		usleep(100_000);
-	}
-	return effects($key, $action);
+	my @found;
+	until_true(sub { (@found = effects($key, $action)) >= $count });
+	return @found;
 }
 
 # ---- libdgen's workers ----
@@ -147,11 +144,7 @@ becomes(q{SELECT error FROM dgen.dead_letters WHERE actor_type = 'careless'}, 'a
 sub in_the_middle {
 	my ($key) = @_;
 	cast($key, qq({"act": ["charge", "mail"], "message": {"wait": "$tmp/$key"}}));
-	my @first;
-	for (1 .. $patience) {
-		last if @first = (effects($key, 'charge'), effects($key, 'mail'));
-		usleep(100_000);
-	}
+	until_true(sub { effects($key, 'charge') || effects($key, 'mail') });
 	is(sql(qq{SELECT count(*) FROM dgen.mailbox('shop', '$key') WHERE kind = 'action'}), 2, "$key: one runs, one waits");
 	return (effects($key, 'charge')) ? 'charge' : 'mail';
 }

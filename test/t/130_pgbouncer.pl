@@ -7,6 +7,8 @@ use IPC::Run;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
+use lib 'test/lib';
+use Until;
 
 $SIG{QUIT} = 'DEFAULT'; # which ends the pool: under nohup it would be ignored
 
@@ -69,11 +71,8 @@ INI
 sub run_pool {
 	my ($pool) = @_;
 	$pool->{run} = IPC::Run::start([ $pgbouncer, '-q', "$pool->{dir}/pgbouncer.ini" ], '<', \undef, '>', \$pool->{err}, '2>&1');
-	for (1 .. 10 * $patience) {
-		return if IPC::Run::run([ 'psql', '-Xqc', '', $pool->{conninfo} ], '2>', \my $error);
-		select undef, undef, undef, 0.1;
-	}
-	die "pgbouncer does not start: $pool->{err}\n";
+	until_true(sub { IPC::Run::run([ 'psql', '-Xqc', '', $pool->{conninfo} ], '2>', \my $error) })
+		or die "pgbouncer does not start: $pool->{err}\n";
 }
 
 sub end_pool {
@@ -129,13 +128,11 @@ sub let_go {
 # Until so many clients wait for a session.
 sub waiting {
 	my ($mode, $count) = @_;
-	for (1 .. 10 * $patience) {
+	until_true(sub {
 		IPC::Run::run([ 'psql', '-XAtqF', ' ', '-c', 'SHOW POOLS', $pool{$mode}{conninfo} =~ s/dbname=\w+/dbname=pgbouncer/r ],
 			'>', \my $pools);
-		return if $pools =~ /^postgres \S+ \d+ $count /m;
-		select undef, undef, undef, 0.1;
-	}
-	die "$count clients do not wait\n";
+		return $pools =~ /^postgres \S+ \d+ $count /m;
+	}) or die "$count clients do not wait\n";
 }
 
 # ---- sending ----

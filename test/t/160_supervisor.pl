@@ -9,7 +9,8 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Socket qw(SOCK_DGRAM);
 use Test::More;
-use Time::HiRes 'usleep';
+use lib 'test/lib';
+use Until;
 
 plan skip_all => 'no headers of libpq' unless -e `pg_config --includedir` =~ s/\n//r . '/libpq-fe.h';
 
@@ -17,7 +18,6 @@ my $build = $ENV{DGEN_BUILD} || "$PostgreSQL::Test::Utils::tmp_check/libdgen_sup
 my @run = split ' ', $ENV{DGEN_RUN} // '';
 my $sanitize = @run ? '' : 'address,undefined';
 my $tmp = PostgreSQL::Test::Utils::tempdir_short();
-my $patience = 10 * $PostgreSQL::Test::Utils::timeout_default;
 $ENV{DGEN_BUILD} or system_or_bail('make', '-s', '-C', getcwd() . '/worker', 'programs', "BUILD=$build", "SANITIZE=$sanitize");
 
 my $node = PostgreSQL::Test::Cluster->new('supervisor');
@@ -31,17 +31,6 @@ sub sql { return $node->safe_psql('postgres', $_[0]) }
 sub becomes {
 	my ($query, $expected, $name) = @_;
 	ok($node->poll_query_until('postgres', $query, $expected), $name) or diag(sql($query));
-}
-
-# Looks until it is so, or for very long.
-sub until_true {
-	my ($condition) = @_;
-	for (1 .. $patience) {
-		my $value = $condition->();
-		return $value if $value;
-		usleep(100_000);
-	}
-	return;
 }
 
 # ---- a supervisor ----

@@ -9,13 +9,13 @@ use IPC::Run;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
-use Time::HiRes 'usleep';
+use lib 'test/lib';
+use Until;
 
 plan skip_all => 'no headers of libpq' unless -e `pg_config --includedir` =~ s/\n//r . '/libpq-fe.h';
 
 my $top = getcwd();
 my $tmp = PostgreSQL::Test::Utils::tempdir_short();
-my $patience = 10 * $PostgreSQL::Test::Utils::timeout_default;
 my $config = `pg_config --bindir` =~ s/\n//r . '/pg_config';    # not that of the copy
 my $node;
 
@@ -100,16 +100,6 @@ sub error_of {
 	my ($statement) = @_;
 	my ($status, $out, $err) = $node->psql('postgres', $statement, extra_params => ['-v', 'VERBOSITY=verbose']);
 	return $err;
-}
-
-sub until_true {
-	my ($condition) = @_;
-	for (1 .. $patience) {
-		my $value = $condition->();
-		return $value if $value;
-		usleep(100_000);
-	}
-	return;
 }
 
 # ---- processes ----

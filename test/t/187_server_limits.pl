@@ -10,6 +10,7 @@ use IPC::Run;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
+use Until;
 
 my $build = $ENV{DGEN_BUILD} || "$PostgreSQL::Test::Utils::tmp_check/libdgen";
 $ENV{DGEN_BUILD} or system_or_bail('make', '-s', '-C', getcwd() . '/worker', 'programs', "BUILD=$build");
@@ -107,11 +108,10 @@ sub test_disk {
 	like($error, qr/53100.*No space left on device/, 'disk: a sender gets the error of the server');
 	my $from = -s $node->logfile;
 	sql(q{SELECT dgen.resume('inside'), dgen.resume('counter')});
-	for (1 .. 10 * $PostgreSQL::Test::Utils::timeout_default) {
+	until_true(sub {
 		my @errors = substr(slurp_file($node->logfile), $from) =~ /No space left on device/g;
-		last if @errors > 3 && slurp_file($worker->{log}) =~ /No space left/;
-		select undef, undef, undef, 0.1;
-	}
+		return @errors > 3 && slurp_file($worker->{log}) =~ /No space left/;
+	});
 	like(slurp_file($worker->{log}), qr/did not commit.*No space left on device/, 'disk: workers run into it');
 	unlink "$disk/ballast" or die $!;
 	becomes(q{SELECT count(*) FROM dgen.message}, 0, 'disk: when there is room again they handle all');
@@ -202,11 +202,8 @@ for (1 .. 40) {
 like($sessions[-1]{out}, qr/too many clients/, 'connections: all are taken');
 $sessions[0]{in} = "SELECT pg_terminate_backend(pid) FROM dgen.workers WHERE kind = 'external';\n";
 $sessions[0]{run}->pump while length $sessions[0]{in};
-for (1 .. 10 * $PostgreSQL::Test::Utils::timeout_default) {
-	# The session that has become free may go to the worker: then it is no use.
-	last if slurp_file($worker->{log}) =~ /connecting again/;
-	select undef, undef, undef, 0.1;
-}
+# The session that has become free may go to the worker: then it is no use.
+until_true(sub { slurp_file($worker->{log}) =~ /connecting again/ });
 like(slurp_file($worker->{log}), qr/connecting again/, 'connections: a worker that has lost its own tries again');
 $_->{run}->kill_kill(grace => 0) for @sessions;
 is(sql(q{CALL dgen.ask('counter', 'after', timeout => '1 min')}), 1, 'connections: and works when there are some');

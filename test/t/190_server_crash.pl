@@ -7,6 +7,8 @@ use IPC::Run ();
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
+use lib 'test/lib';
+use Until;
 
 my $node = PostgreSQL::Test::Cluster->new('server_crash');
 $node->init;
@@ -24,23 +26,19 @@ $node->start;
 sub sql {
 	my ($query) = @_;
 	my ($out, $err);
-	for (1 .. 10 * $PostgreSQL::Test::Utils::timeout_default) {
+	until_true(sub {
 		($out, $err) = ('', '');
-		return $out =~ s/\n\z//r
-			if IPC::Run::run([ 'psql', '-XAtq', '-v', 'ON_ERROR_STOP=1', '-d', $node->connstr('postgres'), '-c', $query ], '<', \undef, '>', \$out, '2>', \$err);
+		return 1 if IPC::Run::run([ 'psql', '-XAtq', '-v', 'ON_ERROR_STOP=1', '-d', $node->connstr('postgres'), '-c', $query ], '<', \undef, '>', \$out, '2>', \$err);
 		die $err if $err =~ /^ERROR/m;
-		select undef, undef, undef, 0.1;
-	}
-	die "no server: $err\n";
+		return;
+	}) or die "no server: $err\n";
+	return $out =~ s/\n\z//r;
 }
 
 sub becomes {
 	my ($query, $expected, $name) = @_;
 	my $got;
-	for (1 .. 10 * $PostgreSQL::Test::Utils::timeout_default) {
-		last if ($got = sql($query)) eq $expected;
-		select undef, undef, undef, 0.1;
-	}
+	until_true(sub { ($got = sql($query)) eq $expected });
 	is($got, $expected, $name);
 }
 

@@ -7,7 +7,8 @@ use IPC::Run;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
-use Time::HiRes 'usleep';
+use lib 'test/lib';
+use Until;
 
 plan skip_all => 'no headers of libpq' unless -e `pg_config --includedir` =~ s/\n//r . '/libpq-fe.h';
 plan skip_all => 'no TLS in this PostgreSQL' unless `pg_config --configure` =~ /--with-(open)?ssl/;
@@ -17,7 +18,6 @@ my $build = $ENV{DGEN_BUILD} || "$PostgreSQL::Test::Utils::tmp_check/libdgen_tls
 my @run = split ' ', $ENV{DGEN_RUN} // '';
 my $sanitize = @run ? '' : 'address,undefined';
 my $tmp = PostgreSQL::Test::Utils::tempdir_short();
-my $patience = 10 * $PostgreSQL::Test::Utils::timeout_default;
 my $program = getcwd() . '/worker/build/dgen';
 $ENV{DGEN_BUILD} or system_or_bail('make', '-s', '-C', getcwd() . '/worker', 'programs', "BUILD=$build", "SANITIZE=$sanitize");
 
@@ -82,10 +82,7 @@ sub start_worker {
 
 sub logs {
 	my ($worker, $pattern, $name) = @_;
-	for (1 .. $patience) {
-		last if slurp_file($worker->{log}) =~ $pattern;
-		usleep(100_000);
-	}
+	until_true(sub { slurp_file($worker->{log}) =~ $pattern });
 	like(slurp_file($worker->{log}), $pattern, $name);
 }
 
