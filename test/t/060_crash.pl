@@ -2,12 +2,13 @@
 # twice, and somebody else goes on.
 use strict;
 use warnings;
+use lib 'test/lib';
+use CrashingServer;
 use IPC::Run ();
-use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $node = PostgreSQL::Test::Cluster->new('crash');
+my $node = crashing_server('crash', 2, 'max_prepared_transactions = 5');
 my $dir  = PostgreSQL::Test::Utils::tempdir();
 
 sub sql { return $node->safe_psql('postgres', $_[0]) }
@@ -18,17 +19,6 @@ sub becomes {
 }
 
 sub set_up {
-	$node->init;
-	$node->append_conf('postgresql.conf', q{
-		shared_preload_libraries = 'dgen'
-		dgen.databases = 'postgres'
-		dgen.worker_count = 2
-		dgen.safety_net_interval = 86400
-		max_worker_processes = 20
-		max_prepared_transactions = 5
-		fsync = on
-		restart_after_crash = on});
-	$node->start;
 	sql(q{
 		CREATE EXTENSION dgen;
 		CREATE ROLE shop LOGIN;

@@ -1,30 +1,17 @@
 # libdgen against a server: the programs of test/lib, driven by SQL where that says more.
-#
-# DGEN_RUN is put before each of them, such as "valgrind -q"; DGEN_BUILD is a directory
-# in which they are built already.
 use strict;
 use warnings;
-use Cwd 'getcwd';
+use lib 'test/lib';
 use IO::Socket::UNIX;
 use IPC::Run;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
+use Programs;
 use Test::More;
-use lib 'test/lib';
 use Until;
 
-plan skip_all => 'no headers of libpq' unless -e `pg_config --includedir` =~ s/\n//r . '/libpq-fe.h';
-
-my $build = $ENV{DGEN_BUILD} || "$PostgreSQL::Test::Utils::tmp_check/libdgen";
-my @run = split ' ', $ENV{DGEN_RUN} // '';
+my $build = Programs::build_checked();
 my $patience = 60;
-
-# With sanitizers, unless something else looks at the memory.
-sub build {
-	my ($directory, $sanitize) = @_;
-	system_or_bail('make', '-s', '-C', getcwd() . '/worker', 'programs', "BUILD=$directory", "SANITIZE=$sanitize");
-}
-$ENV{DGEN_BUILD} or build($build, @run ? '' : 'address,undefined');
 
 my $node = PostgreSQL::Test::Cluster->new('libdgen');
 $node->init;
@@ -48,7 +35,7 @@ sub start_worker {
 	my $pid = fork // die;
 	if ($pid == 0) {
 		open STDERR, '>>', $worker{log};
-		exec @run, "$build/test/worker", conninfo($name), @arguments;
+		exec @Programs::run, "$build/test/worker", conninfo($name), @arguments;
 		die;
 	}
 	$worker{pid} = $pid;
@@ -81,7 +68,7 @@ sub ask {
 sub program {
 	my ($name, @command) = @_;
 	my $output = '';
-	@command = (@run, "$build/test/$name") unless @command;
+	@command = (@Programs::run, "$build/test/$name") unless @command;
 	note("test/lib/$name.c");
 	IPC::Run::run([@command, conninfo($name)], '>', \$output, IPC::Run::timeout(300));
 	is($?, 0, "$name ends well");
@@ -281,9 +268,8 @@ sql(q{SELECT dgen.drop_actor_type(name, discard => true) FROM dgen.actor_type});
 
 # ---- threads ----
 
-if (!@run) {
-	my $threads = "$PostgreSQL::Test::Utils::tmp_check/libdgen_threads";
-	build($threads, 'thread');
+if (!@Programs::run) {
+	my $threads = Programs::build_with('thread');
 
 	# ThreadSanitizer cannot run where addresses are more random than it expects.
 	IPC::Run::run(["$threads/bench/takeover"], '>&', \my $usage);
@@ -297,7 +283,7 @@ if (!@run) {
 sub refusal {
 	my ($arguments, $pattern, $name) = @_;
 	my ($out, $err) = ('', '');
-	IPC::Run::run([@run, "$build/test/worker", $arguments], '>', \$out, '2>', \$err, IPC::Run::timeout(120));
+	IPC::Run::run([@Programs::run, "$build/test/worker", $arguments], '>', \$out, '2>', \$err, IPC::Run::timeout(120));
 	isnt($?, 0, "$name ends the worker");
 	like($err, $pattern, 'and says why');
 }

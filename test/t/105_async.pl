@@ -2,18 +2,14 @@
 # through restarts of the server; and how often a call flushes the log.
 use strict;
 use warnings;
-use Cwd 'getcwd';
+use lib 'test/lib';
 use IPC::Run;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
+use Programs;
 use Test::More;
 
-plan skip_all => 'no headers of libpq' unless -e `pg_config --includedir` =~ s/\n//r . '/libpq-fe.h';
-
-my $build = $ENV{DGEN_BUILD} || "$PostgreSQL::Test::Utils::tmp_check/libdgen";
-my @run = split ' ', $ENV{DGEN_RUN} // '';
-
-$ENV{DGEN_BUILD} or system_or_bail('make', '-s', '-C', getcwd() . '/worker', 'programs', "BUILD=$build");
+my $build = Programs::build();
 
 my $node = PostgreSQL::Test::Cluster->new('async');
 $node->init;
@@ -46,7 +42,7 @@ $node->poll_query_until('postgres', q{SELECT count(*) FROM dgen.workers}, 1) or 
 sql(q{SELECT dgen.create_actor_type('silent')});
 
 my $output = '';
-IPC::Run::run([@run, "$build/test/async", $conninfo], '>', \$output, IPC::Run::timeout(300));
+IPC::Run::run([@Programs::run, "$build/test/async", $conninfo], '>', \$output, IPC::Run::timeout(300));
 is($?, 0, 'test/lib/async.c ends well');
 take_lines('async', $output);
 
@@ -54,7 +50,7 @@ take_lines('async', $output);
 
 for my $mode (qw(fast immediate)) {
 	my $lines = '';
-	my $client = IPC::Run::start([@run, "$build/test/async", $conninfo, 'restart'], '>', \$lines, IPC::Run::timeout(300));
+	my $client = IPC::Run::start([@Programs::run, "$build/test/async", $conninfo, 'restart'], '>', \$lines, IPC::Run::timeout(300));
 	$client->pump until $lines =~ /started/;
 	$node->stop($mode);
 	$node->start;
@@ -67,7 +63,7 @@ for my $mode (qw(fast immediate)) {
 # ---- every allocation fails once ----
 
 $output = '';
-IPC::Run::run([@run, "$build/test/async_memory", $conninfo], '>', \$output, IPC::Run::timeout(300));
+IPC::Run::run([@Programs::run, "$build/test/async_memory", $conninfo], '>', \$output, IPC::Run::timeout(300));
 is($?, 0, 'test/lib/async_memory.c ends well');
 take_lines('memory', $output);
 

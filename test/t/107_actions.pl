@@ -1,37 +1,20 @@
 # Actions: stored with the turn, run at least once whoever dies, with the same token, beside all
-# else; by libdgen's workers and by in-database ones. DGEN_RUN and DGEN_BUILD are as in 100_libdgen.pl.
-#
-# The safety-net look is put off for a day: whatever is handled here was announced.
+# else; by libdgen's workers and by in-database ones.
 use strict;
 use warnings;
-use Cwd 'getcwd';
-use IPC::Run ();
-use PostgreSQL::Test::Cluster;
-use PostgreSQL::Test::Utils;
-use Test::More;
 use lib 'test/lib';
+use CrashingServer;
+use IPC::Run ();
+use PostgreSQL::Test::Utils;
+use Programs;
+use Test::More;
 use Until;
 
-plan skip_all => 'no headers of libpq' unless -e `pg_config --includedir` =~ s/\n//r . '/libpq-fe.h';
-
-my $build = $ENV{DGEN_BUILD} || "$PostgreSQL::Test::Utils::tmp_check/libdgen_actions";
-my @run = split ' ', $ENV{DGEN_RUN} // '';
-my $sanitize = @run ? '' : 'address,undefined';
+my $build = Programs::build_checked();
 my $tmp = PostgreSQL::Test::Utils::tempdir_short();
 my $outside = "$tmp/outside";
-$ENV{DGEN_BUILD} or system_or_bail('make', '-s', '-C', getcwd() . '/worker', 'programs', "BUILD=$build", "SANITIZE=$sanitize");
 
-my $node = PostgreSQL::Test::Cluster->new('actions');
-$node->init;
-$node->append_conf('postgresql.conf', q{
-	shared_preload_libraries = 'dgen'
-	dgen.databases = 'postgres'
-	dgen.worker_count = 3
-	dgen.safety_net_interval = 86400
-	max_worker_processes = 20
-	fsync = on
-	restart_after_crash = on});
-$node->start;
+my $node = crashing_server('actions', 3);
 $node->safe_psql('postgres', 'CREATE EXTENSION dgen');
 
 sub sql { return $node->safe_psql('postgres', $_[0]) }
@@ -67,7 +50,7 @@ sub start_worker {
 	my $pid = fork // die;
 	if ($pid == 0) {
 		open STDERR, '>>', "$PostgreSQL::Test::Utils::log_path/actions_$name.log";
-		exec @run, "$build/test/actions", $node->connstr('postgres') . " application_name=$name", $outside;
+		exec @Programs::run, "$build/test/actions", $node->connstr('postgres') . " application_name=$name", $outside;
 		die;
 	}
 	$running{$pid} = 1;

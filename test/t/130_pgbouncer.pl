@@ -2,12 +2,13 @@
 # is not its own, having done nothing twice; in session mode everything works.
 use strict;
 use warnings;
+use lib 'test/lib';
 use Cwd 'getcwd';
 use IPC::Run;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
+use Programs;
 use Test::More;
-use lib 'test/lib';
 use Until;
 
 $SIG{QUIT} = 'DEFAULT'; # which ends the pool: under nohup it would be ignored
@@ -15,10 +16,9 @@ $SIG{QUIT} = 'DEFAULT'; # which ends the pool: under nohup it would be ignored
 my ($pgbouncer) = grep { -x } map { "$_/pgbouncer" } split(/:/, $ENV{PATH}), '/usr/sbin';
 die "no pgbouncer: scripts/setup installs it\n" unless $pgbouncer;
 
-my $build = $ENV{DGEN_BUILD} || "$PostgreSQL::Test::Utils::tmp_check/libdgen";
+my $build = Programs::build();
 my $dgen  = $ENV{DGEN_PROGRAM} // getcwd() . '/worker/build/dgen';
 my $patience = $PostgreSQL::Test::Utils::timeout_default;
-$ENV{DGEN_BUILD} or system_or_bail('make', '-s', '-C', getcwd() . '/worker', 'programs', "BUILD=$build");
 
 my $node = PostgreSQL::Test::Cluster->new('pooled');
 $node->init;

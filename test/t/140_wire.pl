@@ -4,15 +4,14 @@
 use strict;
 use warnings;
 use lib 'test/lib';
-use Cwd 'getcwd';
 use IPC::Run;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
+use Programs;
 use Relay;
 use Test::More;
 
-my $build = $ENV{DGEN_BUILD} || "$PostgreSQL::Test::Utils::tmp_check/libdgen";
-$ENV{DGEN_BUILD} or system_or_bail('make', '-s', '-C', getcwd() . '/worker', 'programs', "BUILD=$build");
+my $build = Programs::build();
 
 # Bytes of a turn that are not the state: statements, a row of the claim, the entry that changes.
 my $little = 2000;

@@ -2,15 +2,15 @@
 # each exactly once. Every timeout is set to hours, so that nothing that waited for one would end.
 use strict;
 use warnings;
-use Cwd 'getcwd';
+use lib 'test/lib';
 use IPC::Run;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
+use Programs;
 use Test::More;
 
-my $build = $ENV{DGEN_BUILD} || "$PostgreSQL::Test::Utils::tmp_check/libdgen";
+my $build = Programs::build();
 my $patience = $PostgreSQL::Test::Utils::timeout_default;
-$ENV{DGEN_BUILD} or system_or_bail('make', '-s', '-C', getcwd() . '/worker', 'programs', "BUILD=$build");
 
 my $node = PostgreSQL::Test::Cluster->new('takeover');
 $node->init;

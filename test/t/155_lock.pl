@@ -4,19 +4,14 @@
 # The safety-net look is put off for a day.
 use strict;
 use warnings;
-use Cwd 'getcwd';
+use lib 'test/lib';
 use IPC::Run ();
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
+use Programs;
 use Test::More;
 
-plan skip_all => 'no headers of libpq' unless -e `pg_config --includedir` =~ s/\n//r . '/libpq-fe.h';
-
-my $build = $ENV{DGEN_BUILD} || "$PostgreSQL::Test::Utils::tmp_check/libdgen";
-my @run = split ' ', $ENV{DGEN_RUN} // '';
-my $sanitize = @run ? '' : 'address,undefined';
-$ENV{DGEN_BUILD}
-	or system_or_bail('make', '-s', '-C', getcwd() . '/worker', 'programs', "BUILD=$build", "SANITIZE=$sanitize");
+my $build = Programs::build_checked();
 
 my $node = PostgreSQL::Test::Cluster->new('lock');
 $node->init;
@@ -87,7 +82,7 @@ sub start_worker {
 	my $pid = fork // die;
 	if ($pid == 0) {
 		open STDERR, '>>', $log{$name};
-		exec @run, "$build/test/locker", $node->connstr('postgres'), $name;
+		exec @Programs::run, "$build/test/locker", $node->connstr('postgres'), $name;
 		die;
 	}
 	becomes("SELECT count(*) FROM dgen.workers WHERE name = '$name'", 1, "worker $name is there");

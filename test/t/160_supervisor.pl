@@ -1,24 +1,19 @@
 # The supervisor: processes that die are replaced, the log says what they did, signals stop and
-# replace them, and a service manager is told. DGEN_RUN and DGEN_BUILD are as in 100_libdgen.pl.
+# replace them, and a service manager is told.
 use strict;
 use warnings;
-use Cwd 'getcwd';
+use lib 'test/lib';
 use IO::Socket::UNIX;
 use IPC::Run;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
+use Programs;
 use Socket qw(SOCK_DGRAM);
 use Test::More;
-use lib 'test/lib';
 use Until;
 
-plan skip_all => 'no headers of libpq' unless -e `pg_config --includedir` =~ s/\n//r . '/libpq-fe.h';
-
-my $build = $ENV{DGEN_BUILD} || "$PostgreSQL::Test::Utils::tmp_check/libdgen_supervisor";
-my @run = split ' ', $ENV{DGEN_RUN} // '';
-my $sanitize = @run ? '' : 'address,undefined';
+my $build = Programs::build_checked();
 my $tmp = PostgreSQL::Test::Utils::tempdir_short();
-$ENV{DGEN_BUILD} or system_or_bail('make', '-s', '-C', getcwd() . '/worker', 'programs', "BUILD=$build", "SANITIZE=$sanitize");
 
 my $node = PostgreSQL::Test::Cluster->new('supervisor');
 $node->init;
@@ -46,7 +41,7 @@ sub start_supervisor {
 	my $pid = fork // die;
 	if ($pid == 0) {
 		open STDERR, '>>', $supervisor{log};
-		exec @$words, @run, "$build/test/supervisor", @options, $node->connstr('postgres');
+		exec @$words, @Programs::run, "$build/test/supervisor", @options, $node->connstr('postgres');
 		die;
 	}
 	$supervisor{pid} = $running{$pid} = $pid;

@@ -2,16 +2,15 @@
 # checker of the history. DGEN_TORTURE_SECONDS makes it longer, DGEN_SEED repeats what is drawn.
 use strict;
 use warnings;
+use lib 'test/lib';
 use Cwd 'getcwd';
 use File::Temp 'tempdir';
 use IPC::Run;
 use PostgreSQL::Test::Utils;
+use Programs;
 use Test::More;
 
-plan skip_all => 'no headers of libpq' unless -e `pg_config --includedir` =~ s/\n//r . '/libpq-fe.h';
-
-my $build = "$PostgreSQL::Test::Utils::tmp_check/torture";
-system_or_bail('make', '-s', '-C', getcwd() . '/worker', 'programs', "BUILD=$build", 'SANITIZE=address,undefined');
+my $build = Programs::build_with('address,undefined');
 
 my ($python) = grep { IPC::Run::run([ $_, '-c', 'import psycopg2' ], '>&', \my $output) }
 	grep { -x } map { "$_/python3" } split(/:/, $ENV{PATH}), '/usr/bin';

@@ -13,10 +13,10 @@ use strict;
 use warnings;
 use lib 'test/lib';
 use Namespace 'ip link set dev lo up && ip link add dgen0 type veth peer name dgen1 && unshare --net true';
-use Cwd 'getcwd';
 use IPC::Run;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
+use Programs;
 use Test::More;
 use Time::HiRes 'time';
 
@@ -25,8 +25,7 @@ if ($Namespace::missing) {
 	plan skip_all => "no network namespaces here: $Namespace::missing";
 }
 
-my $build = $ENV{DGEN_BUILD} || "$PostgreSQL::Test::Utils::tmp_check/libdgen";
-$ENV{DGEN_BUILD} or system_or_bail('make', '-s', '-C', getcwd() . '/worker', 'programs', "BUILD=$build");
+my $build = Programs::build();
 
 # ---- the network ----
 

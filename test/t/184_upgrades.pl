@@ -4,12 +4,12 @@
 # twice, what has to wait waits, and everybody comes back without being told.
 use strict;
 use warnings;
+use lib 'test/lib';
 use Cwd 'getcwd';
 use IPC::Run;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
-use lib 'test/lib';
 use Until;
 
 plan skip_all => 'no headers of libpq' unless -e `pg_config --includedir` =~ s/\n//r . '/libpq-fe.h';

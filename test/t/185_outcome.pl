@@ -4,16 +4,14 @@
 use strict;
 use warnings;
 use lib 'test/lib';
-use Cwd 'getcwd';
 use IPC::Run;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
+use Programs;
 use Relay;
 use Test::More;
 
-my $build = $ENV{DGEN_BUILD} || "$PostgreSQL::Test::Utils::tmp_check/libdgen";
-my @run = split ' ', $ENV{DGEN_RUN} // '';
-$ENV{DGEN_BUILD} or system_or_bail('make', '-s', '-C', getcwd() . '/worker', 'programs', "BUILD=$build", 'SANITIZE=' . (@run ? '' : 'address,undefined'));
+my $build = Programs::build_checked();
 
 my $node = PostgreSQL::Test::Cluster->new('outcome');
 $node->init;
@@ -58,7 +56,7 @@ my $unknown = -15;
 sub client {
 	my (@arguments) = @_;
 	my ($out, $err) = ('', '');
-	IPC::Run::run([ @run, "$build/test/outcome", "host=$dir port=" . $node->port . ' dbname=postgres', @arguments ],
+	IPC::Run::run([ @Programs::run, "$build/test/outcome", "host=$dir port=" . $node->port . ' dbname=postgres', @arguments ],
 		'>', \$out, '2>', \$err, IPC::Run::timeout($PostgreSQL::Test::Utils::timeout_default));
 	is($?, 0, "@arguments ends well") or diag($err);
 	ok(!-e $orders, 'and was cut off');
@@ -105,7 +103,7 @@ for my $when (qw(before after)) {
 # Its messages need nothing: they come again if the batch was not committed. What is to be done
 # after the commit has to know.
 my $log = "$PostgreSQL::Test::Utils::log_path/outcome_worker.log";
-my $worker = IPC::Run::start([ @run, "$build/test/worker", "host=$dir port=" . $node->port . ' dbname=postgres' ], '<', \undef, '2>', $log);
+my $worker = IPC::Run::start([ @Programs::run, "$build/test/worker", "host=$dir port=" . $node->port . ' dbname=postgres' ], '<', \undef, '2>', $log);
 sub logged { my ($pattern) = @_; my @found = slurp_file($log) =~ /$pattern/mg; return scalar @found }
 
 for my $when (qw(before after)) {

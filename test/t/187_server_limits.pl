@@ -5,15 +5,14 @@ use strict;
 use warnings;
 use lib 'test/lib';
 use Namespace 'mount -t tmpfs -o size=1m none /mnt';
-use Cwd 'getcwd';
 use IPC::Run;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
+use Programs;
 use Test::More;
 use Until;
 
-my $build = $ENV{DGEN_BUILD} || "$PostgreSQL::Test::Utils::tmp_check/libdgen";
-$ENV{DGEN_BUILD} or system_or_bail('make', '-s', '-C', getcwd() . '/worker', 'programs', "BUILD=$build");
+my $build = Programs::build();
 
 my $node;
 sub sql { return $node->safe_psql('postgres', $_[0]) }

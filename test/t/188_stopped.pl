@@ -2,14 +2,14 @@
 # it cannot commit any more. The server waits for it for the turn_timeout of its batch and 5 s.
 use strict;
 use warnings;
-use Cwd 'getcwd';
+use lib 'test/lib';
 use IPC::Run;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
+use Programs;
 use Test::More;
 
-my $build = $ENV{DGEN_BUILD} || "$PostgreSQL::Test::Utils::tmp_check/libdgen";
-$ENV{DGEN_BUILD} or system_or_bail('make', '-s', '-C', getcwd() . '/worker', 'programs', "BUILD=$build");
+my $build = Programs::build();
 
 my $node = PostgreSQL::Test::Cluster->new('stopped');
 $node->init;

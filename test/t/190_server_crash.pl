@@ -3,24 +3,14 @@
 # blamed, and everybody else's turns are committed.
 use strict;
 use warnings;
+use lib 'test/lib';
+use CrashingServer;
 use IPC::Run ();
-use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
-use lib 'test/lib';
 use Until;
 
-my $node = PostgreSQL::Test::Cluster->new('server_crash');
-$node->init;
-$node->append_conf('postgresql.conf', q{
-	shared_preload_libraries = 'dgen'
-	dgen.databases = 'postgres'
-	dgen.worker_count = 2
-	dgen.safety_net_interval = 86400
-	max_worker_processes = 20
-	restart_after_crash = on
-	fsync = on});
-$node->start;
+my $node = crashing_server('server_crash', 2);
 
 # The server may be on its way up or down.
 sub sql {

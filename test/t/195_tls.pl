@@ -2,24 +2,21 @@
 # wakeups, restarts, connections that end.
 use strict;
 use warnings;
+use lib 'test/lib';
 use Cwd 'getcwd';
 use IPC::Run;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
+use Programs;
 use Test::More;
-use lib 'test/lib';
 use Until;
 
-plan skip_all => 'no headers of libpq' unless -e `pg_config --includedir` =~ s/\n//r . '/libpq-fe.h';
 plan skip_all => 'no TLS in this PostgreSQL' unless `pg_config --configure` =~ /--with-(open)?ssl/;
 plan skip_all => 'no program openssl' if system('openssl version >/dev/null 2>&1');
 
-my $build = $ENV{DGEN_BUILD} || "$PostgreSQL::Test::Utils::tmp_check/libdgen_tls";
-my @run = split ' ', $ENV{DGEN_RUN} // '';
-my $sanitize = @run ? '' : 'address,undefined';
+my $build = Programs::build_checked();
 my $tmp = PostgreSQL::Test::Utils::tempdir_short();
 my $program = getcwd() . '/worker/build/dgen';
-$ENV{DGEN_BUILD} or system_or_bail('make', '-s', '-C', getcwd() . '/worker', 'programs', "BUILD=$build", "SANITIZE=$sanitize");
 
 # ---- a server that takes nothing else ----
 
@@ -73,7 +70,7 @@ sub start_worker {
 	my $pid = fork // die;
 	if ($pid == 0) {
 		open STDERR, '>>', $worker{log};
-		exec @run, "$build/test/worker", $conninfo;
+		exec @Programs::run, "$build/test/worker", $conninfo;
 		die;
 	}
 	$worker{pid} = $running{$pid} = $pid;
@@ -98,7 +95,7 @@ sub end_worker {
 sub program {
 	my ($name, @arguments) = @_;
 	my $output = '';
-	IPC::Run::run([@run, "$build/test/$name", @arguments], '>', \$output, IPC::Run::timeout(600));
+	IPC::Run::run([@Programs::run, "$build/test/$name", @arguments], '>', \$output, IPC::Run::timeout(600));
 	is($?, 0, "$name ends well");
 	for (split /\n/, $output) {
 		/^(not )?ok - (.*)/ ? ok(!$1, "$name: $2") : diag($_);
