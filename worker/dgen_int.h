@@ -1076,7 +1076,7 @@ extern void dgen__worker_end(dgen_worker *worker, int result);
 extern void dgen__worker_rest(dgen_worker *worker,
 							  const dgen__error *why); /* disconnects, and connects again later */
 
-/* session.c: the conversation with the server */
+/* session.c: the conversation with the server; its parts are in session.h */
 extern int dgen__session_begin(dgen_worker *worker); /* attaches */
 extern int dgen__session_step(
 	dgen_worker *worker); /* handles what has arrived; an error: the connection is lost */
