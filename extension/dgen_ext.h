@@ -822,9 +822,17 @@ extern void dgen_measure_turns(WorkerSession *session, int32 type_id, double us)
  */
 extern void dgen_own_mailboxes(WorkerSession *session, const BatchLimits *limits, Owned *owned);
 
-/* ---- read_batch.c: what the owned actors have ------------------------------ */
+/* ---- blocked.c: what keeps actors from being handled ------------------------ */
 
-extern bool dgen_type_is_paused(int32 type_id); /* needs an active snapshot */
+/* Both need an active snapshot. */
+extern bool dgen_type_is_paused(int32 type_id);
+extern bool dgen_actor_is_paused(int32 type_id, int64 mailbox, text *key);
+
+/* ---- read_batch.c: what the owned actors have ------------------------------
+ *
+ * Its parts, read_mailbox.c and read_actor.c, are in reader.h.
+ */
+
 /* Raises DGEN_ERR_ISOLATION unless READ COMMITTED; what: "dgen.call" */
 extern void dgen_refuse_isolation(const char *what);
 
@@ -847,7 +855,6 @@ typedef enum ReadRow
 
 /* The actor alone, without its messages. */
 extern Batch *dgen_read_actor_alone(const ActorType *type, text *key, ReadRow how);
-extern bool dgen_actor_is_paused(int32 type_id, int64 mailbox, text *key); /* active snapshot */
 
 /* Is the actor one of the batch's? NULL: no batch. */
 extern bool dgen_batch_has(const Batch *batch, int32 type_id, int64 mailbox);

@@ -3,10 +3,10 @@
  * (I4), committed by its owner alone (I8), whatever senders, callers and operators do
  * meanwhile, and wherever a session ends.
  *
- * Follows extension/claim.c, read_batch.c, commit.c, memo.c and call.c for one actor. What
- * a transaction sees is what PostgreSQL shows it: a snapshot of what is committed. The
- * state of the actor is the number of its last turn, so that any other one shows. How
- * workers learn of messages is in wakeup.pml; here they know.
+ * Follows extension/claim.c, read_batch.c, read_mailbox.c, commit.c, memo.c and call.c for
+ * one actor. What a transaction sees is what PostgreSQL shows it: a snapshot of what is
+ * committed. The state of the actor is the number of its last turn, so that any other one
+ * shows. How workers learn of messages is in wakeup.pml; here they know.
  */
 #ifndef WORKERS
 #define WORKERS 2
@@ -124,7 +124,7 @@ inline write_turns()
 	fi
 }
 
-/* ---- memo.c, read_batch.c ---- */
+/* ---- memo.c, read_batch.c, read_mailbox.c ---- */
 
 inline first_of(set)
 {
