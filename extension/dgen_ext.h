@@ -437,7 +437,7 @@ extern void dgen_take_idempotency_keys(KeyTaken *keys, int count);
 /* Moves messages that are due into their mailboxes; at most a bounded number. True if some are left. */
 extern bool dgen_move_due(void);
 
-/* ---- wakeup.c: shared memory; who waits for what ----------------------
+/* ---- wakeup.c: marks ---------------------------------------------------
  *
  * The marks are kept in backend-local memory and acted upon once the transaction's
  * locks are released. They never raise.
@@ -455,10 +455,13 @@ extern void dgen_wakeup_hint(void);
 extern void dgen_wakeup_due(TimestampTz when); /* commit makes something due at `when` */
 extern void dgen_wakeup_retry(int32 type_id,
 							  TimestampTz when); /* a worker of the type is to claim again then */
-extern void dgen_wakeup_retries(void);           /* the alarm rings */
 extern void dgen_wakeup_replied(int64 request_id);
 extern void dgen_wakeup_locked(int32 type_id); /* commit leaves a locked part to be run */
-extern void dgen_wakeup_unheld(int32 type_id); /* there is one now, and nobody runs it */
+/* A claim left work of the type behind: wake one more worker, if one waits. */
+extern void dgen_wakeup_left(int32 type_id);
+
+/* ---- held_locks.c: who waits for what this transaction has locked -------- */
+
 /* This transaction holds an actor's lock: the number under which that is noted, or HELD_UNNOTED. */
 extern int dgen_wakeup_owned(int32 type_id, int64 mailbox);
 /* It does so to handle its messages: what it leaves is work for the next claim. */
@@ -475,14 +478,22 @@ extern void dgen_wakeup_took_slot(int32 type_id, int slot);
 extern int dgen_wakeup_slot(int32 type_id);                  /* one that was noted; -1: none */
 extern void dgen_wakeup_freed_slot(int32 type_id, int slot); /* it has been unlocked */
 
+/* Of wakeup.c, as a transaction ends. They never raise. */
+extern bool dgen_held_any(void);
+extern void dgen_held_released(bool undone);          /* all of them */
+extern void dgen_held_undone(SubTransactionId subid); /* its own are released */
+extern void dgen_held_forget(void);                   /* they stay, with a prepared transaction */
+
+/* ---- announce.c: there is work now ---------------------------------------- */
+
 /* There is work of the type at this moment: calls a worker without waiting for the commit. */
 extern void dgen_wakeup_now(int32 type_id);
 extern void dgen_wakeup_announce(int32 type_id); /* who is about to wait looks again */
+extern void dgen_wakeup_unheld(int32 type_id);   /* a locked part that nobody runs */
+extern void dgen_wakeup_retries(void);           /* the alarm of dgen_wakeup_retry rings */
 
 /* A claim begins: the session takes its baton, and remembers what has been announced so far. */
 extern void dgen_wakeup_claiming(void);
-/* It left work of the type behind: wake one more worker, if one waits. */
-extern void dgen_wakeup_left(int32 type_id);
 
 /* ---- hints.c: mailboxes known to have messages ------------------------- */
 

@@ -4,7 +4,7 @@
  * however many dead rows a snapshot keeps in their index.
  *
  *     send ──commit──> hint ──take──> owned ──end──> drained: forgotten
- *                        ^  ^                  └───> else: a hint again (wakeup.c)
+ *                        ^  ^                  └───> else: a hint again (held_locks.c)
  *     index ──sweep──────┘  └── owned by somebody else
  *
  * A message that can be handled is either in a mailbox with a hint, or in one that a

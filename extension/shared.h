@@ -310,10 +310,14 @@ typedef enum WaitResult
 extern WaitResult dgen_wait_for_work(TimestampTz deadline);
 extern void dgen_wait_found_work(void); /* who polls looks often again */
 
-/* ---- wakeup.c ---- */
+/* ---- announce.c ---- */
 
+extern void dgen_announce_all(void);        /* work of any type, in some mailboxes */
 extern void dgen_generations_forget(void);  /* the next wait returns at once */
 extern bool dgen_generations_changed(void); /* since the last claim began */
+/* Of wakeup.c: the transaction of a claim, or a part of it, is undone; it has ended. */
+extern void dgen_claim_undone(void);
+extern void dgen_claim_over(void);
 
 /* ---- hints.c: mailboxes that are known to have messages ---- */
 

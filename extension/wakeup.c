@@ -1,6 +1,7 @@
 /*
  * Marks: what a transaction did that others may wait for, kept in this backend until
- * the transaction has ended and its locks are gone, then acted upon (H9).
+ * the transaction has ended and its locks are gone, then acted upon (H9). What is to be done
+ * about the locks themselves is in held_locks.c; what waits for no commit in announce.c.
  *
  * The marks never raise. Where shared memory cannot be had they do nothing, and the
  * safety-net look of the workers finds what was not announced.
@@ -9,31 +10,15 @@
 
 #include "access/xact.h"
 #include "miscadmin.h"
-#include "port/pg_bitutils.h"
-#include "storage/ipc.h"
-#include "utils/memutils.h"
 #include "utils/resowner.h"
 
 #include "dgen_ext.h"
-#include "mailbox.h"
 #include "shared.h"
 #include "workers.h"
 
 #define MAX_MARKED_TYPES 16   /* more: every type */
 #define MAX_MARKED_BOXES 1024 /* more: their type is swept */
 #define MAX_MARKED_REPLIES 32 /* more: every waiter for a reply looks */
-#define FIRST_OWNED 64
-
-typedef struct HeldLock
-{
-	int32 type_id;
-	int64 mailbox;
-	SubTransactionId subid;
-	bool claimed;             /* for its messages */
-	bool slot;                /* of the type, and not an actor's; its number is the mailbox */
-	bool freed;               /* before the transaction's end */
-	SubTransactionId drained; /* in which it was found that none are left; Invalid: some may be */
-} HeldLock;
 
 typedef struct MarkedBox
 {
@@ -65,19 +50,9 @@ typedef struct Marks
 } Marks;
 
 static Marks marks = {.due = ALARM_NONE};
-static bool marked = false; /* anything in marks or owned */
-
-static HeldLock *owned = NULL; /* in TopMemoryContext */
-static int nowned = 0;
-static int owned_size = 0;
-static bool owned_any = false; /* there was no memory to note a lock */
+static bool marked = false; /* anything in marks */
 
 static SubTransactionId aborting = InvalidSubTransactionId;
-
-/* What had been announced when the last claim began, by bucket. */
-static uint64 seen[BUCKETS];
-static bool seen_valid = false;
-static bool has_claimed = false; /* in this transaction */
 
 /* ---- marks ---- */
 
@@ -196,80 +171,14 @@ dgen_wakeup_orders(bool start)
 	marked = true;
 }
 
-/* Room for one more; false if there is no memory. */
-static bool
-grow_owned(void)
-{
-	int size = owned_size == 0 ? FIRST_OWNED : owned_size * 2;
-	HeldLock *larger;
-
-	if (nowned < owned_size)
-		return true;
-	larger =
-		MemoryContextAllocExtended(TopMemoryContext, size * sizeof(HeldLock), MCXT_ALLOC_NO_OOM);
-	if (larger == NULL)
-		return false;
-	if (owned != NULL)
-	{
-		memcpy(larger, owned, nowned * sizeof(HeldLock));
-		pfree(owned);
-	}
-	owned = larger;
-	owned_size = size;
-	return true;
-}
-
-static int
-note_lock(int32 type_id, int64 mailbox, bool slot)
+/* Whoever takes the alarm may serve other types. */
+void
+dgen_wakeup_retry(int32 type_id, TimestampTz when)
 {
 	if (!dgen_shared_attach())
-		return HELD_UNNOTED;
-	marked = true;
-	if (!grow_owned())
-	{
-		owned_any = true;
-		return HELD_UNNOTED;
-	}
-	owned[nowned] = (HeldLock){
-		.type_id = type_id,
-		.mailbox = mailbox,
-		.subid = GetCurrentSubTransactionId(),
-		.slot = slot,
-	};
-	return nowned++;
-}
-
-int
-dgen_wakeup_owned(int32 type_id, int64 mailbox)
-{
-	return note_lock(type_id, mailbox, false);
-}
-
-void
-dgen_wakeup_took_slot(int32 type_id, int slot)
-{
-	(void) note_lock(type_id, slot, true);
-}
-
-void
-dgen_wakeup_claimed(int held)
-{
-	if (held >= 0)
-		owned[held].claimed = true;
-}
-
-void
-dgen_wakeup_drained(int held)
-{
-	if (held >= 0)
-		owned[held].drained = GetCurrentSubTransactionId();
-}
-
-void
-dgen_wakeup_undrained(int held)
-{
-	if (held >= 0)
-		owned[held].drained = InvalidSubTransactionId;
+		return;
+	pg_atomic_fetch_or_u64(&dgen_database->retries, UINT64CONST(1) << bucket_of(type_id));
+	dgen_wakeup_due(when);
 }
 
 void
@@ -283,171 +192,7 @@ dgen_alarm_taken(void)
 	marked = true;
 }
 
-/* ---- locks that others tried in vain ---- */
-
-static uint32
-miss_bit(int32 type_id, uint64 lock)
-{
-	return bucket_of(type_id) * MISS_BITS + (uint32) ((lock ^ (lock >> 32)) % MISS_BITS);
-}
-
-void
-dgen_wakeup_missed(int32 type_id, uint64 lock)
-{
-	uint32 bit = miss_bit(type_id, lock);
-
-	/* A full barrier: the mark is there before the lock is tried again. */
-	if (dgen_shared_attach())
-		pg_atomic_fetch_or_u32(&dgen_database->missed[bit / 32], ((uint32) 1) << (bit % 32));
-}
-
-static bool
-take_miss(int32 type_id, uint64 lock)
-{
-	uint32 bit = miss_bit(type_id, lock);
-	uint32 mask = ((uint32) 1) << (bit % 32);
-	pg_atomic_uint32 *word = &dgen_database->missed[bit / 32];
-
-	if ((pg_atomic_read_u32(word) & mask) == 0)
-		return false;
-	return (pg_atomic_fetch_and_u32(word, ~mask) & mask) != 0;
-}
-
-static void
-announce(int bucket)
-{
-	pg_atomic_fetch_add_u64(&dgen_database->generation[bucket], 1);
-}
-
-void
-dgen_wakeup_announce(int32 type_id)
-{
-	announce(bucket_of(type_id));
-}
-
-/* Whoever takes the alarm may serve other types. */
-void
-dgen_wakeup_retry(int32 type_id, TimestampTz when)
-{
-	if (!dgen_shared_attach())
-		return;
-	pg_atomic_fetch_or_u64(&dgen_database->retries, UINT64CONST(1) << bucket_of(type_id));
-	dgen_wakeup_due(when);
-}
-
-void
-dgen_wakeup_retries(void)
-{
-	uint64 buckets = dgen_shared_attach() ? pg_atomic_exchange_u64(&dgen_database->retries, 0) : 0;
-
-	for (; buckets != 0; buckets &= buckets - 1)
-	{
-		int bucket = pg_rightmost_one_pos64(buckets);
-
-		announce(bucket);
-		dgen_call_all(bucket);
-	}
-}
-
-void
-dgen_wakeup_now(int32 type_id)
-{
-	if (!dgen_shared_attach())
-		return;
-	announce(bucket_of(type_id));
-	dgen_call_for(type_id);
-}
-
-/* Whoever tried all slots of the type in vain waits for any of them. */
-static bool
-take_lock_miss(const HeldLock *lock)
-{
-	return take_miss(lock->type_id,
-					 lock->slot ? DGEN_ANY_SLOT : dgen_lock_key(lock->type_id, lock->mailbox));
-}
-
-/* The number of a slot that this transaction has noted; -1: there is none. */
-int
-dgen_wakeup_slot(int32 type_id)
-{
-	for (int i = nowned - 1; i >= 0; i--)
-		if (owned[i].slot && !owned[i].freed && owned[i].type_id == type_id)
-			return (int) owned[i].mailbox;
-	return -1;
-}
-
-void
-dgen_wakeup_freed_slot(int32 type_id, int slot)
-{
-	pg_memory_barrier(); /* as below */
-	for (int i = nowned - 1; i >= 0; i--)
-	{
-		HeldLock *lock = &owned[i];
-
-		if (!lock->slot || lock->freed || lock->type_id != type_id || lock->mailbox != slot)
-			continue;
-		lock->freed = true;
-		if (take_lock_miss(lock))
-		{
-			announce(bucket_of(type_id));
-			dgen_call_all(bucket_of(type_id));
-		}
-		return;
-	}
-}
-
-/*
- * The locks from `first` on are free. A mark may stand for another lock with the
- * same bit, of any type in the bucket. So one worker of every such type is called:
- * whoever still fails to get its lock makes the mark again.
- */
-static void
-release_owned(int first, bool undone)
-{
-	/* What is left is there for the next claim, all of it, before anybody is called to it. */
-	for (int i = first; i < nowned; i++)
-		if (owned[i].claimed && (undone || owned[i].drained == InvalidSubTransactionId))
-			dgen_hints_add(owned[i].type_id, owned[i].mailbox);
-
-	/* The locks were released before the marks are read. */
-	pg_memory_barrier();
-	for (int i = first; i < nowned; i++)
-	{
-		int bucket = bucket_of(owned[i].type_id);
-		bool missed = !owned[i].freed && take_lock_miss(&owned[i]);
-
-		/* What was claimed and rolled back is work again, for this session too. */
-		if (missed || (undone && (i == first || owned[i].type_id != owned[i - 1].type_id)))
-			announce(bucket);
-		if (missed)
-			dgen_call_all(bucket);
-		/* A session at its end will not come back to it (I7). */
-		else if (undone && proc_exit_inprogress)
-			dgen_call_for(owned[i].type_id);
-	}
-	nowned = first;
-}
-
 /* ---- the end of a transaction ---- */
-
-static void
-announce_all(void)
-{
-	for (int bucket = 0; bucket < BUCKETS; bucket++)
-		announce(bucket);
-	dgen_call_all(-1);
-}
-
-/* At the end of sessions, too: never raises. */
-void
-dgen_wakeup_unheld(int32 type_id)
-{
-	if (dgen_database == NULL)
-		return;
-	dgen_locked_ask(type_id);
-	announce(bucket_of(type_id));
-	dgen_call_for(type_id);
-}
 
 /* Before anybody is called to what they tell of. */
 static void
@@ -473,17 +218,17 @@ act_on_commit(void)
 {
 	give_hints();
 	if (marks.sent_any)
-		announce_all();
+		dgen_announce_all();
 	else
 		for (int i = 0; i < marks.nsent; i++)
 		{
-			announce(bucket_of(marks.sent[i]));
+			dgen_wakeup_announce(marks.sent[i]);
 			dgen_call_for(marks.sent[i]);
 		}
 	/* Also a reason for sessions that are about to wait, this one too, not to. */
 	for (int i = 0; i < marks.nleft; i++)
 	{
-		announce(bucket_of(marks.left[i]));
+		dgen_wakeup_announce(marks.left[i]);
 		dgen_call_for(marks.left[i]);
 	}
 
@@ -515,8 +260,6 @@ forget_marks(void)
 	marks.due = ALARM_NONE;
 	marks.alarm_subid = InvalidSubTransactionId;
 	marks.orders = marks.start = false;
-	nowned = 0;
-	owned_any = false;
 	marked = false;
 }
 
@@ -527,7 +270,7 @@ put_back_hints(void)
 	if (!dgen_hints_in_hand())
 		return;
 	dgen_hints_put_back();
-	announce_all();
+	dgen_announce_all();
 }
 
 static void
@@ -539,12 +282,7 @@ end_transaction(bool commit)
 		dgen_alarm_merge(ALARM_UNKNOWN);
 	if (commit)
 		act_on_commit();
-	release_owned(0, !commit);
-	if (owned_any)
-	{
-		dgen_hints_ask_all();
-		announce_all();
-	}
+	dgen_held_released(!commit);
 	forget_marks();
 }
 
@@ -552,21 +290,21 @@ end_transaction(bool commit)
 static void
 abort_subtransaction(SubTransactionId subid)
 {
-	int first = nowned;
-
 	put_back_hints();
-	for (int i = 0; i < nowned; i++)
-		if (owned[i].drained >= subid)
-			owned[i].drained = InvalidSubTransactionId;
-	while (first > 0 && owned[first - 1].subid >= subid)
-		first--;
-	release_owned(first, true);
+	dgen_held_undone(subid);
 
 	if (marks.alarm_subid >= subid)
 	{
 		marks.alarm_subid = InvalidSubTransactionId;
 		dgen_alarm_merge(ALARM_UNKNOWN);
 	}
+}
+
+/* A claim that is interrupted may have hints in its hand, and nothing marked. */
+static bool
+has_to_act(void)
+{
+	return marked || dgen_held_any() || dgen_hints_in_hand();
 }
 
 /*
@@ -576,9 +314,7 @@ abort_subtransaction(SubTransactionId subid)
 static void
 after_locks(ResourceReleasePhase phase, bool isCommit, bool isTopLevel, void *arg)
 {
-	/* A claim that is interrupted may have hints in its hand, and nothing marked. */
-	if (phase != RESOURCE_RELEASE_AFTER_LOCKS || dgen_database == NULL ||
-		!(marked || dgen_hints_in_hand()))
+	if (phase != RESOURCE_RELEASE_AFTER_LOCKS || dgen_database == NULL || !has_to_act())
 		return;
 	if (isTopLevel)
 		end_transaction(isCommit);
@@ -594,28 +330,27 @@ at_subtransaction_end(SubXactEvent event, SubTransactionId subid, SubTransaction
 {
 	if (event != SUBXACT_EVENT_ABORT_SUB)
 		return;
-	if (marked || dgen_hints_in_hand())
+	if (has_to_act())
 		aborting = subid;
-	if (has_claimed)
-		dgen_generations_forget();
+	dgen_claim_undone();
 }
 
 /*
  * A prepared transaction keeps its locks; nothing runs here when it commits, and what it
  * left is found by the safety-net look (H10).
- *
- * A claim that failed has taken its baton and may have found nothing yet: what the session was
- * called to is still there, so it does not sleep before it has claimed again.
  */
 static void
 at_transaction_end(XactEvent event, void *arg)
 {
-	if (marked && event == XACT_EVENT_PREPARE)
+	if (event == XACT_EVENT_PREPARE)
+	{
 		forget_marks();
-	if (has_claimed && event == XACT_EVENT_ABORT)
-		dgen_generations_forget();
+		dgen_held_forget();
+	}
+	if (event == XACT_EVENT_ABORT)
+		dgen_claim_undone();
 	if (event == XACT_EVENT_ABORT || event == XACT_EVENT_COMMIT || event == XACT_EVENT_PREPARE)
-		has_claimed = false;
+		dgen_claim_over();
 }
 
 void
@@ -625,50 +360,4 @@ dgen_wakeup_init(void)
 	RegisterResourceReleaseCallback(after_locks, NULL);
 	RegisterSubXactCallback(at_subtransaction_end, NULL);
 	RegisterXactCallback(at_transaction_end, NULL);
-}
-
-/* ---- claims ---- */
-
-void
-dgen_wakeup_claiming(void)
-{
-	TimestampTz now;
-
-	if (!dgen_shared_attach() || dgen_slot == NULL)
-		return;
-	dgen_wait_taken();
-	has_claimed = true;
-	for (int bucket = 0; bucket < BUCKETS; bucket++)
-		if (dgen_slot->buckets & (UINT64CONST(1) << bucket))
-			seen[bucket] = pg_atomic_read_u64(&dgen_database->generation[bucket]);
-	seen_valid = true;
-
-	/* Whoever announced before this has committed before the claim takes its snapshot. */
-	pg_memory_barrier();
-
-	/* The watch begins the looks; but where everybody is busy nobody is the watch. */
-	now = GetCurrentTimestamp();
-	if (dgen_look_overdue(now, BACKUP_TIME))
-	{
-		dgen_look_begins(now);
-		dgen_call_all(-1);
-	}
-}
-
-void
-dgen_generations_forget(void)
-{
-	seen_valid = false;
-}
-
-bool
-dgen_generations_changed(void)
-{
-	if (!seen_valid)
-		return true;
-	for (int bucket = 0; bucket < BUCKETS; bucket++)
-		if ((dgen_slot->buckets & (UINT64CONST(1) << bucket)) &&
-			seen[bucket] != pg_atomic_read_u64(&dgen_database->generation[bucket]))
-			return true;
-	return false;
 }
