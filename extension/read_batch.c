@@ -55,12 +55,8 @@ static Batch *
 end_read(Reader *reader)
 {
 	dgen_saw_seq(reader->highest_seq);
-	if (reader->has_floors)
-	{
-		dgen_scan_end(&reader->below);
-		dgen_scan_end(&reader->beyond);
-		dgen_scan_end(&reader->above);
-	}
+	if (reader->has_floor)
+		dgen_floor_close(&reader->floor);
 	dgen_scan_end(&reader->failed);
 	dgen_scan_end(&reader->actors);
 	dgen_scan_end(&reader->messages);

@@ -124,44 +124,18 @@ read_rows(Reader *reader, DgenScan *scan)
 
 /* ---- floors ---- */
 
-static void
-open_floors(Reader *reader)
-{
-	if (reader->has_floors)
-		return;
-	reader->has_floors = true;
-	dgen_scan_begin(&reader->above, TABLE_MESSAGE, INDEX_PRIMARY, GetActiveSnapshot(), 3);
-	dgen_scan_begin(&reader->beyond, TABLE_MESSAGE, INDEX_PRIMARY, GetActiveSnapshot(), 4);
-	dgen_scan_begin(&reader->below, TABLE_MESSAGE, INDEX_PRIMARY, GetActiveSnapshot(), 3);
-}
-
-static void
-set_mailbox_keys(const Reader *reader, ScanKey keys)
-{
-	dgen_key_int4(&keys[0], ORDER_TYPE_ID, BTEqualStrategyNumber, reader->type->id);
-	dgen_key_int8(&keys[1], ORDER_MAILBOX, BTEqualStrategyNumber, reader->mailbox);
-}
-
-/* From one priority to the next, without the dead rows up to the floor. */
+/* Without the dead rows up to the floor. */
 static bool
 read_beyond_floor(Reader *reader)
 {
-	ScanKeyData keys[4];
-
-	open_floors(reader);
-	set_mailbox_keys(reader, keys);
-	dgen_key_int2(&keys[2], ORDER_PRIORITY, BTGreaterStrategyNumber, 0);
-	dgen_scan_seek(&reader->above, keys, 3);
-	if (!read_rows(reader, &reader->above))
-		return false;
-	dgen_key_int2(&keys[2], ORDER_PRIORITY, BTEqualStrategyNumber, 0);
-	dgen_key_int8(&keys[3], ORDER_SEQ, BTGreaterStrategyNumber, reader->remembered.floor);
-	dgen_scan_seek(&reader->beyond, keys, 4);
-	if (!read_rows(reader, &reader->beyond))
-		return false;
-	dgen_key_int2(&keys[2], ORDER_PRIORITY, BTLessStrategyNumber, 0);
-	dgen_scan_seek(&reader->below, keys, 3);
-	return read_rows(reader, &reader->below);
+	if (!reader->has_floor)
+		dgen_floor_open(&reader->floor, GetActiveSnapshot());
+	reader->has_floor = true;
+	for (int i = 0; i < FLOOR_SCANS; i++)
+		if (!read_rows(reader, dgen_floor_seek(&reader->floor, i, reader->type->id, reader->mailbox,
+											   reader->remembered.floor)))
+			return false;
+	return true;
 }
 
 static bool
@@ -169,7 +143,8 @@ read_all(Reader *reader)
 {
 	ScanKeyData keys[2];
 
-	set_mailbox_keys(reader, keys);
+	dgen_key_int4(&keys[0], ORDER_TYPE_ID, BTEqualStrategyNumber, reader->type->id);
+	dgen_key_int8(&keys[1], ORDER_MAILBOX, BTEqualStrategyNumber, reader->mailbox);
 	dgen_scan_seek(&reader->messages, keys, 2);
 	return read_rows(reader, &reader->messages);
 }

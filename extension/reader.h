@@ -20,10 +20,8 @@ typedef struct Reader
 	bool look;     /* do not lock it: nothing will be written */
 	text *only;    /* pass the messages of other actors by; NULL: read all */
 	DgenScan messages;
-	DgenScan above;  /* of messages: of a higher priority than 0, ... */
-	DgenScan beyond; /* ... of priority 0 beyond a floor, ... */
-	DgenScan below;  /* ... and of a lower one; open once a floor was met */
-	bool has_floors;
+	FloorScan floor; /* of messages, too; open once a floor was met */
+	bool has_floor;
 	DgenScan actors;
 	DgenScan failed;
 	const ActorType *type;
