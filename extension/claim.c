@@ -27,8 +27,12 @@
 /* Judged turn time of a type not measured yet, us. */
 #define UNKNOWN_TURN_US 500.0
 
-/* Weight of a new measurement in the moving average of turn times. */
+/*
+ * Weight of a new measurement in the moving average of turn times. One that is many times as
+ * long counts as so many times: the machine had something else to do.
+ */
 #define TURN_WEIGHT 0.2
+#define TURN_OUTLIER 16
 
 /* Batches that take few actors, once the server had no locks left for what they write. */
 #define NARROW_BATCHES 100
@@ -89,9 +93,12 @@ dgen_measure_turns(WorkerSession *session, int32 type_id, double us)
 	{
 		WorkerType *type = &session->types[i];
 
-		if (type->type_id == type_id)
-			type->turn_us =
-				type->turn_us == 0 ? us : type->turn_us + TURN_WEIGHT * (us - type->turn_us);
+		if (type->type_id != type_id)
+			continue;
+		us = Max(us, 1.0);
+		if (type->turn_us == 0)
+			type->turn_us = us;
+		type->turn_us += TURN_WEIGHT * (Min(us, TURN_OUTLIER * type->turn_us) - type->turn_us);
 	}
 }
 

@@ -318,8 +318,8 @@ is_over(const dgen_worker *worker, int64_t until)
 		   dgen__worker_stopping(worker) || dgen__now_ms() >= until;
 }
 
-void
-dgen__batch_run(dgen_worker *worker)
+static void
+run_turns(dgen_worker *worker)
 {
 	dgen__batch *batch = &worker->batch;
 	int64_t until = dgen__now_ms() + BATCH_MS;
@@ -338,6 +338,15 @@ dgen__batch_run(dgen_worker *worker)
 				return;
 		}
 	}
+}
+
+void
+dgen__batch_run(dgen_worker *worker)
+{
+	int64_t start = dgen__now_us();
+
+	run_turns(worker);
+	worker->batch.run_us = dgen__now_us() - start;
 }
 
 /* ---- afterwards ---- */
@@ -385,7 +394,7 @@ trim(dgen__buffer *buffer)
 static void
 empty(dgen__batch *batch)
 {
-	for (int i = 0; i < DGEN__COMMIT_PARAMETERS; i++)
+	for (int i = 0; i < DGEN__COMMIT_ARRAYS; i++)
 		trim(&batch->arrays[i].data);
 	trim(&batch->set);
 	trim(&batch->deleted);
@@ -539,7 +548,7 @@ dgen__batch_blame(dgen_worker *worker, const dgen__error *error)
 void
 dgen__batch_free(dgen__batch *batch)
 {
-	for (int i = 0; i < DGEN__COMMIT_PARAMETERS; i++)
+	for (int i = 0; i < DGEN__COMMIT_ARRAYS; i++)
 		dgen__array_free(&batch->arrays[i]);
 	dgen__buffer_free(&batch->set);
 	dgen__buffer_free(&batch->deleted);

@@ -1,7 +1,8 @@
 /*
  * What the turns of a batch did, as the parameters of dgen.commit_turns: one array for
- * each, in binary form, or NULL when it says nothing.
+ * each, in binary form, or NULL when it says nothing; and how long they took.
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "dgen_int.h"
@@ -9,7 +10,7 @@
 /* Somewhat below what the server takes as one message of the protocol. */
 #define MOST_BYTES ((size_t) 0x3ff00000)
 
-static const dgen__array_type types[DGEN__COMMIT_PARAMETERS] = {
+static const dgen__array_type types[DGEN__COMMIT_ARRAYS] = {
 	[DGEN__COMMIT_HANDLED] = DGEN__INT4,
 	[DGEN__COMMIT_SET_ENTRIES] = DGEN__JSONB,
 	[DGEN__COMMIT_DELETE_ENTRIES] = DGEN__JSONB,
@@ -146,7 +147,7 @@ add_send(dgen__array *arrays, const dgen__send *send)
 static void
 encode(dgen__batch *batch)
 {
-	for (int i = 0; i < DGEN__COMMIT_PARAMETERS; i++)
+	for (int i = 0; i < DGEN__COMMIT_ARRAYS; i++)
 		dgen__array_begin(&batch->arrays[i], types[i]);
 	for (int i = 0; i < batch->nactors; i++)
 	{
@@ -168,11 +169,12 @@ dgen__commit_send(dgen_worker *worker)
 	const char *values[DGEN__COMMIT_PARAMETERS] = {NULL};
 	int lengths[DGEN__COMMIT_PARAMETERS] = {0};
 	int formats[DGEN__COMMIT_PARAMETERS];
+	char run_us[24];
 	bool failed = false;
 	size_t bytes = 0;
 
 	encode(batch);
-	for (int i = 0; i < DGEN__COMMIT_PARAMETERS; i++)
+	for (int i = 0; i < DGEN__COMMIT_ARRAYS; i++)
 	{
 		dgen__array *array = &batch->arrays[i];
 
@@ -185,6 +187,9 @@ dgen__commit_send(dgen_worker *worker)
 		values[i] = array->data.data;
 		lengths[i] = (int) array->data.length;
 	}
+	snprintf(run_us, sizeof(run_us), "%lld", (long long) batch->run_us);
+	values[DGEN__COMMIT_RUN_US] = run_us;
+	formats[DGEN__COMMIT_RUN_US] = 0;
 	if (failed || batch->set.failed || batch->deleted.failed)
 		return dgen__fail(&worker->error, DGEN_ENOMEM, "out of memory");
 	if (bytes > MOST_BYTES)

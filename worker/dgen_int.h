@@ -533,6 +533,8 @@ enum dgen__commit_parameter
 	DGEN__COMMIT_REPLY_SQLSTATES,
 	DGEN__COMMIT_SEND_ACTIONS,
 	DGEN__COMMIT_LOCKS,
+	DGEN__COMMIT_ARRAYS, /* those before are */
+	DGEN__COMMIT_RUN_US = DGEN__COMMIT_ARRAYS,
 	DGEN__COMMIT_PARAMETERS
 };
 
@@ -673,7 +675,8 @@ typedef struct dgen__loop
 
 #define DGEN__NEVER INT64_MAX
 
-extern int64_t dgen__now_ms(void);            /* of a clock that only goes forward */
+extern int64_t dgen__now_us(void); /* of a clock that only goes forward */
+extern int64_t dgen__now_ms(void);
 extern int dgen__loop_open(dgen__loop *loop); /* 0 or -1 with errno */
 extern void dgen__loop_close(dgen__loop *loop);
 extern int dgen__loop_add(dgen__loop *loop, int descriptor); /* for reading, until close */
@@ -1001,8 +1004,9 @@ typedef struct dgen__batch
 	int slowest; /* the actor of the turn that took longest, ... */
 	int64_t slowest_message;
 	int64_t slowest_ms;
+	int64_t run_us; /* what its turns took */
 	dgen__outbox outbox;
-	dgen__array arrays[DGEN__COMMIT_PARAMETERS];
+	dgen__array arrays[DGEN__COMMIT_ARRAYS];
 	dgen__buffer set;
 	dgen__buffer deleted;
 } dgen__batch;

@@ -14,12 +14,18 @@
 #include "dgen_int.h"
 
 int64_t
-dgen__now_ms(void)
+dgen__now_us(void)
 {
 	struct timespec now;
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t) now.tv_sec * 1000 + now.tv_nsec / 1000000;
+	return (int64_t) now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+int64_t
+dgen__now_ms(void)
+{
+	return dgen__now_us() / 1000;
 }
 
 int

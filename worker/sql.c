@@ -136,7 +136,7 @@ const dgen__statement dgen__sql_commit_turns = {
 	"replies => $11, send_types => $12, send_keys => $13, send_messages => $14, send_actors => $15, "
 	"send_requests => $16, send_correlations => $17, send_delays_ms => $18, send_priorities => $19, "
 	"send_idempotency_keys => $20, send_headers => $21, reply_errors => $22, reply_sqlstates => $23, send_actions => $24, "
-	"locks => $25)",
+	"locks => $25, run_us => $26)",
 	DGEN__COMMIT_PARAMETERS,
 };
 

@@ -78,8 +78,9 @@ CREATE FUNCTION dgen.commit_turns(
 	reply_errors     text[]     DEFAULT NULL,
 	reply_sqlstates  text[]     DEFAULT NULL,
 	send_actions     boolean[]  DEFAULT NULL,
-	locks            boolean[]  DEFAULT NULL)
+	locks            boolean[]  DEFAULT NULL,
+	run_us           bigint     DEFAULT NULL)
 RETURNS integer
 AS 'MODULE_PATHNAME', 'dgen_commit_turns' LANGUAGE C VOLATILE;
-COMMENT ON FUNCTION dgen.commit_turns(integer[], jsonb[], jsonb[], jsonb[], boolean[], text[], text[], text[], text[], interval[], bigint[], jsonb[], text[], text[], jsonb[], integer[], boolean[], text[], bigint[], integer[], text[], jsonb[], text[], text[], boolean[], boolean[]) IS
-'writes what the turns of the claimed batch did: element n of the arrays up to delays is about actor n; reply_requests[i] is answered with replies[i], or fails with reply_errors[i]; locks[n]: the last message handled locks actor n; returns the number of messages handled';
+COMMENT ON FUNCTION dgen.commit_turns(integer[], jsonb[], jsonb[], jsonb[], boolean[], text[], text[], text[], text[], interval[], bigint[], jsonb[], text[], text[], jsonb[], integer[], boolean[], text[], bigint[], integer[], text[], jsonb[], text[], text[], boolean[], boolean[], bigint) IS
+'writes what the turns of the claimed batch did: element n of the arrays up to delays is about actor n; reply_requests[i] is answered with replies[i], or fails with reply_errors[i]; locks[n]: the last message handled locks actor n; run_us: what the turns took alone, us, for the size of the next batches (NULL: all the time since the claim); returns the number of messages handled';
