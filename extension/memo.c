@@ -150,7 +150,7 @@ dgen_memo_raise_floor(int32 type_id, int64 mailbox, int64 floor)
 {
 	Memo *memo;
 
-	if (!dgen_shared_attach())
+	if (floor == 0 || !dgen_shared_attach())
 		return;
 	check_table();
 	memo = place_of(type_id, mailbox);
