@@ -390,7 +390,7 @@ for my $mode (qw(fast immediate fast immediate)) {
 	$node->start;
 }
 settle('the server is restarted four times');
-is(sql(q{SELECT count(*) FROM dgen.workers}), 2, 'the workers have come back by themselves');
+becomes(q{SELECT count(*) FROM dgen.workers}, 2, 'the workers have come back by themselves');
 
 for (1 .. 10) {
 	sql(transfers(2000));
