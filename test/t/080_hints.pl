@@ -122,7 +122,8 @@ sub behind_dead_rows {
 		SELECT dgen.cast_many('counter', array_agg('dead-' || i), array_agg(to_jsonb(i))) FROM generate_series(1, 9000) i});
 	all_handled('9000 messages');
 	sql(q{SELECT dgen.stop_workers(); SELECT dgen.cast('counter', 'behind')});
-	$node->restart;
+	$node->stop;
+	$node->start;
 	sql('SELECT dgen.start_workers(2)');
 	all_handled('a message behind dead rows of which nobody knows');
 	sql(q{ROLLBACK PREPARED 'keeps rows'; DROP TABLE something});
