@@ -79,10 +79,13 @@ place_of(int32 type_id, int64 mailbox)
 	return &dgen_shared->memos[(hash >> 32) % MEMOS];
 }
 
+/* Another look for each mailbox, so that they are not all walked over again at once. */
 static uint32
-epoch(void)
+epoch(int64 mailbox)
 {
-	return pg_atomic_read_u32(&dgen_database->looks) / EPOCH_LOOKS;
+	uint32 looks = pg_atomic_read_u32(&dgen_database->looks);
+
+	return (looks + (uint32) ((uint64) mailbox % EPOCH_LOOKS)) / EPOCH_LOOKS;
 }
 
 static bool
@@ -107,7 +110,7 @@ dgen_memo_get(int32 type_id, int64 mailbox, Remembered *remembered)
 	if (is_of(memo, type_id, mailbox))
 	{
 		remembered->actor = memo->actor;
-		if (memo->epoch == epoch())
+		if (memo->epoch == epoch(mailbox))
 			remembered->floor = memo->floor;
 	}
 	SpinLockRelease(&memo->mutex);
@@ -139,7 +142,7 @@ dgen_memo_set(int32 type_id, int64 mailbox, const Remembered *remembered)
 	memo = place_of(type_id, mailbox);
 	SpinLockAcquire(&memo->mutex);
 	take_place(memo, type_id, mailbox);
-	memo->epoch = epoch();
+	memo->epoch = epoch(mailbox);
 	memo->floor = remembered->floor;
 	memo->actor = remembered->actor;
 	SpinLockRelease(&memo->mutex);
@@ -159,8 +162,8 @@ dgen_memo_raise_floor(int32 type_id, int64 mailbox, int64 floor)
 		take_place(memo, type_id, mailbox);
 	if (is_of(memo, type_id, mailbox))
 	{
-		memo->floor = memo->epoch == epoch() ? Max(memo->floor, floor) : floor;
-		memo->epoch = epoch();
+		memo->floor = memo->epoch == epoch(mailbox) ? Max(memo->floor, floor) : floor;
+		memo->epoch = epoch(mailbox);
 	}
 	SpinLockRelease(&memo->mutex);
 }
