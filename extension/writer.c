@@ -24,33 +24,8 @@ dgen_writer_open(DgenWriter *writer, DgenTable table)
 	writer->indexes = CatalogOpenIndexes(writer->heap);
 }
 
-/*
- * Of an index that somebody has added. Those of dgen's own have columns only, and need no
- * executor. False: the row is none of a partial index.
- */
-static bool
-form_entry(IndexInfo *info, TupleTableSlot *slot, Datum *values, bool *nulls)
-{
-	EState *estate;
-	bool wanted;
-
-	if (info->ii_Expressions == NIL && info->ii_Predicate == NIL)
-	{
-		FormIndexDatum(info, slot, NULL, values, nulls);
-		return true;
-	}
-	estate = CreateExecutorState();
-	GetPerTupleExprContext(estate)->ecxt_scantuple = slot;
-	wanted = ExecQual(ExecPrepareQual(info->ii_Predicate, estate), GetPerTupleExprContext(estate));
-	if (wanted)
-		FormIndexDatum(info, slot, estate, values, nulls);
-	info->ii_ExpressionsState = NIL; /* goes with the estate */
-	return wanted;
-}
-
-/* Of a row's new version the primary key is the old one, which nobody else can have. */
 static void
-insert_entry(const DgenWriter *writer, int n, TupleTableSlot *slot, bool is_update)
+insert_formed(const DgenWriter *writer, int n, TupleTableSlot *slot, EState *estate, bool is_update)
 {
 	Relation index = writer->indexes->ri_IndexRelationDescs[n];
 	IndexInfo *info = writer->indexes->ri_IndexRelationInfo[n];
@@ -58,11 +33,38 @@ insert_entry(const DgenWriter *writer, int n, TupleTableSlot *slot, bool is_upda
 	Datum values[INDEX_MAX_KEYS];
 	bool nulls[INDEX_MAX_KEYS];
 
-	if (!form_entry(info, slot, values, nulls))
-		return;
+	/* Of a row's new version the primary key is the old one, which nobody else can have. */
+	FormIndexDatum(info, slot, estate, values, nulls);
 	index_insert(index, values, nulls, &slot->tts_tid, writer->heap,
 				 index->rd_index->indisunique && !same_key ? UNIQUE_CHECK_YES : UNIQUE_CHECK_NO,
 				 same_key, info);
+}
+
+/* An index that somebody has added, on an expression or of a part of the rows. */
+static void
+insert_evaluated(const DgenWriter *writer, int n, TupleTableSlot *slot, bool is_update)
+{
+	IndexInfo *info = writer->indexes->ri_IndexRelationInfo[n];
+	EState *estate = CreateExecutorState();
+	ExprContext *context = GetPerTupleExprContext(estate);
+
+	context->ecxt_scantuple = slot;
+	if (ExecQual(ExecPrepareQual(info->ii_Predicate, estate), context))
+		insert_formed(writer, n, slot, estate, is_update);
+	info->ii_ExpressionsState = NIL; /* goes with the estate */
+	FreeExecutorState(estate);
+}
+
+/* Indexes of dgen's own have columns only, and need no executor. */
+static void
+insert_entry(const DgenWriter *writer, int n, TupleTableSlot *slot, bool is_update)
+{
+	IndexInfo *info = writer->indexes->ri_IndexRelationInfo[n];
+
+	if (info->ii_Expressions == NIL && info->ii_Predicate == NIL)
+		insert_formed(writer, n, slot, NULL, is_update);
+	else
+		insert_evaluated(writer, n, slot, is_update);
 }
 
 static void
