@@ -101,7 +101,7 @@ demo: setup
 	@scripts/demo
 
 bench: setup
-	@scripts/with-cluster --preload --conf max_worker_processes=32 bench/run
+	@scripts/with-cluster --preload --conf max_worker_processes=32 --conf max_connections=250 bench/run
 
 test-versions:
 	@scripts/test-versions
