@@ -200,6 +200,7 @@ extern void dgen_scan_begin(DgenScan *scan, DgenTable table, int index, Snapshot
 							int nkeys);
 extern void dgen_scan_seek(DgenScan *scan, ScanKey keys, int nkeys); /* may be called again */
 extern bool dgen_scan_next(DgenScan *scan);
+extern bool dgen_scan_only(DgenScan *scan); /* where the keys are all columns of a unique index */
 extern void dgen_scan_row(DgenScan *scan); /* deform the current row into values and nulls */
 /* Rows of the range up to `most`, the last ones first; those behind so many dead ones are not counted. */
 extern int dgen_scan_count_back(DgenScan *scan, int most, int most_dead);
@@ -570,14 +571,15 @@ extern void dgen_floor_close(FloorScan *scan);
 typedef struct Remembered
 {
 	int64 floor;           /* no message of priority 0 up to this seq is there; 0: not known */
+	int64 passed;          /* dead rows, to learn that; 0: it was known */
 	ItemPointerData actor; /* the actor's row was there; invalid: not known */
 } Remembered;
 
 /* The mailbox is owned. */
 extern void dgen_memo_get(int32 type_id, int64 mailbox, Remembered *remembered);
 extern void dgen_memo_set(int32 type_id, int64 mailbox, const Remembered *remembered);
-/* Without owning it; does not take the place of another mailbox. */
-extern void dgen_memo_raise_floor(int32 type_id, int64 mailbox, int64 floor);
+/* Without owning it, after `passed` dead rows; does not take the place of another mailbox. */
+extern void dgen_memo_raise_floor(int32 type_id, int64 mailbox, int64 floor, int64 passed);
 
 typedef enum SuspicionLevel
 {

@@ -26,7 +26,10 @@
 #include "dgen_ext.h"
 #include "shared.h"
 
-#define EPOCH_LOOKS 10 /* safety-net looks for which floors last */
+/* A floor lasts for so many safety-net looks, or twice, and one more for so many dead rows. */
+#define FLOOR_LOOKS 10
+#define LOOK_ROWS 32
+#define MAX_LOOKS 100000
 
 /* ---- settled seqs ---- */
 
@@ -70,22 +73,13 @@ dgen_settled_seq(Snapshot snapshot)
 
 /* ---- memos ---- */
 
-static Memo *
-place_of(int32 type_id, int64 mailbox)
+static MemoBucket *
+bucket_of_mailbox(int32 type_id, int64 mailbox)
 {
 	uint64 hash = ((uint64) mailbox ^ ((uint64) type_id << 32) ^ MyDatabaseId) *
 				  UINT64CONST(0x9e3779b97f4a7c15);
 
-	return &dgen_shared->memos[(hash >> 32) % MEMOS];
-}
-
-/* Another look for each mailbox, so that they are not all walked over again at once. */
-static uint32
-epoch(int64 mailbox)
-{
-	uint32 looks = pg_atomic_read_u32(&dgen_database->looks);
-
-	return (looks + (uint32) ((uint64) mailbox % EPOCH_LOOKS)) / EPOCH_LOOKS;
+	return &dgen_shared->memos[(hash >> 32) % MEMO_BUCKETS];
 }
 
 static bool
@@ -95,77 +89,140 @@ is_of(const Memo *memo, int32 type_id, int64 mailbox)
 		   memo->table == table;
 }
 
+/* NULL: nothing is remembered. */
+static Memo *
+find(MemoBucket *bucket, int32 type_id, int64 mailbox)
+{
+	for (int i = 0; i < MEMO_WAYS; i++)
+	{
+		Memo *memo = &bucket->memos[i];
+
+		if (!is_of(memo, type_id, mailbox))
+			continue;
+		memo->used = ++bucket->uses;
+		return memo;
+	}
+	return NULL;
+}
+
+/* A free one, if there is. */
+static Memo *
+oldest(MemoBucket *bucket)
+{
+	Memo *place = &bucket->memos[0];
+
+	for (int i = 1; i < MEMO_WAYS; i++)
+		if (bucket->memos[i].used < place->used)
+			place = &bucket->memos[i];
+	return place;
+}
+
+static Memo *
+take(MemoBucket *bucket, Memo *place, int32 type_id, int64 mailbox)
+{
+	*place = (Memo){
+		.mailbox = mailbox,
+		.database = MyDatabaseId,
+		.table = table,
+		.type_id = type_id,
+		.used = ++bucket->uses,
+	};
+	ItemPointerSetInvalid(&place->actor);
+	return place;
+}
+
+static Memo *
+find_or_take(MemoBucket *bucket, int32 type_id, int64 mailbox)
+{
+	Memo *memo = find(bucket, type_id, mailbox);
+
+	return memo != NULL ? memo : take(bucket, oldest(bucket), type_id, mailbox);
+}
+
+/* ---- floors ---- */
+
+/*
+ * The look at which a floor found by passing so many dead rows is forgotten. The more it
+ * spares the longer it lasts, so that a look costs each mailbox few rows however many there
+ * are; and not all of them have the same look.
+ */
+static uint32
+lasts_until(int64 mailbox, int64 dead)
+{
+	return pg_atomic_read_u32(&dgen_database->looks) + FLOOR_LOOKS +
+		   (uint32) ((uint64) mailbox % FLOOR_LOOKS) + (uint32) Min(dead / LOOK_ROWS, MAX_LOOKS);
+}
+
+static bool
+is_over(const Memo *memo)
+{
+	return (int32) (pg_atomic_read_u32(&dgen_database->looks) - memo->until) >= 0;
+}
+
+/* ---- what is remembered ---- */
+
 void
 dgen_memo_get(int32 type_id, int64 mailbox, Remembered *remembered)
 {
-	Memo *memo;
+	MemoBucket *bucket;
+	const Memo *memo;
 
-	remembered->floor = 0;
+	remembered->floor = remembered->passed = 0;
 	ItemPointerSetInvalid(&remembered->actor);
 	if (!dgen_shared_attach())
 		return;
 	check_table();
-	memo = place_of(type_id, mailbox);
-	SpinLockAcquire(&memo->mutex);
-	if (is_of(memo, type_id, mailbox))
+	bucket = bucket_of_mailbox(type_id, mailbox);
+	SpinLockAcquire(&bucket->mutex);
+	memo = find(bucket, type_id, mailbox);
+	if (memo != NULL)
 	{
 		remembered->actor = memo->actor;
-		if (memo->epoch == epoch(mailbox))
+		if (!is_over(memo))
 			remembered->floor = memo->floor;
 	}
-	SpinLockRelease(&memo->mutex);
-}
-
-/* Whoever was there is forgotten. */
-static void
-take_place(Memo *memo, int32 type_id, int64 mailbox)
-{
-	if (is_of(memo, type_id, mailbox))
-		return;
-	memo->database = MyDatabaseId;
-	memo->table = table;
-	memo->type_id = type_id;
-	memo->mailbox = mailbox;
-	memo->floor = 0;
-	memo->suspicion = (Suspicion){SUSPICION_NONE, 0};
-	ItemPointerSetInvalid(&memo->actor);
+	SpinLockRelease(&bucket->mutex);
 }
 
 void
 dgen_memo_set(int32 type_id, int64 mailbox, const Remembered *remembered)
 {
+	MemoBucket *bucket;
 	Memo *memo;
 
 	if (!dgen_shared_attach())
 		return;
 	check_table();
-	memo = place_of(type_id, mailbox);
-	SpinLockAcquire(&memo->mutex);
-	take_place(memo, type_id, mailbox);
-	memo->epoch = epoch(mailbox);
+	bucket = bucket_of_mailbox(type_id, mailbox);
+	SpinLockAcquire(&bucket->mutex);
+	memo = find_or_take(bucket, type_id, mailbox);
 	memo->floor = remembered->floor;
+	if (remembered->passed > 0)
+		memo->until = lasts_until(mailbox, remembered->passed);
 	memo->actor = remembered->actor;
-	SpinLockRelease(&memo->mutex);
+	SpinLockRelease(&bucket->mutex);
 }
 
 void
-dgen_memo_raise_floor(int32 type_id, int64 mailbox, int64 floor)
+dgen_memo_raise_floor(int32 type_id, int64 mailbox, int64 floor, int64 passed)
 {
+	MemoBucket *bucket;
 	Memo *memo;
 
 	if (floor == 0 || !dgen_shared_attach())
 		return;
 	check_table();
-	memo = place_of(type_id, mailbox);
-	SpinLockAcquire(&memo->mutex);
-	if (!OidIsValid(memo->database))
-		take_place(memo, type_id, mailbox);
-	if (is_of(memo, type_id, mailbox))
+	bucket = bucket_of_mailbox(type_id, mailbox);
+	SpinLockAcquire(&bucket->mutex);
+	memo = find(bucket, type_id, mailbox);
+	if (memo == NULL && !OidIsValid(oldest(bucket)->database))
+		memo = take(bucket, oldest(bucket), type_id, mailbox);
+	if (memo != NULL)
 	{
-		memo->floor = memo->epoch == epoch(mailbox) ? Max(memo->floor, floor) : floor;
-		memo->epoch = epoch(mailbox);
+		memo->floor = is_over(memo) ? floor : Max(memo->floor, floor);
+		memo->until = lasts_until(mailbox, passed);
 	}
-	SpinLockRelease(&memo->mutex);
+	SpinLockRelease(&bucket->mutex);
 }
 
 /* ---- suspicion ---- */
@@ -174,17 +231,19 @@ Suspicion
 dgen_suspicion_of(int32 type_id, int64 mailbox)
 {
 	Suspicion suspicion = {SUSPICION_NONE, 0};
-	Memo *memo;
+	MemoBucket *bucket;
+	const Memo *memo;
 
 	if (dgen_database == NULL || pg_atomic_read_u32(&dgen_database->suspected) == 0)
 		return suspicion;
 	if (!OidIsValid(table))
 		check_table();
-	memo = place_of(type_id, mailbox);
-	SpinLockAcquire(&memo->mutex);
-	if (is_of(memo, type_id, mailbox))
+	bucket = bucket_of_mailbox(type_id, mailbox);
+	SpinLockAcquire(&bucket->mutex);
+	memo = find(bucket, type_id, mailbox);
+	if (memo != NULL)
 		suspicion = memo->suspicion;
-	SpinLockRelease(&memo->mutex);
+	SpinLockRelease(&bucket->mutex);
 	return suspicion;
 }
 
@@ -192,12 +251,11 @@ dgen_suspicion_of(int32 type_id, int64 mailbox)
 void
 dgen_set_suspicion(int32 type_id, int64 mailbox, Suspicion suspicion)
 {
-	Memo *memo = place_of(type_id, mailbox);
+	MemoBucket *bucket = bucket_of_mailbox(type_id, mailbox);
 
 	if (suspicion.level != SUSPICION_NONE)
 		pg_atomic_fetch_add_u32(&dgen_database->suspected, 1);
-	SpinLockAcquire(&memo->mutex);
-	take_place(memo, type_id, mailbox);
-	memo->suspicion = suspicion;
-	SpinLockRelease(&memo->mutex);
+	SpinLockAcquire(&bucket->mutex);
+	find_or_take(bucket, type_id, mailbox)->suspicion = suspicion;
+	SpinLockRelease(&bucket->mutex);
 }

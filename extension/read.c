@@ -63,7 +63,7 @@ dgen_state(PG_FUNCTION_ARGS)
 	dgen_key_text(&keys[2], OWNER_ACTOR_KEY, key);
 	dgen_scan_begin(&scan, TABLE_ACTOR, INDEX_PRIMARY, GetActiveSnapshot(), 3);
 	dgen_scan_seek(&scan, keys, 3);
-	if (dgen_scan_next(&scan))
+	if (dgen_scan_only(&scan))
 	{
 		dgen_scan_row(&scan);
 		state = JsonbPGetDatum(DatumGetJsonbPCopy(scan.values[ACTOR_STATE]));

@@ -78,7 +78,7 @@ find_actor_row(Reader *reader, const BatchActor *actor)
 	dgen_key_int8(&keys[1], ORDER_MAILBOX, BTEqualStrategyNumber, actor->mailbox);
 	dgen_key_text(&keys[2], OWNER_ACTOR_KEY, actor->key);
 	dgen_scan_seek(scan, keys, 3);
-	return dgen_scan_next(scan);
+	return dgen_scan_only(scan);
 }
 
 static bool

@@ -164,6 +164,8 @@ remember(Reader *reader, bool to_the_end, int64 dead)
 		floor = Min(floor, reader->first_seq - 1);
 	else if (!to_the_end)
 		return;
+	if (reader->remembered.floor == 0)
+		reader->remembered.passed = dead;
 	reader->remembered.floor = Max(reader->remembered.floor, floor);
 }
 

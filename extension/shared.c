@@ -126,7 +126,7 @@ init_shared(Shared *shared, int tranche)
 		init_database(&shared->databases[i], tranche);
 	for (int i = 0; i < HINT_SETS; i++)
 		dgen_hints_init(&shared->hints[i], tranche);
-	for (int i = 0; i < MEMOS; i++)
+	for (int i = 0; i < MEMO_BUCKETS; i++)
 		SpinLockInit(&shared->memos[i].mutex);
 }
 

@@ -25,7 +25,7 @@
 
 #include "dgen_ext.h"
 
-#define SHARED_NAME "dgen 4" /* name and layout version of the control struct */
+#define SHARED_NAME "dgen 5" /* name and layout version of the control struct */
 
 #define NOBODY (-1)      /* no slot */
 #define MAX_DATABASES 64 /* with dgen in use at the same time; others poll */
@@ -38,7 +38,8 @@
 #define HINT_SETS \
 	64 /* actor types with hints at the same time, in all databases; others are swept */
 #define HINT_SLOTS 4096 /* mailboxes in one of them; with more of them the type is swept */
-#define MEMOS 32768     /* mailboxes of which something is remembered */
+#define MEMO_BUCKETS 16384
+#define MEMO_WAYS 4 /* mailboxes of a bucket of which something is remembered */
 #define RATES 1024      /* types with max_rate at the same time, in all databases */
 #define ANY_TYPE 0      /* type ids begin at 1 */
 
@@ -194,17 +195,25 @@ typedef struct HintSet
 /* What is remembered of a mailbox (memo.c). Its owner writes it, and sweeps raise the floor. */
 typedef struct Memo
 {
-	slock_t mutex;
-	uint32 epoch;
-	Oid database;
-	Oid table; /* dgen.message: another one after the extension was created anew */
-	int32 type_id;
 	int64 mailbox;
+	Oid database; /* InvalidOid: free */
+	Oid table;    /* dgen.message: another one after the extension was created anew */
+	int32 type_id;
+	uint32 used; /* the bucket's uses, when it was used last */
 	Suspicion suspicion;
-	int64 floor; /* no message of priority 0 up to this seq is there; 0: not known */
+	int64 floor;  /* no message of priority 0 up to this seq is there; 0: not known */
+	uint32 until; /* safety-net look at which the floor is forgotten */
 	ItemPointerData
 		actor; /* where the last one to write it put the actor's row; invalid: not known */
 } Memo;
+
+/* Mailboxes of the same hash. The one that was not used for the longest time makes room. */
+typedef struct MemoBucket
+{
+	slock_t mutex;
+	uint32 uses;
+	Memo memos[MEMO_WAYS];
+} MemoBucket;
 
 /* The turns that a type with max_rate may have at this time (rate.c). */
 typedef struct Rate
@@ -244,7 +253,7 @@ typedef struct Shared
 	Size entries_offset;
 	int next_victim; /* hint set that is taken from its type when all are in use */
 	HintSet hints[HINT_SETS];
-	Memo memos[MEMOS];
+	MemoBucket memos[MEMO_BUCKETS];
 	LWLock rates_lock; /* rates[] */
 	Rate rates[RATES];
 	Database databases[MAX_DATABASES];
@@ -294,6 +303,7 @@ extern void dgen_wait_taken(void); /* it claims: its baton is taken */
 
 extern bool dgen_slot_serves(const Slot *slot, int32 type_id);
 extern void dgen_call_for(int32 type_id); /* wakes one waiter, unless a fresh baton is out */
+extern bool dgen_call_self(int32 type_id); /* this session claims soon; false if it would not */
 extern void dgen_call_all(
 	int bucket); /* wakes one for every type in the bucket; -1: for every type */
 extern void dgen_alert_watch(TimestampTz until); /* it must not sleep longer than that */
@@ -315,6 +325,7 @@ extern void dgen_wait_found_work(void); /* who polls looks often again */
 extern void dgen_announce_all(void);        /* work of any type, in some mailboxes */
 extern void dgen_generations_forget(void);  /* the next wait returns at once */
 extern bool dgen_generations_changed(void); /* since the last claim began */
+extern bool dgen_is_claiming(void);         /* the transaction has begun with a claim */
 /* Of wakeup.c: the transaction of a claim, or a part of it, is undone; it has ended. */
 extern void dgen_claim_undone(void);
 extern void dgen_claim_over(void);

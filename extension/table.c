@@ -183,21 +183,37 @@ dgen_scan_seek(DgenScan *scan, ScanKey keys, int nkeys)
 	index_rescan(scan->scan, keys, nkeys, NULL, 0);
 }
 
-/* Like index_getnext_slot, and counts the dead. */
-bool
-dgen_scan_next(DgenScan *scan)
+static bool
+next_row(DgenScan *scan, ScanDirection direction)
 {
 	IndexScanDesc index = scan->scan;
 
 	for (;;)
 	{
-		if (!index->xs_heap_continue && index_getnext_tid(index, ForwardScanDirection) == NULL)
+		if (!index->xs_heap_continue && index_getnext_tid(index, direction) == NULL)
 			return false;
 		if (index_fetch_heap(index, scan->slot))
 			return true;
 		if (++scan->dead == scan->most_dead)
 			return false;
 	}
+}
+
+/* Like index_getnext_slot, and counts the dead. */
+bool
+dgen_scan_next(DgenScan *scan)
+{
+	return next_row(scan, ForwardScanDirection);
+}
+
+/*
+ * The one row that the keys of a unique index select. Its versions are in the index by place:
+ * as long as somebody's snapshot keeps all of them, the one that lives is near the end.
+ */
+bool
+dgen_scan_only(DgenScan *scan)
+{
+	return next_row(scan, BackwardScanDirection);
 }
 
 int

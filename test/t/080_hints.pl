@@ -81,6 +81,16 @@ sub known_work_is_read {
 	release($held);
 }
 
+# The row is found among its old versions also by who has not been told where it is.
+sub state_is_read {
+	my $held = hold_snapshot();
+	my $reads = q{SELECT pg_stat_force_next_flush(); SELECT 'reads', idx_tup_read FROM pg_stat_user_indexes WHERE indexrelname = 'actor_pkey';};
+	my $out = sql("SELECT dgen.attach('test', ARRAY['external']); CALL fill(3000, 1); $reads SELECT dgen.state('external', 'key-0'); $reads");
+	my ($from, $to) = $out =~ /reads\|(\d+)/g;
+	cmp_ok($to - $from, '<=', 2, 'a look at the state does not read the versions that a snapshot keeps');
+	release($held);
+}
+
 sub created_anew {
 	my $held = hold_snapshot();
 	sql("SELECT dgen.attach('test', ARRAY['external']); CALL fill(200, 1)");
@@ -177,6 +187,7 @@ sub sweeps_remember {
 
 install();
 known_work_is_read();
+state_is_read();
 created_anew();
 more_than_fits();
 more_types_than_sets();
