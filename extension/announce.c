@@ -117,6 +117,12 @@ dgen_generations_changed(void)
 	return false;
 }
 
+bool
+dgen_is_claiming(void)
+{
+	return has_claimed;
+}
+
 /*
  * It has taken its baton and may have found nothing yet: what the session was called to is
  * still there, so it does not sleep before it has claimed again.

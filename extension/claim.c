@@ -111,6 +111,7 @@ typedef struct Discovery
 	Owned *owned;
 	int first; /* of this type in owned */
 	int limit; /* of owned */
+	bool full; /* a mailbox was refused because of that */
 	int messages;
 	WorkerSession *session;
 } Discovery;
@@ -184,7 +185,8 @@ try_own(Discovery *discovery, int64 mailbox)
 		dgen_wakeup_missed(type_id, dgen_lock_key(type_id, mailbox));
 		return false;
 	}
-	if (!fits(discovery, mailbox) || discovery->owned->count >= discovery->limit)
+	discovery->full |= discovery->owned->count >= discovery->limit;
+	if (discovery->full || !fits(discovery, mailbox))
 		return false;
 	held = dgen_try_own(type_id, mailbox);
 	if (held == HELD_BY_ANOTHER)
@@ -235,10 +237,12 @@ own_type(Discovery *discovery, int limit)
 	int slices = 0;
 
 	discovery->first = owned->count;
+	discovery->full = false;
 	while (owned->count < Min(last, discovery->limit))
 	{
 		int64 *found;
-		int count = dgen_hints_take(type_id, last - owned->count, owned->count == 0, &found);
+		int most = Min(last, discovery->limit) - owned->count;
+		int count = dgen_hints_take(type_id, most, owned->count == 0, &found);
 
 		if (count > 0)
 			own_found(discovery, found, count);
@@ -246,7 +250,7 @@ own_type(Discovery *discovery, int limit)
 				 !dgen_sweep(type_id, &owned->tired))
 			break;
 	}
-	return dgen_hints_left(type_id);
+	return discovery->full || dgen_hints_left(type_id);
 }
 
 static int
@@ -335,16 +339,16 @@ own_limited(Discovery *discovery)
 		discovery->worker_type->short_of_turns = true; /* seen to when they have been used */
 		return false;
 	}
-	if (!left || allowed < most)
-		return false;
-	dgen_wakeup_now(type->id); /* this one may take long */
-	return true;
+	return left && allowed == most;
 }
 
+/* Whoever is idle is called at once: this batch may take long. */
 static void
 note_left(Discovery *discovery)
 {
 	discovery->owned->left = true;
+	if (discovery->owned->count > 0)
+		dgen_wakeup_now(discovery->type->id);
 	dgen_wakeup_left(discovery->type->id);
 }
 
@@ -370,10 +374,17 @@ own_action(Discovery *discovery)
 		dgen_hints_begin(type_id);
 		left = own_type(discovery, 1);
 		dgen_hints_put_back();
-		if (left && discovery->owned->count > 0)
-			dgen_wakeup_now(type_id);
 	}
 	if (left)
+		note_left(discovery);
+}
+
+/* The batch is full without it. The next claim begins with another type. */
+static void
+leave_type(Discovery *discovery)
+{
+	discovery->owned->left = true; /* perhaps */
+	if (dgen_hints_left(discovery->type->id))
 		note_left(discovery);
 }
 
@@ -438,14 +449,11 @@ dgen_own_mailboxes(WorkerSession *session, const BatchLimits *limits, Owned *own
 	own_suspect(&discovery);
 	for (int i = 0; i < session->ntypes; i++)
 	{
-		if (owned->count >= discovery.limit)
-		{
-			owned->left = true; /* perhaps: the next claim begins with another type */
-			break;
-		}
 		if (!set_type(&discovery, &session->types[(session->rotation + i) % session->ntypes]))
 			continue;
-		if (dgen_is_of_actions(discovery.type->id))
+		if (owned->count >= discovery.limit)
+			leave_type(&discovery);
+		else if (dgen_is_of_actions(discovery.type->id))
 			own_action(&discovery);
 		else
 			own_mailboxes_of(&discovery);

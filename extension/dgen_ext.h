@@ -201,7 +201,7 @@ extern void dgen_scan_begin(DgenScan *scan, DgenTable table, int index, Snapshot
 extern void dgen_scan_seek(DgenScan *scan, ScanKey keys, int nkeys); /* may be called again */
 extern bool dgen_scan_next(DgenScan *scan);
 extern bool dgen_scan_only(DgenScan *scan); /* where the keys are all columns of a unique index */
-extern void dgen_scan_row(DgenScan *scan); /* deform the current row into values and nulls */
+extern void dgen_scan_row(DgenScan *scan);  /* deform the current row into values and nulls */
 /* Rows of the range up to `most`, the last ones first; those behind so many dead ones are not counted. */
 extern int dgen_scan_count_back(DgenScan *scan, int most, int most_dead);
 extern void dgen_scan_end(DgenScan *scan);

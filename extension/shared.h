@@ -40,8 +40,8 @@
 #define HINT_SLOTS 4096 /* mailboxes in one of them; with more of them the type is swept */
 #define MEMO_BUCKETS 16384
 #define MEMO_WAYS 4 /* mailboxes of a bucket of which something is remembered */
-#define RATES 1024      /* types with max_rate at the same time, in all databases */
-#define ANY_TYPE 0      /* type ids begin at 1 */
+#define RATES 1024  /* types with max_rate at the same time, in all databases */
+#define ANY_TYPE 0  /* type ids begin at 1 */
 
 #define BATON_TIME (20 * INT64CONST(1000))    /* us in which a called session must claim */
 #define BACKUP_TIME (5 * INT64CONST(1000000)) /* us between looks whether the watch is alive */
@@ -302,7 +302,7 @@ extern void dgen_wait_leave(void); /* it is one no more: hands its baton on */
 extern void dgen_wait_taken(void); /* it claims: its baton is taken */
 
 extern bool dgen_slot_serves(const Slot *slot, int32 type_id);
-extern void dgen_call_for(int32 type_id); /* wakes one waiter, unless a fresh baton is out */
+extern void dgen_call_for(int32 type_id);  /* wakes one waiter, unless a fresh baton is out */
 extern bool dgen_call_self(int32 type_id); /* this session claims soon; false if it would not */
 extern void dgen_call_all(
 	int bucket); /* wakes one for every type in the bucket; -1: for every type */

@@ -11,6 +11,8 @@
  *     SLOT_BUSY ──wait──> SLOT_WAITING ──called──> SLOT_CALLED ──claim──> SLOT_BUSY
  *                              │                        └──20 ms──> SLOT_BUSY, next one called
  *                              └──timeout──> SLOT_BUSY
+ *
+ * A worker that is awake takes the baton itself for what it has just sent (dgen_call_self).
  */
 #include "postgres.h"
 
@@ -147,7 +149,7 @@ start_waiting(int index, TimestampTz now)
 }
 
 static void
-stop_waiting(int index, SlotState state, TimestampTz now, Calls *calls)
+stop_waiting(int index, TimestampTz now, Calls *calls)
 {
 	Database *database = dgen_database;
 	Slot *slot = slot_at(index);
@@ -156,7 +158,7 @@ stop_waiting(int index, SlotState state, TimestampTz now, Calls *calls)
 	if (database->waiting_tail == index)
 		database->waiting_tail = slot->link.prev;
 	unlink_slot(&database->waiting, index);
-	slot->state = state;
+	slot->state = SLOT_BUSY;
 	for (int i = database->waiting; i != NOBODY; i = slot_at(i)->link.next)
 		mask |= slot_at(i)->buckets;
 	pg_atomic_write_u64(&database->waiting_mask, mask);
@@ -167,16 +169,23 @@ stop_waiting(int index, SlotState state, TimestampTz now, Calls *calls)
 /* ---- batons; the lock is held ---- */
 
 static void
-hand_baton(int index, int32 type_id, TimestampTz now, Calls *calls)
+take_baton(int index, int32 type_id, TimestampTz now, Calls *calls)
 {
 	Slot *slot = slot_at(index);
 
-	stop_waiting(index, SLOT_CALLED, now, calls);
+	slot->state = SLOT_CALLED;
 	slot->called_at = now;
 	slot->called_for = type_id;
 	push(&dgen_database->called, index);
-	note(calls, index);
 	alert_watch(now + BATON_TIME, calls);
+}
+
+static void
+hand_baton(int index, int32 type_id, TimestampTz now, Calls *calls)
+{
+	stop_waiting(index, now, calls);
+	take_baton(index, type_id, now, calls);
+	note(calls, index);
 }
 
 /* One that was handed in the future is late: the clock was set back. */
@@ -207,7 +216,10 @@ call_one(int32 type_id, TimestampTz now, Calls *calls)
 	}
 }
 
-/* Whoever is called but did not come loses its baton to the next. Returns when to look again. */
+/*
+ * Whoever is called but did not come loses its baton to the next. What a session has called
+ * itself to was not announced. Returns when to look again.
+ */
 static TimestampTz
 pass_late_batons(TimestampTz now, Calls *calls)
 {
@@ -225,6 +237,8 @@ pass_late_batons(TimestampTz now, Calls *calls)
 		{
 			unlink_slot(&dgen_database->called, i);
 			slot->state = SLOT_BUSY;
+			if (slot->called_for != ANY_TYPE)
+				dgen_wakeup_announce(slot->called_for);
 			call_one(slot->called_for, now, calls);
 			until = Min(until, now + BATON_TIME);
 		}
@@ -300,6 +314,23 @@ dgen_call_for(int32 type_id)
 	unlock_and_call(&calls);
 }
 
+/*
+ * The baton is this session's, which is awake: nobody else is called, or kept from waiting, unless
+ * it does not claim in time. So it has to be noted also while nobody waits.
+ */
+bool
+dgen_call_self(int32 type_id)
+{
+	Calls calls = {0};
+
+	if (dgen_slot == NULL || dgen_slot->state != SLOT_BUSY || !dgen_slot_serves(dgen_slot, type_id))
+		return false;
+	LWLockAcquire(&dgen_database->lock, LW_EXCLUSIVE);
+	take_baton(DGEN_MY_PROCNO, type_id, GetCurrentTimestamp(), &calls);
+	unlock_and_call(&calls);
+	return true;
+}
+
 void
 dgen_call_all(int bucket)
 {
@@ -354,7 +385,7 @@ dgen_wait_leave(void)
 	if (state != SLOT_NONE)
 		pg_atomic_fetch_sub_u32(&dgen_database->workers, 1);
 	if (state == SLOT_WAITING)
-		stop_waiting(DGEN_MY_PROCNO, SLOT_NONE, now, &calls);
+		stop_waiting(DGEN_MY_PROCNO, now, &calls);
 	else if (state == SLOT_CALLED)
 		unlink_slot(&dgen_database->called, DGEN_MY_PROCNO);
 	dgen_slot->state = SLOT_NONE;
@@ -408,7 +439,7 @@ begin_wait(void)
 
 	LWLockAcquire(&dgen_database->lock, LW_EXCLUSIVE);
 	if (dgen_slot->state == SLOT_WAITING)
-		stop_waiting(DGEN_MY_PROCNO, SLOT_BUSY, GetCurrentTimestamp(), &calls);
+		stop_waiting(DGEN_MY_PROCNO, GetCurrentTimestamp(), &calls);
 	unlock_and_call(&calls);
 	return false;
 }
@@ -425,7 +456,7 @@ end_wait(WaitResult result)
 
 	LWLockAcquire(&dgen_database->lock, LW_EXCLUSIVE);
 	if (dgen_slot->state == SLOT_WAITING)
-		stop_waiting(DGEN_MY_PROCNO, SLOT_BUSY, now, &calls);
+		stop_waiting(DGEN_MY_PROCNO, now, &calls);
 	else if (dgen_slot->state == SLOT_CALLED && result == WAIT_TIMED_OUT)
 		result = WAIT_READY;
 	else if (dgen_slot->state == SLOT_CALLED && result == WAIT_INTERRUPTED)

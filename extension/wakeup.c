@@ -31,6 +31,7 @@ typedef struct Marks
 	int nsent;
 	int32 sent[MAX_MARKED_TYPES];
 	bool sent_any;
+	bool sent_claiming; /* by the turns of a worker, which claims again */
 	int nboxes;
 	MarkedBox boxes[MAX_MARKED_BOXES];
 	int nswept;
@@ -98,6 +99,7 @@ dgen_wakeup_sent(int32 type_id, int64 mailbox)
 	add_type(marks.sent, &marks.nsent, &marks.sent_any, type_id);
 	if (!is_swept(type_id))
 		add_box(type_id, mailbox);
+	marks.sent_claiming |= dgen_is_claiming();
 	marked = true;
 }
 
@@ -213,24 +215,38 @@ dgen_wakeup_hint(void)
 		give_hints();
 }
 
-static void
-act_on_commit(void)
+/*
+ * What a batch has sent to one actor its own worker claims next. Another one would only race it
+ * to that, and take its processor from whoever runs the turn.
+ */
+static bool
+is_for_own_claim(void)
 {
-	give_hints();
+	return marks.sent_claiming && !marks.sent_any && marks.nsent == 1 && marks.nboxes == 1 &&
+		   marks.nswept == 0 && !marks.sweep_any && marks.nleft == 0 &&
+		   dgen_call_self(marks.sent[0]);
+}
+
+static void
+call_for_sent(void)
+{
+	if (is_for_own_claim())
+		return;
 	if (marks.sent_any)
 		dgen_announce_all();
 	else
 		for (int i = 0; i < marks.nsent; i++)
-		{
-			dgen_wakeup_announce(marks.sent[i]);
-			dgen_call_for(marks.sent[i]);
-		}
+			dgen_wakeup_now(marks.sent[i]);
+}
+
+static void
+act_on_commit(void)
+{
+	give_hints();
+	call_for_sent();
 	/* Also a reason for sessions that are about to wait, this one too, not to. */
 	for (int i = 0; i < marks.nleft; i++)
-	{
-		dgen_wakeup_announce(marks.left[i]);
-		dgen_call_for(marks.left[i]);
-	}
+		dgen_wakeup_now(marks.left[i]);
 
 	for (int i = 0; i < marks.nlocked; i++)
 		dgen_wakeup_unheld(marks.locked[i]);
@@ -256,7 +272,7 @@ static void
 forget_marks(void)
 {
 	marks.nsent = marks.nleft = marks.nlocked = marks.nreplied = marks.nboxes = marks.nswept = 0;
-	marks.sent_any = marks.replied_any = marks.sweep_any = false;
+	marks.sent_any = marks.sent_claiming = marks.replied_any = marks.sweep_any = false;
 	marks.due = ALARM_NONE;
 	marks.alarm_subid = InvalidSubTransactionId;
 	marks.orders = marks.start = false;

@@ -29,6 +29,9 @@
 #ifndef SENDERS
 #define SENDERS 1
 #endif
+#ifndef TURNS_SEND
+#define TURNS_SEND 0 /* messages that turns send, one in a batch */
+#endif
 #ifndef CALLERS
 #define CALLERS 0 /* transactions that own an actor for another reason, and send as well */
 #endif
@@ -81,7 +84,7 @@ bit asked_again; /* asked != answers */
 bit sweeping, sweep_lock;
 byte unswept; /* what the sweep has yet to come past */
 
-byte deaths = DEATHS, stops = STOPS, faults = FAULTS, looks = LOOKS;
+byte deaths = DEATHS, stops = STOPS, faults = FAULTS, looks = LOOKS, sends = TURNS_SEND;
 
 #define spend(budget) atomic { budget > 0 -> budget-- }
 
@@ -122,6 +125,18 @@ inline stop_waiting(i, state)
 	fi
 }
 
+inline tell_watch()
+{
+#ifdef WATCH_NOT_TOLD
+	skip
+#else
+	if
+	:: watch != NOBODY && !soon -> soon = 1; latch[watch] = 1
+	:: else
+	fi
+#endif
+}
+
 inline hand_baton(i)
 {
 #ifdef NO_BATON
@@ -130,14 +145,11 @@ inline hand_baton(i)
 #else
 	stop_waiting(i, CALLED);
 	latch[i] = 1;
-#ifndef WATCH_NOT_TOLD
-	if
-	:: watch != NOBODY && !soon -> soon = 1; latch[watch] = 1
-	:: else
-	fi
-#endif
+	tell_watch()
 #endif
 }
+
+inline announce() { d_step { changed[0] = 1; changed[1] = 1; changed[2] = 1 } }
 
 /* Whether a baton that is out is fresh is left open. */
 inline call_one()
@@ -177,7 +189,15 @@ inline call_everybody()
 	fi
 }
 
-inline announce() { d_step { changed[0] = 1; changed[1] = 1; changed[2] = 1 } }
+/* For what the own turns have sent. A busy session has no baton yet. */
+inline call_self()
+{
+#ifdef OWN_CLAIM_TRUSTED
+	skip
+#else
+	d_step { slot[_pid] = CALLED; tell_watch() }
+#endif
+}
 
 /* ---- hints.c ---- */
 
@@ -388,9 +408,32 @@ inline read_batches()
 
 /* ---- the end of a worker's transaction ---- */
 
+inline choose_box(b)
+{
+	if
+	:: b = 0
+#if BOXES > 1
+	:: b = 1
+#endif
+	fi
+}
+
+/* At most one message in a batch. */
+inline run_turns()
+{
+	if
+	:: true
+	:: atomic { (took[0] || took[BOXES - 1]) && sends > 0 -> sends--; choose_box(to); sending = 1 }
+	fi
+}
+
 inline delete_messages()
 {
 	d_step {
+		if
+		:: sending -> messages[to]++; sent++
+		:: else
+		fi;
 		messages[0] = messages[0] - took[0];
 		handled = handled + took[0];
 		worked = (took[0] > 0);
@@ -434,6 +477,16 @@ inline take_misses(boxes)
 /* Once the locks are free. What was not read to its end is there for the next claim. */
 inline end_commit()
 {
+	if
+	:: sending ->
+		add_hint(to);
+		if
+		:: left -> announce(); call_for()
+		:: !left -> call_self()
+		fi;
+		d_step { sending = 0; to = 0 }
+	:: !sending
+	fi;
 	if
 	:: left -> left = 0; announce(); call_for()
 	:: else
@@ -485,6 +538,7 @@ inline pass_late_baton()
 	:: called(1) -> slot[1] = BUSY
 	:: called(2) -> slot[2] = BUSY
 	fi;
+	announce();
 	call_one()
 }
 
@@ -524,6 +578,9 @@ inline leave()
 		:: else ->
 			slot[_pid] = GONE;
 #if !defined(NO_BATON) && !defined(DEATH_SILENT)
+#ifndef LEAVE_UNANNOUNCED
+			announce();
+#endif
 			call_one()
 #endif
 		fi
@@ -534,7 +591,8 @@ active [WORKERS] proctype Worker()
 {
 	byte hand, held, drained, found, seen, slices, taken, next;
 	byte took[BOXES];
-	bit left, worked, failed, dying, stuck, rang, mine;
+	byte to;
+	bit sending, left, worked, failed, dying, stuck, rang, mine;
 
 	d_step { slot[_pid] = BUSY; changed[_pid] = 1 };
 
@@ -584,6 +642,7 @@ claim:
 #endif
 	fi;
 
+	run_turns();
 	delete_messages();
 	release_locks();
 	end_commit();
@@ -677,16 +736,6 @@ end_stopped:
 }
 
 /* ---- others ---- */
-
-inline choose_box(b)
-{
-	if
-	:: b = 0
-#if BOXES > 1
-	:: b = 1
-#endif
-	fi
-}
 
 active [SENDERS] proctype Sender()
 {

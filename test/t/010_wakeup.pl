@@ -143,6 +143,84 @@ sub test_batons {
 	sql("SELECT dgen.delete_actor('external', 'k')");
 }
 
+# What a batch leaves does not wait for its end while others are idle: each turn waits until eight of them run.
+sub test_all_come {
+	sql(q{
+		CREATE FUNCTION meet(ctx dgen.context, state jsonb, message jsonb) RETURNS dgen.outcome LANGUAGE plpgsql AS $$
+		BEGIN
+			PERFORM pg_advisory_xact_lock_shared(77);
+			WHILE NOT EXISTS (SELECT FROM met) AND
+				(SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 1 AND objid = 77 AND classid = 0) < 8
+			LOOP
+				PERFORM pg_sleep(0.01);
+			END LOOP;
+			INSERT INTO met DEFAULT VALUES;
+			RETURN dgen.noreply('{"n": 1}');
+		END $$;
+		CREATE TABLE met (n serial);
+		SELECT dgen.alter_actor_type('counter', handler => 'meet')});
+	$node->append_conf('postgresql.conf', 'dgen.batch_actors = 1');
+	$node->reload;
+	all_idle();
+	sql(q{SELECT dgen.cast_many('counter', array_agg('meet-' || i), array_agg('1'::jsonb)) FROM generate_series(1, 8) i});
+	handled("meet-$_", 1, "$_ of eight turns at once") for 1 .. 8;
+	$node->append_conf('postgresql.conf', 'dgen.batch_actors = 256');
+	$node->reload;
+	sql(q{SELECT dgen.alter_actor_type('counter', handler => 'count_up'); DROP FUNCTION meet; DROP TABLE met});
+}
+
+# What a batch sends to one actor its own worker claims next: nobody else is called, unless it does not come.
+sub test_own_baton {
+	sql(q{
+		CREATE SEQUENCE hop;
+		CREATE SEQUENCE called;
+		CREATE PROCEDURE hop() LANGUAGE plpgsql AS $$
+		DECLARE n bigint;
+		BEGIN
+			IF (SELECT count(*) FROM dgen.claim()) = 1 THEN
+				n := nextval('hop');
+				PERFORM dgen.commit_turns(ARRAY[1]) WHERE n >= 100;
+				PERFORM dgen.commit_turns(ARRAY[1], send_types => ARRAY['external'], send_keys => ARRAY['hop-' || n],
+					send_messages => ARRAY[to_jsonb(n)], send_actors => ARRAY[1]) WHERE n < 100;
+			END IF;
+			COMMIT;
+		END $$;
+		CREATE PROCEDURE chain() LANGUAGE plpgsql AS $$
+		BEGIN
+			PERFORM dgen.cast('external', 'begin');
+			COMMIT;
+			WHILE (SELECT last_value FROM hop) < 100 LOOP
+				CALL hop();
+			END LOOP;
+		END $$;
+		CREATE PROCEDURE come_when_called() LANGUAGE plpgsql AS $$
+		DECLARE ready boolean;
+		BEGIN
+			LOOP
+				CALL dgen.wait('3 min', ready);
+				PERFORM nextval('called');
+				CALL hop();
+			END LOOP;
+		END $$;});
+	my $worker = session("SELECT dgen.attach('worker', '{external}'); $claim_nothing;");
+	my $other = session("SELECT dgen.attach('other', '{external}'); $claim_nothing; CALL come_when_called();");
+	waiting_workers('other', 1);
+	run_in($worker, 'CALL chain();');
+	my $called = sql('SELECT last_value FROM called');
+	cmp_ok($called, '<', 50, "a chain of 100 turns does not call the other worker each time, but $called times");
+	end_session($other);
+
+	sql(q{SELECT setval('hop', 1, false); SELECT dgen.cast('external', 'begin')});
+	run_in($worker, 'BEGIN; SELECT count(*) FROM dgen.claim();');
+	$other = session("SELECT dgen.attach('other', '{external}'); $claim_nothing; CALL come_when_called();");
+	waiting_workers('other', 1);
+	run_in($worker, q{SELECT dgen.commit_turns(ARRAY[1], send_types => ARRAY['external'], send_keys => ARRAY['next'],
+		send_messages => ARRAY['true'::jsonb], send_actors => ARRAY[1]); COMMIT;});
+	ok($node->poll_query_until('postgres', 'SELECT last_value >= 100 FROM hop'), 'a worker that does not claim loses its own baton');
+	end_session($_) for $worker, $other;
+	sql(q{DROP PROCEDURE hop, chain, come_when_called; DROP SEQUENCE hop, called});
+}
+
 sub test_wait_ends {
 	my $session = session(qq{
 		SELECT dgen.attach('waiter', '{external}');
@@ -248,6 +326,8 @@ for my $preload (0, 1) {
 	test_due();
 	test_row_lock();
 	test_batons();
+	test_all_come();
+	test_own_baton() if $preload;
 	test_wait_ends();
 	test_safety_net();
 	$node->stop('fast');
