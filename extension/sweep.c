@@ -110,8 +110,8 @@ leave_floor(const Slice *slice)
 {
 	if (slice->begun && !slice->found && slice->passed >= FLOOR_ROWS &&
 		!TransactionIdIsValid(GetTopTransactionIdIfAny()))
-		dgen_memo_raise_floor(slice->type_id, slice->mailbox,
-							  dgen_settled_seq(GetActiveSnapshot()), slice->passed);
+		dgen_memo_raise_floor(slice->type_id, slice->mailbox, dgen_settled_seq(GetActiveSnapshot()),
+							  slice->passed);
 }
 
 typedef enum Step
