@@ -27,6 +27,9 @@
 /* Judged turn time of a type not measured yet, us. */
 #define UNKNOWN_TURN_US 500.0
 
+/* Idle workers do not wait for the end of such a batch, us. */
+#define LONG_BATCH_US 2000.0
+
 /*
  * Weight of a new measurement in the moving average of turn times. One that is many times as
  * long counts as so many times: the machine had something else to do.
@@ -40,13 +43,19 @@
 /* ---- limits ---- */
 
 static double
+turn_time(const WorkerType *type)
+{
+	return type->turn_us > 0 ? type->turn_us : UNKNOWN_TURN_US;
+}
+
+static double
 fastest_turn(const WorkerSession *session)
 {
 	double fastest = 0;
 
 	for (int i = 0; i < session->ntypes && !dgen_is_of_actions(session->types[i].type_id); i++)
 	{
-		double us = session->types[i].turn_us > 0 ? session->types[i].turn_us : UNKNOWN_TURN_US;
+		double us = turn_time(&session->types[i]);
 
 		if (fastest == 0 || us < fastest)
 			fastest = us;
@@ -256,9 +265,7 @@ own_type(Discovery *discovery, int limit)
 static int
 type_limit(const WorkerType *type)
 {
-	double us = type->turn_us > 0 ? type->turn_us : UNKNOWN_TURN_US;
-
-	return (int) Max(1.0, Min(dgen_batch_duration * 1000.0 / us, 100000.0));
+	return (int) Max(1.0, Min(dgen_batch_duration * 1000.0 / turn_time(type), 100000.0));
 }
 
 /* True as above. Hints that are kept are put back at the end only: they would be taken again at once. */
@@ -342,14 +349,30 @@ own_limited(Discovery *discovery)
 	return left && allowed == most;
 }
 
-/* Whoever is idle is called at once: this batch may take long. */
+/* At least, by what its turns took so far. */
+static bool
+takes_long(const Discovery *discovery)
+{
+	return discovery->owned->count * turn_time(discovery->worker_type) >= LONG_BATCH_US;
+}
+
+/*
+ * The end of a short batch is soon enough to call whoever is idle, but it may turn out not to
+ * be short.
+ */
 static void
 note_left(Discovery *discovery)
 {
+	int32 type_id = discovery->type->id;
+
 	discovery->owned->left = true;
-	if (discovery->owned->count > 0)
-		dgen_wakeup_now(discovery->type->id);
-	dgen_wakeup_left(discovery->type->id);
+	dgen_wakeup_left(type_id);
+	if (discovery->owned->count == 0)
+		return;
+	if (takes_long(discovery))
+		dgen_wakeup_now(type_id);
+	else
+		dgen_wakeup_later(type_id);
 }
 
 static void

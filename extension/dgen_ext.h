@@ -489,6 +489,7 @@ extern void dgen_held_forget(void);                   /* they stay, with a prepa
 
 /* There is work of the type at this moment: calls a worker without waiting for the commit. */
 extern void dgen_wakeup_now(int32 type_id);
+extern void dgen_wakeup_later(int32 type_id);    /* in 20 ms, if somebody waits now */
 extern void dgen_wakeup_announce(int32 type_id); /* who is about to wait looks again */
 extern void dgen_wakeup_unheld(int32 type_id);   /* a locked part that nobody runs */
 extern void dgen_wakeup_retries(void);           /* the alarm of dgen_wakeup_retry rings */

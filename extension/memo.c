@@ -73,70 +73,100 @@ dgen_settled_seq(Snapshot snapshot)
 
 /* ---- memos ---- */
 
-static MemoBucket *
-bucket_of_mailbox(int32 type_id, int64 mailbox)
+/* A bucket, locked, and what a mailbox is known by there. */
+typedef struct Place
+{
+	MemoBucket *bucket;
+	int32 type_id;
+	int64 mailbox;
+	uint32 tag;
+} Place;
+
+static Place
+lock_place(int32 type_id, int64 mailbox)
 {
 	uint64 hash = ((uint64) mailbox ^ ((uint64) type_id << 32) ^ MyDatabaseId) *
 				  UINT64CONST(0x9e3779b97f4a7c15);
+	Place place = {
+		.bucket = &dgen_shared->memos[(hash >> 32) % MEMO_BUCKETS],
+		.type_id = type_id,
+		.mailbox = mailbox,
+		.tag = (uint32) (hash >> 16),
+	};
 
-	return &dgen_shared->memos[(hash >> 32) % MEMO_BUCKETS];
+	SpinLockAcquire(&place.bucket->mutex);
+	return place;
+}
+
+static void
+unlock_place(const Place *place)
+{
+	SpinLockRelease(&place->bucket->mutex);
 }
 
 static bool
-is_of(const Memo *memo, int32 type_id, int64 mailbox)
+is_of(const Memo *memo, const Place *place)
 {
-	return memo->mailbox == mailbox && memo->type_id == type_id && memo->database == MyDatabaseId &&
-		   memo->table == table;
+	return memo->mailbox == place->mailbox && memo->type_id == place->type_id &&
+		   memo->database == MyDatabaseId && memo->table == table;
 }
 
 /* NULL: nothing is remembered. */
 static Memo *
-find(MemoBucket *bucket, int32 type_id, int64 mailbox)
+find(const Place *place)
 {
+	MemoBucket *bucket = place->bucket;
+
 	for (int i = 0; i < MEMO_WAYS; i++)
 	{
-		Memo *memo = &bucket->memos[i];
+		Memo *memo = &bucket->places[i].memo;
 
-		if (!is_of(memo, type_id, mailbox))
+		if (bucket->tags[i] != place->tag || !is_of(memo, place))
 			continue;
-		memo->used = ++bucket->uses;
+		if (bucket->used[i] != bucket->uses)
+			bucket->used[i] = ++bucket->uses;
 		return memo;
 	}
 	return NULL;
 }
 
 /* A free one, if there is. */
-static Memo *
-oldest(MemoBucket *bucket)
+static int
+oldest(const MemoBucket *bucket)
 {
-	Memo *place = &bucket->memos[0];
+	int way = 0;
 
 	for (int i = 1; i < MEMO_WAYS; i++)
-		if (bucket->memos[i].used < place->used)
-			place = &bucket->memos[i];
-	return place;
+		if (bucket->used[i] < bucket->used[way])
+			way = i;
+	return way;
 }
 
 static Memo *
-take(MemoBucket *bucket, Memo *place, int32 type_id, int64 mailbox)
+take(const Place *place)
 {
-	*place = (Memo){
-		.mailbox = mailbox,
+	MemoBucket *bucket = place->bucket;
+	int way = oldest(bucket);
+	Memo *memo = &bucket->places[way].memo;
+
+	bucket->used[way] = ++bucket->uses;
+	bucket->tags[way] = place->tag;
+	*memo = (Memo){
+		.mailbox = place->mailbox,
 		.database = MyDatabaseId,
 		.table = table,
-		.type_id = type_id,
-		.used = ++bucket->uses,
+		.type_id = place->type_id,
 	};
-	ItemPointerSetInvalid(&place->actor);
-	return place;
+	ItemPointerSetInvalid(&memo->actor);
+	return memo;
 }
 
 static Memo *
-find_or_take(MemoBucket *bucket, int32 type_id, int64 mailbox)
+find_or_take(const Place *place)
 {
-	Memo *memo = find(bucket, type_id, mailbox);
+	Memo *memo = find(place);
 
-	return memo != NULL ? memo : take(bucket, oldest(bucket), type_id, mailbox);
+	return memo != NULL ? memo : take(place);
 }
 
 /* ---- floors ---- */
@@ -164,65 +194,62 @@ is_over(const Memo *memo)
 void
 dgen_memo_get(int32 type_id, int64 mailbox, Remembered *remembered)
 {
-	MemoBucket *bucket;
 	const Memo *memo;
+	Place place;
 
 	remembered->floor = remembered->passed = 0;
 	ItemPointerSetInvalid(&remembered->actor);
 	if (!dgen_shared_attach())
 		return;
 	check_table();
-	bucket = bucket_of_mailbox(type_id, mailbox);
-	SpinLockAcquire(&bucket->mutex);
-	memo = find(bucket, type_id, mailbox);
+	place = lock_place(type_id, mailbox);
+	memo = find(&place);
 	if (memo != NULL)
 	{
 		remembered->actor = memo->actor;
 		if (!is_over(memo))
 			remembered->floor = memo->floor;
 	}
-	SpinLockRelease(&bucket->mutex);
+	unlock_place(&place);
 }
 
 void
 dgen_memo_set(int32 type_id, int64 mailbox, const Remembered *remembered)
 {
-	MemoBucket *bucket;
 	Memo *memo;
+	Place place;
 
 	if (!dgen_shared_attach())
 		return;
 	check_table();
-	bucket = bucket_of_mailbox(type_id, mailbox);
-	SpinLockAcquire(&bucket->mutex);
-	memo = find_or_take(bucket, type_id, mailbox);
+	place = lock_place(type_id, mailbox);
+	memo = find_or_take(&place);
 	memo->floor = remembered->floor;
 	if (remembered->passed > 0)
 		memo->until = lasts_until(mailbox, remembered->passed);
 	memo->actor = remembered->actor;
-	SpinLockRelease(&bucket->mutex);
+	unlock_place(&place);
 }
 
 void
 dgen_memo_raise_floor(int32 type_id, int64 mailbox, int64 floor, int64 passed)
 {
-	MemoBucket *bucket;
 	Memo *memo;
+	Place place;
 
 	if (floor == 0 || !dgen_shared_attach())
 		return;
 	check_table();
-	bucket = bucket_of_mailbox(type_id, mailbox);
-	SpinLockAcquire(&bucket->mutex);
-	memo = find(bucket, type_id, mailbox);
-	if (memo == NULL && !OidIsValid(oldest(bucket)->database))
-		memo = take(bucket, oldest(bucket), type_id, mailbox);
+	place = lock_place(type_id, mailbox);
+	memo = find(&place);
+	if (memo == NULL && place.bucket->used[oldest(place.bucket)] == 0)
+		memo = take(&place);
 	if (memo != NULL)
 	{
 		memo->floor = is_over(memo) ? floor : Max(memo->floor, floor);
 		memo->until = lasts_until(mailbox, passed);
 	}
-	SpinLockRelease(&bucket->mutex);
+	unlock_place(&place);
 }
 
 /* ---- suspicion ---- */
@@ -231,19 +258,18 @@ Suspicion
 dgen_suspicion_of(int32 type_id, int64 mailbox)
 {
 	Suspicion suspicion = {SUSPICION_NONE, 0};
-	MemoBucket *bucket;
 	const Memo *memo;
+	Place place;
 
 	if (dgen_database == NULL || pg_atomic_read_u32(&dgen_database->suspected) == 0)
 		return suspicion;
 	if (!OidIsValid(table))
 		check_table();
-	bucket = bucket_of_mailbox(type_id, mailbox);
-	SpinLockAcquire(&bucket->mutex);
-	memo = find(bucket, type_id, mailbox);
+	place = lock_place(type_id, mailbox);
+	memo = find(&place);
 	if (memo != NULL)
 		suspicion = memo->suspicion;
-	SpinLockRelease(&bucket->mutex);
+	unlock_place(&place);
 	return suspicion;
 }
 
@@ -251,11 +277,11 @@ dgen_suspicion_of(int32 type_id, int64 mailbox)
 void
 dgen_set_suspicion(int32 type_id, int64 mailbox, Suspicion suspicion)
 {
-	MemoBucket *bucket = bucket_of_mailbox(type_id, mailbox);
+	Place place;
 
 	if (suspicion.level != SUSPICION_NONE)
 		pg_atomic_fetch_add_u32(&dgen_database->suspected, 1);
-	SpinLockAcquire(&bucket->mutex);
-	find_or_take(bucket, type_id, mailbox)->suspicion = suspicion;
-	SpinLockRelease(&bucket->mutex);
+	place = lock_place(type_id, mailbox);
+	find_or_take(&place)->suspicion = suspicion;
+	unlock_place(&place);
 }

@@ -38,7 +38,7 @@
 #define HINT_SETS \
 	64 /* actor types with hints at the same time, in all databases; others are swept */
 #define HINT_SLOTS 4096 /* mailboxes in one of them; with more of them the type is swept */
-#define MEMO_BUCKETS 16384
+#define MEMO_BUCKETS 8192
 #define MEMO_WAYS 4 /* mailboxes of a bucket of which something is remembered */
 #define RATES 1024  /* types with max_rate at the same time, in all databases */
 #define ANY_TYPE 0  /* type ids begin at 1 */
@@ -196,23 +196,31 @@ typedef struct HintSet
 typedef struct Memo
 {
 	int64 mailbox;
-	Oid database; /* InvalidOid: free */
-	Oid table;    /* dgen.message: another one after the extension was created anew */
+	Oid database;
+	Oid table; /* dgen.message: another one after the extension was created anew */
 	int32 type_id;
-	uint32 used; /* the bucket's uses, when it was used last */
-	Suspicion suspicion;
-	int64 floor;  /* no message of priority 0 up to this seq is there; 0: not known */
 	uint32 until; /* safety-net look at which the floor is forgotten */
+	int64 floor;  /* no message of priority 0 up to this seq is there; 0: not known */
+	Suspicion suspicion;
 	ItemPointerData
 		actor; /* where the last one to write it put the actor's row; invalid: not known */
 } Memo;
 
-/* Mailboxes of the same hash. The one that was not used for the longest time makes room. */
+/*
+ * Mailboxes of the same hash. The one that was not used for the longest time makes room. Who
+ * looks for one of them reads two lines of the processor's cache, this one and the memo's.
+ */
 typedef struct MemoBucket
 {
 	slock_t mutex;
 	uint32 uses;
-	Memo memos[MEMO_WAYS];
+	uint32 used[MEMO_WAYS]; /* uses, when it was used last; 0: free */
+	uint32 tags[MEMO_WAYS]; /* of hashes */
+	union
+	{
+		Memo memo;
+		char line[64];
+	} places[MEMO_WAYS];
 } MemoBucket;
 
 /* The turns that a type with max_rate may have at this time (rate.c). */

@@ -314,6 +314,13 @@ dgen_call_for(int32 type_id)
 	unlock_and_call(&calls);
 }
 
+void
+dgen_wakeup_later(int32 type_id)
+{
+	if (dgen_shared_attach() && somebody_waits(bucket_of(type_id)))
+		dgen_alarm_retry(type_id, GetCurrentTimestamp() + BATON_TIME);
+}
+
 /*
  * The baton is this session's, which is awake: nobody else is called, or kept from waiting, unless
  * it does not claim in time. So it has to be noted also while nobody waits.

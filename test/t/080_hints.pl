@@ -180,7 +180,7 @@ sub sweeps_remember {
 	my $out = sql("SELECT dgen.attach('test', ARRAY['external']); $reads $looks $reads $looks $reads");
 	my @reads = $out =~ /reads\|(\d+)/g;
 	cmp_ok($reads[1] - $reads[0], '>', 9000, 'a sweep walks over dead rows');
-	# (Once in ten looks one walks over them again.)
+	# (Now and then one walks over them again.)
 	cmp_ok($reads[2] - $reads[1], '<', 15000, 'and those after it go past them');
 	release($held);
 }
