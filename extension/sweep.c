@@ -18,7 +18,7 @@
 
 /* A slice: so many mailboxes, or dead rows (and those of the mailbox it is in). */
 #define SLICE_MAILBOXES 1024
-#define SLICE_DEAD_ROWS 500
+#define SLICE_DEAD_ROWS 2000
 
 /* After a slice without any mailbox the sweep rests, so many times as long as it took. */
 #define REST 16

@@ -92,7 +92,17 @@ look(dgen_worker *worker, dgen__error *error)
 	}
 }
 
-/* Nobody but the callback can have ended a savepoint of that name. */
+/* No such savepoint, or no transaction. */
+static bool
+is_ended(const dgen__error *error)
+{
+	return strcmp(error->sqlstate, "3B001") == 0 || strcmp(error->sqlstate, "25P01") == 0;
+}
+
+/*
+ * Nobody but the callback can have ended a savepoint of that name. Any other error is the
+ * connection's: a session that was ended takes its batch along.
+ */
 static int
 undone(dgen_worker *worker, dgen__error *error, const char *sql)
 {
@@ -100,6 +110,12 @@ undone(dgen_worker *worker, dgen__error *error, const char *sql)
 
 	if (code == 0)
 		return 0;
+	if (!is_ended(error))
+	{
+		worker->batch.broken = true;
+		(void) dgen__fail_error(&worker->error, error);
+		return code;
+	}
 	return break_batch(worker, error, "ended the transaction, or the savepoint that dgen had set");
 }
 

