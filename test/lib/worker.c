@@ -14,6 +14,8 @@
 #include "pausing.h"
 #include "until_term.h"
 
+static const char *conninfo = "";
+
 /* ---- counter: counts casts and calls; "slow" takes its time ---- */
 
 static void
@@ -164,6 +166,24 @@ execute_or_raise(dgen_turn *turn, const char *sql)
 	return rc;
 }
 
+/* Somebody else ends the session, once, and the library does not know it yet. */
+static void
+end_session(dgen_turn *turn)
+{
+	static bool ended = false;
+	char sql[80];
+	PGconn *beside;
+
+	if (ended)
+		return;
+	ended = true;
+	snprintf(sql, sizeof(sql), "SELECT pg_terminate_backend(%d, 60000)",
+			 PQbackendPID(dgen_turn_connection(turn)));
+	beside = PQconnectdb(conninfo);
+	PQclear(PQexec(beside, sql));
+	PQfinish(beside);
+}
+
 static int
 write_row(dgen_turn *turn, const char *message, size_t length, void *user)
 {
@@ -175,6 +195,9 @@ write_row(dgen_turn *turn, const char *message, size_t length, void *user)
 	(void) length;
 	(void) user;
 	dgen_turn_set_int64(turn, "n", dgen_turn_get_int64(turn, "n", 0) + 1);
+	dgen_turn_set_int64(turn, "attempt", dgen_turn_attempt(turn));
+	if (strcmp(misdeed, "ended by another") == 0)
+		end_session(turn);
 	if (strcmp(misdeed, "further") == 0)
 		return execute(turn, "SELECT 1");
 	if (dgen_turn_attempt(turn) > 1 || strcmp(misdeed, "raise") == 0)
@@ -259,10 +282,11 @@ main(int argc, char **argv)
 	dgen_worker_options options = DGEN_WORKER_OPTIONS_INIT;
 
 	options.reconnect_max_ms = 500;
+	if (argc > 1)
+		conninfo = argv[1];
 	if (argc > 2)
 		options.max_actors = atoi(argv[2]);
 	if (argc > 3)
 		options.cache_bytes = (size_t) atoi(argv[3]);
-	return work_until_term(argc > 1 ? argv[1] : "", &options, types,
-						   sizeof(types) / sizeof(types[0]));
+	return work_until_term(conninfo, &options, types, sizeof(types) / sizeof(types[0]));
 }

@@ -219,6 +219,8 @@ for my $misdeed ('commit', 'rollback', 'begin again', 'pipeline', 'pending') {
 	becomes(qq{SELECT dgen.state('writer', 'm $misdeed')->>'n'}, 1, "a callback that does '$misdeed' gets a failed attempt");
 	ok(logged($worker, qr/the callback .* on the turn's connection/), 'and an error that says so');
 }
+write_rows('writer', ['k', '{"sql": "SELECT 1", "misdeed": "ended by another"}']);
+becomes(q{SELECT dgen.state('writer', 'k')->>'attempt'}, 1, 'a session that another one ends is no failed attempt of the callback');
 is(sql(q{SELECT count(*) FROM dgen.workers}), 1, 'the worker is there');
 is(end_worker($worker), 0, 'SIGTERM ends it well');
 is(sql(q{SELECT count(*) FROM dgen.workers}), 0, 'and it is gone');
