@@ -336,7 +336,7 @@ dgen_check_adopted(void)
 
 	heap = dgen_table_open(TABLE_ADOPTION, AccessShareLock);
 	snapshot = RegisterSnapshot(GetLatestSnapshot());
-	scan = table_beginscan(heap, snapshot, 0, NULL);
+	scan = dgen_table_beginscan(heap, snapshot);
 	while ((tuple = heap_getnext(scan, ForwardScanDirection)) != NULL)
 	{
 		Datum values[ADOPTION_COLUMNS];

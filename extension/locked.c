@@ -302,23 +302,22 @@ static Jsonb *
 set_entries(Jsonb *given, Jsonb *made, Jsonb *result)
 {
 	JsonbIterator *iterator = JsonbIteratorInit(&made->root);
-	JsonbParseState *parse = NULL;
+	JsonbBuilder changes = {0};
 	JsonbValue name, value;
-	JsonbValue *changes;
 
 	(void) JsonbIteratorNext(&iterator, &value, true);
-	(void) pushJsonbValue(&parse, WJB_BEGIN_OBJECT, NULL);
+	dgen_push_jsonb(&changes, WJB_BEGIN_OBJECT, NULL);
 	while (JsonbIteratorNext(&iterator, &name, true) == WJB_KEY)
 	{
 		(void) JsonbIteratorNext(&iterator, &value, true);
 		if (same_entry(entry(given, &name), entry(made, &name)))
 			continue;
-		(void) pushJsonbValue(&parse, WJB_KEY, &name);
-		(void) pushJsonbValue(&parse, WJB_VALUE, &value);
+		dgen_push_jsonb(&changes, WJB_KEY, &name);
+		dgen_push_jsonb(&changes, WJB_VALUE, &value);
 	}
-	changes = pushJsonbValue(&parse, WJB_END_OBJECT, NULL);
+	dgen_push_jsonb(&changes, WJB_END_OBJECT, NULL);
 	return DatumGetJsonbP(DirectFunctionCall2(jsonb_concat, JsonbPGetDatum(result),
-											  JsonbPGetDatum(JsonbValueToJsonb(changes))));
+											  JsonbPGetDatum(dgen_built_jsonb(&changes))));
 }
 
 /* Without the entries of `given` that `made` has no more. */

@@ -151,10 +151,9 @@ static bool
 delete_row(Relation heap, ItemPointer tid, bool wait)
 {
 	TM_FailureData failure;
-	TM_Result result = table_tuple_delete(heap, tid, GetCurrentCommandId(true), GetActiveSnapshot(),
-										  InvalidSnapshot, wait, &failure, false);
 
-	return result == TM_Ok;
+	return dgen_table_tuple_delete(heap, tid, GetCurrentCommandId(true), GetActiveSnapshot(), wait,
+								   &failure) == TM_Ok;
 }
 
 bool
