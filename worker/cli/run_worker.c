@@ -33,10 +33,13 @@ print_log(const cli_run *run, int number, dgen_log_level level, const char *text
 										 [DGEN_LOG_WARNING] = "warning",
 										 [DGEN_LOG_ERROR] = "error"};
 
+	char label[40];
+
 	if (number > 0 && run->jobs > 1)
-		fprintf(stderr, "dgen: worker %d: %s: %s\n", number, labels[level], text);
+		snprintf(label, sizeof(label), "worker %d: %s", number, labels[level]);
 	else
-		fprintf(stderr, "dgen: %s: %s\n", labels[level], text);
+		snprintf(label, sizeof(label), "%s", labels[level]);
+	cli_say(label, "%s", text);
 }
 
 static bool
@@ -151,7 +154,7 @@ log_supervisor(dgen_log_level level, const char *text, void *user)
 	bool quiet = run->arguments->option[CLI_QUIET] != NULL;
 
 	if (level == DGEN_LOG_INFO && !quiet)
-		fprintf(stderr, "dgen: %s\n", text);
+		cli_say(NULL, "%s", text);
 	else if (level > DGEN_LOG_INFO || is_verbose(run))
 		print_log(run, 0, level, text);
 }
