@@ -58,6 +58,20 @@ log_worker(dgen_log_level level, const char *text, void *user)
 		print_log(job->run, job->number, level, text);
 }
 
+static void
+say_attached(dgen_worker *worker, void *user)
+{
+	const cli_job *job = user;
+
+	(void) worker;
+	if (job->run->arguments->option[CLI_QUIET] != NULL)
+		return;
+	if (job->number > 0 && job->run->jobs > 1)
+		cli_say(NULL, "worker %d attached", job->number);
+	else
+		cli_say(NULL, "attached");
+}
+
 /* As long as the server takes it; the number of the job stays. */
 static void
 make_name(char *name, size_t size, const cli_job *job)
@@ -94,6 +108,8 @@ cli_job_open(cli_job *job, const cli_object *object)
 	options.drain_ms = (int) job->run->drain_ms;
 	options.log = log_worker;
 	options.log_user = job;
+	options.attached = say_attached;
+	options.attached_user = job;
 	code = dgen_worker_open(&job->worker, job->run->conninfo, &options);
 	for (size_t i = 0; i < object->count && code == 0; i++)
 		code = dgen_worker_register(job->worker, cli_object_type(object, i));
