@@ -62,7 +62,7 @@ find_row(int32 type_id, int64 mailbox, int64 fence, const text *key, LockedRow *
 		HeapTuple copy = ExecCopySlotHeapTuple(scan.slot);
 
 		row->tid = scan.slot->tts_tid;
-		heap_deform_tuple(copy, RelationGetDescr(scan.heap), row->values, row->nulls);
+		dgen_row_deform(copy, RelationGetDescr(scan.heap), row->values, row->nulls, LOCKED_COLUMNS);
 	}
 	dgen_scan_end(&scan);
 	return found;
