@@ -81,6 +81,17 @@ lookup(const char *name)
 	return OidIsValid(schema) ? get_relname_relid(name, schema) : InvalidOid;
 }
 
+static void
+refuse_missing(const char *name)
+{
+	if (dgen_installed_version() != NULL)
+		ereport(ERROR,
+				(errcode(DGEN_ERR_CHANGED), errmsg("relation dgen.%s does not exist", name),
+				 errhint("If it was renamed, give it its name back; else restore a backup.")));
+	ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE), errmsg("table dgen.%s does not exist", name),
+					errhint("Run CREATE EXTENSION dgen in this database.")));
+}
+
 Oid
 dgen_table_oid(DgenTable table)
 {
@@ -96,9 +107,7 @@ dgen_table_oid(DgenTable table)
 	dgen_check_extension_once(); /* columns are known by position */
 	states[table].table = lookup(dgen_shapes[table].name);
 	if (!OidIsValid(states[table].table))
-		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
-						errmsg("table dgen.%s does not exist", dgen_shapes[table].name),
-						errhint("Run CREATE EXTENSION dgen in this database.")));
+		refuse_missing(dgen_shapes[table].name);
 	return states[table].table;
 }
 
