@@ -203,11 +203,13 @@ run(DgenTable table, Relation heap, Command command, ItemPointer tid, const Datu
 	bool isnull;
 
 	dgen_become_owner(heap, &before);
+	PushActiveSnapshot(GetLatestSnapshot()); /* the caller may have none, and values may be toasted */
 	SPI_connect();
 	execute(table, command, tid, values, nulls);
 	*tid = *(ItemPointer) DatumGetPointer(
 		SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
 	SPI_finish();
+	PopActiveSnapshot();
 	dgen_become_again(&before);
 }
 
@@ -219,8 +221,10 @@ lock_row(Relation heap, ItemPointer tid, LockTupleMode mode, bool wait)
 	TM_Result result;
 
 	CommandCounterIncrement();
+	PushActiveSnapshot(GetLatestSnapshot());
 	result = table_tuple_lock(heap, tid, GetActiveSnapshot(), slot, GetCurrentCommandId(true), mode,
 							  wait ? LockWaitBlock : LockWaitSkip, 0, &failure);
+	PopActiveSnapshot();
 	ExecDropSingleTupleTableSlot(slot);
 	return result == TM_Ok;
 }
