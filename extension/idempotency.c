@@ -293,6 +293,7 @@ begin_taking(Taker *taker)
 	taker->expires_of = NULL;
 	memset(&taker->rows, 0, sizeof(taker->rows));
 	taker->rows.table = TABLE_IDEMPOTENCY_KEY;
+	dgen_table_lock(TABLE_IDEMPOTENCY_KEY, RowExclusiveLock);
 	dgen_scan_begin(&taker->scan, TABLE_IDEMPOTENCY_KEY, INDEX_PRIMARY, &taker->dirty, 4);
 }
 

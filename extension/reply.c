@@ -291,8 +291,8 @@ open_answers(Answers *answers)
 {
 	CommandCounterIncrement();
 	PushActiveSnapshot(GetLatestSnapshot());
+	dgen_writer_open(&answers->writer, TABLE_REQUEST); /* its lock comes first, see begin_read */
 	dgen_scan_begin(&answers->scan, TABLE_REQUEST, INDEX_PRIMARY, GetActiveSnapshot(), 1);
-	dgen_writer_open(&answers->writer, TABLE_REQUEST);
 	answers->open = true;
 }
 

@@ -203,7 +203,8 @@ run(DgenTable table, Relation heap, Command command, ItemPointer tid, const Datu
 	bool isnull;
 
 	dgen_become_owner(heap, &before);
-	PushActiveSnapshot(GetLatestSnapshot()); /* the caller may have none, and values may be toasted */
+	PushActiveSnapshot(
+		GetLatestSnapshot()); /* the caller may have none, and values may be toasted */
 	SPI_connect();
 	execute(table, command, tid, values, nulls);
 	*tid = *(ItemPointer) DatumGetPointer(

@@ -15,6 +15,7 @@
 #include "executor/executor.h"
 #include "executor/tuptable.h"
 #include "miscadmin.h"
+#include "storage/lmgr.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
@@ -187,6 +188,7 @@ delete_row(Relation heap, ItemPointer tid, bool wait)
 	TM_FailureData failure;
 	TM_Result result;
 
+	Assert(CheckRelationLockedByMe(heap, RowExclusiveLock, true));
 	PreventCommandIfReadOnly("a change of dgen's tables");
 	if (heap->trigdesc != NULL)
 		return dgen_statement_delete(heap, tid, wait);
