@@ -342,7 +342,7 @@ dgen_check_adopted(void)
 		Datum values[ADOPTION_COLUMNS];
 		bool nulls[ADOPTION_COLUMNS];
 
-		heap_deform_tuple(tuple, RelationGetDescr(heap), values, nulls);
+		dgen_row_deform(tuple, RelationGetDescr(heap), values, nulls, ADOPTION_COLUMNS);
 		found = true;
 		if (DatumGetInt64(values[ADOPTION_SYSTEM]) != (int64) GetSystemIdentifier() ||
 			DatumGetObjectId(values[ADOPTION_DATABASE]) != MyDatabaseId)

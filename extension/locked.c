@@ -62,7 +62,7 @@ find_row(int32 type_id, int64 mailbox, int64 fence, const text *key, LockedRow *
 		HeapTuple copy = ExecCopySlotHeapTuple(scan.slot);
 
 		row->tid = scan.slot->tts_tid;
-		heap_deform_tuple(copy, RelationGetDescr(scan.heap), row->values, row->nulls);
+		dgen_row_deform(copy, RelationGetDescr(scan.heap), row->values, row->nulls, LOCKED_COLUMNS);
 	}
 	dgen_scan_end(&scan);
 	return found;
@@ -117,6 +117,8 @@ dgen_read_locked(const ActorType *type, int64 mailbox, int64 fence, text *key, R
 
 	CommandCounterIncrement();
 	PushActiveSnapshot(GetTransactionSnapshot());
+	if (how != READ_LOOK)
+		dgen_table_lock(TABLE_LOCKED, RowExclusiveLock);
 	found = find_row(type->id, mailbox, fence, key, &row);
 	PopActiveSnapshot();
 	return found ? read_row(type, &row, how) : NULL;
@@ -206,6 +208,7 @@ read_again(const BatchActor *actor, LockedRow *row)
 
 	CommandCounterIncrement();
 	PushActiveSnapshot(GetTransactionSnapshot());
+	dgen_table_lock(TABLE_LOCKED, RowExclusiveLock);
 	found = find_row(actor->type->id, actor->mailbox, 0, actor->key, row);
 	PopActiveSnapshot();
 	return found;
