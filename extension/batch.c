@@ -19,6 +19,8 @@
 #include "utils/resowner.h"
 #include "utils/snapmgr.h"
 
+#include "leftovers.h"
+
 /*
  * Subtransactions one by one per transaction: more than 64 that are open at a time
  * would overflow the snapshots of the whole server.
@@ -63,12 +65,13 @@ dgen_set_running_batch(const Batch *batch)
 
 /*
  * Has the batch run long enough, or have its turns made states and replies that
- * fill the memory? It commits what it has.
+ * fill the memory? Or has one set modes of constraints, which the next would find?
+ * It commits what it has.
  */
 static bool
 is_enough(const Run *run)
 {
-	return dgen_elapsed_us(run->start) >= dgen_batch_duration * 1000.0 ||
+	return dgen_modes_changed() || dgen_elapsed_us(run->start) >= dgen_batch_duration * 1000.0 ||
 		   MemoryContextMemAllocated(run->context, true) >= BATCH_MEMORY * run->limits.bytes;
 }
 
@@ -115,6 +118,8 @@ run_all(Run *run)
 		if (!run_actor(run, batch, &batch->actors[i]))
 			return false;
 	}
+	if (dgen_session_locks_left())
+		return false; /* run alone, the turn shows itself */
 	for (int i = 0; i < batch->nactors; i++)
 		run->turns += batch->actors[i].handled;
 	dgen_commit_batch(batch);
@@ -172,6 +177,7 @@ run_one(Run *run, int mailbox, Attempt *attempt)
 		fail_with_outcome(attempt, &outcome);
 	else
 	{
+		dgen_session_locks_check(attempt->actor->type);
 		dgen_apply_outcome(batch, attempt->actor, &outcome);
 		dgen_commit_batch(batch);
 	}
@@ -209,6 +215,8 @@ attempt_one(Run *run, int mailbox)
 	MemoryContextSwitchTo(run->context);
 	CurrentResourceOwner = owner;
 	running = NULL;
+	if (attempt->failed)
+		dgen_session_locks_release();
 
 	/* An error before the turn began: nothing is recorded, the worker backs off. */
 	if (attempt->failed && attempt->actor == NULL)
@@ -236,6 +244,8 @@ run_singly(Run *run)
 		dgen_read_again(run->session);
 	for (int i = 0; i < run->owned.count && left > 0; i++)
 	{
+		if (i > 0 && dgen_modes_changed())
+			break;
 		do
 		{
 			CHECK_FOR_INTERRUPTS();
@@ -280,7 +290,10 @@ try_all(Run *run)
 	CurrentResourceOwner = owner;
 	running = NULL;
 	if (!done)
+	{
 		run->turns = 0;
+		dgen_session_locks_release();
+	}
 	return done;
 }
 

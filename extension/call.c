@@ -4,12 +4,14 @@
 #include "dgen_ext.h"
 
 #include "access/xact.h"
-#include "commands/trigger.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
+#include "utils/resowner.h"
 #include "utils/snapmgr.h"
+
+#include "leftovers.h"
 
 PG_FUNCTION_INFO_V1(dgen_call);
 
@@ -99,11 +101,14 @@ raise_outcome(const Outcome *outcome)
 }
 
 static void
-run(Batch *batch, BatchActor *actor, Outcome *outcome)
+run(Batch *batch, BatchActor *actor, bool apart, Outcome *outcome)
 {
 	const BatchMessage *message = &actor->messages[actor->handled];
 
+	if (apart)
+		dgen_deferred_begin();
 	dgen_run_turn(actor, message, true, outcome);
+	dgen_deferred_end();
 	if (outcome->kind == OUTCOME_FAIL || outcome->kind == OUTCOME_RETRY)
 		raise_outcome(outcome);
 	if (outcome->kind == OUTCOME_LOCK)
@@ -134,7 +139,7 @@ add_call(BatchActor *actor, Datum message)
 }
 
 static Datum
-call_actor(Batch *batch, const ActorType *type, Datum message)
+call_actor(Batch *batch, const ActorType *type, Datum message, bool apart)
 {
 	BatchActor *actor = &batch->actors[0];
 	Outcome outcome;
@@ -145,10 +150,10 @@ call_actor(Batch *batch, const ActorType *type, Datum message)
 				 errmsg("more than %d messages wait before the call", dgen_call_backlog),
 				 errhint("Use dgen.request, let workers catch up, or raise dgen.call_backlog.")));
 	while (actor->handled < actor->nmessages)
-		run(batch, actor, &outcome);
+		run(batch, actor, apart, &outcome);
 
 	add_call(actor, message);
-	run(batch, actor, &outcome);
+	run(batch, actor, apart, &outcome);
 	if (outcome.reply == (Datum) 0)
 		ereport(
 			ERROR,
@@ -160,16 +165,69 @@ call_actor(Batch *batch, const ActorType *type, Datum message)
 	return outcome.reply;
 }
 
+static Datum
+call_here(const Send *send, int64 ms, bool apart)
+{
+	return call_actor(take_in_time(send->type, send->key, ms), send->type, send->message, apart);
+}
+
+/*
+ * In a subtransaction, which keeps what is the caller's apart. Each takes a transaction number,
+ * and more than 64 of these would overflow the snapshots of the whole server, so it is for
+ * calls that need it.
+ */
+static Datum
+call_apart(const Send *send, int64 ms)
+{
+	ResourceOwner owner = CurrentResourceOwner;
+	MemoryContext context = CurrentMemoryContext;
+	ErrorData *volatile error = NULL;
+	volatile Datum reply = (Datum) 0;
+
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(context);
+	PG_TRY();
+	{
+		reply = call_here(send, ms, true);
+		ReleaseCurrentSubTransaction();
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(context);
+		error = CopyErrorData();
+		FlushErrorState();
+		dgen_deferred_forget();
+		RollbackAndReleaseCurrentSubTransaction();
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(context);
+	CurrentResourceOwner = owner;
+	if (error != NULL)
+		ReThrowError(error);
+	return reply;
+}
+
 Datum
 dgen_call(PG_FUNCTION_ARGS)
 {
 	int64 ms = timeout_ms(fcinfo, 3);
+	volatile Datum reply = (Datum) 0;
 	Send send;
 
 	dgen_get_send_arguments(fcinfo, &send);
 	check_callable(send.type, send.key);
-
-	/* What the caller has deferred runs with the caller's rights, not with the handler's. */
-	dgen_fire_deferred(true);
-	PG_RETURN_DATUM(call_actor(take_in_time(send.type, send.key, ms), send.type, send.message));
+	dgen_session_locks_begin();
+	PG_TRY();
+	{
+		reply = dgen_needs_subtransaction() ? call_apart(&send, ms) : call_here(&send, ms, false);
+	}
+	PG_CATCH();
+	{
+		/* As any abort does first; session's locks outlive it. */
+		LWLockReleaseAll();
+		dgen_session_locks_release();
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+	PG_RETURN_DATUM(reply);
 }

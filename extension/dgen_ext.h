@@ -1006,12 +1006,6 @@ dgen_message_attempt(const BatchMessage *message)
 	return message->locked ? message->attempt : message->attempts + 1;
 }
 
-/*
- * Runs constraint triggers that the turn deferred, while its owner's rights are in
- * force (H14). In a caller's transaction they stay immediate to its end.
- */
-extern void dgen_fire_deferred(bool inline_call);
-
 /* ---- commit.c: what the turns did, into the tables --------------------- */
 
 /* An outcome of noreply, reply or destroy: takes it over into the actor, and delivers the reply. */

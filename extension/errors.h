@@ -55,7 +55,10 @@
 #define DGEN_ERR_NO_ACTION DGEN_SQLSTATE('0', '4', '4')      /* no turn that may act */
 #define DGEN_ERR_LOCK_TIMEOUT \
 	DGEN_SQLSTATE('0', '4', '5') /* locked part ran longer than lock_timeout */
-#define DGEN_ERR_UNLOCKED DGEN_SQLSTATE('0', '4', '6') /* lock was ended with dgen.unlock */
+#define DGEN_ERR_UNLOCKED DGEN_SQLSTATE('0', '4', '6')    /* lock was ended with dgen.unlock */
+#define DGEN_ERR_LEFT_BEHIND DGEN_SQLSTATE('0', '4', '7') /* turn left something in the session */
+#define DGEN_ERR_PENDING \
+	DGEN_SQLSTATE('0', '4', '8') /* what the caller has deferred is in the way */
 
 #define DGEN_FAIL_SQLSTATE "ZD400" /* dgen.fail without a SQLSTATE of the handler's own */
 

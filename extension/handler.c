@@ -15,11 +15,14 @@
 #include "optimizer/optimizer.h"
 #include "utils/syscache.h"
 
+#include "leftovers.h"
+
 struct HandlerExpression
 {
 	ExprState *state;
 	ExprContext *context;
 	ParamListInfo parameters;
+	bool session_locks; /* has functions for them */
 };
 
 static bool
@@ -72,9 +75,12 @@ dgen_handler_expression(Oid function)
 
 		if (body != NULL)
 		{
+			const uint64 before = dgen_session_locks_prepared();
+
 			handler = palloc(sizeof(*handler));
 			handler->parameters = parameters;
 			handler->state = ExecInitExprWithParams(body, parameters);
+			handler->session_locks = dgen_session_locks_prepared() != before;
 			handler->context = CreateStandaloneExprContext();
 			handler->context->ecxt_param_list_info = parameters;
 		}
@@ -89,6 +95,8 @@ dgen_evaluate_handler(HandlerExpression *handler, const Datum *arguments, bool *
 {
 	for (int i = 0; i < HANDLER_ARGUMENTS; i++)
 		handler->parameters->params[i].value = arguments[i];
+	if (handler->session_locks)
+		dgen_note_session_locks();
 	ResetExprContext(handler->context);
 	return ExecEvalExpr(handler->state, handler->context, isnull);
 }

@@ -2,6 +2,7 @@
  * What happens when the library is loaded.
  */
 #include "dgen_ext.h"
+#include "leftovers.h"
 
 PG_MODULE_MAGIC;
 
@@ -14,4 +15,6 @@ _PG_init(void)
 	dgen_actor_type_init();
 	dgen_wakeup_init();
 	dgen_launcher_init();
+	dgen_leftovers_init();
+	dgen_noted_init();
 }

@@ -14,6 +14,8 @@
 #include "utils/resowner.h"
 #include "utils/snapmgr.h"
 
+#include "leftovers.h"
+
 typedef struct RunPart
 {
 	MemoryContext context;
@@ -87,6 +89,7 @@ run_handler(RunPart *run)
 		dgen_failure_of_outcome(&run->failure, &outcome);
 		return false;
 	}
+	dgen_session_locks_check(given->actors[0].type);
 	apply(given, &outcome);
 	return true;
 }
@@ -127,6 +130,8 @@ try_handler(RunPart *run)
 	MemoryContextSwitchTo(run->context);
 	CurrentResourceOwner = owner;
 	dgen_set_running_batch(NULL);
+	if (run->failed)
+		dgen_session_locks_release();
 }
 
 static void

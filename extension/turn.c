@@ -11,7 +11,6 @@
 #include "catalog/pg_language.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
-#include "commands/trigger.h"
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "parser/parse_func.h"
@@ -30,6 +29,7 @@
 #include "utils/typcache.h"
 
 #include "shape.h"
+#include "leftovers.h"
 
 /* A handler that swallowed the cancel is cancelled again after this, ms ... */
 #define CANCEL_AGAIN_MS 1000
@@ -396,26 +396,6 @@ set_search_path(const char *search_path)
 								 GUC_ACTION_SAVE, true, 0, false);
 }
 
-void
-dgen_fire_deferred(bool inline_call)
-{
-	if (inline_call)
-	{
-		ConstraintsSetStmt all = {
-			.type = T_ConstraintsSetStmt, .constraints = NIL, .deferred = false};
-
-		AfterTriggerSetState(&all);
-	}
-	else
-	{
-		/*
-		 * A worker is outside of any query here. Unlike SET CONSTRAINTS this leaves
-		 * the constraints of the next turn deferred.
-		 */
-		AfterTriggerFireDeferred();
-	}
-}
-
 /* ---- the outcome ---- */
 
 static void
@@ -552,6 +532,7 @@ dgen_run_turn(const BatchActor *actor, const BatchMessage *message, bool inline_
 	GetUserIdAndSecContext(&user, &security_context);
 	SetUserIdAndSecContext(type->owner, security_context | SECURITY_LOCAL_USERID_CHANGE);
 	current_actor = actor;
+	dgen_leftovers_begin(inline_call);
 	start_timer(actor, message);
 
 	PG_TRY();
@@ -562,12 +543,16 @@ dgen_run_turn(const BatchActor *actor, const BatchMessage *message, bool inline_
 		if (outcome->kind == OUTCOME_LOCK && (actor->locked || dgen_is_of_actions(type->id)))
 			refuse_lock(actor);
 		if (outcome->kind != OUTCOME_FAIL && outcome->kind != OUTCOME_RETRY)
+		{
 			dgen_fire_deferred(inline_call);
+			dgen_leftovers_check(type);
+		}
 		PopActiveSnapshot();
 	}
 	PG_CATCH();
 	{
 		current_actor = NULL;
+		dgen_leftovers_end();
 		stop_timer();
 		if (cancels > 0 && geterrcode() == ERRCODE_QUERY_CANCELED)
 		{
@@ -580,6 +565,7 @@ dgen_run_turn(const BatchActor *actor, const BatchMessage *message, bool inline_
 	PG_END_TRY();
 
 	current_actor = NULL;
+	dgen_leftovers_end();
 	stop_timer();
 	if (cancels > 0)
 		raise_timeout(type, message);

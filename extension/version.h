@@ -128,6 +128,35 @@ dgen_heap_update(Relation heap, ItemPointer tid, HeapTuple tuple, CommandId cid,
 #define DGEN_LOCK_HELD_BY_ME(tag, mode) LockHeldByMe(tag, mode)
 #endif
 
+/* The locks of this process in a partition, one after the other; NULL: the first, no more. 16 has other lists. */
+static inline PROCLOCK *
+dgen_next_proclock(int partition, PROCLOCK *lock)
+{
+#if PG_VERSION_NUM >= 160000
+	dlist_head *locks = &MyProc->myProcLocks[partition];
+	dlist_node *next;
+
+	if (lock == NULL)
+		next = dlist_is_empty(locks) ? NULL : dlist_head_node(locks);
+	else
+		next =
+			dlist_has_next(locks, &lock->procLink) ? dlist_next_node(locks, &lock->procLink) : NULL;
+	return next == NULL ? NULL : dlist_container(PROCLOCK, procLink, next);
+#else
+	SHM_QUEUE *locks = &MyProc->myProcLocks[partition];
+
+	return (PROCLOCK *) SHMQueueNext(locks, lock == NULL ? locks : &lock->procLink,
+									 offsetof(PROCLOCK, procLink));
+#endif
+}
+
+/* 19 has one per kind of process. */
+#if PG_VERSION_NUM >= 190000
+#define DGEN_LOG_MIN_MESSAGES log_min_messages[MyBackendType]
+#else
+#define DGEN_LOG_MIN_MESSAGES log_min_messages
+#endif
+
 /* 16 made errors of name parsing soft, and put the ACL checks into one function. */
 #if PG_VERSION_NUM >= 160000
 #define DGEN_NAME_LIST(name) stringToQualifiedNameList(name, NULL)
