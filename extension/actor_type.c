@@ -214,6 +214,8 @@ find_by_name(text *name)
 	CachedType *type;
 	ScanKeyData key;
 
+	/* Nothing else tells a transaction that has its locks already what was revoked since. */
+	AcceptInvalidationMessages();
 	refresh_cache();
 	for (type = cache; type != NULL; type = type->next)
 		if (!dgen_is_of_actions(type->type.id) && strncmp(type->type.name, data, length) == 0 &&

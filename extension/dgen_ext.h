@@ -104,8 +104,9 @@ dgen_actors_type(int32 type_id)
 
 /*
  * The cached type. The result lives until the end of the transaction, even if the
- * type changes meanwhile. Call after a table was opened, so that pending
- * invalidations have been seen. Raises DGEN_ERR_UNKNOWN_TYPE unless missing_ok.
+ * type changes meanwhile. By name it is as it has been committed by now; by id call after
+ * a table was opened, so that pending invalidations have been seen. Raises
+ * DGEN_ERR_UNKNOWN_TYPE unless missing_ok.
  * By id also a type of actions: it has the definition of the type, and no state.
  */
 extern const ActorType *dgen_type_by_name(text *name);
@@ -119,6 +120,11 @@ extern void dgen_check_privilege(const ActorType *type, Oid role, Privilege priv
 
 /* Raises DGEN_ERR_NOT_ADOPTED in a restored database nobody adopted. */
 extern void dgen_check_adopted(void);
+
+/* ---- role.c: the roles that rows name ---------------------------------- */
+
+/* For a message; the number of a role that is gone. */
+extern const char *dgen_role_name(Oid role);
 
 /* ---- mailbox.c: keys, mailboxes, ownership --------------------------- */
 
@@ -654,6 +660,7 @@ typedef struct WorkerSession
 {
 	int64 id; /* 0: not attached */
 	char name[NAMEDATALEN];
+	Oid role; /* which attached */
 	bool in_database;
 	int ntypes;
 	WorkerType *types;  /* in TopMemoryContext */
@@ -677,6 +684,8 @@ extern void dgen_declare(const ActorType *type, Declared what);
 /* This session's worker; raises DGEN_ERR_NOT_ATTACHED if there is none. */
 extern WorkerSession *dgen_worker_session(void);
 extern bool dgen_is_attached(void);
+/* The same for whoever calls a function of the protocol: raises 42501 unless it may act as the role that attached. */
+extern WorkerSession *dgen_worker_session_of_caller(void);
 
 /* Workers attached in this database, at least roughly. */
 extern int dgen_live_workers(void);
@@ -1177,6 +1186,9 @@ extern Batch *dgen_claimed_batch(void);
 extern double dgen_claimed_batch_done(void);
 /* Does the client that claimed it keep states? */
 extern bool dgen_client_caches(void);
+
+/* Raises 42501 unless whoever calls may act as the role that claimed it. */
+extern void dgen_check_claimer(void);
 
 /* Raises DGEN_ERR_NESTED if a batch is claimed in this transaction. */
 extern void dgen_refuse_in_batch(const char *what, const char *hint);

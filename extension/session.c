@@ -11,6 +11,7 @@
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
+#include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
@@ -54,6 +55,24 @@ dgen_worker_session(void)
 				(errcode(DGEN_ERR_NOT_ATTACHED), errmsg("session is not attached as a worker"),
 				 errhint("Call dgen.attach first; after a reconnect, again.")));
 	return &current->session;
+}
+
+/*
+ * A function with the rights of another role may have attached: its caller is in the same
+ * session, and neither reads nor commits what that role claims.
+ */
+WorkerSession *
+dgen_worker_session_of_caller(void)
+{
+	WorkerSession *session = dgen_worker_session();
+
+	if (!has_privs_of_role(GetUserId(), session->role))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("role \"%s\" may not use the worker that role \"%s\" has attached",
+						dgen_role_name(GetUserId()), dgen_role_name(session->role)),
+				 errhint("Go back to that role with SET ROLE, or call dgen.attach as this one.")));
+	return session;
 }
 
 /* Makes the slot say what holds now. */
@@ -450,9 +469,14 @@ dgen_attach(PG_FUNCTION_ARGS)
 	dgen_client_forget(); /* whoever attaches holds nothing */
 	watch_client();
 	if (dgen_is_attached())
+	{
+		if (current->session.role != GetUserId())
+			dgen_part_abandon();
 		delete_row(current->session.id);
+	}
 
 	attachment = resolve_types(fcinfo);
+	attachment->session.role = GetUserId();
 	set_name(&attachment->session, fcinfo);
 	attachment->session.id = dgen_nextval(SEQUENCE_WORKER);
 	values[2] = type_id_array(&attachment->session);
@@ -471,6 +495,7 @@ dgen_detach(PG_FUNCTION_ARGS)
 	dgen_refuse_in_handler("dgen.detach", "Workers detach outside of turns.");
 	if (!dgen_is_attached())
 		PG_RETURN_VOID();
+	(void) dgen_worker_session_of_caller();
 	dgen_part_abandon();
 	delete_row(current->session.id);
 	put_on_top(make_attachment(0), GetCurrentSubTransactionId());
@@ -488,6 +513,7 @@ dgen_session_serve(int64 id, const char *name, int ntypes, const int32 *type_ids
 
 	session->id = id;
 	session->in_database = true;
+	session->role = GetUserId();
 	strlcpy(session->name, name, NAMEDATALEN);
 	for (int i = 0; i < ntypes; i++)
 		session->types[i].type_id = type_ids[i];
