@@ -152,7 +152,10 @@ SET ROLE regress_dgen_worker;
 SELECT * FROM dgen.claim();
 \echo :LAST_ERROR_SQLSTATE
 RESET ROLE;
+SELECT dgen.grant_work('foreign', 'regress_dgen_worker');
+SET ROLE regress_dgen_worker;
 SELECT array_length(type_ids, 1) AS types FROM dgen.attach('w', '{foreign,job}');
+RESET ROLE;
 SELECT dgen.drop_actor_type('foreign', discard => true);
 SET ROLE regress_dgen_worker;
 SELECT * FROM dgen.claim();
