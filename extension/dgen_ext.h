@@ -955,11 +955,6 @@ extern const BatchActor *dgen_current_actor(void);
 extern void dgen_run_turn(const BatchActor *actor, const BatchMessage *message, bool inline_call,
 						  Outcome *outcome);
 
-/* Resolves the handler by its fixed signature; raises DGEN_ERR_INVALID_HANDLER. */
-extern Oid dgen_resolve_handler(const char *qualified_name);
-/* Raises unless the function can be the handler of the owner's types. */
-extern void dgen_check_handler(const char *name, Oid oid, Oid owner);
-
 /* As handlers and workers see it: 'cast', 'call' ... */
 extern const char *dgen_kind_name(char kind);
 
