@@ -107,6 +107,9 @@ SELECT dgen.cast('mine', 'k');
 CREATE FUNCTION pg_temp.tell(text) RETURNS boolean LANGUAGE plpgsql COST 0.0000001
 AS 'BEGIN RAISE INFO ''saw %'', $1; RETURN true; END';
 SELECT count(*) FROM dgen.messages WHERE pg_temp.tell(actor_key);
+RESET ROLE;
+SELECT relname FROM pg_class WHERE relnamespace = 'dgen'::regnamespace AND relkind = 'v'
+	AND NOT COALESCE('security_barrier=true' = ANY (reloptions), false);
 
 -- To work: handling, and operating.
 SET ROLE regress_dgen_worker;
