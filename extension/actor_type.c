@@ -3,6 +3,7 @@
  * dgen.privilege, dropped when a trigger on those tables says that they changed.
  */
 #include "dgen_ext.h"
+#include "check_handler.h"
 #include "table.h"
 
 #include "access/heapam.h"
@@ -232,6 +233,8 @@ dgen_type_by_name(text *name)
 {
 	const ActorType *type = find_by_name(name);
 
+	if (type == NULL && dgen_current_actor() != NULL)
+		dgen_refuse_old_definition(dgen_current_actor()->type);
 	if (type == NULL)
 		ereport(ERROR, (errcode(DGEN_ERR_UNKNOWN_TYPE),
 						errmsg("actor type \"%s\" does not exist", text_to_cstring(name)),

@@ -106,8 +106,8 @@ is_trusted(Oid language)
 }
 
 /* A number that is no role has the rights of PUBLIC. */
-void
-dgen_check_owner_exists(const char *handler, Oid owner)
+static void
+check_owner_exists(const char *handler, Oid owner)
 {
 	if (SearchSysCacheExists1(AUTHOID, ObjectIdGetDatum(owner)))
 		return;
@@ -171,7 +171,7 @@ dgen_check_handler(const char *name, Oid oid, Oid owner)
 	HeapTuple tuple;
 	Form_pg_proc function;
 
-	dgen_check_owner_exists(name, owner);
+	check_owner_exists(name, owner);
 	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(oid));
 	if (!HeapTupleIsValid(tuple))
 		elog(ERROR, "cache lookup failed for function %u", oid);
@@ -182,10 +182,19 @@ dgen_check_handler(const char *name, Oid oid, Oid owner)
 	ReleaseSysCache(tuple);
 }
 
+void
+dgen_refuse_turn(const ActorType *type)
+{
+	ereport(ERROR,
+			(errcode(DGEN_ERR_TYPE_CHANGED),
+			 errmsg("actor type \"%s\" has another owner, name or handler meanwhile", type->name),
+			 errhint("Try again; a worker does so by itself.")));
+}
+
 /*
  * A batch works with the definition that it began with. Once functions have changed, its type may
  * have, too, with them: an owner's change in the same transaction as the function's must not look
- * like a handler that does not fit.
+ * like a handler that does not fit, nor a new name like a type that does not exist.
  */
 void
 dgen_refuse_old_definition(const ActorType *type)
@@ -193,10 +202,8 @@ dgen_refuse_old_definition(const ActorType *type)
 	const ActorType *now = dgen_type_by_id(type->id, true);
 
 	if (now != NULL && now->owner == type->owner && now->handler != NULL &&
-		strcmp(now->handler, type->handler) == 0 &&
+		strcmp(now->name, type->name) == 0 && strcmp(now->handler, type->handler) == 0 &&
 		strcmp(now->search_path, type->search_path) == 0)
 		return;
-	ereport(ERROR, (errcode(DGEN_ERR_TYPE_CHANGED),
-					errmsg("actor type \"%s\" has another owner or handler meanwhile", type->name),
-					errhint("Try again; a worker does so by itself.")));
+	dgen_refuse_turn(type);
 }

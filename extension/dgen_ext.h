@@ -648,6 +648,7 @@ extern bool dgen_maintain(void);
 typedef struct WorkerType
 {
 	int32 type_id;
+	const char *name; /* under which a client has attached: a rename does not reach it */
 	double turn_us; /* measured time of a turn, moving average; 0: not known */
 
 	/* With max_rate, in a claim. */
@@ -684,6 +685,14 @@ extern void dgen_declare(const ActorType *type, Declared what);
 /* This session's worker; raises DGEN_ERR_NOT_ATTACHED if there is none. */
 extern WorkerSession *dgen_worker_session(void);
 extern bool dgen_is_attached(void);
+
+/* One in the database runs with the rights of the owner of its types, and only handlers that are functions. */
+static inline bool
+dgen_session_serves(const WorkerSession *session, const ActorType *type)
+{
+	return !session->in_database || (type->owner == session->role && type->handler != NULL);
+}
+
 /* The same for whoever calls a function of the protocol: raises 42501 unless it may act as the role that attached. */
 extern WorkerSession *dgen_worker_session_of_caller(void);
 

@@ -162,7 +162,7 @@ check_owner(const ActorType *type, Oid role)
 					errmsg("role \"%s\" does not own actor type \"%s\"",
 						   GetUserNameFromId(role, false), type->name),
 					errhint("Ask a member of role \"%s\", or a superuser.",
-							GetUserNameFromId(type->owner, true))));
+							dgen_role_name(type->owner))));
 }
 
 /* The owner has every privilege; "own" is for what nobody else may do. */

@@ -200,6 +200,17 @@ state_to_send(const BatchActor *actor, int n)
 	return JsonbPGetDatum(actor->state);
 }
 
+static const char *
+attached_name(const ActorType *type)
+{
+	const WorkerSession *session = dgen_worker_session();
+
+	for (int i = 0; i < session->ntypes; i++)
+		if (session->types[i].type_id == type->id && session->types[i].name != NULL)
+			return session->types[i].name;
+	return type->name;
+}
+
 static void
 put_row(ReturnSetInfo *result, int ordinal, const BatchActor *actor, int n)
 {
@@ -208,7 +219,7 @@ put_row(ReturnSetInfo *result, int ordinal, const BatchActor *actor, int n)
 	bool nulls[CLAIM_COLUMNS] = {false};
 
 	values[CLAIM_ACTOR] = Int32GetDatum(ordinal);
-	values[CLAIM_ACTOR_TYPE] = CStringGetTextDatum(actor->type->name);
+	values[CLAIM_ACTOR_TYPE] = CStringGetTextDatum(attached_name(actor->type));
 	values[CLAIM_ACTOR_KEY] = PointerGetDatum(actor->key);
 	values[CLAIM_VERSION] = Int64GetDatum(actor->version);
 	put(values, nulls, CLAIM_STATE, state_to_send(actor, n));

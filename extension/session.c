@@ -332,6 +332,15 @@ set_name(WorkerSession *session, FunctionCallInfo fcinfo)
 	text_to_cstring_buffer(name, session->name, NAMEDATALEN);
 }
 
+static void
+set_type(Attachment *attachment, int i, int32 type_id, const char *name)
+{
+	WorkerType *type = &attachment->session.types[i];
+
+	type->type_id = type_id;
+	type->name = MemoryContextStrdup(attachment->context, name);
+}
+
 /* The distinct types named, each checked for the privilege to work for it. */
 static Attachment *
 resolve_types(FunctionCallInfo fcinfo)
@@ -343,7 +352,7 @@ resolve_types(FunctionCallInfo fcinfo)
 	bool *nulls;
 	int count;
 	int ntypes = 0;
-	int32 *ids;
+	const ActorType **types;
 
 	if (PG_ARGISNULL(1))
 		refuse_argument("actor_types is NULL", hint);
@@ -352,7 +361,7 @@ resolve_types(FunctionCallInfo fcinfo)
 	if (count == 0)
 		refuse_argument("actor_types is empty", hint);
 
-	ids = palloc(count * sizeof(int32));
+	types = palloc(count * sizeof(*types));
 	for (int i = 0; i < count; i++)
 	{
 		const ActorType *type;
@@ -363,13 +372,13 @@ resolve_types(FunctionCallInfo fcinfo)
 		type = dgen_type_by_name(DatumGetTextPP(names[i]));
 		dgen_check_privilege(type, GetUserId(), PRIVILEGE_WORK);
 		for (int j = 0; j < ntypes; j++)
-			known |= ids[j] == type->id;
+			known |= types[j]->id == type->id;
 		if (!known)
-			ids[ntypes++] = type->id;
+			types[ntypes++] = type;
 	}
 	attachment = make_attachment(ntypes);
 	for (int i = 0; i < ntypes; i++)
-		attachment->session.types[i].type_id = ids[i];
+		set_type(attachment, i, types[i]->id, types[i]->name);
 	return attachment;
 }
 
@@ -420,7 +429,11 @@ serve_actions(Attachment *attachment, List *types)
 	memcpy(all, session->types, session->ntypes * sizeof(WorkerType));
 	session->types = all;
 	foreach (cell, types)
-		all[session->ntypes++].type_id = -((const ActorType *) lfirst(cell))->id;
+	{
+		const ActorType *type = lfirst(cell);
+
+		set_type(attachment, session->ntypes++, -type->id, type->name);
+	}
 }
 
 static void

@@ -457,11 +457,12 @@ dgen_run_turn(const BatchActor *actor, const BatchMessage *message, bool inline_
 		outcome->kind = OUTCOME_NOREPLY;
 		return;
 	}
-	if (!OidIsValid(type->owner))
-		dgen_check_owner_exists(type->handler, type->owner);
+	GetUserIdAndSecContext(&user, &security_context);
+	/* A worker is connected as the owner that the type had when it learnt its types. */
+	if (!inline_call && (user != type->owner || type->handler == NULL))
+		dgen_refuse_turn(type);
 	nest_level = NewGUCNestLevel();
 	refresh_handlers();
-	GetUserIdAndSecContext(&user, &security_context);
 	SetUserIdAndSecContext(type->owner, security_context | SECURITY_LOCAL_USERID_CHANGE);
 	current_actor = actor;
 	start_timer(actor, message);
