@@ -48,7 +48,7 @@ BEGIN
 		AND NOT EXISTS (SELECT FROM pg_roles r WHERE r.oid = dgen._calling_role() AND r.rolsuper) THEN
 		RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege',
 			MESSAGE = format('role %s may not create actor types', new_owner),
-			HINT = format('GRANT USAGE ON SCHEMA dgen TO %s; GRANT EXECUTE ON FUNCTION dgen.create_actor_type TO %s.', new_owner, new_owner);
+			HINT = format('Run GRANT USAGE ON SCHEMA dgen TO %s; GRANT EXECUTE ON FUNCTION dgen.create_actor_type TO %s.', new_owner, new_owner);
 	END IF;
 	PERFORM dgen._check_handler(type.handler, new_owner);
 	PERFORM dgen._change_owner(type.id, new_owner);
