@@ -228,6 +228,17 @@ find_by_name(text *name)
 	return type == NULL ? NULL : &type->type;
 }
 
+static void
+refuse_unknown(const text *name)
+{
+	const char *nearest = dgen_nearest_type(name);
+
+	ereport(ERROR, (errcode(DGEN_ERR_UNKNOWN_TYPE),
+					errmsg("actor type \"%s\" does not exist", text_to_cstring(name)),
+					nearest != NULL ? errhint("Perhaps you meant actor type \"%s\".", nearest)
+									: errhint("Create it with dgen.create_actor_type.")));
+}
+
 const ActorType *
 dgen_type_by_name(text *name)
 {
@@ -236,9 +247,7 @@ dgen_type_by_name(text *name)
 	if (type == NULL && dgen_current_actor() != NULL)
 		dgen_refuse_old_definition(dgen_current_actor()->type);
 	if (type == NULL)
-		ereport(ERROR, (errcode(DGEN_ERR_UNKNOWN_TYPE),
-						errmsg("actor type \"%s\" does not exist", text_to_cstring(name)),
-						errhint("Create it with dgen.create_actor_type.")));
+		refuse_unknown(name);
 	return type;
 }
 

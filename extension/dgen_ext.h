@@ -112,6 +112,9 @@ dgen_actors_type(int32 type_id)
 extern const ActorType *dgen_type_by_name(text *name);
 extern const ActorType *dgen_type_by_id(int32 id, bool missing_ok);
 
+/* nearest_type.c: the name of a type that the caller may use and may have meant; NULL: none. */
+extern const char *dgen_nearest_type(const text *name);
+
 /* Does the role have the privilege? The owner (as a role one is member of) and superusers have all. */
 extern bool dgen_has_privilege(const ActorType *type, Oid role, Privilege privilege);
 
