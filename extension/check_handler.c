@@ -61,8 +61,7 @@ dgen_other_functions(List *names)
 		Form_pg_proc function = (Form_pg_proc) GETSTRUCT(&list->members[i]->tuple);
 
 		if (is_meant(function, function->oid, schema))
-			others = psprintf("%s%s%s %s", others == NULL ? "" : others,
-							  others == NULL ? "" : ", ",
+			others = psprintf("%s%s%s %s", others == NULL ? "" : others, others == NULL ? "" : ", ",
 							  function->prokind == PROKIND_PROCEDURE ? "procedure" : "function",
 							  format_procedure(function->oid));
 	}
@@ -111,10 +110,9 @@ check_owner_exists(const char *handler, Oid owner)
 {
 	if (SearchSysCacheExists1(AUTHOID, ObjectIdGetDatum(owner)))
 		return;
-	ereport(ERROR,
-			(errcode(ERRCODE_UNDEFINED_OBJECT),
-			 errmsg("the owner of the actor type of handler %s was dropped", handler),
-			 errhint("A superuser gives the type to another role with dgen.set_owner.")));
+	ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
+					errmsg("the owner of the actor type of handler %s was dropped", handler),
+					errhint("A superuser gives the type to another role with dgen.set_owner.")));
 }
 
 static void
@@ -160,9 +158,10 @@ check_rights(const char *name, Oid oid, Oid language, Oid owner)
 			 errhint(
 				 "Write it in a trusted language such as plpgsql; only a superuser's types may use others.")));
 	if (DGEN_FUNCTION_ACLCHECK(oid, owner) != ACLCHECK_OK)
-		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-						errmsg("role \"%s\" may not execute handler %s", dgen_role_name(owner), name),
-						errhint("Grant EXECUTE on the function to the owner of the actor type.")));
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("role \"%s\" may not execute handler %s", dgen_role_name(owner), name),
+				 errhint("Grant EXECUTE on the function to the owner of the actor type.")));
 }
 
 void

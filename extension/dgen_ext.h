@@ -652,7 +652,7 @@ typedef struct WorkerType
 {
 	int32 type_id;
 	const char *name; /* under which a client has attached: a rename does not reach it */
-	double turn_us; /* measured time of a turn, moving average; 0: not known */
+	double turn_us;   /* measured time of a turn, moving average; 0: not known */
 
 	/* With max_rate, in a claim. */
 	int turns_left; /* for so many messages */

@@ -51,10 +51,11 @@ dgen_check_new_owner(PG_FUNCTION_ARGS)
 							   OidIsValid(owner) ? dgen_role_name(owner) : "-"),
 						errhint("Name one role; PUBLIC owns nothing.")));
 	if (!superuser_arg(role) && !DGEN_CAN_SET_ROLE(role, owner))
-		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-						errmsg("role \"%s\" may not give actor types to role \"%s\"",
-							   dgen_role_name(role), dgen_role_name(owner)),
-						errhint("It takes a role that may SET ROLE to the new owner, or a superuser.")));
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("role \"%s\" may not give actor types to role \"%s\"", dgen_role_name(role),
+						dgen_role_name(owner)),
+				 errhint("It takes a role that may SET ROLE to the new owner, or a superuser.")));
 	PG_RETURN_VOID();
 }
 

@@ -48,6 +48,8 @@ SELECT dgen.attach('w', '{job,missing}');
 \echo :LAST_ERROR_SQLSTATE
 SELECT dgen.attach('w', '{job}', '99.0.0');
 \echo :LAST_ERROR_SQLSTATE
+SELECT dgen.attach('w', '{job}', '0.0.9');
+\echo :LAST_ERROR_SQLSTATE
 SELECT dgen.attach('w', '{job}', 'no version');
 \echo :LAST_ERROR_SQLSTATE
 SET ROLE regress_dgen_worker;
