@@ -3,6 +3,7 @@
  * dgen.privilege, dropped when a trigger on those tables says that they changed.
  */
 #include "dgen_ext.h"
+#include "check_handler.h"
 #include "table.h"
 
 #include "access/heapam.h"
@@ -214,6 +215,8 @@ find_by_name(text *name)
 	CachedType *type;
 	ScanKeyData key;
 
+	/* Nothing else tells a transaction that has its locks already what was revoked since. */
+	AcceptInvalidationMessages();
 	refresh_cache();
 	for (type = cache; type != NULL; type = type->next)
 		if (!dgen_is_of_actions(type->type.id) && strncmp(type->type.name, data, length) == 0 &&
@@ -225,15 +228,26 @@ find_by_name(text *name)
 	return type == NULL ? NULL : &type->type;
 }
 
+static void
+refuse_unknown(const text *name)
+{
+	const char *nearest = dgen_nearest_type(name);
+
+	ereport(ERROR, (errcode(DGEN_ERR_UNKNOWN_TYPE),
+					errmsg("actor type \"%s\" does not exist", text_to_cstring(name)),
+					nearest != NULL ? errhint("Perhaps you meant actor type \"%s\".", nearest)
+									: errhint("Create it with dgen.create_actor_type.")));
+}
+
 const ActorType *
 dgen_type_by_name(text *name)
 {
 	const ActorType *type = find_by_name(name);
 
+	if (type == NULL && dgen_current_actor() != NULL)
+		dgen_refuse_old_definition(dgen_current_actor()->type);
 	if (type == NULL)
-		ereport(ERROR, (errcode(DGEN_ERR_UNKNOWN_TYPE),
-						errmsg("actor type \"%s\" does not exist", text_to_cstring(name)),
-						errhint("Create it with dgen.create_actor_type.")));
+		refuse_unknown(name);
 	return type;
 }
 

@@ -411,13 +411,14 @@ leave_type(Discovery *discovery)
 		note_left(discovery);
 }
 
-/* False if its type is gone, or paused. */
+/* False if its type is gone, or paused, or not this worker's any more. */
 static bool
 set_type(Discovery *discovery, WorkerType *worker_type)
 {
 	discovery->worker_type = worker_type;
 	discovery->type = dgen_type_by_id(worker_type->type_id, true);
-	if (discovery->type == NULL || dgen_type_is_paused(dgen_actors_type(discovery->type->id)))
+	if (discovery->type == NULL || !dgen_session_serves(discovery->session, discovery->type) ||
+		dgen_type_is_paused(dgen_actors_type(discovery->type->id)))
 		return false;
 	discovery->owned->limited |= discovery->type->limited;
 	return true;

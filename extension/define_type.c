@@ -4,14 +4,13 @@
  * search_path, and the handler's own search_path is taken from there.
  */
 #include "dgen_ext.h"
+#include "check_handler.h"
 #include "operate.h"
 
 #include "access/htup_details.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_proc.h"
-#include "catalog/pg_type.h"
 #include "nodes/parsenodes.h"
-#include "parser/parse_func.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
@@ -22,16 +21,8 @@ PG_FUNCTION_INFO_V1(dgen_alter_actor_type);
 PG_FUNCTION_INFO_V1(dgen_check_type_handler);
 
 #define HANDLER_ARGUMENT 1 /* of both */
-#define HANDLER_SIGNATURE "(dgen.context, jsonb, jsonb)"
 
 #define MAX_ARGUMENTS 32
-
-static Oid
-type_in_dgen(const char *name)
-{
-	return GetSysCacheOid2(TYPENAMENSP, Anum_pg_type_oid, CStringGetDatum(name),
-						   ObjectIdGetDatum(get_namespace_oid("dgen", false)));
-}
 
 static List *
 parse_name(const char *handler)
@@ -57,18 +48,19 @@ parse_name(const char *handler)
 static Oid
 look_up(const char *handler)
 {
-	Oid types[] = {type_in_dgen("context"), JSONBOID, JSONBOID};
-	Oid found = LookupFuncName(parse_name(handler), lengthof(types), types, true);
+	List *names = parse_name(handler);
+	Oid found = dgen_find_handler(names);
+	char *others;
 
-	if (!OidIsValid(found))
-		ereport(
-			ERROR,
+	if (OidIsValid(found))
+		return found;
+	others = dgen_other_functions(names);
+	ereport(ERROR,
 			(errcode(DGEN_ERR_INVALID_HANDLER),
 			 errmsg("handler %s" HANDLER_SIGNATURE " does not exist", handler),
-			 errhint(
-				 "Create it first: CREATE FUNCTION %s(ctx dgen.context, state jsonb, message jsonb) RETURNS dgen.outcome; or name its schema.",
-				 handler)));
-	return found;
+			 others != NULL ? errdetail("There is %s.", others) : 0,
+			 errhint("Create it first: " HANDLER_DECLARATION "; or name its schema.", handler)));
+	return InvalidOid;
 }
 
 /* The handler's qualified name; NULL stays NULL, and empty empty. */
@@ -99,34 +91,26 @@ resolve_handler(NullableDatum argument)
 	return argument;
 }
 
-static bool
-names_temporary_schema(const char *path)
-{
-	List *schemas;
-	ListCell *cell;
-
-	if (!SplitIdentifierString(pstrdup(path), ',', &schemas))
-		return false;
-	foreach (cell, schemas)
-		if (strcmp(lfirst(cell), "pg_temp") == 0)
-			return true;
-	return false;
-}
-
 /*
- * Unless it is named, the temporary schema comes first: then whoever calls the actor
- * inline could put a temporary table in the place of one that the handler means.
+ * The temporary schema comes first unless it is named, and where it is named: then whoever calls
+ * the actor inline could put a temporary table, with triggers, in the place of one that the
+ * handler means. So it goes to the end.
  */
 static Datum
 search_path_of_caller(void)
 {
-	const char *path = namespace_search_path;
+	StringInfoData path;
+	List *schemas;
+	ListCell *cell;
 
-	if (path[strspn(path, " \t\n")] == '\0')
-		return CStringGetTextDatum("pg_temp");
-	if (names_temporary_schema(path))
-		return CStringGetTextDatum(path);
-	return CStringGetTextDatum(psprintf("%s, pg_temp", path));
+	initStringInfo(&path);
+	if (!SplitIdentifierString(pstrdup(namespace_search_path), ',', &schemas))
+		schemas = NIL;
+	foreach (cell, schemas)
+		if (strncmp(lfirst(cell), "pg_temp", strlen("pg_temp")) != 0)
+			appendStringInfo(&path, "%s, ", quote_identifier(lfirst(cell)));
+	appendStringInfoString(&path, "pg_temp");
+	return PointerGetDatum(cstring_to_text_with_len(path.data, path.len));
 }
 
 static Datum

@@ -104,12 +104,16 @@ dgen_actors_type(int32 type_id)
 
 /*
  * The cached type. The result lives until the end of the transaction, even if the
- * type changes meanwhile. Call after a table was opened, so that pending
- * invalidations have been seen. Raises DGEN_ERR_UNKNOWN_TYPE unless missing_ok.
+ * type changes meanwhile. By name it is as it has been committed by now; by id call after
+ * a table was opened, so that pending invalidations have been seen. Raises
+ * DGEN_ERR_UNKNOWN_TYPE unless missing_ok.
  * By id also a type of actions: it has the definition of the type, and no state.
  */
 extern const ActorType *dgen_type_by_name(text *name);
 extern const ActorType *dgen_type_by_id(int32 id, bool missing_ok);
+
+/* nearest_type.c: the name of a type that the caller may use and may have meant; NULL: none. */
+extern const char *dgen_nearest_type(const text *name);
 
 /* Does the role have the privilege? The owner (as a role one is member of) and superusers have all. */
 extern bool dgen_has_privilege(const ActorType *type, Oid role, Privilege privilege);
@@ -119,6 +123,11 @@ extern void dgen_check_privilege(const ActorType *type, Oid role, Privilege priv
 
 /* Raises DGEN_ERR_NOT_ADOPTED in a restored database nobody adopted. */
 extern void dgen_check_adopted(void);
+
+/* ---- role.c: the roles that rows name ---------------------------------- */
+
+/* For a message; the number of a role that is gone. */
+extern const char *dgen_role_name(Oid role);
 
 /* ---- mailbox.c: keys, mailboxes, ownership --------------------------- */
 
@@ -681,7 +690,8 @@ extern bool dgen_maintain(void);
 typedef struct WorkerType
 {
 	int32 type_id;
-	double turn_us; /* measured time of a turn, moving average; 0: not known */
+	const char *name; /* under which a client has attached: a rename does not reach it */
+	double turn_us;   /* measured time of a turn, moving average; 0: not known */
 
 	/* With max_rate, in a claim. */
 	int turns_left; /* for so many messages */
@@ -693,6 +703,7 @@ typedef struct WorkerSession
 {
 	int64 id; /* 0: not attached */
 	char name[NAMEDATALEN];
+	Oid role; /* which attached */
 	bool in_database;
 	int ntypes;
 	WorkerType *types;  /* in TopMemoryContext */
@@ -716,6 +727,16 @@ extern void dgen_declare(const ActorType *type, Declared what);
 /* This session's worker; raises DGEN_ERR_NOT_ATTACHED if there is none. */
 extern WorkerSession *dgen_worker_session(void);
 extern bool dgen_is_attached(void);
+
+/* One in the database runs with the rights of the owner of its types, and only handlers that are functions. */
+static inline bool
+dgen_session_serves(const WorkerSession *session, const ActorType *type)
+{
+	return !session->in_database || (type->owner == session->role && type->handler != NULL);
+}
+
+/* The same for whoever calls a function of the protocol: raises 42501 unless it may act as the role that attached. */
+extern WorkerSession *dgen_worker_session_of_caller(void);
 
 /* Workers attached in this database, at least roughly. */
 extern int dgen_live_workers(void);
@@ -985,11 +1006,6 @@ extern const BatchActor *dgen_current_actor(void);
 extern void dgen_run_turn(const BatchActor *actor, const BatchMessage *message, bool inline_call,
 						  Outcome *outcome);
 
-/* Resolves the handler by its fixed signature; raises DGEN_ERR_INVALID_HANDLER. */
-extern Oid dgen_resolve_handler(const char *qualified_name);
-/* Raises unless the function can be the handler of the owner's types. */
-extern void dgen_check_handler(const char *name, Oid oid, Oid owner);
-
 /* As handlers and workers see it: 'cast', 'call' ... */
 extern const char *dgen_kind_name(char kind);
 
@@ -1210,6 +1226,9 @@ extern Batch *dgen_claimed_batch(void);
 extern double dgen_claimed_batch_done(void);
 /* Does the client that claimed it keep states? */
 extern bool dgen_client_caches(void);
+
+/* Raises 42501 unless whoever calls may act as the role that claimed it. */
+extern void dgen_check_claimer(void);
 
 /* Raises DGEN_ERR_NESTED if a batch is claimed in this transaction. */
 extern void dgen_refuse_in_batch(const char *what, const char *hint);

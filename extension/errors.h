@@ -17,6 +17,7 @@
 #define DGEN_ERR_INVALID_HANDLER DGEN_SQLSTATE('0', '0', '4') /* handler missing or not fit */
 #define DGEN_ERR_TYPE_IN_USE DGEN_SQLSTATE('0', '0', '5')  /* type still has messages or actors */
 #define DGEN_ERR_MAILBOX_FULL DGEN_SQLSTATE('0', '0', '6') /* as many messages wait as may */
+#define DGEN_ERR_TYPE_CHANGED DGEN_SQLSTATE('0', '0', '7') /* type has changed in mid-turn */
 
 /* Requests and replies */
 #define DGEN_ERR_REPLY_TIMEOUT DGEN_SQLSTATE('0', '1', '0') /* no reply in time */

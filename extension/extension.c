@@ -54,7 +54,7 @@ typedef struct Version
 	int patch;
 } Version;
 
-/* What is no version is older than any. */
+/* What is no version is older than any, and has a negative number. */
 static Version
 parse(const char *text)
 {
@@ -175,6 +175,12 @@ dgen_check_update(PG_FUNCTION_ARGS)
 void
 dgen_check_library_version(const char *version)
 {
+	if (parse(version).major < 0)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("\"%s\" is not a version number", version),
+						errhint("Give the version of libdgen, such as %s; NULL if the worker does "
+								"not use it.",
+								DGEN_VERSION)));
 	if (compare_minor(parse(version), parse(DGEN_VERSION)) > 0)
 		ereport(
 			ERROR,

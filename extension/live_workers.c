@@ -6,9 +6,9 @@
 #include "catalog/pg_type.h"
 #include "funcapi.h"
 #include "miscadmin.h"
-#include "storage/lmgr.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/inval.h"
 #include "utils/timestamp.h"
 #include "utils/tuplestore.h"
 
@@ -128,8 +128,8 @@ dgen_workers(PG_FUNCTION_ARGS)
 	if (!dgen_shared_attach())
 		return (Datum) 0;
 
-	/* With the lock come the invalidations that tell of types made and dropped. */
-	LockRelationOid(dgen_table_oid(TABLE_ACTOR_TYPE), AccessShareLock);
+	/* They tell of types made and dropped, and of privileges revoked. */
+	AcceptInvalidationMessages();
 	workers = copy_workers(&count);
 	for (int i = 0; i < count; i++)
 		put_worker(result, &workers[i], GetUserId());

@@ -361,7 +361,8 @@ dgen_part_begin(WorkerSession *session)
 		dgen_table_lock(TABLE_LOCKED, RowExclusiveLock);
 		dgen_check_adopted();
 		type = dgen_type_by_id(type_id, true);
-		begun = type != NULL && begin_one(session, type, asked);
+		begun =
+			type != NULL && dgen_session_serves(session, type) && begin_one(session, type, asked);
 	}
 	MemoryContextSwitchTo(old);
 	return begun;

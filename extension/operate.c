@@ -161,8 +161,11 @@ check_owner(const ActorType *type, Oid role)
 	ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 					errmsg("role \"%s\" does not own actor type \"%s\"",
 						   GetUserNameFromId(role, false), type->name),
-					errhint("Ask a member of role \"%s\", or a superuser.",
-							GetUserNameFromId(type->owner, true))));
+					GetUserNameFromId(type->owner, true) != NULL
+						? errhint("Ask a member of role \"%s\", or a superuser.",
+								  dgen_role_name(type->owner))
+						: errhint("Its owner was dropped: a superuser can give it to another role "
+								  "with dgen.set_owner.")));
 }
 
 /* The owner has every privilege; "own" is for what nobody else may do. */

@@ -319,7 +319,7 @@ dgen_wait(PG_FUNCTION_ARGS)
 	bool isnull = false;
 
 	dgen_refuse_in_handler("dgen.wait", "A handler does not wait: its worker does, between turns.");
-	(void) dgen_worker_session();
+	(void) dgen_worker_session_of_caller();
 	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "dgen.wait was not called by CALL");
 	desc = BlessTupleDesc(desc);

@@ -9,8 +9,10 @@
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "portability/instr_time.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
+#include "utils/inval.h"
 #include "utils/memutils.h"
 #include "utils/tuplestore.h"
 
@@ -48,6 +50,7 @@ enum ClaimColumn
 /* The batch claimed and not committed; valid in the transaction that claimed it. */
 static Batch *current_batch = NULL;
 static LocalTransactionId current_lxid = InvalidLocalTransactionId;
+static Oid claimer = InvalidOid;   /* the role that claimed it */
 static bool client_caches = false; /* the client of that batch keeps states */
 static instr_time claimed_at;
 
@@ -103,6 +106,18 @@ set_batch(Batch *batch)
 	registered = true;
 	current_batch = batch;
 	current_lxid = DGEN_MY_LXID;
+	claimer = GetUserId();
+}
+
+void
+dgen_check_claimer(void)
+{
+	if (dgen_claimed_batch() == NULL || has_privs_of_role(GetUserId(), claimer))
+		return;
+	ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+					errmsg("role \"%s\" may not use the batch that role \"%s\" has claimed",
+						   dgen_role_name(GetUserId()), dgen_role_name(claimer)),
+					errhint("Go back to that role with SET ROLE.")));
 }
 
 double
@@ -185,6 +200,17 @@ state_to_send(const BatchActor *actor, int n)
 	return JsonbPGetDatum(actor->state);
 }
 
+static const char *
+attached_name(const ActorType *type)
+{
+	const WorkerSession *session = dgen_worker_session();
+
+	for (int i = 0; i < session->ntypes; i++)
+		if (session->types[i].type_id == type->id && session->types[i].name != NULL)
+			return session->types[i].name;
+	return type->name;
+}
+
 static void
 put_row(ReturnSetInfo *result, int ordinal, const BatchActor *actor, int n)
 {
@@ -193,7 +219,7 @@ put_row(ReturnSetInfo *result, int ordinal, const BatchActor *actor, int n)
 	bool nulls[CLAIM_COLUMNS] = {false};
 
 	values[CLAIM_ACTOR] = Int32GetDatum(ordinal);
-	values[CLAIM_ACTOR_TYPE] = CStringGetTextDatum(actor->type->name);
+	values[CLAIM_ACTOR_TYPE] = CStringGetTextDatum(attached_name(actor->type));
 	values[CLAIM_ACTOR_KEY] = PointerGetDatum(actor->key);
 	values[CLAIM_VERSION] = Int64GetDatum(actor->version);
 	put(values, nulls, CLAIM_STATE, state_to_send(actor, n));
@@ -234,6 +260,7 @@ put_batch(ReturnSetInfo *result, const Batch *batch)
 static void
 check_types(const WorkerSession *session)
 {
+	AcceptInvalidationMessages(); /* the transaction may be an old one */
 	for (int i = 0; i < session->ntypes; i++)
 	{
 		const ActorType *type = dgen_type_by_id(session->types[i].type_id, true);
@@ -306,7 +333,7 @@ session_of(int64 worker_id)
 			 attached == 0 ? errdetail("No worker is attached here.")
 						   : errdetail("Worker " INT64_FORMAT " is attached here.", attached),
 			 errhint("Connect to PostgreSQL itself, or through a pool in session mode.")));
-	return dgen_worker_session();
+	return dgen_worker_session_of_caller();
 }
 
 /* Not two locked parts in a row while there are messages: a worker may be the only one. */
@@ -342,7 +369,7 @@ Datum
 dgen_claim(PG_FUNCTION_ARGS)
 {
 	WorkerSession *session =
-		PG_ARGISNULL(3) ? dgen_worker_session() : session_of(PG_GETARG_INT64(3));
+		PG_ARGISNULL(3) ? dgen_worker_session_of_caller() : session_of(PG_GETARG_INT64(3));
 	BatchLimits limits;
 	Batch *batch;
 
@@ -390,6 +417,7 @@ dgen_batch_state(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(DGEN_ERR_NOT_OWNED), errmsg("no batch is claimed in this transaction"),
 				 errhint("Ask between dgen.claim and dgen.commit_turns.")));
+	dgen_check_claimer();
 	if (ordinal < 1 || ordinal > batch->nactors)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 						errmsg("actor %d is not one of the batch's %d", ordinal, batch->nactors),
@@ -404,7 +432,7 @@ dgen_claim_locked(PG_FUNCTION_ARGS)
 	MemoryContext old = CurrentMemoryContext;
 	Batch *batch;
 
-	(void) dgen_worker_session();
+	(void) dgen_worker_session_of_caller();
 	dgen_refuse_in_handler("dgen.claim_locked", "Handlers get their messages as arguments.");
 	dgen_refuse_in_batch("dgen.claim_locked", "Commit the batch with dgen.commit_turns first.");
 	dgen_refuse_isolation("dgen.claim_locked");

@@ -6,6 +6,7 @@
 
 #include "access/stratnum.h"
 #include "utils/builtins.h"
+#include "utils/inval.h"
 #include "utils/snapmgr.h"
 
 PG_FUNCTION_INFO_V1(dgen_state);
@@ -23,8 +24,16 @@ dgen_mailbox_of_key(PG_FUNCTION_ARGS)
 Datum
 dgen_can_read(PG_FUNCTION_ARGS)
 {
-	const ActorType *type = dgen_type_by_id(PG_GETARG_INT32(0), true);
+	FmgrInfo *call = fcinfo->flinfo;
+	const ActorType *type;
 
+	/* Once in a query: see dgen_type_by_name. */
+	if (call->fn_extra == NULL)
+	{
+		AcceptInvalidationMessages();
+		call->fn_extra = call;
+	}
+	type = dgen_type_by_id(PG_GETARG_INT32(0), true);
 	PG_RETURN_BOOL(type != NULL && dgen_has_privilege(type, dgen_calling_role(), PRIVILEGE_READ));
 }
 

@@ -68,6 +68,7 @@ dgen_get_reply_to(HeapTupleHeader context, ReplyTo *reply_to)
 			 errmsg("reply_to is not the actor whose turn this is"),
 			 errhint(
 				 "Pass the ctx that the handler got; outside of a turn use dgen.await_reply.")));
+	dgen_check_claimer();
 }
 
 static void

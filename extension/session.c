@@ -11,6 +11,7 @@
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
+#include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
@@ -54,6 +55,24 @@ dgen_worker_session(void)
 				(errcode(DGEN_ERR_NOT_ATTACHED), errmsg("session is not attached as a worker"),
 				 errhint("Call dgen.attach first; after a reconnect, again.")));
 	return &current->session;
+}
+
+/*
+ * A function with the rights of another role may have attached: its caller is in the same
+ * session, and neither reads nor commits what that role claims.
+ */
+WorkerSession *
+dgen_worker_session_of_caller(void)
+{
+	WorkerSession *session = dgen_worker_session();
+
+	if (!has_privs_of_role(GetUserId(), session->role))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("role \"%s\" may not use the worker that role \"%s\" has attached",
+						dgen_role_name(GetUserId()), dgen_role_name(session->role)),
+				 errhint("Go back to that role with SET ROLE, or call dgen.attach as this one.")));
+	return session;
 }
 
 /* Makes the slot say what holds now. */
@@ -314,6 +333,15 @@ set_name(WorkerSession *session, FunctionCallInfo fcinfo)
 	text_to_cstring_buffer(name, session->name, NAMEDATALEN);
 }
 
+static void
+set_type(Attachment *attachment, int i, int32 type_id, const char *name)
+{
+	WorkerType *type = &attachment->session.types[i];
+
+	type->type_id = type_id;
+	type->name = MemoryContextStrdup(attachment->context, name);
+}
+
 /* The distinct types named, each checked for the privilege to work for it. */
 static Attachment *
 resolve_types(FunctionCallInfo fcinfo)
@@ -325,7 +353,7 @@ resolve_types(FunctionCallInfo fcinfo)
 	bool *nulls;
 	int count;
 	int ntypes = 0;
-	int32 *ids;
+	const ActorType **types;
 
 	if (PG_ARGISNULL(1))
 		refuse_argument("actor_types is NULL", hint);
@@ -334,7 +362,7 @@ resolve_types(FunctionCallInfo fcinfo)
 	if (count == 0)
 		refuse_argument("actor_types is empty", hint);
 
-	ids = palloc(count * sizeof(int32));
+	types = palloc(count * sizeof(*types));
 	for (int i = 0; i < count; i++)
 	{
 		const ActorType *type;
@@ -345,13 +373,13 @@ resolve_types(FunctionCallInfo fcinfo)
 		type = dgen_type_by_name(DatumGetTextPP(names[i]));
 		dgen_check_privilege(type, GetUserId(), PRIVILEGE_WORK);
 		for (int j = 0; j < ntypes; j++)
-			known |= ids[j] == type->id;
+			known |= types[j]->id == type->id;
 		if (!known)
-			ids[ntypes++] = type->id;
+			types[ntypes++] = type;
 	}
 	attachment = make_attachment(ntypes);
 	for (int i = 0; i < ntypes; i++)
-		attachment->session.types[i].type_id = ids[i];
+		set_type(attachment, i, types[i]->id, types[i]->name);
 	return attachment;
 }
 
@@ -402,7 +430,11 @@ serve_actions(Attachment *attachment, List *types)
 	memcpy(all, session->types, session->ntypes * sizeof(WorkerType));
 	session->types = all;
 	foreach (cell, types)
-		all[session->ntypes++].type_id = -((const ActorType *) lfirst(cell))->id;
+	{
+		const ActorType *type = lfirst(cell);
+
+		set_type(attachment, session->ntypes++, -type->id, type->name);
+	}
 }
 
 static void
@@ -451,9 +483,14 @@ dgen_attach(PG_FUNCTION_ARGS)
 	dgen_client_forget(); /* whoever attaches holds nothing */
 	watch_client();
 	if (dgen_is_attached())
+	{
+		if (current->session.role != GetUserId())
+			dgen_part_abandon();
 		delete_row(current->session.id);
+	}
 
 	attachment = resolve_types(fcinfo);
+	attachment->session.role = GetUserId();
 	set_name(&attachment->session, fcinfo);
 	attachment->session.id = dgen_nextval(SEQUENCE_WORKER);
 	values[2] = type_id_array(&attachment->session);
@@ -472,6 +509,7 @@ dgen_detach(PG_FUNCTION_ARGS)
 	dgen_refuse_in_handler("dgen.detach", "Workers detach outside of turns.");
 	if (!dgen_is_attached())
 		PG_RETURN_VOID();
+	(void) dgen_worker_session_of_caller();
 	dgen_part_abandon();
 	delete_row(current->session.id);
 	put_on_top(make_attachment(0), GetCurrentSubTransactionId());
@@ -489,6 +527,7 @@ dgen_session_serve(int64 id, const char *name, int ntypes, const int32 *type_ids
 
 	session->id = id;
 	session->in_database = true;
+	session->role = GetUserId();
 	strlcpy(session->name, name, NAMEDATALEN);
 	for (int i = 0; i < ntypes; i++)
 		session->types[i].type_id = type_ids[i];

@@ -5,6 +5,7 @@
 #include "postgres.h"
 
 #include "catalog/objectaccess.h"
+#include "catalog/pg_authid.h"
 #include "catalog/pg_database.h"
 #include "catalog/pg_extension.h"
 #include "commands/dbcommands.h"
@@ -18,6 +19,7 @@
 
 #include "dgen_ext.h"
 #include "extension.h"
+#include "role.h"
 #include "workers.h"
 
 #define STARTUP_TIME INT64CONST(10000000) /* us to wait for workers to connect */
@@ -135,13 +137,18 @@ dgen_types_changed(PG_FUNCTION_ARGS)
 
 /* ---- hooks ---- */
 
-/* When dgen is dropped or updated, idle workers have to notice; when it is created, the launcher. */
+/*
+ * When dgen is dropped or updated, idle workers have to notice; when it is created, the launcher.
+ * A role that actor types need is not dropped.
+ */
 static void
 on_object_access(ObjectAccessType access, Oid class, Oid object, int sub, void *argument)
 {
 	if (previous_object_access_hook)
 		previous_object_access_hook(access, class, object, sub, argument);
 
+	if (access == OAT_DROP && class == AuthIdRelationId && OidIsValid(MyDatabaseId))
+		dgen_refuse_drop_role(object);
 	if (class != ExtensionRelationId || !OidIsValid(MyDatabaseId))
 		return;
 	/* One that is being created has no name yet that could be looked up. */

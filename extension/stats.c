@@ -11,6 +11,7 @@
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/inval.h"
 #include "utils/snapmgr.h"
 #include "utils/tuplestore.h"
 
@@ -187,6 +188,7 @@ readable_types(int *count)
 	DgenScan scan;
 
 	*count = 0;
+	AcceptInvalidationMessages(); /* of privileges revoked */
 	dgen_scan_begin(&scan, TABLE_ACTOR_TYPE, INDEX_PRIMARY, GetActiveSnapshot(), 0);
 	dgen_scan_seek(&scan, NULL, 0);
 	while (dgen_scan_next(&scan))

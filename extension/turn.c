@@ -4,16 +4,13 @@
  * environment stays behind.
  */
 #include "dgen_ext.h"
+#include "check_handler.h"
 
 #include "access/htup_details.h"
 #include "catalog/namespace.h"
-#include "catalog/pg_authid.h"
-#include "catalog/pg_language.h"
-#include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
 #include "funcapi.h"
 #include "miscadmin.h"
-#include "parser/parse_func.h"
 #include "pgstat.h"
 #include "storage/latch.h"
 #include "utils/acl.h"
@@ -22,7 +19,6 @@
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
-#include "utils/regproc.h"
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
 #include "utils/timeout.h"
@@ -143,75 +139,6 @@ refresh_handlers(void)
 	MemoryContextSwitchTo(old);
 }
 
-Oid
-dgen_resolve_handler(const char *name)
-{
-	Oid arguments[] = {composite_type("context"), JSONBOID, JSONBOID};
-	Oid oid = LookupFuncName(DGEN_NAME_LIST(name), lengthof(arguments), arguments, true);
-
-	if (!OidIsValid(oid))
-		ereport(
-			ERROR,
-			(errcode(DGEN_ERR_INVALID_HANDLER),
-			 errmsg("function %s(dgen.context, jsonb, jsonb) does not exist", name),
-			 errhint(
-				 "Create the handler first: CREATE FUNCTION %s(ctx dgen.context, state jsonb, message jsonb) RETURNS dgen.outcome ...",
-				 name)));
-	return oid;
-}
-
-static bool
-is_trusted(Oid language)
-{
-	HeapTuple tuple = SearchSysCache1(LANGOID, ObjectIdGetDatum(language));
-	bool trusted;
-
-	if (!HeapTupleIsValid(tuple))
-		return false;
-	trusted = ((Form_pg_language) GETSTRUCT(tuple))->lanpltrusted;
-	ReleaseSysCache(tuple);
-	return trusted;
-}
-
-void
-dgen_check_handler(const char *name, Oid oid, Oid owner)
-{
-	HeapTuple tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(oid));
-	Form_pg_proc proc;
-
-	/* Roles are dropped whatever types they own, and a number that is no role has the rights of PUBLIC. */
-	if (!SearchSysCacheExists1(AUTHOID, ObjectIdGetDatum(owner)))
-		ereport(
-			ERROR,
-			(errcode(ERRCODE_UNDEFINED_OBJECT),
-			 errmsg("the owner of the actor type of handler %s was dropped", name),
-			 errhint(
-				 "Drop the actor type with dgen.drop_actor_type, and create it as a role that exists.")));
-	if (!HeapTupleIsValid(tuple))
-		elog(ERROR, "cache lookup failed for function %u", oid);
-	proc = (Form_pg_proc) GETSTRUCT(tuple);
-
-	if (proc->prokind != PROKIND_FUNCTION || proc->proretset ||
-		proc->prorettype != composite_type("outcome"))
-		ereport(ERROR,
-				(errcode(DGEN_ERR_INVALID_HANDLER), errmsg("function %s is not a handler", name),
-				 errdetail("It has to be a plain function that returns one dgen.outcome."),
-				 errhint("Declare it with RETURNS dgen.outcome.")));
-	if (!superuser_arg(owner) && !is_trusted(proc->prolang))
-		ereport(
-			ERROR,
-			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-			 errmsg("handler %s is written in an untrusted language", name),
-			 errhint(
-				 "Write it in a trusted language such as plpgsql; only a superuser's types may use others.")));
-	if (DGEN_FUNCTION_ACLCHECK(oid, owner) != ACLCHECK_OK)
-		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-						errmsg("role \"%s\" may not execute handler %s",
-							   GetUserNameFromId(owner, false), name),
-						errhint("Grant EXECUTE on the function to the owner of the actor type.")));
-	ReleaseSysCache(tuple);
-}
-
 static Handler *
 find_handler(const ActorType *type)
 {
@@ -225,6 +152,7 @@ find_handler(const ActorType *type)
 			strcmp(handler->search_path, type->search_path) == 0)
 			return handler;
 
+	dgen_refuse_old_definition(type);
 	oid = dgen_resolve_handler(type->handler);
 	dgen_check_handler(type->handler, oid, type->owner);
 	old = MemoryContextSwitchTo(handler_context);
@@ -527,9 +455,12 @@ dgen_run_turn(const BatchActor *actor, const BatchMessage *message, bool inline_
 		outcome->kind = OUTCOME_NOREPLY;
 		return;
 	}
+	GetUserIdAndSecContext(&user, &security_context);
+	/* A worker is connected as the owner that the type had when it learnt its types. */
+	if (!inline_call && (user != type->owner || type->handler == NULL))
+		dgen_refuse_turn(type);
 	nest_level = NewGUCNestLevel();
 	refresh_handlers();
-	GetUserIdAndSecContext(&user, &security_context);
 	SetUserIdAndSecContext(type->owner, security_context | SECURITY_LOCAL_USERID_CHANGE);
 	current_actor = actor;
 	dgen_leftovers_begin(inline_call);

@@ -116,26 +116,46 @@ COMMENT ON TRIGGER types_changed ON dgen.adoption IS 'see dgen._types_changed_tr
 -- USAGE on the schema if it has any privilege, owns a type or may create one; SELECT
 -- on the views if it may read one. The views show each reader its own types.
 --
+-- And its dependencies: a role that a row names cannot be dropped (extension/role.c).
+--
 -- The caller holds a lock on dgen.privilege: two GRANTs on one object at a time fail.
+CREATE FUNCTION dgen._depend_on_role(role regrole, owns boolean, granted boolean) RETURNS void
+	LANGUAGE c STRICT
+	AS 'MODULE_PATHNAME', 'dgen_depend_on_role';
+COMMENT ON FUNCTION dgen._depend_on_role(regrole, boolean, boolean) IS 'dgen.actor_type depends on a role that owns types, dgen.privilege on one that something is granted to';
+
+CREATE FUNCTION dgen._may_create_types(role regrole) RETURNS boolean
+	LANGUAGE sql STABLE
+	SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT has_function_privilege(role, p.oid, 'EXECUTE')
+	FROM pg_proc p
+	WHERE p.pronamespace = 'dgen'::regnamespace AND p.proname = 'create_actor_type'
+$$;
+COMMENT ON FUNCTION dgen._may_create_types(regrole) IS 'may the role create actor types?';
+
 CREATE FUNCTION dgen._grant_objects(grantee regrole) RETURNS void
 	LANGUAGE plpgsql
 	SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	uses  boolean;
+	owns  boolean := EXISTS (SELECT FROM dgen.actor_type t WHERE t.owner = grantee);
+	uses  boolean := EXISTS (SELECT FROM dgen.privilege p WHERE p.role = grantee);
 	reads boolean;
 	name  text := CASE WHEN grantee = 0::oid THEN 'PUBLIC' ELSE grantee::text END;
 BEGIN
-	-- A role that is gone has nothing, and a superuser needs nothing.
-	IF grantee <> 0::oid AND NOT EXISTS (SELECT FROM pg_roles r WHERE r.oid = grantee AND NOT r.rolsuper) THEN
-		RETURN;
+	IF grantee <> 0::oid THEN
+		IF NOT EXISTS (SELECT FROM pg_roles r WHERE r.oid = grantee) THEN
+			RETURN; -- one that is gone has nothing
+		END IF;
+		PERFORM dgen._depend_on_role(grantee, owns, uses);
+		IF EXISTS (SELECT FROM pg_roles r WHERE r.oid = grantee AND r.rolsuper) THEN
+			RETURN; -- and a superuser needs nothing
+		END IF;
 	END IF;
 
-	reads := EXISTS (SELECT FROM dgen.privilege p WHERE p.role = grantee AND p.privilege = 'read')
-		OR EXISTS (SELECT FROM dgen.actor_type t WHERE t.owner = grantee);
-	uses := reads OR EXISTS (SELECT FROM dgen.privilege p WHERE p.role = grantee)
-		OR has_function_privilege(grantee, 'dgen.create_actor_type(text, text, jsonb, integer, interval, interval, interval, interval, boolean, boolean, integer, integer, double precision, boolean, boolean, interval, integer)', 'EXECUTE');
-	IF uses THEN
+	reads := owns OR EXISTS (SELECT FROM dgen.privilege p WHERE p.role = grantee AND p.privilege = 'read');
+	IF uses OR reads OR dgen._may_create_types(grantee) THEN
 		EXECUTE format('GRANT USAGE ON SCHEMA dgen TO %s', name);
 	ELSE
 		EXECUTE format('REVOKE USAGE ON SCHEMA dgen FROM %s', name);
@@ -213,5 +233,5 @@ END
 $$;
 COMMENT ON FUNCTION dgen._revoke(text, regrole, text) IS 'revokes send, read or work';
 
-REVOKE ALL ON FUNCTION dgen._grant_objects(regrole), dgen._check_not_null(text, boolean, text), dgen._check_role(regrole),
+REVOKE ALL ON FUNCTION dgen._depend_on_role(regrole, boolean, boolean), dgen._may_create_types(regrole), dgen._grant_objects(regrole), dgen._check_not_null(text, boolean, text), dgen._check_role(regrole),
 	dgen._grant(text, regrole, text), dgen._revoke(text, regrole, text) FROM PUBLIC;

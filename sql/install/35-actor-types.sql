@@ -94,6 +94,22 @@ END
 $$;
 COMMENT ON FUNCTION dgen._warn_superuser(dgen.actor_type) IS 'warns of a handler with a superuser''s rights';
 
+CREATE FUNCTION dgen._check_type_name(name text) RETURNS void
+	LANGUAGE plpgsql
+	SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF COALESCE(octet_length(name), 0) NOT BETWEEN 1 AND 128 THEN
+		RAISE EXCEPTION USING
+			ERRCODE = CASE WHEN name IS NULL THEN 'null_value_not_allowed' ELSE 'invalid_parameter_value' END,
+			MESSAGE = CASE WHEN name IS NULL THEN 'the name of the actor type is NULL'
+				ELSE format('the name of an actor type cannot have %s bytes', octet_length(name)) END,
+			HINT = 'Give a name of 1 to 128 bytes.';
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION dgen._check_type_name(text) IS 'raises 22004 or 22023 for what cannot be the name of an actor type';
+
 -- ---- create, alter ----
 
 CREATE FUNCTION dgen._create_actor_type(new_name text, handler text, initial_state jsonb, max_attempts integer,
@@ -108,13 +124,7 @@ DECLARE
 	new dgen.actor_type;
 	old dgen.actor_type;
 BEGIN
-	IF COALESCE(octet_length(new_name), 0) NOT BETWEEN 1 AND 128 THEN
-		RAISE EXCEPTION USING
-			ERRCODE = CASE WHEN new_name IS NULL THEN 'null_value_not_allowed' ELSE 'invalid_parameter_value' END,
-			MESSAGE = CASE WHEN new_name IS NULL THEN 'the name of the actor type is NULL'
-				ELSE format('the name of an actor type cannot have %s bytes', octet_length(new_name)) END,
-			HINT = 'Give a name of 1 to 128 bytes.';
-	END IF;
+	PERFORM dgen._check_type_name(new_name);
 	IF replace AND if_not_exists THEN
 		RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
 			MESSAGE = 'replace and if_not_exists are both true',
@@ -134,6 +144,11 @@ BEGIN
 	END IF;
 	IF old.id IS NOT NULL THEN
 		PERFORM dgen._check(old.id, 'own');
+		IF old.owner <> dgen._calling_role() THEN
+			RAISE NOTICE USING
+				MESSAGE = format('actor type "%s" exists already and is owned by role %s, which goes on owning it', new_name, old.owner),
+				HINT = 'dgen.set_owner gives it to another role.';
+		END IF;
 	END IF;
 
 	new := ROW(COALESCE(old.id, nextval('dgen.actor_type_id_seq')), new_name,
@@ -171,7 +186,7 @@ CREATE FUNCTION dgen.create_actor_type(name text, handler text DEFAULT NULL, ini
 	LANGUAGE c
 	AS 'MODULE_PATHNAME', 'dgen_create_actor_type';
 COMMENT ON FUNCTION dgen.create_actor_type(text, text, jsonb, integer, interval, interval, interval, interval, boolean, boolean, integer, integer, double precision, boolean, boolean, interval, integer) IS
-'creates an actor type, owned by the calling role. handler: a function (ctx dgen.context, state jsonb, message jsonb) RETURNS dgen.outcome, found on the search_path, which is kept for its turns; NULL: external workers handle the type. replace: an existing type of the name, if the caller owns it, gets all that is given here. if_not_exists: an existing type of the name stays as it is, with a NOTICE. max_waiting: sending to an actor with so many waiting messages is refused (ZD006). max_concurrency: workers handle at most so many actors of the type at a time. max_rate: and so many turns a second, 0.1 for one in ten seconds. NULL or 0: no limit. handle_dead_letters: the handler is also called for dead letters of its actor, with kind dead_letter; handle_actions: it may call dgen.act, and is called for actions, with kind action. Of an external type its workers say both. lock_timeout: what a locked part may take (dgen.lock); locked_priority: a locked actor handles messages of that priority and above meanwhile, 32768 none. Not granted to PUBLIC: GRANT USAGE ON SCHEMA dgen and EXECUTE on this function to roles that may create types.';
+'creates an actor type, owned by the calling role. handler: a function (ctx dgen.context, state jsonb, message jsonb) RETURNS dgen.outcome, found on the search_path, which is kept for its turns; NULL: external workers handle the type. replace: an existing type of the name, if the caller owns it, gets all that is given here, and keeps its owner. if_not_exists: an existing type of the name stays as it is, with a NOTICE. max_waiting: sending to an actor with so many waiting messages is refused (ZD006). max_concurrency: workers handle at most so many actors of the type at a time. max_rate: and so many turns a second, 0.1 for one in ten seconds. NULL or 0: no limit. handle_dead_letters: the handler is also called for dead letters of its actor, with kind dead_letter; handle_actions: it may call dgen.act, and is called for actions, with kind action. Of an external type its workers say both. lock_timeout: what a locked part may take (dgen.lock); locked_priority: a locked actor handles messages of that priority and above meanwhile, 32768 none. Not granted to PUBLIC: GRANT USAGE ON SCHEMA dgen and EXECUTE on this function to roles that may create types.';
 
 CREATE FUNCTION dgen.actor_type_exists(name text) RETURNS boolean
 	LANGUAGE c STABLE STRICT
@@ -421,7 +436,7 @@ REVOKE ALL ON FUNCTION
 	dgen.create_actor_type(text, text, jsonb, integer, interval, interval, interval, interval, boolean, boolean, integer, integer, double precision, boolean, boolean, interval, integer),
 	dgen._create_actor_type(text, text, jsonb, integer, interval, interval, interval, interval, boolean, boolean, integer, integer, double precision, boolean, boolean, interval, integer, text),
 	dgen._alter_actor_type(text, text, jsonb, integer, interval, interval, interval, interval, integer, integer, double precision, boolean, boolean, interval, integer, text),
-	dgen._check_interval(text, interval, interval, interval),
+	dgen._check_interval(text, interval, interval, interval), dgen._check_type_name(text),
 	dgen._check_limit(text, double precision), dgen._check_policy(dgen.actor_type), dgen._check_handler(text, regrole),
 	dgen._warn_superuser(dgen.actor_type),	dgen._count(bigint, text), dgen._refuse_type_in_use(integer, text), dgen._delete_type(integer, boolean),
 	dgen._drop_actor_type(text, boolean), dgen._revoke_all(integer, regrole), dgen._holders_of_mailboxes(),

@@ -24,7 +24,7 @@ CREATE FUNCTION dgen._workers(OUT id bigint, OUT name text, OUT types text[], OU
 	AS 'MODULE_PATHNAME', 'dgen_workers';
 COMMENT ON FUNCTION dgen._workers() IS 'rows of dgen.workers, from shared memory';
 
-CREATE VIEW dgen.workers AS
+CREATE VIEW dgen.workers WITH (security_barrier) AS
 SELECT live.id,
 	live.name,
 	live.types,

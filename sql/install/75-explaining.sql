@@ -173,12 +173,30 @@ AS $$
 $$;
 COMMENT ON FUNCTION dgen._explain_adoption() IS 'does this database handle anything?';
 
+-- Before 17 a worker can only be connected as a role that may log in.
+CREATE FUNCTION dgen._explain_owner(type integer) RETURNS text
+	LANGUAGE sql STABLE
+	SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT CASE
+			WHEN r.oid IS NULL THEN 'waits, because the owner of its type was dropped: dgen.set_owner gives it another one'
+			WHEN NOT r.rolcanlogin AND current_setting('server_version_num')::integer < 170000 THEN
+				format('waits, because the owner of its type, role %s, may not log in, and workers connect as the owner: run ALTER ROLE %s LOGIN, then dgen.start_workers',
+					t.owner, t.owner)
+		END
+	FROM dgen.actor_type t
+	LEFT JOIN pg_roles r ON r.oid = t.owner
+	WHERE t.id = type AND t.handler IS NOT NULL
+$$;
+COMMENT ON FUNCTION dgen._explain_owner(integer) IS 'can workers run as the owner of the type?';
+
 CREATE FUNCTION dgen._explain_workers(type integer) RETURNS text
 	LANGUAGE sql STABLE
 	SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT CASE
 			WHEN count(w.pid) = 0 AND t.handler IS NULL THEN 'waits, because no external worker is attached for its type'
+			WHEN count(w.pid) = 0 AND dgen._explain_owner(type) IS NOT NULL THEN dgen._explain_owner(type)
 			WHEN count(w.pid) = 0 THEN 'waits, because no worker runs for its type: dgen.start_workers starts some'
 			WHEN bool_and(w.busy) THEN format('waits, because its type''s workers (%s) are all busy', count(w.pid))
 			ELSE 'is about to be handled'
@@ -271,6 +289,6 @@ REVOKE ALL ON FUNCTION dgen._describe_process(integer), dgen._lock_holder(intege
 	dgen._explain_row(integer, bigint, text), dgen._explain_pause(integer, bigint, text),
 	dgen._part_holder(bigint), dgen._explain_locked(integer, bigint, text),
 	dgen._explain_backoff(integer, bigint, text), dgen._explain_full(integer, bigint),
-	dgen._explain_concurrency(integer), dgen._explain_rate(integer), dgen._explain_adoption(), dgen._explain_workers(integer),
+	dgen._explain_concurrency(integer), dgen._explain_rate(integer), dgen._explain_adoption(), dgen._explain_owner(integer), dgen._explain_workers(integer),
 	dgen._explain_idle(integer, bigint, text), dgen._explain_actions(integer, bigint, text), dgen._explain_actor(text, text)
 	FROM PUBLIC;

@@ -437,6 +437,7 @@ BEGIN
 	PERFORM dgen._raise_sequences();
 	DELETE FROM dgen.adoption;
 	PERFORM dgen._adopt();
+	PERFORM dgen._depend_on_roles();
 	PERFORM dgen._types_changed();
 	PERFORM dgen._wake(t.id) FROM dgen.actor_type t;
 	PERFORM dgen._wake(-t.id) FROM dgen.actor_type t WHERE t.handle_actions;

@@ -85,6 +85,16 @@ SELECT dgen.grant_send('mine', 'regress_dgen_reader');
 SELECT dgen.drop_actor_type('mine');
 \echo :LAST_ERROR_SQLSTATE
 
+-- A slip in a name is told of, but for types that one has nothing to do with.
+SELECT dgen.cast('mien', 'k');
+SELECT dgen.cast('Mine', 'k');
+SELECT dgen.cast('othr', 'k');
+SELECT dgen.cast('mi', 'k');
+SELECT dgen.cast('', 'k');
+SELECT dgen.cast(repeat('mine', 33), 'k');
+SET ROLE regress_dgen_owner;
+SELECT dgen.drop_actor_type('othr');
+
 -- To read: the views show the types one may read, and nothing of others.
 RESET ROLE;
 SELECT dgen.cast('other', 'secret', '{"by": "superuser"}') IS NOT NULL AS sent;
@@ -107,6 +117,9 @@ SELECT dgen.cast('mine', 'k');
 CREATE FUNCTION pg_temp.tell(text) RETURNS boolean LANGUAGE plpgsql COST 0.0000001
 AS 'BEGIN RAISE INFO ''saw %'', $1; RETURN true; END';
 SELECT count(*) FROM dgen.messages WHERE pg_temp.tell(actor_key);
+RESET ROLE;
+SELECT relname FROM pg_class WHERE relnamespace = 'dgen'::regnamespace AND relkind = 'v'
+	AND NOT COALESCE('security_barrier=true' = ANY (reloptions), false);
 
 -- To work: handling, and operating.
 SET ROLE regress_dgen_worker;

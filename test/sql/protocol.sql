@@ -48,6 +48,8 @@ SELECT dgen.attach('w', '{job,missing}');
 \echo :LAST_ERROR_SQLSTATE
 SELECT dgen.attach('w', '{job}', '99.0.0');
 \echo :LAST_ERROR_SQLSTATE
+SELECT dgen.attach('w', '{job}', '0.0.9');
+\echo :LAST_ERROR_SQLSTATE
 SELECT dgen.attach('w', '{job}', 'no version');
 \echo :LAST_ERROR_SQLSTATE
 SET ROLE regress_dgen_worker;
@@ -152,7 +154,10 @@ SET ROLE regress_dgen_worker;
 SELECT * FROM dgen.claim();
 \echo :LAST_ERROR_SQLSTATE
 RESET ROLE;
+SELECT dgen.grant_work('foreign', 'regress_dgen_worker');
+SET ROLE regress_dgen_worker;
 SELECT array_length(type_ids, 1) AS types FROM dgen.attach('w', '{foreign,job}');
+RESET ROLE;
 SELECT dgen.drop_actor_type('foreign', discard => true);
 SET ROLE regress_dgen_worker;
 SELECT * FROM dgen.claim();

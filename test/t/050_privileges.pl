@@ -109,6 +109,8 @@ my %functions = (
 	'revoke_work'       => [ owner => q{SELECT dgen.revoke_work('box', 'worker')} ],
 	'create_actor_type' => [ owner => q{SELECT dgen.create_actor_type('box', replace => true)} ],
 	'alter_actor_type'  => [ owner => q{SELECT dgen.alter_actor_type('box', max_attempts => 3)} ],
+	'set_owner'         => [ owner => q{SELECT dgen.set_owner('box', 'shop')} ],
+	'rename_actor_type' => [ owner => q{SELECT dgen.rename_actor_type('box', 'crate')} ],
 	'drop_actor_type'   => [ owner => q{SELECT dgen.drop_actor_type('box', discard => true)} ],
 	'adopt_database'    => [ super => q{SELECT dgen.adopt_database()} ],
 	'start_workers'     => [ super => q{SELECT dgen.start_workers(0)} ],
@@ -265,7 +267,7 @@ sub test_replies {
 
 sub test_private {
 	is(sql(q{SELECT string_agg(proname, ' ' ORDER BY proname) FROM pg_proc WHERE pronamespace = 'dgen'::regnamespace
-		AND proname LIKE '\_%' AND has_function_privilege('shop', oid, 'EXECUTE')}), '_actions _can_read _kind _workers', 'private functions are private, but for those behind views');
+		AND proname LIKE '\_%' AND has_function_privilege('shop', oid, 'EXECUTE')}), '_actions _can_read _is_owned _kind _workers', 'private functions are private, but for those behind views and dumps');
 	is(sql(q{SELECT count(*) FROM pg_class c, unnest('{nobody,bystander,sender,reader,worker,shop}'::regrole[]) AS r
 		WHERE relnamespace = 'dgen'::regnamespace AND relkind IN ('r', 'S') AND (has_table_privilege(r, c.oid, 'SELECT, INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER'))}),
 		'0', 'so are the tables');
@@ -478,13 +480,20 @@ sub test_dropped_roles {
 		CREATE FUNCTION public.whoever(ctx dgen.context, state jsonb, message jsonb) RETURNS dgen.outcome LANGUAGE sql AS $$ SELECT dgen.reply(to_jsonb(current_user)) $$;
 		SET ROLE passing; SELECT dgen.create_actor_type('orphan', 'public.whoever'); SELECT dgen.grant_send('orphan', 'sender')});
 	is(error_of(q{DROP ROLE passing}), '2BP01', 'an owner of types cannot be dropped just so');
-	sql(q{DROP OWNED BY passing; DROP ROLE passing});
+	is(error_of(q{DROP OWNED BY passing}), '2BP01', 'nor what it owns');
+	sql(q{SET allow_system_table_mods = on; DELETE FROM pg_authid WHERE rolname = 'passing'});
 	is(error_of(q{SET ROLE shop; SELECT dgen.grant_send('other', '-'); SET ROLE sender; SELECT dgen.call('orphan', 'k')}), '42704', 'the types of an owner that is gone are not handled');
+	my (undef, $hint) = attempt(q{SET ROLE shop; SELECT dgen.rename_actor_type('orphan', 'x')});
+	like($hint, qr/Its owner was dropped: a superuser can give it to another role/, 'an error says so');
 	is(sql(q{SELECT dgen.cast('orphan', 'k') > 0}), 't', 'their messages wait');
 	sql(q{SELECT dgen.start_workers(1)});
 	is(sql(q{CALL dgen.ask('counter', 'k')}), '"shop"', 'other types go on');
 	sql(q{SELECT dgen.stop_workers()});
-	is(error_of(q{SELECT dgen.drop_actor_type('orphan', discard => true)}), '', 'a superuser drops them');
+	like(sql(q{SELECT dgen.explain_actor('orphan', 'k')}), qr/waits, because the owner of its type was dropped/, 'dgen.explain_actor says why');
+	sql(q{SELECT dgen.set_owner('orphan', 'shop'), dgen.start_workers(1)});
+	ok($node->poll_query_until('postgres', q{SELECT count(*) = 0 FROM dgen.mailbox('orphan', 'k')}), 'a superuser gives them to another role');
+	sql(q{SELECT dgen.stop_workers()});
+	is(error_of(q{SELECT dgen.drop_actor_type('orphan', discard => true)}), '', 'or drops them');
 }
 
 set_up();

@@ -1,0 +1,27 @@
+/*
+ * Of check_handler.c, for those who name handlers and who run them.
+ */
+#ifndef DGEN_CHECK_HANDLER_H
+#define DGEN_CHECK_HANDLER_H
+
+#include "dgen_ext.h"
+
+#define HANDLER_SIGNATURE "(dgen.context, jsonb, jsonb)"
+#define HANDLER_DECLARATION \
+	"CREATE FUNCTION %s(ctx dgen.context, state jsonb, message jsonb) RETURNS dgen.outcome"
+
+/* The function with that signature, on the search_path unless qualified; InvalidOid: none. */
+extern Oid dgen_find_handler(List *names);
+/* Those that have the name and other arguments, for a message; NULL: none. */
+extern char *dgen_other_functions(List *names);
+/* Of a qualified name, as types keep it; raises DGEN_ERR_INVALID_HANDLER. */
+extern Oid dgen_resolve_handler(const char *name);
+
+/* Raises unless the function can be the handler of the owner's types. */
+extern void dgen_check_handler(const char *name, Oid oid, Oid owner);
+/* Raises DGEN_ERR_TYPE_CHANGED. */
+extern void dgen_refuse_turn(const ActorType *type);
+/* The same, if the type has had another owner, name or handler since it was read. */
+extern void dgen_refuse_old_definition(const ActorType *type);
+
+#endif /* DGEN_CHECK_HANDLER_H */
