@@ -302,6 +302,7 @@ leave(int code, Datum argument)
 	if (IsTransactionOrTransactionBlock())
 		AbortOutOfAnyTransaction();
 	dgen_part_leave(code == 0);
+	dgen_sweep_leave();
 
 	if (dgen_slot != NULL)
 	{

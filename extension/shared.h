@@ -17,6 +17,7 @@
 #include "postgres.h"
 
 #include "port/atomics.h"
+#include "storage/condition_variable.h"
 #include "storage/itemptr.h"
 #include "storage/latch.h"
 #include "storage/lwlock.h"
@@ -25,7 +26,7 @@
 
 #include "dgen_ext.h"
 
-#define SHARED_NAME "dgen 5" /* name and layout version of the control struct */
+#define SHARED_NAME "dgen 6" /* name and layout version of the control struct */
 
 #define NOBODY (-1)      /* no slot */
 #define MAX_DATABASES 64 /* with dgen in use at the same time; others poll */
@@ -183,13 +184,20 @@ typedef struct HintSet
 	int64 mailboxes[HINT_SLOTS];  /* also of slots that are free now: who comes back to one */
 	uint16 owners[HINT_SLOTS];    /* session that took it last, slot + 1; 0: not known */
 
-	LWLock sweep_lock;    /* whoever sweeps holds it; of what follows */
-	bool sweeping;        /* a sweep is between its beginning and its end */
+	/*
+	 * Whoever sweeps says so here, and holds no lock while it walks; it says when it is over
+	 * also after an error, and at the end of its session.
+	 */
+	bool swept_now; /* under lock, so are the next two */
+	uint32 slices;  /* slices so far */
+	ConditionVariable slice_over;
+	bool
+		sweeping; /* a sweep is between its beginning and its end; of the sweeper, as what follows */
 	TimestampTz slice_at; /* when its last slice was begun */
 	bool wrapped;         /* it has passed the end of the ring */
 	uint32 answers;       /* asked, when it began */
 	int64 start;          /* mailbox at which it began */
-	int64 position;       /* mailbox at which it goes on, or the next one begins */
+	SweepPlace position;  /* where it goes on, or the next one begins */
 } HintSet;
 
 /* What is remembered of a mailbox (memo.c). Its owner writes it, and sweeps raise the floor. */
@@ -341,6 +349,7 @@ extern void dgen_claim_over(void);
 /* ---- hints.c: mailboxes that are known to have messages ---- */
 
 extern void dgen_hints_init(HintSet *set, int tranche);
+extern void dgen_sweep_leave(void);            /* the session ends */
 extern void dgen_hints_free_database(Oid oid); /* Shared.lock is held */
 extern void dgen_hints_ask_all(void);          /* every type of this database is to be swept */
 
