@@ -36,6 +36,8 @@
 #define SLOT_REQUESTS 16 /* replies a slot waits for by id; with more any reply wakes it */
 #define REPLY_BUCKETS 256
 #define MAX_CHARGES 64
+#define WANTED_WORKERS \
+	1024 /* in-database workers beyond those for which the server has processes */
 #define HINT_SETS \
 	64 /* actor types with hints at the same time, in all databases; others are swept */
 #define HINT_SLOTS 4096 /* mailboxes in one of them; with more of them the type is swept */
@@ -127,7 +129,9 @@ typedef struct Database
 	volatile int
 		returned;       /* desired as workers told that came back after a crash; 0: they did not */
 	volatile bool told; /* the log says why none can be started */
-	volatile bool leaving;   /* workers go away for now: DROP DATABASE and the like */
+	volatile int
+		leaving; /* statements for which workers are away now: DROP DATABASE and the like */
+	volatile bool starter_wanted; /* it needs a starter, for which there was no process yet */
 	pg_atomic_uint32 orders; /* rises when the workers should look at types and extension again */
 
 	LWLock lock;
@@ -242,18 +246,19 @@ typedef struct Rate
 	TimestampTz wake_at; /* somebody wanted more of them; ALARM_NONE: nobody */
 } Rate;
 
-/* An in-database worker: registered, running or about to be restarted. */
+/* An in-database worker: wanted, registered, running or about to be restarted. */
 typedef struct WorkerEntry
 {
 	uint64 ticket; /* 0: free; tells lives of the entry apart */
 	Oid database;
 	Oid owner;
-	int number;    /* 1 .. Database.desired */
-	int pid;       /* 0: not running now */
-	int procno;    /* while pid is not 0 */
-	bool ready;    /* has connected */
-	bool returned; /* registered before the server crashed */
-	int failures;  /* vain attempts to connect in a row */
+	int number;      /* 1 .. Database.desired */
+	int pid;         /* 0: not running now */
+	int procno;      /* while pid is not 0 */
+	bool registered; /* with the postmaster; else there was no process for it yet */
+	bool ready;      /* has connected */
+	bool returned;   /* registered before the server crashed */
+	int failures;    /* vain attempts to connect in a row */
 } WorkerEntry;
 
 typedef struct Shared
@@ -262,7 +267,9 @@ typedef struct Shared
 	uint64 last_ticket;
 	volatile int launcher; /* its slot; NOBODY: none runs */
 	volatile bool launcher_poked;
-	LWLock lock; /* databases[].oid and .sessions, entries[], whose hints[] are */
+	volatile bool incomplete;     /* workers or starters are wanted that are not registered */
+	pg_atomic_uint64 complete_at; /* TimestampTz; they are not tried again before */
+	LWLock lock;                  /* databases[].oid and .sessions, entries[], whose hints[] are */
 	int nslots;
 	int nentries;
 	Size slots_offset;
@@ -310,6 +317,7 @@ extern uint32 dgen_wait_event(void); /* what pg_stat_activity shows of a sleeper
 extern void dgen_poke_slot(int index);
 extern void dgen_order_workers(Database *database); /* they look at their orders again */
 extern void dgen_poke_launcher(void);
+extern void dgen_poke_workers(void); /* in-database workers of all databases */
 
 /* ---- wait.c: who sleeps, and who is woken ---- */
 
