@@ -162,14 +162,28 @@ dgen_register_all(void)
 		note_incomplete(known);
 }
 
-/* Once for all sessions; a time in the far future is from before the clock was set back. */
+static bool
+somebody_tries(void)
+{
+	if (dgen_shared->launcher != NOBODY)
+		return true;
+	for (int i = 0; i < dgen_shared->nentries; i++)
+		if (worker_entry_at(i)->ticket != 0 && worker_entry_at(i)->pid != 0)
+			return true;
+	return false;
+}
+
+/*
+ * Once for all sessions, unless nobody would come past again soon. A time in the far future is
+ * from before the clock was set back.
+ */
 static bool
 is_time(void)
 {
 	uint64 at = pg_atomic_read_u64(&dgen_shared->complete_at);
 	TimestampTz now = GetCurrentTimestamp();
 
-	if (now < (TimestampTz) at && (TimestampTz) at - now <= RETRY_TIME)
+	if (now < (TimestampTz) at && (TimestampTz) at - now <= RETRY_TIME && somebody_tries())
 		return false;
 	return pg_atomic_compare_exchange_u64(&dgen_shared->complete_at, &at,
 										  (uint64) (now + RETRY_TIME));

@@ -24,7 +24,7 @@ sub running { return "SELECT count(*) FROM pg_stat_activity WHERE backend_type =
 
 sub runs {
 	my ($database, $count, $name) = @_;
-	ok($node->poll_query_until('postgres', '(' . running($database) . ") = $count"), $name);
+	ok($node->poll_query_until('postgres', 'SELECT (' . running($database) . ") = $count"), $name);
 }
 
 sub start {
@@ -85,6 +85,44 @@ start('many', "shared_preload_libraries = 'dgen'\ndgen.worker_count = 1\nmax_wor
 make_database("d$_") for 1 .. 6;
 $node->restart;
 runs("d$_", 1, "database $_ of 6 has its worker") for 1 .. 6;
+
+# ---- statements for which nobody may be connected: they make room, and come back ----
+
+sql('CREATE DATABASE copy TEMPLATE d1');
+runs('d1', 1, 'they come back to a database that was copied');
+sql('DROP DATABASE copy; CREATE DATABASE copy TEMPLATE d1', 'd1');
+runs('d1', 1, 'also when the session was connected to it');
+sql('ALTER DATABASE d1 SET TABLESPACE pg_default');
+runs('d1', 1, 'and to one that was moved');
+sql('CREATE ROLE creator LOGIN CREATEDB; CREATE ROLE other LOGIN;');
+my $before = sql(q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'dgen worker' AND datname = 'd1'});
+isnt($node->psql('postgres', 'SET ROLE creator; CREATE DATABASE no TEMPLATE d1'), 0, 'who may not copy it');
+isnt($node->psql('postgres', 'SET ROLE other; DROP DATABASE d1'), 0, 'nor drop it');
+is(sql(q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'dgen worker' AND datname = 'd1'}), $before, 'sends nobody away');
+
+# A client stays connected to it, so the statement waits, and its session is ended.
+my $client = IPC::Run::start([ 'psql', '-XAtq', '-d', $node->connstr('d1'), '-c', 'SELECT pg_sleep(600)' ],
+	'>', \$out, '2>', \$err, IPC::Run::timeout($PostgreSQL::Test::Utils::timeout_default));
+ok($node->poll_query_until('postgres', q{SELECT count(*) = 1 FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(600)'}), 'somebody is connected');
+my $copies = IPC::Run::start([ 'psql', '-XAtq', '-d', $node->connstr('postgres'), '-c', 'CREATE DATABASE never TEMPLATE d1' ],
+	'>', \$out, '2>', \$err, IPC::Run::timeout($PostgreSQL::Test::Utils::timeout_default));
+runs('d1', 0, 'the worker has gone');
+sql(q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'CREATE DATABASE never%'});
+$copies->finish;
+runs('d1', 1, 'and comes back when the session of the statement is ended');
+sql(q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(600)'});
+$client->finish;
+
+# template1 is what is copied when no template is named.
+sql('DROP DATABASE d6');
+$node->safe_psql('template1', q{CREATE EXTENSION dgen;
+	CREATE FUNCTION count_up(ctx dgen.context, state jsonb, message jsonb) RETURNS dgen.outcome
+		LANGUAGE sql AS $$ SELECT dgen.reply('true', '{}') $$;
+	SELECT dgen.create_actor_type('counter', 'count_up');
+	SELECT dgen.start_workers(1)});
+runs('template1', 1, 'template1 has a worker');
+sql('CREATE DATABASE from_template1');
+runs('template1', 1, 'and databases are created all the same');
 $node->stop;
 
 # ---- a standby ----
