@@ -95,12 +95,12 @@ free_attachment(Attachment *attachment)
 	MemoryContextDelete(attachment->context);
 }
 
-/* A new attachment without an id; it does not hold yet. */
+/* A new attachment without an id; it does not hold yet, and goes with the current memory context. */
 static Attachment *
 make_attachment(int ntypes)
 {
 	MemoryContext context =
-		AllocSetContextCreate(TopMemoryContext, "dgen worker", ALLOCSET_SMALL_SIZES);
+		AllocSetContextCreate(CurrentMemoryContext, "dgen worker", ALLOCSET_SMALL_SIZES);
 	Attachment *attachment = MemoryContextAllocZero(context, sizeof(Attachment));
 
 	attachment->context = context;
@@ -113,6 +113,7 @@ make_attachment(int ntypes)
 static void
 put_on_top(Attachment *attachment, SubTransactionId subid)
 {
+	MemoryContextSetParent(attachment->context, TopMemoryContext);
 	attachment->subid = subid;
 	attachment->previous = current;
 	current = attachment;

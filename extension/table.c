@@ -196,6 +196,7 @@ next_row(DgenScan *scan, ScanDirection direction)
 			return true;
 		if (++scan->dead == scan->most_dead)
 			return false;
+		CHECK_FOR_INTERRUPTS();
 	}
 }
 
