@@ -27,6 +27,7 @@ PG_FUNCTION_INFO_V1(dgen_await_replies);
 TimestampTz
 dgen_deadline_argument(FunctionCallInfo fcinfo, int n)
 {
+	dgen_refuse_standby("collect a reply");
 	if (PG_ARGISNULL(n))
 		return DT_NOEND;
 	return dgen_time_after(PG_GETARG_INTERVAL_P(n), "timeout", DGEN_TIMEOUT_HINT);

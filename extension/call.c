@@ -34,6 +34,7 @@ check_callable(const ActorType *type, const text *key)
 						errmsg("actor type \"%s\" is handled by external workers", type->name),
 						errhint("Use CALL dgen.ask, or dgen.request and dgen.await_reply.")));
 	dgen_refuse_isolation("dgen.call");
+	dgen_refuse_standby("call an actor");
 	dgen_check_adopted();
 }
 

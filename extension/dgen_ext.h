@@ -645,6 +645,11 @@ extern void dgen_crash_note(const Charge *turn); /* it begins in this process */
 extern void dgen_crash_note_end(void);           /* it is over; async-signal-safe */
 extern void dgen_crash_conclude(void);           /* before the first turn; makes a transaction */
 
+/* ---- standby.c ---- */
+
+/* Raises 25006 there; what: "attach". Costs nothing where transactions may write. */
+extern void dgen_refuse_standby(const char *what);
+
 /* ---- maintain.c: what time makes superfluous --------------------------- */
 
 /* Is it this session's turn? Asks once per interval and database. */

@@ -4,7 +4,6 @@
  */
 #include "postgres.h"
 
-#include "access/xlog.h"
 #include "catalog/objectaccess.h"
 #include "catalog/pg_extension.h"
 #include "commands/extension.h"
@@ -96,18 +95,6 @@ count_argument(FunctionCallInfo fcinfo)
 	return PG_GETARG_INT32(0);
 }
 
-/* Registered here they would start at the promotion, without a word. */
-static void
-refuse_standby(void)
-{
-	if (RecoveryInProgress())
-		ereport(ERROR,
-				(errcode(ERRCODE_READ_ONLY_SQL_TRANSACTION),
-				 errmsg("cannot start workers on a standby"),
-				 errhint("Use the primary. After a promotion, workers of dgen.databases start by "
-						 "themselves.")));
-}
-
 Datum
 dgen_start_workers(PG_FUNCTION_ARGS)
 {
@@ -117,7 +104,7 @@ dgen_start_workers(PG_FUNCTION_ARGS)
 	int running;
 
 	dgen_refuse_in_handler("dgen.start_workers", "Start workers from a session of your own.");
-	refuse_standby();
+	dgen_refuse_standby("start workers"); /* they would start at the promotion, without a word */
 	dgen_check_extension_version();
 	need_shared_memory();
 
