@@ -2,6 +2,7 @@
  * Actor types as the hot paths see them: a per-session cache of dgen.actor_type and
  * dgen.privilege, dropped when a trigger on those tables says that they changed.
  */
+#include "delay.h"
 #include "dgen_ext.h"
 #include "check_handler.h"
 #include "table.h"
@@ -141,10 +142,7 @@ load_grants(CachedType *type, Snapshot snapshot)
 static int64
 interval_to_ms(const Interval *interval)
 {
-	double days = interval->day + 30.0 * interval->month;
-	double ms = days * 1000.0 * SECS_PER_DAY + interval->time / 1000.0;
-
-	return (int64) Min(Max(ms, 1.0), (double) INT_MAX);
+	return Min(Max(dgen_interval_us(interval) / 1000, 1), INT_MAX);
 }
 
 static CachedType *

@@ -3,6 +3,7 @@
  * a reply is, for ask.c.
  */
 #include "answer.h"
+#include "delay.h"
 #include "dgen_ext.h"
 #include "table.h"
 
@@ -27,16 +28,10 @@ PG_FUNCTION_INFO_V1(dgen_await_replies);
 TimestampTz
 dgen_deadline_argument(FunctionCallInfo fcinfo, int n)
 {
-	static const Interval zero;
-
+	dgen_refuse_standby("collect a reply");
 	if (PG_ARGISNULL(n))
 		return DT_NOEND;
-	if (DatumGetInt32(
-			DirectFunctionCall2(interval_cmp, PG_GETARG_DATUM(n), IntervalPGetDatum(&zero))) < 0)
-		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("timeout is negative"),
-						errhint("Give a timeout of zero or more; NULL waits for ever.")));
-	return DatumGetTimestampTz(DirectFunctionCall2(
-		timestamptz_pl_interval, TimestampTzGetDatum(GetCurrentTimestamp()), PG_GETARG_DATUM(n)));
+	return dgen_time_after(PG_GETARG_INTERVAL_P(n), "timeout", DGEN_TIMEOUT_HINT);
 }
 
 static char *

@@ -1,6 +1,7 @@
 /*
  * dgen.call: a turn inside the caller's transaction, without mailbox or worker.
  */
+#include "delay.h"
 #include "dgen_ext.h"
 
 #include "access/xact.h"
@@ -18,17 +19,10 @@ PG_FUNCTION_INFO_V1(dgen_call);
 static int64
 timeout_ms(FunctionCallInfo fcinfo, int n)
 {
-	Interval *timeout;
-	double ms;
-
 	if (PG_ARGISNULL(n))
 		return 0;
-	timeout = PG_GETARG_INTERVAL_P(n);
-	ms = timeout->time / 1000.0 + (timeout->day + 30.0 * timeout->month) * SECS_PER_DAY * 1000.0;
-	if (ms < 0)
-		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("timeout is negative"),
-						errhint("Give a timeout of zero or more; NULL waits for ever.")));
-	return (int64) Min(Max(ms, 1.0), (double) INT_MAX);
+	dgen_check_interval(PG_GETARG_INTERVAL_P(n), "timeout", DGEN_TIMEOUT_HINT);
+	return Min(Max(dgen_interval_us(PG_GETARG_INTERVAL_P(n)) / 1000, 1), INT_MAX);
 }
 
 static void
@@ -42,6 +36,7 @@ check_callable(const ActorType *type, const text *key)
 						errmsg("actor type \"%s\" is handled by external workers", type->name),
 						errhint("Use CALL dgen.ask, or dgen.request and dgen.await_reply.")));
 	dgen_refuse_isolation("dgen.call");
+	dgen_refuse_standby("call an actor");
 	dgen_check_adopted();
 }
 

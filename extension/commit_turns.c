@@ -4,6 +4,7 @@
  * about actors, by their number in the batch, those about replies, and those about
  * messages to send.
  */
+#include "delay.h"
 #include "dgen_ext.h"
 
 #include "catalog/pg_type.h"
@@ -228,6 +229,9 @@ set_failure(Failure *failure, const BatchActor *actor, int i, const ActorParamet
 	failure->hint = text_at(&p->hints, i);
 	failure->delay =
 		dgen_has_element(&p->delays, i) ? DatumGetIntervalP(p->delays.values[i]) : NULL;
+	if (failure->delay != NULL && !dgen_interval_fits(failure->delay))
+		refuse_commit(psprintf("delays[%d] is not between 0 and 36525 days", i + 1),
+					  "Give NULL for the type's backoff.");
 	if (outcome == NULL || strcmp(outcome, "error") == 0)
 		return;
 	failure->final = strcmp(outcome, "fail") == 0;

@@ -564,25 +564,38 @@ extern bool dgen_hints_left(int32 type_id); /* are there more, or is a sweep not
 extern void dgen_hints_add(int32 type_id, int64 mailbox);
 extern void dgen_hints_ask(int32 type_id); /* for a sweep */
 
+/* How far a sweep has come: to a mailbox, and perhaps into it. */
+typedef struct SweepPlace
+{
+	int64 mailbox;
+	bool inside; /* behind its row of that priority and seq; else before its first */
+	int16 priority;
+	int64 seq;
+	int64 dead;  /* rows of it that were passed one by one */
+	bool jumped; /* it has gone past others by the floor that is known */
+	int64 floor; /* what was settled when the first of them was passed; 0: not known */
+} SweepPlace;
+
 typedef struct Sweep
 {
 	HintSet *set;
-	int64 from; /* this slice: the mailboxes from..to */
-	int64 to;
+	SweepPlace from; /* this slice begins here, */
+	int64 to;        /* and does not go beyond that mailbox */
 } Sweep;
 
 typedef enum SweepBegun
 {
-	SWEEP_NOT_NEEDED,
+	SWEEP_NOT_NEEDED, /* or by another one, who takes his time */
 	SWEEP_BY_ANOTHER, /* a session that has just ended its slice: there may be hints now */
-	SWEEP_BEGUN       /* to be ended with stop or through, in a snapshot taken now */
+	SWEEP_BEGUN       /* to be ended in any case, also after an error, with one of those below */
 } SweepBegun;
 
+/* Waits for the slice of another one, but not for long, and can be cancelled. */
 extern SweepBegun dgen_sweep_begin(int32 type_id, Sweep *sweep);
 extern bool dgen_sweep_add(Sweep *sweep, int64 mailbox); /* false: no room */
-extern void dgen_sweep_stop(Sweep *sweep, int64 next);   /* before that mailbox */
-extern void dgen_sweep_rest(Sweep *sweep, int64 next,
-							int64 us);        /* the same, and not before so long */
+extern void dgen_sweep_stop(Sweep *sweep, const SweepPlace *next);
+/* The same, and it does not go on before so many us. */
+extern void dgen_sweep_rest(Sweep *sweep, const SweepPlace *next, int64 us);
 extern void dgen_sweep_through(Sweep *sweep); /* the slice is done */
 
 /* ---- sweep.c: looking for mailboxes with messages ------------------------ */
@@ -612,7 +625,6 @@ typedef struct FloorScan
 extern void dgen_floor_open(FloorScan *scan, Snapshot snapshot);
 /* The n-th of them, from 0 on, at the mailbox. */
 extern DgenScan *dgen_floor_seek(FloorScan *scan, int n, int32 type_id, int64 mailbox, int64 floor);
-extern int64 dgen_floor_dead(const FloorScan *scan); /* rows passed so far */
 extern void dgen_floor_close(FloorScan *scan);
 
 /* ---- memo.c: what is remembered of a mailbox ---------------------------- */
@@ -627,7 +639,10 @@ typedef struct Remembered
 /* The mailbox is owned. */
 extern void dgen_memo_get(int32 type_id, int64 mailbox, Remembered *remembered);
 extern void dgen_memo_set(int32 type_id, int64 mailbox, const Remembered *remembered);
-/* Without owning it, after `passed` dead rows; does not take the place of another mailbox. */
+/*
+ * Without owning it, after `passed` dead rows; 0: beyond the floor that is known, which lasts as
+ * long as before. Does not take the place of another mailbox.
+ */
 extern void dgen_memo_raise_floor(int32 type_id, int64 mailbox, int64 floor, int64 passed);
 
 typedef enum SuspicionLevel
@@ -677,6 +692,11 @@ extern void dgen_crash_note_begin(int entry);    /* of the roster */
 extern void dgen_crash_note(const Charge *turn); /* it begins in this process */
 extern void dgen_crash_note_end(void);           /* it is over; async-signal-safe */
 extern void dgen_crash_conclude(void);           /* before the first turn; makes a transaction */
+
+/* ---- standby.c ---- */
+
+/* Raises 25006 there; what: "attach". Costs nothing where transactions may write. */
+extern void dgen_refuse_standby(const char *what);
 
 /* ---- maintain.c: what time makes superfluous --------------------------- */
 

@@ -2,6 +2,7 @@
  * Failures: an attempt that failed is recorded and its actor waits; a message that
  * failed for good becomes a dead letter.
  */
+#include "delay.h"
 #include "dgen_ext.h"
 #include "table.h"
 
@@ -38,12 +39,6 @@ dgen_forget_failure(int32 type_id, int64 mailbox, int64 message_id)
 	dgen_scan_end(&scan);
 }
 
-static double
-interval_to_us(const Interval *interval)
-{
-	return interval->time + (interval->day + 30.0 * interval->month) * (double) USECS_PER_DAY;
-}
-
 /*
  * Doubled with each attempt, up to max_backoff, and then between half and all of
  * that, so that actors that failed together do not come back together.
@@ -54,14 +49,11 @@ retry_time(const ActorType *type, int attempts, const Interval *delay)
 	double us;
 
 	if (delay != NULL)
-		us = interval_to_us(delay);
-	else
-	{
-		us = ldexp(interval_to_us(&type->backoff), Min(Max(attempts, 1) - 1, 60));
-		us = Min(us, interval_to_us(&type->max_backoff));
-		us *= 0.5 + 0.5 * pg_prng_double(&pg_global_prng_state);
-	}
-	return GetCurrentTimestamp() + (int64) Max(us, 0.0);
+		return dgen_time_after(delay, "delay", DGEN_DELAY_HINT);
+	us = ldexp((double) dgen_interval_us(&type->backoff), Min(Max(attempts, 1) - 1, 60));
+	us = Min(us, (double) dgen_interval_us(&type->max_backoff));
+	us *= 0.5 + 0.5 * pg_prng_double(&pg_global_prng_state);
+	return GetCurrentTimestamp() + (int64) us;
 }
 
 static Datum

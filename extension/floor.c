@@ -35,12 +35,6 @@ dgen_floor_seek(FloorScan *scan, int n, int32 type_id, int64 mailbox, int64 floo
 	return scans[n];
 }
 
-int64
-dgen_floor_dead(const FloorScan *scan)
-{
-	return scan->above.dead + scan->beyond.dead + scan->below.dead;
-}
-
 void
 dgen_floor_close(FloorScan *scan)
 {

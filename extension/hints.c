@@ -30,6 +30,7 @@
 #include "utils/memutils.h"
 
 #include "dgen_ext.h"
+#include "hint_set.h"
 #include "shared.h"
 
 #define WINDOW 16 /* slots in which a mailbox can be */
@@ -40,9 +41,6 @@
 
 /* A sweep of which there was no slice for so long was left in the middle, us. */
 #define ABANDONED INT64CONST(10000000)
-
-/* A sweep that is to rest for longer: the clock was set back. */
-#define LONGEST_REST INT64CONST(1000000)
 
 #define NO_OWNER 0
 
@@ -82,12 +80,12 @@ clear(HintSet *set, Oid database, int32 type_id)
 	memset(set->owners, NO_OWNER, sizeof(set->owners));
 	set->sweeping = false;
 	set->slice_at = 0;
-	set->position = PG_INT64_MIN;
+	set->position = (SweepPlace){.mailbox = PG_INT64_MIN};
 }
 
 /* False if there is no room. The same mailbox is kept once, if possible where it was last time. */
-static bool
-put(HintSet *set, int64 mailbox)
+bool
+dgen_hint_set_put(HintSet *set, int64 mailbox)
 {
 	int room = -1;
 
@@ -164,12 +162,6 @@ take(HintSet *set, int64 *mailboxes, int max, bool any)
 
 /* ---- finding the set of a type ---- */
 
-static bool
-is_private(const HintSet *set)
-{
-	return set->database == InvalidOid;
-}
-
 static HintSet *
 private_set(int32 type_id)
 {
@@ -191,11 +183,11 @@ private_set(int32 type_id)
 	return set;
 }
 
-/* sweep_lock is held. */
+/* Its lock is held. */
 static bool
 is_in_sweep(const HintSet *set)
 {
-	return set->sweeping && GetCurrentTimestamp() - set->slice_at < ABANDONED;
+	return set->swept_now || (set->sweeping && GetCurrentTimestamp() - set->slice_at < ABANDONED);
 }
 
 /*
@@ -204,18 +196,17 @@ is_in_sweep(const HintSet *set)
  * next used.
  */
 static HintSet *
-steal(void)
+lock_victim(void)
 {
 	for (int i = 0; i < HINT_SETS; i++)
 	{
 		HintSet *set = &dgen_shared->hints[dgen_shared->next_victim];
 
 		dgen_shared->next_victim = (dgen_shared->next_victim + 1) % HINT_SETS;
-		if (!LWLockConditionalAcquire(&set->sweep_lock, LW_EXCLUSIVE))
-			continue;
+		LWLockAcquire(&set->lock, LW_EXCLUSIVE);
 		if (!is_in_sweep(set))
 			return set;
-		LWLockRelease(&set->sweep_lock);
+		LWLockRelease(&set->lock);
 	}
 	return NULL;
 }
@@ -225,7 +216,6 @@ static int
 assign(int32 type_id)
 {
 	HintSet *set = NULL;
-	bool stolen = false;
 
 	LWLockAcquire(&dgen_shared->lock, LW_EXCLUSIVE);
 	for (int i = 0; i < HINT_SETS; i++)
@@ -240,19 +230,15 @@ assign(int32 type_id)
 		if (other->database == InvalidOid && set == NULL)
 			set = other;
 	}
-	if (set == NULL)
-	{
-		set = steal();
-		stolen = set != NULL;
-	}
+	if (set != NULL)
+		LWLockAcquire(&set->lock, LW_EXCLUSIVE);
+	else
+		set = lock_victim();
 	if (set != NULL)
 	{
-		LWLockAcquire(&set->lock, LW_EXCLUSIVE);
 		clear(set, MyDatabaseId, type_id);
 		LWLockRelease(&set->lock);
 	}
-	if (stolen)
-		LWLockRelease(&set->sweep_lock);
 	LWLockRelease(&dgen_shared->lock);
 	return set == NULL ? -1 : (int) (set - dgen_shared->hints);
 }
@@ -290,32 +276,12 @@ lock_shared_set(int32 type_id)
 	return NULL;
 }
 
-/* For who takes and sweeps: there always is one. */
-static HintSet *
-lock_set(int32 type_id)
+HintSet *
+dgen_hint_set_lock(int32 type_id)
 {
 	HintSet *set = dgen_shared_attach() ? lock_shared_set(type_id) : NULL;
 
 	return set != NULL ? set : private_set(type_id);
-}
-
-static void
-unlock(HintSet *set)
-{
-	if (!is_private(set))
-		LWLockRelease(&set->lock);
-}
-
-/* Is there a sweep to begin, or to go on with? */
-static bool
-sweep_is_due(const HintSet *set)
-{
-	TimestampTz rest;
-
-	if (set->asked == set->swept || set->rest_until == 0)
-		return set->asked != set->swept;
-	rest = set->rest_until - GetCurrentTimestamp();
-	return rest <= 0 || rest > LONGEST_REST;
 }
 
 /* ---- what others use ---- */
@@ -324,18 +290,18 @@ sweep_is_due(const HintSet *set)
 void
 dgen_hints_begin(int32 type_id)
 {
-	HintSet *set = lock_set(type_id);
+	HintSet *set = dgen_hint_set_lock(type_id);
 
-	if (is_private(set) && set->asked == set->swept)
+	if (dgen_is_private(set) && set->asked == set->swept)
 		set->asked++;
-	unlock(set);
+	dgen_hint_set_unlock(set);
 }
 
 int
 dgen_hints_take(int32 type_id, int max, bool others, int64 **mailboxes)
 {
 	static int takes = 0;
-	HintSet *set = lock_set(type_id);
+	HintSet *set = dgen_hint_set_lock(type_id);
 	bool any = ++takes % FAIR_TAKES == 0;
 	int taken;
 
@@ -346,7 +312,7 @@ dgen_hints_take(int32 type_id, int max, bool others, int64 **mailboxes)
 		taken = take(set, *mailboxes, max, true);
 	hand.type_id = type_id;
 	hand.count += taken;
-	unlock(set);
+	dgen_hint_set_unlock(set);
 	return taken;
 }
 
@@ -374,11 +340,11 @@ dgen_hints_put_back(void)
 int
 dgen_hints_count(int32 type_id)
 {
-	HintSet *set = lock_set(type_id);
-	int count = sweep_is_due(set) ? INT_MAX : set->count;
+	HintSet *set = dgen_hint_set_lock(type_id);
+	int count = dgen_sweep_is_due(set) ? INT_MAX : set->count;
 	TimestampTz rest_until = set->asked != set->swept ? set->rest_until : 0;
 
-	unlock(set);
+	dgen_hint_set_unlock(set);
 	if (count != INT_MAX && rest_until != 0)
 		dgen_alarm_retry(type_id, rest_until);
 	return count;
@@ -398,7 +364,7 @@ dgen_hints_add(int32 type_id, int64 mailbox)
 
 	if (set == NULL)
 		return;
-	if (!put(set, mailbox))
+	if (!dgen_hint_set_put(set, mailbox))
 		set->asked++;
 	LWLockRelease(&set->lock);
 }
@@ -430,133 +396,13 @@ dgen_hints_ask_all(void)
 	}
 }
 
-/* ---- sweeps ---- */
-
-/* The part of the ring that comes next. sweep_lock is held, or the set is private. */
-static void
-next_slice(HintSet *set, Sweep *sweep)
-{
-	if (!set->sweeping)
-	{
-		set->sweeping = true;
-		set->wrapped = false;
-		set->answers = set->asked;
-		set->start = set->position;
-	}
-	set->slice_at = GetCurrentTimestamp();
-	sweep->set = set;
-	sweep->from = set->position;
-	sweep->to = set->wrapped ? set->start - 1 : PG_INT64_MAX;
-}
-
-static SweepBegun
-begin_private(HintSet *set, Sweep *sweep)
-{
-	if (set->asked == set->swept)
-		return SWEEP_NOT_NEEDED;
-	next_slice(set, sweep);
-	return SWEEP_BEGUN;
-}
-
-SweepBegun
-dgen_sweep_begin(int32 type_id, Sweep *sweep)
-{
-	HintSet *set = lock_set(type_id);
-	bool needed = sweep_is_due(set);
-
-	if (is_private(set))
-		return begin_private(set, sweep);
-	unlock(set);
-	if (!needed)
-		return SWEEP_NOT_NEEDED;
-	if (!LWLockAcquireOrWait(&set->sweep_lock, LW_EXCLUSIVE))
-		return SWEEP_BY_ANOTHER;
-
-	LWLockAcquire(&set->lock, LW_EXCLUSIVE);
-	needed = belongs(set, type_id) && sweep_is_due(set);
-	if (needed)
-		next_slice(set, sweep);
-	LWLockRelease(&set->lock);
-	if (!needed)
-		LWLockRelease(&set->sweep_lock);
-	return needed ? SWEEP_BEGUN : SWEEP_NOT_NEEDED;
-}
-
-bool
-dgen_sweep_add(Sweep *sweep, int64 mailbox)
-{
-	HintSet *set = sweep->set;
-	bool added;
-
-	if (is_private(set))
-		return put(set, mailbox);
-	LWLockAcquire(&set->lock, LW_EXCLUSIVE);
-	added = put(set, mailbox);
-	LWLockRelease(&set->lock);
-	return added;
-}
-
-/* The sweep has come round: it has been past all that there was when it began. */
-static void
-complete(HintSet *set)
-{
-	set->sweeping = false;
-	set->position = set->start;
-	if (!is_private(set))
-		LWLockAcquire(&set->lock, LW_EXCLUSIVE);
-	set->swept = set->answers;
-	set->rest_until = 0;
-	if (!is_private(set))
-		LWLockRelease(&set->lock);
-}
-
-void
-dgen_sweep_stop(Sweep *sweep, int64 next)
-{
-	sweep->set->position = next;
-	if (!is_private(sweep->set))
-		LWLockRelease(&sweep->set->sweep_lock);
-}
-
-void
-dgen_sweep_rest(Sweep *sweep, int64 next, int64 us)
-{
-	HintSet *set = sweep->set;
-	TimestampTz until = GetCurrentTimestamp() + Min(us, LONGEST_REST);
-
-	if (!is_private(set))
-	{
-		LWLockAcquire(&set->lock, LW_EXCLUSIVE);
-		set->rest_until = until;
-		LWLockRelease(&set->lock);
-		dgen_alarm_retry(set->type_id, until);
-	}
-	dgen_sweep_stop(sweep, next);
-}
-
-void
-dgen_sweep_through(Sweep *sweep)
-{
-	HintSet *set = sweep->set;
-
-	if (set->wrapped || set->start == PG_INT64_MIN)
-		complete(set);
-	else
-	{
-		set->wrapped = true;
-		set->position = PG_INT64_MIN;
-	}
-	if (!is_private(set))
-		LWLockRelease(&set->sweep_lock);
-}
-
 /* ---- shared memory ---- */
 
 void
 dgen_hints_init(HintSet *set, int tranche)
 {
 	LWLockInitialize(&set->lock, tranche);
-	LWLockInitialize(&set->sweep_lock, tranche);
+	ConditionVariableInit(&set->slice_over);
 	clear(set, InvalidOid, 0);
 }
 

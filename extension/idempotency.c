@@ -7,6 +7,7 @@
  * which the access methods alone do not offer. The plan is an insertion with the
  * primary key as arbiter whatever the statistics say.
  */
+#include "delay.h"
 #include "dgen_ext.h"
 #include "table.h"
 
@@ -51,8 +52,7 @@ take_plan(void)
 static TimestampTz
 expiry(const ActorType *type, TimestampTz now)
 {
-	return DatumGetTimestampTz(DirectFunctionCall2(
-		timestamptz_pl_interval, TimestampTzGetDatum(now), IntervalPGetDatum(&type->retention)));
+	return now + dgen_interval_us(&type->retention);
 }
 
 /* True if the key is ours now. */

@@ -35,6 +35,8 @@
 /* Databases are created by sessions that do not tell; extensions by some that do. */
 #define LAUNCH_INTERVAL \
 	INT64CONST(10000000) /* us between looks whether a database has come into being */
+#define RETRY_INTERVAL \
+	INT64CONST(1000000) /* us, when there was no process for what is to be started */
 
 /* ---- the starter ---- */
 
@@ -69,12 +71,16 @@ start_missing(int count)
 		if (count > 0)
 			take_count(count);
 		missing = dgen_register_workers(dgen_handler_owners());
+		missing += dgen_count_unregistered();
 		if (missing > 0)
-			ereport(WARNING, (errcode(ERRCODE_INSUFFICIENT_RESOURCES),
-							  errmsg("%d workers could not be started in database \"%s\"", missing,
-									 get_database_name(MyDatabaseId)),
-							  errhint("Raise max_worker_processes (%d now) and restart the server.",
-									  max_worker_processes)));
+			ereport(WARNING,
+					(errcode(ERRCODE_INSUFFICIENT_RESOURCES),
+					 errmsg("%d workers could not be started yet in database \"%s\"", missing,
+							get_database_name(MyDatabaseId)),
+					 errdetail("The server has no more background workers to spare now."),
+					 errhint("They start by themselves as soon as it has. If it never has, raise "
+							 "max_worker_processes (%d now) and restart the server.",
+							 max_worker_processes)));
 	}
 	else if (count > 0 && !dgen_database->told)
 	{
@@ -113,7 +119,8 @@ dgen_starter_main(Datum argument)
 typedef struct Launcher
 {
 	MemoryContext context; /* of one round */
-	List *unknown; /* names of databases that the log says are not there; in TopMemoryContext */
+	List *unknown;   /* names of databases that the log says are not there; in TopMemoryContext */
+	bool no_process; /* for a starter; the log says so */
 } Launcher;
 
 static void
@@ -134,6 +141,13 @@ tell_once(Launcher *launcher, const char *name)
 	MemoryContextSwitchTo(old);
 }
 
+/* More than the server may have at all would only be entries that nobody fills. */
+static int
+wanted_count(void)
+{
+	return Min(dgen_worker_count, max_worker_processes);
+}
+
 /* Has this database the workers that the settings ask for, or other orders? */
 static bool
 needs_starter(Oid oid)
@@ -143,7 +157,7 @@ needs_starter(Oid oid)
 
 	LWLockAcquire(&dgen_shared->lock, LW_EXCLUSIVE);
 	database = dgen_database_entry(oid, true);
-	needs = database != NULL && !database->leaving && database->launched != dgen_worker_count;
+	needs = database != NULL && database->leaving == 0 && database->launched != wanted_count();
 	LWLockRelease(&dgen_shared->lock);
 	return needs;
 }
@@ -226,6 +240,31 @@ leave(int code, Datum argument)
 }
 
 static void
+start_in(Launcher *launcher, Oid database)
+{
+	bool told = launcher->no_process;
+
+	launcher->no_process = !dgen_register_starter(database, wanted_count());
+	if (launcher->no_process && !told)
+		ereport(LOG, (errcode(ERRCODE_INSUFFICIENT_RESOURCES),
+					  errmsg("no background worker is free to start workers of dgen"),
+					  errhint("They start as soon as one is. If that is never, raise "
+							  "max_worker_processes (%d now) and restart the server.",
+							  max_worker_processes)));
+}
+
+/* Soon, as long as something could not be started. */
+static TimestampTz
+next_launch(const Launcher *launcher)
+{
+	TimestampTz now = GetCurrentTimestamp();
+
+	if (launcher->no_process || dgen_shared->incomplete)
+		return now + RETRY_INTERVAL;
+	return now + LAUNCH_INTERVAL;
+}
+
+static void
 launch(Launcher *launcher)
 {
 	List *oids;
@@ -238,12 +277,8 @@ launch(Launcher *launcher)
 	MemoryContextSwitchTo(launcher->context);
 
 	foreach (cell, oids)
-		if (dgen_worker_count > 0 && needs_starter(lfirst_oid(cell)) &&
-			!dgen_register_starter(lfirst_oid(cell), dgen_worker_count))
-			ereport(LOG, (errcode(ERRCODE_INSUFFICIENT_RESOURCES),
-						  errmsg("no background worker is free to start workers of dgen"),
-						  errhint("Raise max_worker_processes (%d now) and restart the server.",
-								  max_worker_processes)));
+		if (wanted_count() > 0 && needs_starter(lfirst_oid(cell)))
+			start_in(launcher, lfirst_oid(cell));
 	end_unlisted(oids);
 	MemoryContextReset(launcher->context);
 }
@@ -266,11 +301,13 @@ dgen_launcher_main(Datum argument)
 
 	for (;;)
 	{
-		TimestampTz until = GetCurrentTimestamp() + LAUNCH_INTERVAL;
+		TimestampTz until;
 
 		dgen_shared->launcher_poked = false;
 		pg_memory_barrier();
 		launch(&launcher);
+		dgen_complete_workers();
+		until = next_launch(&launcher);
 		while (GetCurrentTimestamp() < until && !ConfigReloadPending &&
 			   !dgen_shared->launcher_poked)
 		{
@@ -297,6 +334,7 @@ dgen_launcher_init(void)
 
 	dgen_session_init();
 	dgen_start_workers_init();
+	dgen_vacate_init();
 	if (!process_shared_preload_libraries_in_progress || IsBinaryUpgrade ||
 		dgen_databases[0] == '\0' || dgen_worker_count == 0)
 		return;

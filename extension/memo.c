@@ -242,9 +242,11 @@ dgen_memo_raise_floor(int32 type_id, int64 mailbox, int64 floor, int64 passed)
 	check_table();
 	place = lock_place(type_id, mailbox);
 	memo = find(&place);
-	if (memo == NULL && place.bucket->used[oldest(place.bucket)] == 0)
+	if (memo == NULL && passed > 0 && place.bucket->used[oldest(place.bucket)] == 0)
 		memo = take(&place);
-	if (memo != NULL)
+	if (memo != NULL && passed == 0)
+		memo->floor = is_over(memo) ? memo->floor : Max(memo->floor, floor);
+	else if (memo != NULL)
 	{
 		memo->floor = is_over(memo) ? floor : Max(memo->floor, floor);
 		memo->until = lasts_until(mailbox, passed);

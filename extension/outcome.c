@@ -2,6 +2,7 @@
  * What a handler returns: dgen.noreply, reply, fail, retry, destroy and lock make values
  * of the type dgen.outcome, and turn.c reads them.
  */
+#include "delay.h"
 #include "dgen_ext.h"
 
 #include "access/htup_details.h"
@@ -146,13 +147,12 @@ dgen_fail(PG_FUNCTION_ARGS)
 Datum
 dgen_retry(PG_FUNCTION_ARGS)
 {
-	static const Interval zero;
 	Row row;
 
-	if (!PG_ARGISNULL(0) && DatumGetInt32(DirectFunctionCall2(interval_cmp, PG_GETARG_DATUM(0),
-															  IntervalPGetDatum(&zero))) < 0)
-		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("delay is negative"),
-						errhint("Give a delay of zero or more, or none for the type's backoff.")));
+	if (!PG_ARGISNULL(0))
+		dgen_check_interval(
+			PG_GETARG_INTERVAL_P(0), "delay",
+			"Give a delay of zero or more, up to 36525 days, or none for the type's backoff.");
 	init(&row, "retry");
 	put_argument(&row, OUTCOME_COLUMN_DELAY, fcinfo, 0);
 	PG_RETURN_DATUM(result(fcinfo, &row));

@@ -28,6 +28,7 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
+#include "delay.h"
 #include "dgen_ext.h"
 #include "shared.h"
 
@@ -290,23 +291,11 @@ wait_with_client(TimestampTz deadline)
 static TimestampTz
 deadline_of(FunctionCallInfo fcinfo)
 {
-	Interval *timeout;
-	TimestampTz now = GetCurrentTimestamp();
-	TimestampTz deadline;
-
 	if (PG_ARGISNULL(0))
 		return 0;
-	timeout = PG_GETARG_INTERVAL_P(0);
-	deadline = DatumGetTimestampTz(DirectFunctionCall2(
-		timestamptz_pl_interval, TimestampTzGetDatum(now), IntervalPGetDatum(timeout)));
-	if (deadline < now)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("timeout of dgen.wait is negative"),
-				 errdetail("It is %s.", DatumGetCString(DirectFunctionCall1(
-											interval_out, IntervalPGetDatum(timeout)))),
-				 errhint("Give 0 to look without waiting, or NULL to wait without a limit.")));
-	return deadline;
+	return dgen_time_after(
+		PG_GETARG_INTERVAL_P(0), "timeout of dgen.wait",
+		"Give 0 to look without waiting, up to 36525 days, or NULL to wait without a limit.");
 }
 
 Datum

@@ -1,11 +1,11 @@
 /*
  * The roster of in-database workers: which are registered, and which of them run.
  *
- *     register ──> [entry, pid 0] ──process starts──> [pid] ──connected──> [ready]
- *                      ^   │                            │                    │
- *                      │   └── not wanted: freed        └── dies, FATAL ─────┤
- *                      └──────────── restarted after 1 s ────────────────────┘
- *                                                  leaves for good: freed, exit 0
+ *     wanted ──registered──> [entry, pid 0] ──process starts──> [pid] ──connected──> [ready]
+ *       ^                          ^   │                            │                    │
+ *       └── no process: register.c │   └── not wanted: freed        └── dies, FATAL ─────┤
+ *                                  └──────────── restarted after 1 s ────────────────────┘
+ *                                                              leaves for good: freed, exit 0
  *
  * The postmaster restarts a worker that dies. A process that finds no entry with its
  * ticket, or a number above the desired one, ends for good before it connects.
@@ -144,47 +144,39 @@ make_entry(Oid database, Oid owner, int number)
 	return -1;
 }
 
-/* ---- registering ---- */
-
+/* False if there is no place. */
 static bool
-register_worker(Oid owner, int number)
+add_entry(Oid owner, int number)
 {
-	WorkerOrders orders = {
-		.stamp = dgen_shared->stamp, .database = MyDatabaseId, .owner = owner, .number = number};
-	BackgroundWorker worker = {.bgw_flags =
-								   BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION,
-							   .bgw_start_time = BgWorkerStart_RecoveryFinished,
-							   .bgw_restart_time = 1};
-	bool known;
-
-	StaticAssertStmt(sizeof(orders) <= BGW_EXTRALEN, "orders fit");
-	LWLockAcquire(&dgen_shared->lock, LW_EXCLUSIVE);
-	known = find_entry(MyDatabaseId, owner, number) != NULL;
-	orders.entry = known ? -1 : make_entry(MyDatabaseId, owner, number);
-	if (orders.entry >= 0)
-		orders.ticket = worker_entry_at(orders.entry)->ticket;
-	LWLockRelease(&dgen_shared->lock);
-	if (known || orders.entry < 0)
-		return known;
-
-	snprintf(worker.bgw_name, BGW_MAXLEN, "dgen worker %d", number);
-	strlcpy(worker.bgw_type, "dgen worker", BGW_MAXLEN);
-	strlcpy(worker.bgw_library_name, "dgen", BGW_MAXLEN);
-	strlcpy(worker.bgw_function_name, "dgen_worker_main", BGW_MAXLEN);
-	memcpy(worker.bgw_extra, &orders, sizeof(orders));
-	if (RegisterDynamicBackgroundWorker(&worker, NULL))
-		return true;
+	bool added;
 
 	LWLockAcquire(&dgen_shared->lock, LW_EXCLUSIVE);
-	worker_entry_at(orders.entry)->ticket = 0;
+	added = find_entry(MyDatabaseId, owner, number) != NULL ||
+			make_entry(MyDatabaseId, owner, number) >= 0;
 	LWLockRelease(&dgen_shared->lock);
-	return false;
+	return added;
+}
+
+static int
+count_unregistered(Oid database)
+{
+	int count = 0;
+
+	LWLockAcquire(&dgen_shared->lock, LW_SHARED);
+	for (int i = 0; i < dgen_shared->nentries; i++)
+	{
+		const WorkerEntry *entry = worker_entry_at(i);
+
+		count += entry->ticket != 0 && entry->database == database && !entry->registered;
+	}
+	LWLockRelease(&dgen_shared->lock);
+	return count;
 }
 
 int
 dgen_register_workers(List *owners)
 {
-	int missing = 0;
+	int without_place = 0;
 	ListCell *cell;
 
 	foreach (cell, owners)
@@ -192,26 +184,19 @@ dgen_register_workers(List *owners)
 		if (!can_connect_as(lfirst_oid(cell)))
 			continue;
 		for (int number = 1; number <= dgen_database->desired; number++)
-			missing += !register_worker(lfirst_oid(cell), number);
+		{
+			CHECK_FOR_INTERRUPTS();
+			without_place += !add_entry(lfirst_oid(cell), number);
+		}
 	}
-	return missing;
+	dgen_register_all();
+	return without_place;
 }
 
-bool
-dgen_register_starter(Oid database, int count)
+int
+dgen_count_unregistered(void)
 {
-	StarterOrders orders = {.database = database, .count = count};
-	BackgroundWorker worker = {.bgw_flags =
-								   BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION,
-							   .bgw_start_time = BgWorkerStart_RecoveryFinished,
-							   .bgw_restart_time = BGW_NEVER_RESTART};
-
-	strlcpy(worker.bgw_name, "dgen starter", BGW_MAXLEN);
-	strlcpy(worker.bgw_type, "dgen starter", BGW_MAXLEN);
-	strlcpy(worker.bgw_library_name, "dgen", BGW_MAXLEN);
-	strlcpy(worker.bgw_function_name, "dgen_starter_main", BGW_MAXLEN);
-	memcpy(worker.bgw_extra, &orders, sizeof(orders));
-	return RegisterDynamicBackgroundWorker(&worker, NULL);
+	return count_unregistered(MyDatabaseId);
 }
 
 /* ---- ending ---- */
@@ -228,7 +213,7 @@ thin_out(Database *database, bool force)
 		WorkerEntry *entry = worker_entry_at(i);
 
 		if (entry->ticket == 0 || entry->database != database->oid ||
-			(entry->number <= database->desired && !database->leaving))
+			(entry->number <= database->desired && database->leaving == 0))
 			continue;
 		if (entry->pid == 0)
 		{
@@ -284,7 +269,7 @@ dgen_count_ready(Database *database, int *starting)
 			continue;
 		if (entry->ready)
 			ready++;
-		else if (entry->failures <= 1)
+		else if (entry->registered && entry->failures <= 1)
 			(*starting)++;
 	}
 	LWLockRelease(&dgen_shared->lock);
@@ -326,7 +311,7 @@ return_to_roster(const WorkerOrders *orders)
 	if (database->desired == NO_ORDERS || database->desired == database->returned)
 		database->desired = database->returned = Max(database->desired, orders->number);
 	entry = worker_entry_at(index);
-	entry->returned = true;
+	entry->registered = entry->returned = true;
 	return entry;
 }
 
@@ -386,7 +371,7 @@ dgen_still_wanted(const WorkerOrders *orders)
 
 	LWLockAcquire(&dgen_shared->lock, LW_SHARED);
 	database = dgen_database_entry(orders->database, false);
-	wanted = database != NULL && !database->leaving && orders->number <= database->desired;
+	wanted = database != NULL && database->leaving == 0 && orders->number <= database->desired;
 	LWLockRelease(&dgen_shared->lock);
 	return wanted;
 }

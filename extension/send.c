@@ -2,6 +2,7 @@
  * Sending: a message into its mailbox, or among the delayed ones until it is due.
  * A sender inserts, and takes no lock that another sender could wait for (I5).
  */
+#include "delay.h"
 #include "dgen_ext.h"
 #include "table.h"
 
@@ -134,8 +135,6 @@ dgen_check_headers(Datum headers)
 TimestampTz
 dgen_due_argument(FunctionCallInfo fcinfo, int delay, int not_before)
 {
-	static const Interval zero;
-
 	if (!PG_ARGISNULL(delay) && !PG_ARGISNULL(not_before))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -144,14 +143,7 @@ dgen_due_argument(FunctionCallInfo fcinfo, int delay, int not_before)
 		return PG_GETARG_TIMESTAMPTZ(not_before);
 	if (PG_ARGISNULL(delay))
 		return 0;
-
-	if (DatumGetInt32(DirectFunctionCall2(interval_cmp, PG_GETARG_DATUM(delay),
-										  IntervalPGetDatum(&zero))) < 0)
-		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("delay is negative"),
-						errhint("Give a delay of zero or more.")));
-	return DatumGetTimestampTz(DirectFunctionCall2(timestamptz_pl_interval,
-												   TimestampTzGetDatum(GetCurrentTimestamp()),
-												   PG_GETARG_DATUM(delay)));
+	return dgen_time_after(PG_GETARG_INTERVAL_P(delay), "delay", DGEN_DELAY_HINT);
 }
 
 int16

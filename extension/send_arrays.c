@@ -2,15 +2,13 @@
  * Messages to send as parallel arrays, one element each: what dgen.send_many and
  * dgen.commit_turns take.
  */
+#include "delay.h"
 #include "dgen_ext.h"
 
 #include "catalog/pg_type.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
-
-/* A century. */
-#define MAX_DELAY_MS INT64CONST(3155760000000)
 
 /* ---- arrays ---- */
 
@@ -99,10 +97,11 @@ due_at(const SendArrays *arrays, int i)
 	int64 delay =
 		dgen_has_element(&arrays->delays, i) ? DatumGetInt64(arrays->delays.values[i]) : 0;
 
-	if (delay < 0 || delay > MAX_DELAY_MS)
+	if (delay < 0 || delay > DGEN_MAX_DELAY_MS)
 		ereport(ERROR, (errcode(code_of(arrays, ERRCODE_INVALID_PARAMETER_VALUE)),
 						errmsg("%sdelays_ms[%d] is " INT64_FORMAT, arrays->prefix, i + 1, delay),
-						errhint("Give milliseconds, zero or more.")));
+						errhint("Give milliseconds, zero or more, up to " INT64_FORMAT ".",
+								DGEN_MAX_DELAY_MS)));
 	return delay == 0 ? 0 : GetCurrentTimestamp() + delay * 1000;
 }
 

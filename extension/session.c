@@ -114,12 +114,12 @@ free_attachment(Attachment *attachment)
 	MemoryContextDelete(attachment->context);
 }
 
-/* A new attachment without an id; it does not hold yet. */
+/* A new attachment without an id; it does not hold yet, and goes with the current memory context. */
 static Attachment *
 make_attachment(int ntypes)
 {
 	MemoryContext context =
-		AllocSetContextCreate(TopMemoryContext, "dgen worker", ALLOCSET_SMALL_SIZES);
+		AllocSetContextCreate(CurrentMemoryContext, "dgen worker", ALLOCSET_SMALL_SIZES);
 	Attachment *attachment = MemoryContextAllocZero(context, sizeof(Attachment));
 
 	attachment->context = context;
@@ -132,6 +132,7 @@ make_attachment(int ntypes)
 static void
 put_on_top(Attachment *attachment, SubTransactionId subid)
 {
+	MemoryContextSetParent(attachment->context, TopMemoryContext);
 	attachment->subid = subid;
 	attachment->previous = current;
 	current = attachment;
@@ -471,6 +472,7 @@ dgen_attach(PG_FUNCTION_ARGS)
 	bool nulls[3] = {false};
 
 	dgen_refuse_in_handler("dgen.attach", "Workers attach outside of turns.");
+	dgen_refuse_standby("attach a worker");
 	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "dgen.attach was not called for a row");
 	dgen_check_extension_version();

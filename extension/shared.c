@@ -43,7 +43,7 @@ shared_size(void)
 	Size size = MAXALIGN(sizeof(Shared));
 
 	size = add_size(size, MAXALIGN(mul_size(MaxBackends, sizeof(Slot))));
-	return add_size(size, mul_size(max_worker_processes, sizeof(WorkerEntry)));
+	return add_size(size, mul_size(max_worker_processes + WANTED_WORKERS, sizeof(WorkerEntry)));
 }
 
 static void
@@ -55,7 +55,8 @@ clear_database(Database *database, Oid oid)
 	database->launched = 0;
 	database->returned = 0;
 	database->told = false;
-	database->leaving = false;
+	database->leaving = 0;
+	database->starter_wanted = false;
 	database->waiting = database->waiting_tail = NOBODY;
 	database->called = database->replies = database->watch = NOBODY;
 	database->watch_until = 0;
@@ -119,7 +120,8 @@ init_shared(Shared *shared, int tranche)
 	LWLockInitialize(&shared->rates_lock, tranche);
 	shared->launcher = NOBODY;
 	shared->nslots = MaxBackends;
-	shared->nentries = max_worker_processes;
+	shared->nentries = max_worker_processes + WANTED_WORKERS;
+	pg_atomic_init_u64(&shared->complete_at, 0);
 	shared->slots_offset = MAXALIGN(sizeof(Shared));
 	shared->entries_offset = shared->slots_offset + MAXALIGN(MaxBackends * sizeof(Slot));
 	for (int i = 0; i < MAX_DATABASES; i++)
@@ -277,7 +279,8 @@ dgen_database_entry(Oid oid, bool create)
 			if (usable == NULL || usable->oid != InvalidOid)
 				usable = database;
 		}
-		else if (usable == NULL && database->sessions == 0 && database->desired <= 0)
+		else if (usable == NULL && database->sessions == 0 && database->desired <= 0 &&
+				 database->leaving == 0)
 			usable = database;
 	}
 	if (!create || usable == NULL)
@@ -302,6 +305,7 @@ leave(int code, Datum argument)
 	if (IsTransactionOrTransactionBlock())
 		AbortOutOfAnyTransaction();
 	dgen_part_leave(code == 0);
+	dgen_sweep_leave();
 
 	if (dgen_slot != NULL)
 	{
@@ -387,20 +391,33 @@ dgen_poke_slot(int index)
 	SetLatch(&GetPGProcByNumber(index)->procLatch);
 }
 
-void
-dgen_order_workers(Database *database)
+/* InvalidOid: of all. */
+static void
+poke_workers(Oid database)
 {
-	pg_atomic_fetch_add_u32(&database->orders, 1);
-
 	LWLockAcquire(&dgen_shared->lock, LW_SHARED);
 	for (int i = 0; i < dgen_shared->nentries; i++)
 	{
 		WorkerEntry *entry = worker_entry_at(i);
 
-		if (entry->ticket != 0 && entry->database == database->oid && entry->pid != 0)
+		if (entry->ticket != 0 && entry->pid != 0 &&
+			(!OidIsValid(database) || entry->database == database))
 			dgen_poke_slot(entry->procno);
 	}
 	LWLockRelease(&dgen_shared->lock);
+}
+
+void
+dgen_order_workers(Database *database)
+{
+	pg_atomic_fetch_add_u32(&database->orders, 1);
+	poke_workers(database->oid);
+}
+
+void
+dgen_poke_workers(void)
+{
+	poke_workers(InvalidOid);
 }
 
 void

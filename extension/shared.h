@@ -17,6 +17,7 @@
 #include "postgres.h"
 
 #include "port/atomics.h"
+#include "storage/condition_variable.h"
 #include "storage/itemptr.h"
 #include "storage/latch.h"
 #include "storage/lwlock.h"
@@ -25,7 +26,7 @@
 
 #include "dgen_ext.h"
 
-#define SHARED_NAME "dgen 5" /* name and layout version of the control struct */
+#define SHARED_NAME "dgen 6" /* name and layout version of the control struct */
 
 #define NOBODY (-1)      /* no slot */
 #define MAX_DATABASES 64 /* with dgen in use at the same time; others poll */
@@ -35,6 +36,8 @@
 #define SLOT_REQUESTS 16 /* replies a slot waits for by id; with more any reply wakes it */
 #define REPLY_BUCKETS 256
 #define MAX_CHARGES 64
+#define WANTED_WORKERS \
+	1024 /* in-database workers beyond those for which the server has processes */
 #define HINT_SETS \
 	64 /* actor types with hints at the same time, in all databases; others are swept */
 #define HINT_SLOTS 4096 /* mailboxes in one of them; with more of them the type is swept */
@@ -126,7 +129,9 @@ typedef struct Database
 	volatile int
 		returned;       /* desired as workers told that came back after a crash; 0: they did not */
 	volatile bool told; /* the log says why none can be started */
-	volatile bool leaving;   /* workers go away for now: DROP DATABASE and the like */
+	volatile int
+		leaving; /* statements for which workers are away now: DROP DATABASE and the like */
+	volatile bool starter_wanted; /* it needs a starter, for which there was no process yet */
 	pg_atomic_uint32 orders; /* rises when the workers should look at types and extension again */
 
 	LWLock lock;
@@ -183,13 +188,20 @@ typedef struct HintSet
 	int64 mailboxes[HINT_SLOTS];  /* also of slots that are free now: who comes back to one */
 	uint16 owners[HINT_SLOTS];    /* session that took it last, slot + 1; 0: not known */
 
-	LWLock sweep_lock;    /* whoever sweeps holds it; of what follows */
-	bool sweeping;        /* a sweep is between its beginning and its end */
+	/*
+	 * Whoever sweeps says so here, and holds no lock while it walks; it says when it is over
+	 * also after an error, and at the end of its session.
+	 */
+	bool swept_now; /* under lock, so are the next two */
+	uint32 slices;  /* slices so far */
+	ConditionVariable slice_over;
+	bool
+		sweeping; /* a sweep is between its beginning and its end; of the sweeper, as what follows */
 	TimestampTz slice_at; /* when its last slice was begun */
 	bool wrapped;         /* it has passed the end of the ring */
 	uint32 answers;       /* asked, when it began */
 	int64 start;          /* mailbox at which it began */
-	int64 position;       /* mailbox at which it goes on, or the next one begins */
+	SweepPlace position;  /* where it goes on, or the next one begins */
 } HintSet;
 
 /* What is remembered of a mailbox (memo.c). Its owner writes it, and sweeps raise the floor. */
@@ -234,18 +246,19 @@ typedef struct Rate
 	TimestampTz wake_at; /* somebody wanted more of them; ALARM_NONE: nobody */
 } Rate;
 
-/* An in-database worker: registered, running or about to be restarted. */
+/* An in-database worker: wanted, registered, running or about to be restarted. */
 typedef struct WorkerEntry
 {
 	uint64 ticket; /* 0: free; tells lives of the entry apart */
 	Oid database;
 	Oid owner;
-	int number;    /* 1 .. Database.desired */
-	int pid;       /* 0: not running now */
-	int procno;    /* while pid is not 0 */
-	bool ready;    /* has connected */
-	bool returned; /* registered before the server crashed */
-	int failures;  /* vain attempts to connect in a row */
+	int number;      /* 1 .. Database.desired */
+	int pid;         /* 0: not running now */
+	int procno;      /* while pid is not 0 */
+	bool registered; /* with the postmaster; else there was no process for it yet */
+	bool ready;      /* has connected */
+	bool returned;   /* registered before the server crashed */
+	int failures;    /* vain attempts to connect in a row */
 } WorkerEntry;
 
 typedef struct Shared
@@ -254,7 +267,9 @@ typedef struct Shared
 	uint64 last_ticket;
 	volatile int launcher; /* its slot; NOBODY: none runs */
 	volatile bool launcher_poked;
-	LWLock lock; /* databases[].oid and .sessions, entries[], whose hints[] are */
+	volatile bool incomplete;     /* workers or starters are wanted that are not registered */
+	pg_atomic_uint64 complete_at; /* TimestampTz; they are not tried again before */
+	LWLock lock;                  /* databases[].oid and .sessions, entries[], whose hints[] are */
 	int nslots;
 	int nentries;
 	Size slots_offset;
@@ -302,6 +317,7 @@ extern uint32 dgen_wait_event(void); /* what pg_stat_activity shows of a sleeper
 extern void dgen_poke_slot(int index);
 extern void dgen_order_workers(Database *database); /* they look at their orders again */
 extern void dgen_poke_launcher(void);
+extern void dgen_poke_workers(void); /* in-database workers of all databases */
 
 /* ---- wait.c: who sleeps, and who is woken ---- */
 
@@ -341,6 +357,7 @@ extern void dgen_claim_over(void);
 /* ---- hints.c: mailboxes that are known to have messages ---- */
 
 extern void dgen_hints_init(HintSet *set, int tranche);
+extern void dgen_sweep_leave(void);            /* the session ends */
 extern void dgen_hints_free_database(Oid oid); /* Shared.lock is held */
 extern void dgen_hints_ask_all(void);          /* every type of this database is to be swept */
 

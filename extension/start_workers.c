@@ -1,21 +1,14 @@
 /*
- * dgen.start_workers and dgen.stop_workers, and what makes workers look up or go
- * away: changed types, a dropped extension, DROP DATABASE.
+ * dgen.start_workers and dgen.stop_workers, and what makes workers look up: changed
+ * types, a dropped extension.
  */
 #include "postgres.h"
 
 #include "catalog/objectaccess.h"
-#include "catalog/pg_authid.h"
-#include "catalog/pg_database.h"
 #include "catalog/pg_extension.h"
-#include "commands/dbcommands.h"
-#include "commands/defrem.h"
 #include "commands/extension.h"
 #include "miscadmin.h"
-#include "nodes/parsenodes.h"
 #include "storage/latch.h"
-#include "tcop/utility.h"
-#include "utils/acl.h"
 
 #include "dgen_ext.h"
 #include "extension.h"
@@ -24,14 +17,12 @@
 
 #define STARTUP_TIME INT64CONST(10000000) /* us to wait for workers to connect */
 #define GRACE_STOP 5000                   /* ms to finish a batch before it is interrupted */
-#define GRACE_DATABASE 1000               /* the same, when the database goes */
 
 PG_FUNCTION_INFO_V1(dgen_start_workers);
 PG_FUNCTION_INFO_V1(dgen_stop_workers);
 PG_FUNCTION_INFO_V1(dgen_types_changed);
 
 static object_access_hook_type previous_object_access_hook = NULL;
-static ProcessUtility_hook_type previous_utility_hook = NULL;
 
 /* ---- starting and stopping ---- */
 
@@ -53,59 +44,80 @@ set_desired(int count)
 	LWLockRelease(&dgen_shared->lock);
 }
 
+/* Workers that are on their way; and if none runs, a process for one, which others may give up soon. */
 static int
 wait_until_ready(void)
 {
 	TimestampTz until = GetCurrentTimestamp() + STARTUP_TIME;
-	int starting;
-	int ready;
 
-	while ((ready = dgen_count_ready(dgen_database, &starting)) >= 0 && starting > 0 &&
-		   GetCurrentTimestamp() < until)
+	for (;;)
 	{
+		int starting;
+		int ready = dgen_count_ready(dgen_database, &starting);
+
+		if (starting == 0 && (ready > 0 || dgen_count_unregistered() == 0))
+			return ready;
+		if (GetCurrentTimestamp() >= until)
+			return ready;
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, 10,
 						 dgen_wait_event());
 		ResetLatch(MyLatch);
 		CHECK_FOR_INTERRUPTS();
+		dgen_complete_workers();
 	}
-	return ready;
 }
 
 static void
 warn_too_few(int running, int missing)
 {
 	if (missing > 0)
-		ereport(WARNING, (errcode(ERRCODE_INSUFFICIENT_RESOURCES),
-						  errmsg("%d of %d workers are running", running, running + missing),
-						  errdetail("The server has no more background workers to spare."),
-						  errhint("Raise max_worker_processes (%d now) and restart the server.",
-								  max_worker_processes)));
+		ereport(WARNING,
+				(errcode(ERRCODE_INSUFFICIENT_RESOURCES),
+				 errmsg("%d of %d workers are running", running, running + missing),
+				 errdetail("The server has no more background workers to spare now."),
+				 errhint("The others start by themselves as soon as it has. If it never has, "
+						 "raise max_worker_processes (%d now) and restart the server.",
+						 max_worker_processes)));
+}
+
+static int
+count_argument(FunctionCallInfo fcinfo)
+{
+	if (PG_ARGISNULL(0) || PG_GETARG_INT32(0) < 0)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("count of workers is NULL or negative"),
+						errhint("Give the number of workers that should run.")));
+	if (PG_GETARG_INT32(0) > max_worker_processes)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("count of workers is %d, and the server can have %d", PG_GETARG_INT32(0),
+						max_worker_processes),
+				 errhint("Start fewer, or raise max_worker_processes and restart the server.")));
+	return PG_GETARG_INT32(0);
 }
 
 Datum
 dgen_start_workers(PG_FUNCTION_ARGS)
 {
+	int count = count_argument(fcinfo);
 	List *owners;
-	int missing;
+	int without_place;
 	int running;
 
-	if (PG_ARGISNULL(0) || PG_GETARG_INT32(0) < 0)
-		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-						errmsg("count of workers is NULL or negative"),
-						errhint("Give the number of workers that should run.")));
 	dgen_refuse_in_handler("dgen.start_workers", "Start workers from a session of your own.");
+	dgen_refuse_standby("start workers"); /* they would start at the promotion, without a word */
 	dgen_check_extension_version();
 	need_shared_memory();
 
-	set_desired(PG_GETARG_INT32(0));
+	set_desired(count);
 	(void) dgen_end_surplus(dgen_database, GRACE_STOP);
 	owners = dgen_handler_owners();
-	if (owners == NIL && PG_GETARG_INT32(0) > 0)
+	if (owners == NIL && count > 0)
 		ereport(NOTICE, (errmsg("no actor type has a handler yet"),
 						 errhint("Workers start when dgen.create_actor_type names one.")));
-	missing = dgen_register_workers(owners);
+	without_place = dgen_register_workers(owners);
 	running = wait_until_ready();
-	warn_too_few(running, missing);
+	warn_too_few(running, without_place + dgen_count_unregistered());
 	PG_RETURN_INT32(running);
 }
 
@@ -157,113 +169,9 @@ on_object_access(ObjectAccessType access, Oid class, Oid object, int sub, void *
 		dgen_wakeup_orders(false);
 }
 
-static char *
-option_value(List *options, const char *name)
-{
-	ListCell *cell;
-
-	foreach (cell, options)
-	{
-		DefElem *option = lfirst_node(DefElem, cell);
-
-		if (strcmp(option->defname, name) == 0 && option->arg != NULL)
-			return defGetString(option);
-	}
-	return NULL;
-}
-
-/* The database in which nobody may be connected for the statement to succeed; or NULL. */
-static char *
-vacated_database(Node *statement)
-{
-	if (IsA(statement, DropdbStmt))
-		return ((DropdbStmt *) statement)->dbname;
-	if (IsA(statement, RenameStmt) && ((RenameStmt *) statement)->renameType == OBJECT_DATABASE)
-		return ((RenameStmt *) statement)->subname;
-	if (IsA(statement, AlterDatabaseStmt) &&
-		option_value(((AlterDatabaseStmt *) statement)->options, "tablespace"))
-		return ((AlterDatabaseStmt *) statement)->dbname;
-	if (IsA(statement, CreatedbStmt))
-		return option_value(((CreatedbStmt *) statement)->options, "template");
-	return NULL;
-}
-
-/* Sends the workers of the database away for the time of the statement; NULL if there are none. */
-static Database *
-vacate(const char *name)
-{
-	Oid oid = get_database_oid(name, true);
-	Database *database;
-
-	if (!OidIsValid(oid) || oid == MyDatabaseId || !DGEN_DATABASE_OWNERCHECK(oid, GetUserId()))
-		return NULL; /* the statement will say why not */
-
-	LWLockAcquire(&dgen_shared->lock, LW_EXCLUSIVE);
-	database = dgen_database_entry(oid, false);
-	if (database != NULL && (database->desired <= 0 || database->leaving))
-		database = NULL;
-	if (database != NULL)
-		database->leaving = true;
-	LWLockRelease(&dgen_shared->lock);
-	return database;
-}
-
-/* They come back, unless the database is gone. */
-static void
-reopen(Database *database, bool dropped)
-{
-	Oid oid;
-
-	LWLockAcquire(&dgen_shared->lock, LW_EXCLUSIVE);
-	oid = database->oid;
-	if (dropped)
-	{
-		database->desired = NO_ORDERS;
-		database->launched = 0;
-	}
-	database->leaving = false;
-	LWLockRelease(&dgen_shared->lock);
-	if (!dropped)
-		(void) dgen_register_starter(oid, 0);
-}
-
-static void
-on_utility(PlannedStmt *planned, const char *query, bool read_only_tree,
-		   ProcessUtilityContext context, ParamListInfo parameters, QueryEnvironment *environment,
-		   DestReceiver *receiver, QueryCompletion *completion)
-{
-	char *name = vacated_database(planned->utilityStmt);
-	Database *database = name != NULL && dgen_shared != NULL ? vacate(name) : NULL;
-	volatile bool done = false;
-
-	if (database == NULL)
-	{
-		previous_utility_hook(planned, query, read_only_tree, context, parameters, environment,
-							  receiver, completion);
-		return;
-	}
-	PG_TRY();
-	{
-		(void) dgen_end_surplus(database, GRACE_DATABASE);
-		previous_utility_hook(planned, query, read_only_tree, context, parameters, environment,
-							  receiver, completion);
-		done = true;
-	}
-	PG_FINALLY();
-	{
-		reopen(database, done && IsA(planned->utilityStmt, DropdbStmt));
-	}
-	PG_END_TRY();
-}
-
 void
 dgen_start_workers_init(void)
 {
 	previous_object_access_hook = object_access_hook;
 	object_access_hook = on_object_access;
-	if (!process_shared_preload_libraries_in_progress)
-		return;
-	previous_utility_hook =
-		ProcessUtility_hook != NULL ? ProcessUtility_hook : standard_ProcessUtility;
-	ProcessUtility_hook = on_utility;
 }

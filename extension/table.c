@@ -281,6 +281,7 @@ next_row(DgenScan *scan, ScanDirection direction)
 			return true;
 		if (++scan->dead == scan->most_dead)
 			return false;
+		CHECK_FOR_INTERRUPTS();
 	}
 }
 
@@ -406,6 +407,7 @@ dgen_key_text(ScanKey key, int column, const text *value)
 int64
 dgen_nextval(DgenTable sequence)
 {
+	dgen_refuse_standby("send");
 	if (sequence == SEQUENCE_MESSAGE && !XactReadOnly)
 		(void) GetTopTransactionId();
 	return nextval_internal(dgen_table_oid(sequence), false);

@@ -3,6 +3,7 @@
  * environment of its type's owner, for at most turn_timeout, and nothing of that
  * environment stays behind.
  */
+#include "delay.h"
 #include "dgen_ext.h"
 #include "check_handler.h"
 
@@ -393,6 +394,8 @@ read_outcome(const ActorType *type, Datum result, Outcome *outcome)
 	outcome->hint = text_column(values, nulls, OUTCOME_COLUMN_HINT);
 	outcome->delay =
 		nulls[OUTCOME_COLUMN_DELAY] ? NULL : DatumGetIntervalP(values[OUTCOME_COLUMN_DELAY]);
+	if (outcome->delay != NULL && !dgen_interval_fits(outcome->delay))
+		refuse_outcome(type, "Its delay is not between 0 and 36525 days.");
 }
 
 static void

@@ -265,7 +265,8 @@ act_on_commit(void)
 		dgen_poke_launcher();
 	}
 	if (marks.start)
-		(void) dgen_register_starter(MyDatabaseId, 0);
+		dgen_want_starter(dgen_database);
+	dgen_complete_workers();
 }
 
 static void

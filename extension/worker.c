@@ -400,6 +400,8 @@ rest(Worker *worker)
 	}
 	/* Without types nothing wakes it but an order, so it has to look itself whether to go. */
 	deadline = worker->idle_since == 0 ? 0 : now + dgen_safety_net_interval * INT64CONST(1000000);
+	if (dgen_complete_at() != 0)
+		deadline = dgen_complete_at();
 	(void) dgen_wait_for_work(deadline);
 }
 
@@ -417,6 +419,7 @@ work(Worker *worker)
 		}
 		if (dgen_slot != NULL)
 			dgen_slot->poked = false;
+		dgen_complete_workers();
 		if (!try_batch(worker))
 			rest(worker);
 	}

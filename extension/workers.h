@@ -36,9 +36,9 @@ typedef struct StarterOrders
 extern List *dgen_handler_owners(void);
 extern bool dgen_has_workers(Oid owner);
 
-/* Registers what is missing for `desired` workers of each owner. The number that could not be. */
+/* Wants and registers what is missing for `desired` workers of each owner. The number that has no place on the roster. */
 extern int dgen_register_workers(List *owners);
-extern bool dgen_register_starter(Oid database, int count);
+extern int dgen_count_unregistered(void); /* in this database: no process was free */
 
 /* Ends workers above the desired number, by force after the grace; returns how many ran. */
 extern int dgen_end_surplus(Database *database, int grace_ms);
@@ -50,9 +50,18 @@ extern void dgen_report_ready(void);
 DGEN_NORETURN extern void dgen_go_off_duty(void); /* for good: it is not restarted */
 extern bool dgen_still_wanted(const WorkerOrders *orders);
 
+/* ---- register.c: processes for them ---- */
+
+extern bool dgen_register_starter(Oid database, int count); /* false: no process is free */
+extern void dgen_want_starter(Database *database);          /* as soon as one is */
+extern void dgen_register_all(void);       /* what is wanted, as far as there are processes */
+extern void dgen_complete_workers(void);   /* the same, now and then */
+extern TimestampTz dgen_complete_at(void); /* when to do so again; 0: nothing is missing */
+
 /* ---- start_workers.c ---- */
 
 extern void dgen_start_workers_init(void); /* hooks */
+extern void dgen_vacate_init(void);        /* vacate.c: likewise */
 
 /* ---- wakeup.c ---- */
 

@@ -2,14 +2,19 @@
 
 -- ---- what a policy must look like ----
 
--- Above this a timeout no longer fits statement_timeout, which is in ms and 32 bits.
+CREATE FUNCTION dgen._is_bounded(value interval) RETURNS boolean
+	LANGUAGE c STRICT IMMUTABLE
+	AS 'MODULE_PATHNAME', 'dgen_is_bounded';
+COMMENT ON FUNCTION dgen._is_bounded(interval) IS 'whether an interval, and each part of it, is no longer than 36525 days';
+
+-- Above 24 days a timeout no longer fits statement_timeout, which is in ms and 32 bits.
 CREATE FUNCTION dgen._check_interval(parameter text, value interval, shortest interval, longest interval) RETURNS void
 	LANGUAGE plpgsql
 	SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
 	PERFORM dgen._check_not_null(parameter, value IS NULL);
-	IF value < shortest OR value > longest THEN
+	IF value < shortest OR value > longest OR NOT dgen._is_bounded(value) THEN
 		RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
 			MESSAGE = format('%s is %s', parameter, value),
 			HINT = format('Give an interval between %s and %s.', shortest, longest);
@@ -54,7 +59,7 @@ BEGIN
 	PERFORM dgen._check_interval('backoff', type.backoff, '0', '1 year');
 	PERFORM dgen._check_interval('max_backoff', type.max_backoff, '0', '1 year');
 	PERFORM dgen._check_interval('turn_timeout', type.turn_timeout, '1 ms', '24 days');
-	PERFORM dgen._check_interval('retention', type.retention, '1 ms', '1000 years');
+	PERFORM dgen._check_interval('retention', type.retention, '1 ms', '100 years');
 	PERFORM dgen._check_limit('max_waiting', type.max_waiting);
 	PERFORM dgen._check_limit('max_concurrency', type.max_concurrency);
 	PERFORM dgen._check_limit('max_rate', type.max_rate);
@@ -436,6 +441,7 @@ REVOKE ALL ON FUNCTION
 	dgen.create_actor_type(text, text, jsonb, integer, interval, interval, interval, interval, boolean, boolean, integer, integer, double precision, boolean, boolean, interval, integer),
 	dgen._create_actor_type(text, text, jsonb, integer, interval, interval, interval, interval, boolean, boolean, integer, integer, double precision, boolean, boolean, interval, integer, text),
 	dgen._alter_actor_type(text, text, jsonb, integer, interval, interval, interval, interval, integer, integer, double precision, boolean, boolean, interval, integer, text),
+	dgen._is_bounded(interval),
 	dgen._check_interval(text, interval, interval, interval), dgen._check_type_name(text),
 	dgen._check_limit(text, double precision), dgen._check_policy(dgen.actor_type), dgen._check_handler(text, regrole),
 	dgen._warn_superuser(dgen.actor_type),	dgen._count(bigint, text), dgen._refuse_type_in_use(integer, text), dgen._delete_type(integer, boolean),

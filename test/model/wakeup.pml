@@ -332,6 +332,16 @@ inline walk_slice()
 	}
 }
 
+/* An error, or the end of the session: another one begins it anew. */
+inline end_of_failed_slice()
+{
+#ifdef SWEEP_NOT_GIVEN_BACK
+	skip
+#else
+	sweep_lock = 0
+#endif
+}
+
 inline begin_sweep()
 {
 	sweep_lock = 1;
@@ -349,12 +359,18 @@ inline sweep()
 #endif
 	if
 	:: atomic { sweep_lock -> slices++ }; !sweep_lock
+	:: d_step { sweep_lock -> slices = SLICES } /* it takes its time */
 	:: d_step { !sweep_lock && !asked -> slices = SLICES }
 	:: d_step { !sweep_lock && asked -> slices++; begin_sweep() };
 #ifndef SWEEP_SNAPSHOT_FIRST
 		take_snapshot();
 #endif
-		walk_slice()
+		if
+		:: walk_slice()
+#if FAULTS > 0
+		:: spend(faults) -> failed = 1; end_of_failed_slice()
+#endif
+		fi
 	fi
 }
 
@@ -369,7 +385,11 @@ inline discover()
 		take_hints();
 		if
 		:: found -> own_found()
-		:: !found && !held && asked && slices < SLICES -> sweep()
+		:: !found && !held && asked && slices < SLICES -> sweep();
+			if
+			:: failed -> break
+			:: !failed
+			fi
 		:: !found && !(!held && asked && slices < SLICES) -> break
 		fi
 #if FAULTS > 0
