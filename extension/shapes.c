@@ -3,6 +3,7 @@
  * order (table.h has their numbers), and the indexes that are scanned.
  */
 #include "shape.h"
+#include "table.h"
 
 #include "catalog/pg_collation.h"
 #include "catalog/pg_type.h"
@@ -181,6 +182,22 @@ static const ColumnShape adoption[] = {
 	{"database_oid", OIDOID, InvalidOid, true},
 	{"adopted_at", TIMESTAMPTZOID, InvalidOid, true},
 };
+
+StaticAssertDecl(lengthof(actor_type) == ACTOR_TYPE_COLUMNS, "columns of dgen.actor_type");
+StaticAssertDecl(lengthof(privilege) == PRIVILEGE_COLUMNS, "columns of dgen.privilege");
+StaticAssertDecl(lengthof(message) == MESSAGE_COLUMNS, "columns of dgen.message");
+StaticAssertDecl(lengthof(delayed_message) == DELAYED_COLUMNS, "columns of dgen.delayed_message");
+StaticAssertDecl(lengthof(idempotency_key) == IDEMPOTENCY_COLUMNS,
+				 "columns of dgen.idempotency_key");
+StaticAssertDecl(lengthof(paused) == PAUSED_COLUMNS, "columns of dgen.paused");
+StaticAssertDecl(lengthof(failed_attempt) == FAILED_COLUMNS, "columns of dgen.failed_attempt");
+StaticAssertDecl(lengthof(actor) == ACTOR_COLUMNS, "columns of dgen.actor");
+StaticAssertDecl(lengthof(locked) == LOCKED_COLUMNS, "columns of dgen.locked");
+StaticAssertDecl(lengthof(dead_letter) == DEAD_COLUMNS, "columns of dgen.dead_letter");
+StaticAssertDecl(lengthof(request) == REQUEST_COLUMNS, "columns of dgen.request");
+StaticAssertDecl(lengthof(worker) == WORKER_COLUMNS, "columns of dgen.worker");
+StaticAssertDecl(lengthof(receipt) == RECEIPT_COLUMNS, "columns of dgen.receipt");
+StaticAssertDecl(lengthof(adoption) == ADOPTION_COLUMNS, "columns of dgen.adoption");
 
 /* Those of row types are never NOT NULL. */
 static const ColumnShape context[] = {

@@ -7,7 +7,10 @@ CREATE DATABASE schema_changes;
 \set VERBOSITY default
 \set SHOW_CONTEXT never
 SET client_min_messages = warning;
+CREATE ACCESS METHOD other TYPE TABLE HANDLER heap_tableam_handler;
+SET default_table_access_method = other;
 CREATE EXTENSION dgen;
+RESET default_table_access_method;
 CREATE FUNCTION echo(ctx dgen.context, state jsonb, message jsonb) RETURNS dgen.outcome
 	LANGUAGE plpgsql AS $$ BEGIN RETURN dgen.reply(message, jsonb_build_object('last', message, 'token', ctx.token)); END $$;
 SELECT dgen.create_actor_type('echo', 'echo');
@@ -89,6 +92,7 @@ CALL try('ALTER TABLE dgen.message ALTER seq ADD GENERATED ALWAYS AS IDENTITY', 
 
 -- Another kind of table.
 CALL try('ALTER TABLE dgen.message SET UNLOGGED', 'ALTER TABLE dgen.message SET LOGGED');
+CALL try('ALTER TABLE dgen.message SET ACCESS METHOD other', 'ALTER TABLE dgen.message SET ACCESS METHOD heap');
 CALL try('ALTER TABLE dgen.failed_attempt RENAME TO attempts; CREATE VIEW dgen.failed_attempt AS SELECT * FROM dgen.attempts',
 	'DROP VIEW dgen.failed_attempt; ALTER TABLE dgen.attempts RENAME TO failed_attempt');
 CALL try('ALTER TABLE dgen.message ENABLE ROW LEVEL SECURITY', 'ALTER TABLE dgen.message DISABLE ROW LEVEL SECURITY');
