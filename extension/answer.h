@@ -32,4 +32,7 @@ extern void dgen_raise_timeout(int64 id);
 extern TimestampTz dgen_deadline_argument(FunctionCallInfo fcinfo, int n);
 extern int64 *dgen_requests_argument(FunctionCallInfo fcinfo, int *count);
 
+/* Sorts them, and leaves each once; returns how many are left. */
+extern int dgen_sort_ids(int64 *ids, int count);
+
 #endif /* DGEN_ANSWER_H */

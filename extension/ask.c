@@ -207,28 +207,6 @@ look_for_any(void *context)
 	return any->json.len > 1;
 }
 
-static int
-compare_ids(const void *a, const void *b)
-{
-	const int64 left = *(const int64 *) a;
-	const int64 right = *(const int64 *) b;
-
-	return (left > right) - (left < right);
-}
-
-/* In the order of the index, and each once: it can be collected only once. */
-static int
-sort_ids(int64 *ids, int count)
-{
-	int kept = 0;
-
-	qsort(ids, count, sizeof(int64), compare_ids);
-	for (int i = 0; i < count; i++)
-		if (i == 0 || ids[i] != ids[kept - 1])
-			ids[kept++] = ids[i];
-	return kept;
-}
-
 Datum
 dgen_await_any(PG_FUNCTION_ARGS)
 {
@@ -240,7 +218,7 @@ dgen_await_any(PG_FUNCTION_ARGS)
 	wait.deadline = dgen_deadline_argument(fcinfo, 1);
 	refuse_unless_called(fcinfo, "dgen.await_any", &desc);
 	any.ids = dgen_requests_argument(fcinfo, &count);
-	any.count = sort_ids(any.ids, count);
+	any.count = dgen_sort_ids(any.ids, count);
 	any.answered = palloc(any.count * sizeof(bool) + 1);
 	initStringInfo(&any.json);
 	appendStringInfoChar(&any.json, '[');

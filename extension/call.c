@@ -133,11 +133,38 @@ add_call(BatchActor *actor, Datum message)
 	call->sent_at = GetCurrentTimestamp();
 }
 
+/* The reply: what the handler gave with dgen.send_reply or dgen.fail_request comes first, as in a mailbox. */
+static Datum
+run_call(Batch *batch, BatchActor *actor)
+{
+	Outcome outcome;
+	Reply given;
+	volatile bool was_given = false;
+
+	dgen_expect_reply(actor->messages[actor->handled].id, actor->type);
+	PG_TRY();
+	{
+		run(batch, actor, &outcome);
+	}
+	PG_FINALLY();
+	{
+		was_given = dgen_expect_no_more(&given);
+	}
+	PG_END_TRY();
+	if (!was_given)
+		return outcome.reply;
+	if (given.error != NULL)
+		ereport(ERROR, (errcode(dgen_sqlstate_of(given.sqlstate)), errmsg("%s", given.error),
+						given.hint != NULL ? errhint("%s", given.hint) : 0));
+	return given.reply;
+}
+
 static Datum
 call_actor(Batch *batch, const ActorType *type, Datum message)
 {
 	BatchActor *actor = &batch->actors[0];
 	Outcome outcome;
+	Datum reply;
 
 	if (actor->nmessages > dgen_call_backlog)
 		ereport(ERROR,
@@ -148,8 +175,8 @@ call_actor(Batch *batch, const ActorType *type, Datum message)
 		run(batch, actor, &outcome);
 
 	add_call(actor, message);
-	run(batch, actor, &outcome);
-	if (outcome.reply == (Datum) 0)
+	reply = run_call(batch, actor);
+	if (reply == (Datum) 0)
 		ereport(
 			ERROR,
 			(errcode(DGEN_ERR_NO_REPLY),
@@ -157,7 +184,7 @@ call_actor(Batch *batch, const ActorType *type, Datum message)
 			 errhint(
 				 "Use dgen.request for handlers that reply later, dgen.cast for those that do not reply.")));
 	dgen_commit_batch(batch);
-	return outcome.reply;
+	return reply;
 }
 
 Datum

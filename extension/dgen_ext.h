@@ -239,6 +239,19 @@ extern void dgen_writer_close(DgenWriter *writer);
 extern bool dgen_delete_row(Relation heap, ItemPointer tid);
 extern bool dgen_delete_row_nowait(Relation heap, ItemPointer tid);
 
+/*
+ * For who looks again: with a new snapshot, if another transaction has written the row since it
+ * was found; never, if this very command has, whose snapshots go on showing the row.
+ */
+typedef enum Deleted
+{
+	DELETED_NOW,
+	DELETED_BY_US,
+	DELETED_BY_OTHER
+} Deleted;
+
+extern Deleted dgen_try_delete_row(Relation heap, ItemPointer tid);
+
 extern int64 dgen_nextval(DgenTable sequence);
 
 /*
@@ -978,6 +991,8 @@ extern void dgen_fire_deferred(bool inline_call);
 /* An outcome of noreply, reply or destroy: takes it over into the actor, and delivers the reply. */
 extern void dgen_apply_outcome(Batch *batch, BatchActor *actor, const Outcome *outcome);
 
+extern bool dgen_same_state(const Jsonb *a, const Jsonb *b);
+
 /* Sets the actor's state, if it differs. */
 extern void dgen_set_state(Batch *batch, BatchActor *actor, Jsonb *state);
 
@@ -1162,6 +1177,16 @@ typedef struct Answers
 extern bool dgen_answers_add(Answers *answers, int64 request_id, const Reply *reply);
 extern void dgen_answers_end(Answers *answers);
 extern bool dgen_answer(int64 request_id, const Reply *reply); /* one alone, not for a caller */
+
+/* ---- call_reply.c: dgen.send_reply to the dgen.call that runs -------------- */
+
+/* A call begins to run, and has run: whether a reply was given, and which. In the memory context of the beginning. */
+extern void dgen_expect_reply(int64 id, const ActorType *type);
+extern bool dgen_expect_no_more(Reply *reply);
+
+extern bool dgen_is_expected(int64 id);
+/* False if it has a reply already. Raises unless the role that calls may work for the type. */
+extern bool dgen_give_expected(const Reply *reply);
 
 /* ---- client_state.c: states that a worker's client holds ------------------- */
 

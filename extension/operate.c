@@ -97,10 +97,31 @@ get_operation(FmgrInfo *call, bool with_text)
 	return operation;
 }
 
+/*
+ * An error with a hint says all that its reader needs: where in dgen's functions it was raised
+ * would only hide it. What the caller's own functions add to the context stays. In PG_CATCH.
+ */
+static DGEN_NORETURN void
+rethrow_without_context(MemoryContext context)
+{
+	ErrorData *error;
+
+	MemoryContextSwitchTo(context);
+	error = CopyErrorData();
+	if (error->hint == NULL)
+		PG_RE_THROW();
+	FlushErrorState();
+	error->context = GetErrorContextStack();
+	if (error->context != NULL && error->context[0] == '\0')
+		error->context = NULL;
+	ReThrowError(error);
+}
+
 /* Whatever it raises, role and rights are afterwards what they were. */
 static Datum
 invoke(const Operation *operation, FunctionCallInfo call)
 {
+	MemoryContext context = CurrentMemoryContext;
 	Oid outer_role = calling_role;
 	Oid user;
 	int security_context;
@@ -113,12 +134,15 @@ invoke(const Operation *operation, FunctionCallInfo call)
 		SetUserIdAndSecContext(operation->owner, security_context | SECURITY_LOCAL_USERID_CHANGE);
 		result = FunctionCallInvoke(call);
 	}
-	PG_FINALLY();
+	PG_CATCH();
 	{
 		SetUserIdAndSecContext(user, security_context);
 		calling_role = outer_role;
+		rethrow_without_context(context);
 	}
 	PG_END_TRY();
+	SetUserIdAndSecContext(user, security_context);
+	calling_role = outer_role;
 	return result;
 }
 

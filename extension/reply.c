@@ -309,7 +309,9 @@ dgen_answers_end(Answers *answers)
 
 /*
  * Whoever else answers the request at this moment is waited for, and then seen by the next
- * snapshot: only one of us is told "open".
+ * snapshot: only one of us is told "open". What this transaction itself has written is seen
+ * too, as each look is a command of its own: so each further look is owed to a commit of
+ * somebody else's.
  */
 bool
 dgen_answers_add(Answers *answers, int64 id, const Reply *reply)
@@ -318,6 +320,7 @@ dgen_answers_add(Answers *answers, int64 id, const Reply *reply)
 
 	do
 	{
+		CHECK_FOR_INTERRUPTS();
 		if (answers->open)
 		{
 			CommandCounterIncrement();
@@ -336,8 +339,11 @@ static bool
 answer_one(int64 id, const Reply *reply, bool for_caller)
 {
 	Answers answers = {.for_caller = for_caller};
-	bool answered = dgen_answers_add(&answers, id, reply);
+	bool answered;
 
+	if (for_caller && dgen_is_expected(id))
+		return dgen_give_expected(reply);
+	answered = dgen_answers_add(&answers, id, reply);
 	dgen_answers_end(&answers);
 	return answered;
 }
