@@ -38,12 +38,6 @@ dgen_deadline_argument(FunctionCallInfo fcinfo, int n)
 		timestamptz_pl_interval, TimestampTzGetDatum(GetCurrentTimestamp()), PG_GETARG_DATUM(n)));
 }
 
-static char *
-column_text(const Request *request, int column)
-{
-	return request->nulls[column] ? NULL : TextDatumGetCString(request->values[column]);
-}
-
 static void
 refuse(Answer *answer, int sqlstate, const char *error, const char *hint)
 {
@@ -72,25 +66,19 @@ take_row(Request *request)
 static void
 take_answer(Request *request, Answer *answer)
 {
-	answer->given = true;
-	switch (request->status)
+	Reply reply;
+
+	dgen_kept_reply(request, &reply);
+	answer->given = answer->done = true;
+	answer->failed = reply.error != NULL;
+	if (!answer->failed)
 	{
-		case REQUEST_REPLIED:
-			answer->done = true;
-			answer->reply = request->values[REQUEST_REPLY];
-			break;
-		case REQUEST_CANCELLED:
-			refuse(answer, DGEN_ERR_REQUEST_CANCELLED, "request was cancelled",
-				   "It will not be answered.");
-			break;
-		default:
-			answer->done = true;
-			answer->failed = true;
-			answer->error = column_text(request, REQUEST_ERROR);
-			answer->sqlstate = dgen_sqlstate_of(column_text(request, REQUEST_SQLSTATE));
-			answer->hint = column_text(request, REQUEST_HINT);
-			break;
+		answer->reply = reply.reply;
+		return;
 	}
+	answer->error = pstrdup(reply.error);
+	answer->sqlstate = dgen_sqlstate_of(reply.sqlstate);
+	answer->hint = reply.hint == NULL ? NULL : pstrdup(reply.hint);
 }
 
 static void

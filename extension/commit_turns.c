@@ -452,7 +452,12 @@ send_message(Bulk *bulk, const Batch *batch, const SendParameters *p, int i)
 	if (request)
 		set_reply_to(batch, p, i, &reply_to);
 	if (!dgen_number_send(&send, idempotency_key, &id))
+	{
+		dgen_bulk_flush(bulk); /* the first one may be of this very statement */
+		if (request)
+			dgen_ask_again(&send, id, idempotency_key, &reply_to, correlation);
 		return;
+	}
 	dgen_bulk_message(bulk, &send);
 	if (request)
 		dgen_bulk_request(bulk, &send, &reply_to, correlation, idempotency_key != NULL);

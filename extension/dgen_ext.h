@@ -161,6 +161,7 @@ typedef enum DgenTable
 	TABLE_ADOPTION,
 	TABLE_RECEIPT,
 	TABLE_LOCKED,
+	TABLE_REQUEST_ASKER,
 	SEQUENCE_MESSAGE,
 	SEQUENCE_VERSION,
 	SEQUENCE_WORKER,
@@ -346,6 +347,7 @@ extern void dgen_bulk_begin(Bulk *bulk);
 extern void dgen_bulk_message(Bulk *bulk, const Send *send);
 extern void dgen_bulk_request(Bulk *bulk, const Send *send, const ReplyTo *reply_to,
 							  text *correlation, bool keep);
+extern void dgen_bulk_flush(Bulk *bulk); /* so far */
 extern void dgen_bulk_end(Bulk *bulk);
 
 /* When a delay, or the time, in these arguments is over; 0: now. */
@@ -1143,7 +1145,10 @@ typedef struct Reply
 	const char *error;
 	const char *sqlstate;
 	const char *hint;
+	bool cancelled; /* by dgen.cancel, or with its actor or type; error and so on are set */
 } Reply;
+
+extern void dgen_cancelled_reply(Reply *reply);
 
 /* A row of dgen.request. */
 typedef struct Request
@@ -1151,11 +1156,13 @@ typedef struct Request
 	ItemPointerData tid;
 	bool own; /* written by the current transaction */
 	char status;
-	Datum values[16];
-	bool nulls[16];
+	Datum values[17];
+	bool nulls[17];
 } Request;
 
 extern bool dgen_find_request(int64 id, Request *request);
+/* Of one that is not pending. */
+extern void dgen_kept_reply(const Request *request, Reply *reply);
 /* Those to be looked at with care: all but the open ones of the calling role itself. */
 extern void dgen_find_answered(const int64 *ids, int count, bool *answered);
 
@@ -1177,6 +1184,18 @@ typedef struct Answers
 extern bool dgen_answers_add(Answers *answers, int64 request_id, const Reply *reply);
 extern void dgen_answers_end(Answers *answers);
 extern bool dgen_answer(int64 request_id, const Reply *reply); /* one alone, not for a caller */
+
+/* ---- askers.c: several who ask with the same idempotency key ---------------- */
+
+/*
+ * The message was not sent, because its idempotency key stands for message id: its asker gets
+ * what that request gets. Raises DGEN_ERR_KEY_WITHOUT_REPLY if it was none. reply_to is NULL
+ * for a client.
+ */
+extern void dgen_ask_again(const Send *send, int64 id, const text *key, const ReplyTo *reply_to,
+						   text *correlation);
+/* All who asked after the first one. */
+extern void dgen_tell_askers(int64 id, const Reply *reply);
 
 /* ---- call_reply.c: dgen.send_reply to the dgen.call that runs -------------- */
 

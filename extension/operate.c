@@ -28,7 +28,6 @@ PG_FUNCTION_INFO_V1(dgen_operate_mailbox);
 PG_FUNCTION_INFO_V1(dgen_operate_own);
 PG_FUNCTION_INFO_V1(dgen_operate_wake);
 PG_FUNCTION_INFO_V1(dgen_operate_wake_at);
-PG_FUNCTION_INFO_V1(dgen_operate_replied);
 PG_FUNCTION_INFO_V1(dgen_operate_in_handler);
 PG_FUNCTION_INFO_V1(dgen_operate_lock_key);
 PG_FUNCTION_INFO_V1(dgen_operate_lock_class);
@@ -318,13 +317,6 @@ Datum
 dgen_operate_wake_at(PG_FUNCTION_ARGS)
 {
 	dgen_wakeup_due(PG_GETARG_TIMESTAMPTZ(0));
-	PG_RETURN_VOID();
-}
-
-Datum
-dgen_operate_replied(PG_FUNCTION_ARGS)
-{
-	dgen_wakeup_replied(PG_GETARG_INT64(0));
 	PG_RETURN_VOID();
 }
 

@@ -259,6 +259,8 @@ dgen_request(PG_FUNCTION_ARGS)
 	if (dgen_send_once(&send, idempotency_key, &id))
 		dgen_open_request(&send, id, to_actor ? &reply_to : NULL, correlation,
 						  idempotency_key != NULL);
+	else
+		dgen_ask_again(&send, id, idempotency_key, to_actor ? &reply_to : NULL, correlation);
 	PG_RETURN_INT64(id);
 }
 

@@ -201,8 +201,15 @@ send_element(Many *many, int i, Bulk *bulk)
 	Send send;
 	text *idempotency_key = dgen_get_send(&many->arrays, i, &send);
 
-	if (bulk == NULL || !dgen_number_send(&send, idempotency_key, &many->sent[i].id))
+	if (bulk == NULL)
 		return;
+	if (!dgen_number_send(&send, idempotency_key, &many->sent[i].id))
+	{
+		dgen_bulk_flush(bulk); /* the first one may be of this very statement */
+		if (send.kind == KIND_REQUEST)
+			dgen_ask_again(&send, many->sent[i].id, idempotency_key, NULL, NULL);
+		return;
+	}
 	send.sent_at = many->sent_at;
 	dgen_bulk_message(bulk, &send);
 	if (send.kind == KIND_REQUEST)

@@ -48,6 +48,7 @@ static const TableInfo tables[DGEN_TABLE_COUNT] = {
 	[TABLE_DEAD_LETTER] = {"dead_letter", {"dead_letter_pkey", "dead_letter_actor"}},
 	[TABLE_REQUEST] = {"request", {"request_pkey", NULL}},
 	[TABLE_WORKER] = {"worker", {"worker_pkey", NULL}},
+	[TABLE_REQUEST_ASKER] = {"request_asker", {"request_asker_pkey", NULL}},
 	[TABLE_ADOPTION] = {"adoption", {NULL, NULL}},
 	[TABLE_RECEIPT] = {"receipt", {"receipt_pkey", NULL}},
 	[SEQUENCE_MESSAGE] = {"message_seq", {NULL, NULL}},

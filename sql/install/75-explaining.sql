@@ -255,7 +255,7 @@ BEGIN
 			|| format(' (%s%s in its mailbox%s)', CASE waiting WHEN 10000 THEN 'at least ' END, dgen._count(waiting, 'message'),
 				dgen._explain_full(type, waiting));
 	END IF;
-	RETURN format('Actor "%s" of type "%s" %s.', key, actor_type, reason) || COALESCE(dgen._explain_actions(type, box, key), '');
+	RETURN format('Actor "%s" of type "%s" %s.', key, actor_type, reason) || COALESCE(dgen._explain_requests(type, key), '') || COALESCE(dgen._explain_actions(type, box, key), '');
 END
 $$;
 COMMENT ON FUNCTION dgen._explain_actor(text, text) IS 'dgen.explain_actor with dgen''s rights';
