@@ -189,12 +189,15 @@ CREATE FUNCTION dgen._delete_requests(type integer, box bigint, key text) RETURN
 AS $$
 DECLARE
 	removed boolean;
+	pending bigint[];
 BEGIN
 	removed := dgen._forget_asker(type, key);
 	DELETE FROM dgen.request r WHERE r.type_id = type AND r.mailbox = box AND r.actor_key = key AND r.status <> 'p';
 	removed := removed OR FOUND;
-	removed := dgen._end_requests(ARRAY(SELECT r.id FROM dgen.request r
-		WHERE r.type_id = type AND r.mailbox = box AND r.actor_key = key AND r.status = 'p')) > 0 OR removed;
+	pending := ARRAY(SELECT r.id FROM dgen.request r
+		WHERE r.type_id = type AND r.mailbox = box AND r.actor_key = key AND r.status = 'p');
+	PERFORM dgen._end_requests(pending);
+	removed := removed OR pending <> '{}';
 	UPDATE dgen.request r SET actor_key = '', correlation = NULL, reply_type_id = NULL, reply_key = NULL
 	WHERE r.type_id = type AND r.mailbox = box AND r.actor_key = key AND r.status = 'c';
 	RETURN removed;
