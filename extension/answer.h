@@ -26,7 +26,8 @@ extern void dgen_collect_answer(int64 id, Answer *answer);
 
 /* The answer of a request that was not replied to, as an error. */
 extern void dgen_raise_answer(const Answer *answer);
-extern void dgen_raise_timeout(int64 id);
+/* unreplicated: it is committed, but a synchronous standby has not got it. */
+extern void dgen_raise_timeout(int64 id, bool unreplicated);
 
 /* Arguments: an interval, NULL without a limit; an array of ids. */
 extern TimestampTz dgen_deadline_argument(FunctionCallInfo fcinfo, int n);

@@ -34,13 +34,30 @@ typedef struct Wait
 	const int64 *ids;
 	int count;
 	TimestampTz deadline;
-	bool for_input; /* more from the client ends it, too */
+	bool for_input;    /* more from the client ends it, too */
+	bool unreplicated; /* at the deadline a synchronous standby had not got what was committed */
 	bool (*look)(void *context);
 	void *context;
 } Wait;
 
+/* Called by PL/pgSQL, the commit waits for a synchronous standby: no longer than the caller waits. */
 static void
-wait_and_look(FunctionCallInfo fcinfo, const Wait *wait, bool look_first)
+commit_in_time(FunctionCallInfo fcinfo, Wait *wait)
+{
+	dgen_sync_wait_begin(wait->deadline);
+	PG_TRY();
+	{
+		dgen_procedure_commit(fcinfo, wait->procedure);
+	}
+	PG_FINALLY();
+	{
+		wait->unreplicated |= dgen_sync_wait_end();
+	}
+	PG_END_TRY();
+}
+
+static void
+wait_and_look(FunctionCallInfo fcinfo, Wait *wait, bool look_first)
 {
 	MemoryContext context = CurrentMemoryContext;
 	bool in_time = true;
@@ -48,7 +65,7 @@ wait_and_look(FunctionCallInfo fcinfo, const Wait *wait, bool look_first)
 
 	while (in_time && !done)
 	{
-		dgen_procedure_commit(fcinfo, wait->procedure);
+		commit_in_time(fcinfo, wait);
 		in_time = look_first || dgen_reply_wait(wait->deadline, wait->for_input);
 		look_first = false;
 		dgen_procedure_begin();
@@ -62,7 +79,7 @@ wait_and_look(FunctionCallInfo fcinfo, const Wait *wait, bool look_first)
  * a reply cannot come unnoticed.
  */
 static void
-await_outside(FunctionCallInfo fcinfo, const Wait *wait, bool look_first)
+await_outside(FunctionCallInfo fcinfo, Wait *wait, bool look_first)
 {
 	dgen_reply_wait_begin(wait->ids, wait->count);
 	PG_TRY();
@@ -79,6 +96,7 @@ await_outside(FunctionCallInfo fcinfo, const Wait *wait, bool look_first)
 static void
 refuse_unless_called(FunctionCallInfo fcinfo, const char *procedure, TupleDesc *desc)
 {
+	dgen_refuse_read_only(fcinfo);
 	dgen_refuse_in_handler(procedure,
 						   "Use dgen.request with reply_to => ctx; the reply comes as a message.");
 	if (get_call_result_type(fcinfo, NULL, desc) != TYPEFUNC_COMPOSITE)
@@ -138,8 +156,8 @@ dgen_ask(PG_FUNCTION_ARGS)
 	await_outside(fcinfo, &wait, false);
 	if (!ask.answer.done)
 	{
-		dgen_procedure_flush();
-		dgen_raise_timeout(ask.id);
+		wait.unreplicated |= !dgen_procedure_flush(wait.deadline);
+		dgen_raise_timeout(ask.id, wait.unreplicated);
 	}
 	if (ask.answer.failed)
 		dgen_raise_answer(&ask.answer);

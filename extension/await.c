@@ -12,6 +12,7 @@
 #include "catalog/pg_type.h"
 #include "funcapi.h"
 #include "miscadmin.h"
+#include "replication/syncrep.h"
 #include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -165,11 +166,27 @@ dgen_raise_answer(const Answer *answer)
 					answer->given ? mark_as_answer() : 0));
 }
 
-void
-dgen_raise_timeout(int64 id)
+/* What the request waits for, as far as the role may know. */
+static char *
+reason_for_timeout(int64 id, bool unreplicated)
 {
+	char *reason = dgen_explain_pending(id);
+
+	if (!unreplicated)
+		return reason;
+	return psprintf("The request is committed on this server alone: its commit waits for a "
+					"synchronous standby, and synchronous_standby_names is \"%s\".%s%s",
+					SyncRepStandbyNames, reason != NULL ? " " : "", reason != NULL ? reason : "");
+}
+
+void
+dgen_raise_timeout(int64 id, bool unreplicated)
+{
+	char *reason = reason_for_timeout(id, unreplicated);
+
 	ereport(ERROR, (errcode(DGEN_ERR_REPLY_TIMEOUT),
 					errmsg("no reply to request " INT64_FORMAT " in time", id),
+					reason != NULL ? errdetail("%s", reason) : 0,
 					errhint("The request goes on: SELECT dgen.await_reply(" INT64_FORMAT
 							") waits for it again.",
 							id)));
@@ -219,9 +236,10 @@ dgen_await_reply(PG_FUNCTION_ARGS)
 	int64 id = request_argument(fcinfo);
 	Answer answer;
 
+	dgen_refuse_read_only(fcinfo);
 	await(id, dgen_deadline_argument(fcinfo, 1), &answer);
 	if (!answer.done)
-		dgen_raise_timeout(id);
+		dgen_raise_timeout(id, false);
 	if (answer.failed)
 		dgen_raise_answer(&answer);
 	PG_RETURN_DATUM(answer.reply);
@@ -360,6 +378,7 @@ dgen_await_replies(PG_FUNCTION_ARGS)
 	int count;
 	int64 *ids = dgen_requests_argument(fcinfo, &count);
 
+	dgen_refuse_read_only(fcinfo);
 	InitMaterializedSRF(fcinfo, 0);
 	dgen_refuse_in_handler("waiting for replies",
 						   "Use dgen.request with reply_to => ctx; the replies come as messages.");

@@ -275,6 +275,11 @@ extern void dgen_rows_add(DgenRows *rows);
 extern void dgen_rows_flush(DgenRows *rows);
 extern void dgen_rows_close(DgenRows *rows);
 
+/* ---- read_only.c: what writes --------------------------------------------- */
+
+/* Raises 25006 on a standby and in a read-only transaction. */
+extern void dgen_refuse_read_only(FunctionCallInfo fcinfo);
+
 /* ---- send.c: into the mailbox ---------------------------------------- */
 
 typedef struct Send
@@ -722,8 +727,15 @@ extern void dgen_procedure_commit_again(void); /* after dgen_procedure_begin, to
 extern void dgen_procedure_begin(void);
 /* Whoever ends the current transaction does not wait until that is on disk. */
 extern void dgen_procedure_commit_lazily(void);
-extern void dgen_procedure_flush(void);    /* what was committed so far */
+/* What was committed so far. False: at the deadline a synchronous standby does not have it yet. */
+extern bool dgen_procedure_flush(TimestampTz deadline);
 extern void dgen_process_interrupts(void); /* in the wait between the two, or in a transaction */
+
+/* ---- sync_wait.c: commits that do not wait for ever for a synchronous standby -- */
+
+/* Around what commits. End: true if the wait was given up at the deadline. */
+extern void dgen_sync_wait_begin(TimestampTz deadline);
+extern bool dgen_sync_wait_end(void);
 
 /* ---- slots.c: how many actors of a type are handled at a time --------------- */
 
@@ -1251,6 +1263,13 @@ extern const Batch *dgen_running_batch(void);
 
 /* The role that called the public function that is now running; GetUserId() outside of one. */
 extern Oid dgen_calling_role(void);
+/* For private functions that C calls; returns what is to be set afterwards. */
+extern Oid dgen_set_calling_role(Oid role);
+
+/* ---- explain.c: why there is no reply yet ------------------------------------ */
+
+/* A sentence; NULL: none. The transaction is about to fail. */
+extern char *dgen_explain_pending(int64 request);
 
 /* Does a batch or a turn of this session work on the actor? */
 extern bool dgen_is_in_turn(int32 type_id, int64 mailbox);

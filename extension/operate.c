@@ -43,6 +43,7 @@ typedef struct Operation
 	FmgrInfo function; /* the private one */
 	Oid owner;         /* whose rights it runs with */
 	bool returns_void; /* SQL functions return NULL then */
+	bool writes;
 } Operation;
 
 static Oid calling_role = InvalidOid;
@@ -51,6 +52,15 @@ Oid
 dgen_calling_role(void)
 {
 	return OidIsValid(calling_role) ? calling_role : GetUserId();
+}
+
+Oid
+dgen_set_calling_role(Oid role)
+{
+	Oid outer = calling_role;
+
+	calling_role = role;
+	return outer;
 }
 
 /* By schema, name and types: no search_path is involved. */
@@ -90,6 +100,7 @@ get_operation(FmgrInfo *call, bool with_text)
 	operation = MemoryContextAllocZero(call->fn_mcxt, sizeof(Operation));
 	operation->owner = public->proowner;
 	operation->returns_void = public->prorettype == VOIDOID;
+	operation->writes = public->provolatile == PROVOLATILE_VOLATILE;
 	fmgr_info_cxt(find_private(public, with_text), &operation->function, call->fn_mcxt);
 	ReleaseSysCache(tuple);
 	call->fn_extra = operation;
@@ -151,6 +162,9 @@ dgen_call_private(FunctionCallInfo fcinfo, NullableDatum *args, int nargs, bool 
 	LOCAL_FCINFO(call, FUNC_MAX_ARGS);
 	Operation *operation = get_operation(fcinfo->flinfo, with_text);
 	Datum result;
+
+	if (operation->writes)
+		dgen_refuse_read_only(fcinfo);
 
 	/* The caller's collation would meet the one of the columns in comparisons. */
 	InitFunctionCallInfoData(*call, &operation->function, nargs, DEFAULT_COLLATION_OID, NULL, NULL);

@@ -434,6 +434,7 @@ dgen_send_reply(PG_FUNCTION_ARGS)
 	int64 id = request_argument(fcinfo);
 	Reply reply = {.reply = PG_ARGISNULL(1) ? dgen_json_null() : PG_GETARG_DATUM(1)};
 
+	dgen_refuse_read_only(fcinfo);
 	PG_RETURN_BOOL(answer_one(id, &reply, true));
 }
 
@@ -443,6 +444,7 @@ dgen_fail_request(PG_FUNCTION_ARGS)
 	int64 id = request_argument(fcinfo);
 	Reply reply = {0};
 
+	dgen_refuse_read_only(fcinfo);
 	if (PG_ARGISNULL(1))
 		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("error is NULL"),
 						errhint("Say what went wrong.")));

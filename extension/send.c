@@ -182,6 +182,7 @@ dgen_check_idempotency_key(const text *key)
 void
 dgen_get_send_arguments(FunctionCallInfo fcinfo, Send *send)
 {
+	dgen_refuse_read_only(fcinfo);
 	memset(send, 0, sizeof(*send));
 	dgen_table_lock(TABLE_MESSAGE, RowExclusiveLock);
 	send->type = dgen_type_argument(fcinfo, 0);

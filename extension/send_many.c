@@ -148,6 +148,7 @@ dgen_cast_many(PG_FUNCTION_ARGS)
 {
 	Casts casts;
 
+	dgen_refuse_read_only(fcinfo);
 	dgen_table_lock(TABLE_MESSAGE, RowExclusiveLock);
 	casts.type = dgen_type_argument(fcinfo, CAST_TYPE);
 	dgen_check_privilege(casts.type, dgen_calling_role(), PRIVILEGE_SEND);
@@ -361,6 +362,7 @@ dgen_send_many(PG_FUNCTION_ARGS)
 				 .sent_at = GetCurrentTimestamp(),
 				 .arrays = {.prefix = "", .names = {"actor_types", "actor_keys"}}};
 
+	dgen_refuse_read_only(fcinfo);
 	InitMaterializedSRF(fcinfo, 0);
 	refuse_null(fcinfo, MANY_TYPES, "actor_types");
 	refuse_null(fcinfo, MANY_KEYS, "actor_keys");
