@@ -26,10 +26,14 @@ extern void dgen_collect_answer(int64 id, Answer *answer);
 
 /* The answer of a request that was not replied to, as an error. */
 extern void dgen_raise_answer(const Answer *answer);
-extern void dgen_raise_timeout(int64 id);
+/* unreplicated: it is committed, but a synchronous standby has not got it. */
+extern void dgen_raise_timeout(int64 id, bool unreplicated);
 
 /* Arguments: an interval, NULL without a limit; an array of ids. */
 extern TimestampTz dgen_deadline_argument(FunctionCallInfo fcinfo, int n);
 extern int64 *dgen_requests_argument(FunctionCallInfo fcinfo, int *count);
+
+/* Sorts them, and leaves each once; returns how many are left. */
+extern int dgen_sort_ids(int64 *ids, int count);
 
 #endif /* DGEN_ANSWER_H */

@@ -34,13 +34,30 @@ typedef struct Wait
 	const int64 *ids;
 	int count;
 	TimestampTz deadline;
-	bool for_input; /* more from the client ends it, too */
+	bool for_input;    /* more from the client ends it, too */
+	bool unreplicated; /* at the deadline a synchronous standby had not got what was committed */
 	bool (*look)(void *context);
 	void *context;
 } Wait;
 
+/* Called by PL/pgSQL, the commit waits for a synchronous standby: no longer than the caller waits. */
 static void
-wait_and_look(FunctionCallInfo fcinfo, const Wait *wait, bool look_first)
+commit_in_time(FunctionCallInfo fcinfo, Wait *wait)
+{
+	dgen_sync_wait_begin(wait->deadline);
+	PG_TRY();
+	{
+		dgen_procedure_commit(fcinfo, wait->procedure);
+	}
+	PG_FINALLY();
+	{
+		wait->unreplicated |= dgen_sync_wait_end();
+	}
+	PG_END_TRY();
+}
+
+static void
+wait_and_look(FunctionCallInfo fcinfo, Wait *wait, bool look_first)
 {
 	MemoryContext context = CurrentMemoryContext;
 	bool in_time = true;
@@ -48,7 +65,7 @@ wait_and_look(FunctionCallInfo fcinfo, const Wait *wait, bool look_first)
 
 	while (in_time && !done)
 	{
-		dgen_procedure_commit(fcinfo, wait->procedure);
+		commit_in_time(fcinfo, wait);
 		in_time = look_first || dgen_reply_wait(wait->deadline, wait->for_input);
 		look_first = false;
 		dgen_procedure_begin();
@@ -62,7 +79,7 @@ wait_and_look(FunctionCallInfo fcinfo, const Wait *wait, bool look_first)
  * a reply cannot come unnoticed.
  */
 static void
-await_outside(FunctionCallInfo fcinfo, const Wait *wait, bool look_first)
+await_outside(FunctionCallInfo fcinfo, Wait *wait, bool look_first)
 {
 	dgen_reply_wait_begin(wait->ids, wait->count);
 	PG_TRY();
@@ -79,6 +96,7 @@ await_outside(FunctionCallInfo fcinfo, const Wait *wait, bool look_first)
 static void
 refuse_unless_called(FunctionCallInfo fcinfo, const char *procedure, TupleDesc *desc)
 {
+	dgen_refuse_read_only(fcinfo);
 	dgen_refuse_in_handler(procedure,
 						   "Use dgen.request with reply_to => ctx; the reply comes as a message.");
 	if (get_call_result_type(fcinfo, NULL, desc) != TYPEFUNC_COMPOSITE)
@@ -138,8 +156,8 @@ dgen_ask(PG_FUNCTION_ARGS)
 	await_outside(fcinfo, &wait, false);
 	if (!ask.answer.done)
 	{
-		dgen_procedure_flush();
-		dgen_raise_timeout(ask.id);
+		wait.unreplicated |= !dgen_procedure_flush(wait.deadline);
+		dgen_raise_timeout(ask.id, wait.unreplicated);
 	}
 	if (ask.answer.failed)
 		dgen_raise_answer(&ask.answer);
@@ -207,28 +225,6 @@ look_for_any(void *context)
 	return any->json.len > 1;
 }
 
-static int
-compare_ids(const void *a, const void *b)
-{
-	const int64 left = *(const int64 *) a;
-	const int64 right = *(const int64 *) b;
-
-	return (left > right) - (left < right);
-}
-
-/* In the order of the index, and each once: it can be collected only once. */
-static int
-sort_ids(int64 *ids, int count)
-{
-	int kept = 0;
-
-	qsort(ids, count, sizeof(int64), compare_ids);
-	for (int i = 0; i < count; i++)
-		if (i == 0 || ids[i] != ids[kept - 1])
-			ids[kept++] = ids[i];
-	return kept;
-}
-
 Datum
 dgen_await_any(PG_FUNCTION_ARGS)
 {
@@ -240,7 +236,7 @@ dgen_await_any(PG_FUNCTION_ARGS)
 	wait.deadline = dgen_deadline_argument(fcinfo, 1);
 	refuse_unless_called(fcinfo, "dgen.await_any", &desc);
 	any.ids = dgen_requests_argument(fcinfo, &count);
-	any.count = sort_ids(any.ids, count);
+	any.count = dgen_sort_ids(any.ids, count);
 	any.answered = palloc(any.count * sizeof(bool) + 1);
 	initStringInfo(&any.json);
 	appendStringInfoChar(&any.json, '[');

@@ -14,6 +14,7 @@
 #include "catalog/pg_type.h"
 #include "funcapi.h"
 #include "miscadmin.h"
+#include "replication/syncrep.h"
 #include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -28,16 +29,9 @@ PG_FUNCTION_INFO_V1(dgen_await_replies);
 TimestampTz
 dgen_deadline_argument(FunctionCallInfo fcinfo, int n)
 {
-	dgen_refuse_standby("collect a reply");
 	if (PG_ARGISNULL(n))
 		return DT_NOEND;
 	return dgen_time_after(PG_GETARG_INTERVAL_P(n), "timeout", DGEN_TIMEOUT_HINT);
-}
-
-static char *
-column_text(const Request *request, int column)
-{
-	return request->nulls[column] ? NULL : TextDatumGetCString(request->values[column]);
 }
 
 static void
@@ -50,60 +44,59 @@ refuse(Answer *answer, int sqlstate, const char *error, const char *hint)
 	answer->hint = pstrdup(hint);
 }
 
-/* True if the row was there to be taken; a kept one stays. */
-static bool
+/* A kept row stays. */
+static Deleted
 take_row(Request *request)
 {
 	Relation heap;
-	bool taken;
+	Deleted deleted;
 
 	if (DatumGetBool(request->values[REQUEST_KEEP]))
-		return true;
+		return DELETED_NOW;
 	heap = dgen_table_open(TABLE_REQUEST, RowExclusiveLock);
-	taken = dgen_delete_row(heap, &request->tid);
+	deleted = dgen_try_delete_row(heap, &request->tid);
 	table_close(heap, NoLock);
-	return taken;
+	return deleted;
 }
 
 static void
 take_answer(Request *request, Answer *answer)
 {
-	answer->given = true;
-	switch (request->status)
+	Reply reply;
+
+	dgen_kept_reply(request, &reply);
+	answer->given = answer->done = true;
+	answer->failed = reply.error != NULL;
+	if (!answer->failed)
 	{
-		case REQUEST_REPLIED:
-			answer->done = true;
-			answer->reply = request->values[REQUEST_REPLY];
-			break;
-		case REQUEST_CANCELLED:
-			refuse(answer, DGEN_ERR_REQUEST_CANCELLED, "request was cancelled",
-				   "It will not be answered.");
-			break;
-		default:
-			answer->done = true;
-			answer->failed = true;
-			answer->error = column_text(request, REQUEST_ERROR);
-			answer->sqlstate = dgen_sqlstate_of(column_text(request, REQUEST_SQLSTATE));
-			answer->hint = column_text(request, REQUEST_HINT);
-			break;
+		answer->reply = reply.reply;
+		return;
 	}
+	answer->error = pstrdup(reply.error);
+	answer->sqlstate = dgen_sqlstate_of(reply.sqlstate);
+	answer->hint = reply.hint == NULL ? NULL : pstrdup(reply.hint);
 }
 
-void
-dgen_collect_answer(int64 id, Answer *answer)
+static void
+refuse_unknown(int64 id, Answer *answer)
+{
+	refuse(answer, DGEN_ERR_UNKNOWN_REQUEST,
+		   psprintf("request " INT64_FORMAT " does not exist", id),
+		   "It was never sent, or its reply was collected already or has expired.");
+}
+
+/* False: somebody else has written the row since it was found. */
+static bool
+look_once(int64 id, Answer *answer)
 {
 	Request request;
 
-	memset(answer, 0, sizeof(*answer));
 	CHECK_FOR_INTERRUPTS();
-	if (!RecoveryInProgress())
-		dgen_table_lock(TABLE_REQUEST, RowExclusiveLock); /* the answer is removed */
+	dgen_table_lock(TABLE_REQUEST, RowExclusiveLock); /* the answer is removed */
 	if (!dgen_find_request(id, &request))
 	{
-		refuse(answer, DGEN_ERR_UNKNOWN_REQUEST,
-			   psprintf("request " INT64_FORMAT " does not exist", id),
-			   "It was never sent, or its reply was collected already or has expired.");
-		return;
+		refuse_unknown(id, answer);
+		return true;
 	}
 	if (!has_privs_of_role(dgen_calling_role(),
 						   DatumGetObjectId(request.values[REQUEST_REQUESTER])))
@@ -111,7 +104,7 @@ dgen_collect_answer(int64 id, Answer *answer)
 		refuse(answer, ERRCODE_INSUFFICIENT_PRIVILEGE,
 			   psprintf("request " INT64_FORMAT " was sent by another role", id),
 			   "Only the role that asked can read the reply.");
-		return;
+		return true;
 	}
 	if (request.status == REQUEST_PENDING)
 	{
@@ -120,12 +113,35 @@ dgen_collect_answer(int64 id, Answer *answer)
 				answer, DGEN_ERR_SAME_TRANSACTION,
 				psprintf("request " INT64_FORMAT " was sent in this same transaction", id),
 				"Commit first: nobody can see the request before. dgen.ask does all in one statement.");
-		return;
+		return true;
 	}
-	if (take_row(&request))
-		take_answer(&request, answer);
-	else
-		dgen_collect_answer(id, answer); /* somebody else has just taken it */
+	switch (take_row(&request))
+	{
+		case DELETED_NOW:
+			take_answer(&request, answer);
+			return true;
+		case DELETED_BY_US:
+			refuse_unknown(id, answer);
+			return true;
+		case DELETED_BY_OTHER:
+			break;
+	}
+	return false;
+}
+
+/*
+ * Whoever has written the row in between has committed, so the next snapshot shows what is
+ * there now. What this very command has taken is shown to it as if it were there: that is no
+ * reason to look again.
+ */
+void
+dgen_collect_answer(int64 id, Answer *answer)
+{
+	do
+	{
+		CHECK_FOR_INTERRUPTS();
+		memset(answer, 0, sizeof(*answer));
+	} while (!look_once(id, answer));
 }
 
 /*
@@ -147,11 +163,27 @@ dgen_raise_answer(const Answer *answer)
 					answer->given ? mark_as_answer() : 0));
 }
 
-void
-dgen_raise_timeout(int64 id)
+/* What the request waits for, as far as the role may know. */
+static char *
+reason_for_timeout(int64 id, bool unreplicated)
 {
+	char *reason = dgen_explain_pending(id);
+
+	if (!unreplicated)
+		return reason;
+	return psprintf("The request is committed on this server alone: its commit waits for a "
+					"synchronous standby, and synchronous_standby_names is \"%s\".%s%s",
+					SyncRepStandbyNames, reason != NULL ? " " : "", reason != NULL ? reason : "");
+}
+
+void
+dgen_raise_timeout(int64 id, bool unreplicated)
+{
+	char *reason = reason_for_timeout(id, unreplicated);
+
 	ereport(ERROR, (errcode(DGEN_ERR_REPLY_TIMEOUT),
 					errmsg("no reply to request " INT64_FORMAT " in time", id),
+					reason != NULL ? errdetail("%s", reason) : 0,
 					errhint("The request goes on: SELECT dgen.await_reply(" INT64_FORMAT
 							") waits for it again.",
 							id)));
@@ -201,9 +233,10 @@ dgen_await_reply(PG_FUNCTION_ARGS)
 	int64 id = request_argument(fcinfo);
 	Answer answer;
 
+	dgen_refuse_read_only(fcinfo);
 	await(id, dgen_deadline_argument(fcinfo, 1), &answer);
 	if (!answer.done)
-		dgen_raise_timeout(id);
+		dgen_raise_timeout(id, false);
 	if (answer.failed)
 		dgen_raise_answer(&answer);
 	PG_RETURN_DATUM(answer.reply);
@@ -256,55 +289,109 @@ put_answer(ReturnSetInfo *result, int64 id, const Answer *answer)
 	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 }
 
+/* Requests to be awaited together, and what becomes of them. */
+typedef struct Awaited
+{
+	const int64 *ids; /* as given */
+	int given;
+	int64 *sorted; /* each once: it can be taken only once */
+	int count;
+	Answer *answers; /* of the sorted ones */
+} Awaited;
+
+static int
+compare_ids(const void *a, const void *b)
+{
+	const int64 left = *(const int64 *) a;
+	const int64 right = *(const int64 *) b;
+
+	return (left > right) - (left < right);
+}
+
+/* In the order of the index, and each once. */
+int
+dgen_sort_ids(int64 *ids, int count)
+{
+	int kept = 0;
+
+	qsort(ids, count, sizeof(int64), compare_ids);
+	for (int i = 0; i < count; i++)
+		if (i == 0 || ids[i] != ids[kept - 1])
+			ids[kept++] = ids[i];
+	return kept;
+}
+
+static void
+begin_awaiting(Awaited *awaited, const int64 *ids, int count)
+{
+	awaited->ids = ids;
+	awaited->given = count;
+	awaited->sorted = palloc(count * sizeof(int64) + 1);
+	memcpy(awaited->sorted, ids, count * sizeof(int64));
+	awaited->count = dgen_sort_ids(awaited->sorted, count);
+	awaited->answers = palloc0(awaited->count * sizeof(Answer) + 1);
+}
+
 /* Collects what is there; the number still missing. */
 static int
-collect_all(int64 *ids, Answer *answers, int count)
+collect_all(Awaited *awaited)
 {
 	int missing = 0;
 
-	for (int i = 0; i < count; i++)
+	for (int i = 0; i < awaited->count; i++)
 	{
-		if (answers[i].done)
+		if (awaited->answers[i].done)
 			continue;
-		dgen_collect_answer(ids[i], &answers[i]);
-		if (!answers[i].done)
+		dgen_collect_answer(awaited->sorted[i], &awaited->answers[i]);
+		if (!awaited->answers[i].done)
 			missing++;
 	}
 	return missing;
 }
 
+/* One row for each id that was given; equal ones are answered alike. */
+static void
+put_answers(ReturnSetInfo *result, const Awaited *awaited)
+{
+	for (int i = 0; i < awaited->given; i++)
+	{
+		const int64 *place =
+			bsearch(&awaited->ids[i], awaited->sorted, awaited->count, sizeof(int64), compare_ids);
+		Answer *answer = &awaited->answers[place - awaited->sorted];
+
+		if (!answer->done)
+			refuse(answer, DGEN_ERR_REPLY_TIMEOUT,
+				   psprintf("no reply to request " INT64_FORMAT " in time", awaited->ids[i]),
+				   "The request goes on and can be awaited again.");
+		put_answer(result, awaited->ids[i], answer);
+	}
+}
+
 Datum
 dgen_await_replies(PG_FUNCTION_ARGS)
 {
-	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
 	TimestampTz deadline = dgen_deadline_argument(fcinfo, 1);
+	Awaited awaited;
 	int count;
 	int64 *ids = dgen_requests_argument(fcinfo, &count);
-	Answer *answers = palloc0(count * sizeof(Answer) + 1);
 
+	dgen_refuse_read_only(fcinfo);
 	InitMaterializedSRF(fcinfo, 0);
 	dgen_refuse_in_handler("waiting for replies",
 						   "Use dgen.request with reply_to => ctx; the replies come as messages.");
-	dgen_reply_wait_begin(ids, count);
+	begin_awaiting(&awaited, ids, count);
+	dgen_reply_wait_begin(awaited.sorted, awaited.count);
 	PG_TRY();
 	{
-		while (collect_all(ids, answers, count) > 0 && dgen_reply_wait(deadline, false))
+		while (collect_all(&awaited) > 0 && dgen_reply_wait(deadline, false))
 			;
-		(void) collect_all(ids, answers, count);
+		(void) collect_all(&awaited);
 	}
 	PG_FINALLY();
 	{
 		dgen_reply_wait_end();
 	}
 	PG_END_TRY();
-
-	for (int i = 0; i < count; i++)
-	{
-		if (!answers[i].done)
-			refuse(&answers[i], DGEN_ERR_REPLY_TIMEOUT,
-				   psprintf("no reply to request " INT64_FORMAT " in time", ids[i]),
-				   "The request goes on and can be awaited again.");
-		put_answer(result, ids[i], &answers[i]);
-	}
+	put_answers((ReturnSetInfo *) fcinfo->resultinfo, &awaited);
 	return (Datum) 0;
 }

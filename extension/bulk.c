@@ -18,8 +18,8 @@ dgen_bulk_begin(Bulk *bulk)
 	bulk->requests.table = TABLE_REQUEST;
 }
 
-static void
-flush(Bulk *bulk)
+void
+dgen_bulk_flush(Bulk *bulk)
 {
 	MemoryContextSwitchTo(bulk->chunk);
 	dgen_rows_flush(&bulk->messages);
@@ -33,13 +33,13 @@ add_row(Bulk *bulk, DgenRows *rows)
 {
 	dgen_rows_add(rows);
 	if (rows->count == DGEN_ROWS)
-		flush(bulk);
+		dgen_bulk_flush(bulk);
 }
 
 void
 dgen_bulk_end(Bulk *bulk)
 {
-	flush(bulk);
+	dgen_bulk_flush(bulk);
 	dgen_rows_close(&bulk->messages);
 	dgen_rows_close(&bulk->requests);
 	MemoryContextDelete(bulk->chunk);

@@ -36,7 +36,6 @@ check_callable(const ActorType *type, const text *key)
 						errmsg("actor type \"%s\" is handled by external workers", type->name),
 						errhint("Use CALL dgen.ask, or dgen.request and dgen.await_reply.")));
 	dgen_refuse_isolation("dgen.call");
-	dgen_refuse_standby("call an actor");
 	dgen_check_adopted();
 }
 
@@ -133,11 +132,38 @@ add_call(BatchActor *actor, Datum message)
 	call->sent_at = GetCurrentTimestamp();
 }
 
+/* The reply: what the handler gave with dgen.send_reply or dgen.fail_request comes first, as in a mailbox. */
+static Datum
+run_call(Batch *batch, BatchActor *actor, bool apart)
+{
+	Outcome outcome;
+	Reply given;
+	volatile bool was_given = false;
+
+	dgen_expect_reply(actor->messages[actor->handled].id, actor->type);
+	PG_TRY();
+	{
+		run(batch, actor, apart, &outcome);
+	}
+	PG_FINALLY();
+	{
+		was_given = dgen_expect_no_more(&given);
+	}
+	PG_END_TRY();
+	if (!was_given)
+		return outcome.reply;
+	if (given.error != NULL)
+		ereport(ERROR, (errcode(dgen_sqlstate_of(given.sqlstate)), errmsg("%s", given.error),
+						given.hint != NULL ? errhint("%s", given.hint) : 0));
+	return given.reply;
+}
+
 static Datum
 call_actor(Batch *batch, const ActorType *type, Datum message, bool apart)
 {
 	BatchActor *actor = &batch->actors[0];
 	Outcome outcome;
+	Datum reply;
 
 	if (actor->nmessages > dgen_call_backlog)
 		ereport(ERROR,
@@ -148,8 +174,8 @@ call_actor(Batch *batch, const ActorType *type, Datum message, bool apart)
 		run(batch, actor, apart, &outcome);
 
 	add_call(actor, message);
-	run(batch, actor, apart, &outcome);
-	if (outcome.reply == (Datum) 0)
+	reply = run_call(batch, actor, apart);
+	if (reply == (Datum) 0)
 		ereport(
 			ERROR,
 			(errcode(DGEN_ERR_NO_REPLY),
@@ -157,7 +183,7 @@ call_actor(Batch *batch, const ActorType *type, Datum message, bool apart)
 			 errhint(
 				 "Use dgen.request for handlers that reply later, dgen.cast for those that do not reply.")));
 	dgen_commit_batch(batch);
-	return outcome.reply;
+	return reply;
 }
 
 static Datum

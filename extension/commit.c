@@ -15,10 +15,10 @@
 
 /* ---- in memory ---- */
 
-static bool
-same_jsonb(Jsonb *a, Jsonb *b)
+bool
+dgen_same_state(const Jsonb *a, const Jsonb *b)
 {
-	return VARSIZE(a) == VARSIZE(b) && memcmp(a, b, VARSIZE(a)) == 0;
+	return a == b || (VARSIZE(a) == VARSIZE(b) && memcmp(a, b, VARSIZE(a)) == 0);
 }
 
 /* All states that one batch writes get one version; it was drawn under their locks. */
@@ -33,7 +33,7 @@ batch_version(Batch *batch)
 void
 dgen_set_state(Batch *batch, BatchActor *actor, Jsonb *state)
 {
-	if (same_jsonb(actor->state, state))
+	if (dgen_same_state(actor->state, state))
 		return;
 	actor->state = state;
 	actor->state_changed = true;

@@ -171,6 +171,7 @@ set_changes(Batch *batch, BatchActor *actor, int i, const ActorParameters *p, Me
 {
 	MemoryContext old;
 	Jsonb *state;
+	bool changed;
 
 	if (dgen_has_element(&p->destroyed, i) && DatumGetBool(p->destroyed.values[i]))
 	{
@@ -183,11 +184,12 @@ set_changes(Batch *batch, BatchActor *actor, int i, const ActorParameters *p, Me
 	old = MemoryContextSwitchTo(scratch);
 	state = changed_state(actor, i, p);
 	MemoryContextSwitchTo(old);
-	if (dgen_is_of_actions(actor->type->id) && (state != actor->state || actor->destroyed))
+	changed = !dgen_same_state(actor->state, state);
+	if (dgen_is_of_actions(actor->type->id) && (changed || actor->destroyed))
 		refuse_commit(
 			psprintf("the state of actor %d changes, and what was claimed is an action", i + 1),
 			"Reply, and change the actor's state in the turn of kind reply.");
-	if (state != actor->state)
+	if (changed)
 	{
 		if (actor->handled == 0)
 			refuse_commit(psprintf("the state of actor %d changes, and none of its messages is "
@@ -454,7 +456,12 @@ send_message(Bulk *bulk, const Batch *batch, const SendParameters *p, int i)
 	if (request)
 		set_reply_to(batch, p, i, &reply_to);
 	if (!dgen_number_send(&send, idempotency_key, &id))
+	{
+		dgen_bulk_flush(bulk); /* the first one may be of this very statement */
+		if (request)
+			dgen_ask_again(&send, id, idempotency_key, &reply_to, correlation);
 		return;
+	}
 	dgen_bulk_message(bulk, &send);
 	if (request)
 		dgen_bulk_request(bulk, &send, &reply_to, correlation, idempotency_key != NULL);

@@ -170,6 +170,7 @@ typedef enum DgenTable
 	TABLE_ADOPTION,
 	TABLE_RECEIPT,
 	TABLE_LOCKED,
+	TABLE_REQUEST_ASKER,
 	SEQUENCE_MESSAGE,
 	SEQUENCE_VERSION,
 	SEQUENCE_WORKER,
@@ -274,7 +275,7 @@ extern void dgen_statement_insert(DgenTable table, Relation heap, Datum *values,
 								  ItemPointer tid);
 extern bool dgen_statement_update(DgenTable table, Relation heap, ItemPointer tid, Datum *values,
 								  bool *nulls);
-extern bool dgen_statement_delete(Relation heap, ItemPointer tid, bool wait);
+extern TM_Result dgen_statement_delete(Relation heap, ItemPointer tid, bool wait);
 
 /* For a statement on a table of dgen's: with the rights of its owner; and with those before. */
 typedef struct Rights
@@ -286,6 +287,19 @@ typedef struct Rights
 
 extern void dgen_become_owner(Relation heap, Rights *before);
 extern void dgen_become_again(const Rights *before);
+
+/*
+ * For who looks again: with a new snapshot, if another transaction has written the row since it
+ * was found; never, if this very command has, whose snapshots go on showing the row.
+ */
+typedef enum Deleted
+{
+	DELETED_NOW,
+	DELETED_BY_US,
+	DELETED_BY_OTHER
+} Deleted;
+
+extern Deleted dgen_try_delete_row(Relation heap, ItemPointer tid);
 
 extern int64 dgen_nextval(DgenTable sequence);
 
@@ -308,6 +322,12 @@ extern TupleTableSlot *dgen_rows_next(DgenRows *rows); /* to be filled in; then 
 extern void dgen_rows_add(DgenRows *rows);
 extern void dgen_rows_flush(DgenRows *rows);
 extern void dgen_rows_close(DgenRows *rows);
+
+/* ---- read_only.c: what writes --------------------------------------------- */
+
+/* Raises 25006 on a standby and in a read-only transaction. */
+extern void dgen_refuse_read_only(FunctionCallInfo fcinfo);
+extern void dgen_refuse_standby(FunctionCallInfo fcinfo); /* there alone */
 
 /* ---- send.c: into the mailbox ---------------------------------------- */
 
@@ -381,6 +401,7 @@ extern void dgen_bulk_begin(Bulk *bulk);
 extern void dgen_bulk_message(Bulk *bulk, const Send *send);
 extern void dgen_bulk_request(Bulk *bulk, const Send *send, const ReplyTo *reply_to,
 							  text *correlation, bool keep);
+extern void dgen_bulk_flush(Bulk *bulk); /* so far */
 extern void dgen_bulk_end(Bulk *bulk);
 
 /* When a delay, or the time, in these arguments is over; 0: now. */
@@ -693,11 +714,6 @@ extern void dgen_crash_note(const Charge *turn); /* it begins in this process */
 extern void dgen_crash_note_end(void);           /* it is over; async-signal-safe */
 extern void dgen_crash_conclude(void);           /* before the first turn; makes a transaction */
 
-/* ---- standby.c ---- */
-
-/* Raises 25006 there; what: "attach". Costs nothing where transactions may write. */
-extern void dgen_refuse_standby(const char *what);
-
 /* ---- maintain.c: what time makes superfluous --------------------------- */
 
 /* Is it this session's turn? Asks once per interval and database. */
@@ -787,8 +803,15 @@ extern void dgen_procedure_commit_again(void); /* after dgen_procedure_begin, to
 extern void dgen_procedure_begin(void);
 /* Whoever ends the current transaction does not wait until that is on disk. */
 extern void dgen_procedure_commit_lazily(void);
-extern void dgen_procedure_flush(void);    /* what was committed so far */
+/* What was committed so far. False: at the deadline a synchronous standby does not have it yet. */
+extern bool dgen_procedure_flush(TimestampTz deadline);
 extern void dgen_process_interrupts(void); /* in the wait between the two, or in a transaction */
+
+/* ---- sync_wait.c: commits that do not wait for ever for a synchronous standby -- */
+
+/* Around what commits. End: true if the wait was given up at the deadline. */
+extern void dgen_sync_wait_begin(TimestampTz deadline);
+extern bool dgen_sync_wait_end(void);
 
 /* ---- slots.c: how many actors of a type are handled at a time --------------- */
 
@@ -1047,6 +1070,8 @@ dgen_message_attempt(const BatchMessage *message)
 /* An outcome of noreply, reply or destroy: takes it over into the actor, and delivers the reply. */
 extern void dgen_apply_outcome(Batch *batch, BatchActor *actor, const Outcome *outcome);
 
+extern bool dgen_same_state(const Jsonb *a, const Jsonb *b);
+
 /* Sets the actor's state, if it differs. */
 extern void dgen_set_state(Batch *batch, BatchActor *actor, Jsonb *state);
 
@@ -1197,7 +1222,10 @@ typedef struct Reply
 	const char *error;
 	const char *sqlstate;
 	const char *hint;
+	bool cancelled; /* by dgen.cancel, or with its actor or type; error and so on are set */
 } Reply;
+
+extern void dgen_cancelled_reply(Reply *reply);
 
 /* A row of dgen.request. */
 typedef struct Request
@@ -1205,11 +1233,13 @@ typedef struct Request
 	ItemPointerData tid;
 	bool own; /* written by the current transaction */
 	char status;
-	Datum values[16];
-	bool nulls[16];
+	Datum values[17];
+	bool nulls[17];
 } Request;
 
 extern bool dgen_find_request(int64 id, Request *request);
+/* Of one that is not pending. */
+extern void dgen_kept_reply(const Request *request, Reply *reply);
 /* Those to be looked at with care: all but the open ones of the calling role itself. */
 extern void dgen_find_answered(const int64 *ids, int count, bool *answered);
 
@@ -1231,6 +1261,28 @@ typedef struct Answers
 extern bool dgen_answers_add(Answers *answers, int64 request_id, const Reply *reply);
 extern void dgen_answers_end(Answers *answers);
 extern bool dgen_answer(int64 request_id, const Reply *reply); /* one alone, not for a caller */
+
+/* ---- askers.c: several who ask with the same idempotency key ---------------- */
+
+/*
+ * The message was not sent, because its idempotency key stands for message id: its asker gets
+ * what that request gets. Raises DGEN_ERR_KEY_WITHOUT_REPLY if it was none. reply_to is NULL
+ * for a client.
+ */
+extern void dgen_ask_again(const Send *send, int64 id, const text *key, const ReplyTo *reply_to,
+						   text *correlation);
+/* All who asked after the first one. */
+extern void dgen_tell_askers(int64 id, const Reply *reply);
+
+/* ---- call_reply.c: dgen.send_reply to the dgen.call that runs -------------- */
+
+/* A call begins to run, and has run: whether a reply was given, and which. In the memory context of the beginning. */
+extern void dgen_expect_reply(int64 id, const ActorType *type);
+extern bool dgen_expect_no_more(Reply *reply);
+
+extern bool dgen_is_expected(int64 id);
+/* False if it has a reply already. Raises unless the role that calls may work for the type. */
+extern bool dgen_give_expected(const Reply *reply);
 
 /* ---- client_state.c: states that a worker's client holds ------------------- */
 
@@ -1279,6 +1331,13 @@ extern const Batch *dgen_running_batch(void);
 
 /* The role that called the public function that is now running; GetUserId() outside of one. */
 extern Oid dgen_calling_role(void);
+/* For private functions that C calls; returns what is to be set afterwards. */
+extern Oid dgen_set_calling_role(Oid role);
+
+/* ---- explain.c: why there is no reply yet ------------------------------------ */
+
+/* A sentence; NULL: none. The transaction is about to fail. */
+extern char *dgen_explain_pending(int64 request);
 
 /* Does a batch or a turn of this session work on the actor? */
 extern bool dgen_is_in_turn(int32 type_id, int64 mailbox);

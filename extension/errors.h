@@ -26,6 +26,9 @@
 #define DGEN_ERR_REQUEST_CANCELLED DGEN_SQLSTATE('0', '1', '2') /* request was cancelled */
 #define DGEN_ERR_UNKNOWN_REQUEST DGEN_SQLSTATE('0', '1', '3') /* never sent, collected or expired */
 #define DGEN_ERR_SAME_TRANSACTION DGEN_SQLSTATE('0', '1', '4') /* sent in this transaction */
+#define DGEN_ERR_KEY_WITHOUT_REPLY \
+	DGEN_SQLSTATE('0', '1', '5') /* idempotency key of a message that keeps no reply */
+#define DGEN_ERR_NEVER_ANSWERED DGEN_SQLSTATE('0', '1', '6') /* not answered within the retention */
 
 /* Inline calls */
 #define DGEN_ERR_EXTERNAL_TYPE DGEN_SQLSTATE('0', '2', '0') /* type has no in-database handler */

@@ -23,6 +23,9 @@
 #include "utils/resowner.h"
 #include "utils/snapmgr.h"
 
+/* Each is owed to somebody who has removed the key between two looks: so many are none's. */
+#define MOST_TRIES 100
+
 /* Operators are qualified: this runs with the sender's search_path. */
 static const char *const take_sql =
 	"INSERT INTO dgen.idempotency_key AS k"
@@ -107,10 +110,11 @@ int64
 dgen_take_idempotency_key(const ActorType *type, int64 mailbox, text *actor_key, text *key,
 						  int64 id)
 {
-	for (;;)
+	for (int i = 0; i < MOST_TRIES; i++)
 	{
 		int64 first;
 
+		CHECK_FOR_INTERRUPTS();
 		if (take(type, mailbox, actor_key, key, id, GetCurrentTimestamp()))
 			return id;
 
@@ -118,8 +122,12 @@ dgen_take_idempotency_key(const ActorType *type, int64 mailbox, text *actor_key,
 		first = look_up(type, mailbox, actor_key, key);
 		if (first != 0)
 			return first;
-		CHECK_FOR_INTERRUPTS();
 	}
+	ereport(ERROR, (errcode(ERRCODE_LOCK_NOT_AVAILABLE),
+					errmsg("idempotency key \"%s\" could be neither taken nor found",
+						   text_to_cstring(key)),
+					errdetail("It was tried %d times.", MOST_TRIES),
+					errhint("Remove triggers, rules and row security from dgen.idempotency_key.")));
 }
 
 /* ---- many ---- */

@@ -28,7 +28,6 @@ PG_FUNCTION_INFO_V1(dgen_operate_mailbox);
 PG_FUNCTION_INFO_V1(dgen_operate_own);
 PG_FUNCTION_INFO_V1(dgen_operate_wake);
 PG_FUNCTION_INFO_V1(dgen_operate_wake_at);
-PG_FUNCTION_INFO_V1(dgen_operate_replied);
 PG_FUNCTION_INFO_V1(dgen_operate_in_handler);
 PG_FUNCTION_INFO_V1(dgen_operate_lock_key);
 PG_FUNCTION_INFO_V1(dgen_operate_lock_class);
@@ -44,6 +43,7 @@ typedef struct Operation
 	FmgrInfo function; /* the private one */
 	Oid owner;         /* whose rights it runs with */
 	bool returns_void; /* SQL functions return NULL then */
+	bool writes;
 } Operation;
 
 static Oid calling_role = InvalidOid;
@@ -52,6 +52,15 @@ Oid
 dgen_calling_role(void)
 {
 	return OidIsValid(calling_role) ? calling_role : GetUserId();
+}
+
+Oid
+dgen_set_calling_role(Oid role)
+{
+	Oid outer = calling_role;
+
+	calling_role = role;
+	return outer;
 }
 
 /* By schema, name and types: no search_path is involved. */
@@ -91,16 +100,38 @@ get_operation(FmgrInfo *call, bool with_text)
 	operation = MemoryContextAllocZero(call->fn_mcxt, sizeof(Operation));
 	operation->owner = public->proowner;
 	operation->returns_void = public->prorettype == VOIDOID;
+	operation->writes = public->provolatile == PROVOLATILE_VOLATILE;
 	fmgr_info_cxt(find_private(public, with_text), &operation->function, call->fn_mcxt);
 	ReleaseSysCache(tuple);
 	call->fn_extra = operation;
 	return operation;
 }
 
+/*
+ * An error with a hint says all that its reader needs: where in dgen's functions it was raised
+ * would only hide it. What the caller's own functions add to the context stays. In PG_CATCH.
+ */
+static DGEN_NORETURN void
+rethrow_without_context(MemoryContext context)
+{
+	ErrorData *error;
+
+	MemoryContextSwitchTo(context);
+	error = CopyErrorData();
+	if (error->hint == NULL)
+		PG_RE_THROW();
+	FlushErrorState();
+	error->context = GetErrorContextStack();
+	if (error->context != NULL && error->context[0] == '\0')
+		error->context = NULL;
+	ReThrowError(error);
+}
+
 /* Whatever it raises, role and rights are afterwards what they were. */
 static Datum
 invoke(const Operation *operation, FunctionCallInfo call)
 {
+	MemoryContext context = CurrentMemoryContext;
 	Oid outer_role = calling_role;
 	Oid user;
 	int security_context;
@@ -113,12 +144,15 @@ invoke(const Operation *operation, FunctionCallInfo call)
 		SetUserIdAndSecContext(operation->owner, security_context | SECURITY_LOCAL_USERID_CHANGE);
 		result = FunctionCallInvoke(call);
 	}
-	PG_FINALLY();
+	PG_CATCH();
 	{
 		SetUserIdAndSecContext(user, security_context);
 		calling_role = outer_role;
+		rethrow_without_context(context);
 	}
 	PG_END_TRY();
+	SetUserIdAndSecContext(user, security_context);
+	calling_role = outer_role;
 	return result;
 }
 
@@ -128,6 +162,9 @@ dgen_call_private(FunctionCallInfo fcinfo, NullableDatum *args, int nargs, bool 
 	LOCAL_FCINFO(call, FUNC_MAX_ARGS);
 	Operation *operation = get_operation(fcinfo->flinfo, with_text);
 	Datum result;
+
+	if (operation->writes)
+		dgen_refuse_read_only(fcinfo);
 
 	/* The caller's collation would meet the one of the columns in comparisons. */
 	InitFunctionCallInfoData(*call, &operation->function, nargs, DEFAULT_COLLATION_OID, NULL, NULL);
@@ -297,13 +334,6 @@ Datum
 dgen_operate_wake_at(PG_FUNCTION_ARGS)
 {
 	dgen_wakeup_due(PG_GETARG_TIMESTAMPTZ(0));
-	PG_RETURN_VOID();
-}
-
-Datum
-dgen_operate_replied(PG_FUNCTION_ARGS)
-{
-	dgen_wakeup_replied(PG_GETARG_INT64(0));
 	PG_RETURN_VOID();
 }
 

@@ -219,15 +219,23 @@ dgen_procedure_commit_lazily(void)
 }
 
 /* What this session has committed lazily is as durable after it as if it had not. */
-void
-dgen_procedure_flush(void)
+bool
+dgen_procedure_flush(TimestampTz deadline)
 {
+	int for_client = client_min_messages;
+
 	if (synchronous_commit == SYNCHRONOUS_COMMIT_OFF || XLogRecPtrIsInvalid(XactLastCommitEnd))
-		return;
+		return true;
 	XLogFlush(XactLastCommitEnd);
+
+	/* That the wait was cancelled the client is told with an error, and not as if by a user. */
+	client_min_messages = ERROR;
 	HOLD_INTERRUPTS();
+	dgen_sync_wait_begin(deadline);
 	SyncRepWaitForLSN(XactLastCommitEnd, true);
 	RESUME_INTERRUPTS();
+	client_min_messages = for_client;
+	return !dgen_sync_wait_end();
 }
 
 /* An error needs a transaction that it aborts. */

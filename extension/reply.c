@@ -94,6 +94,8 @@ dgen_request_row(const Send *send, int64 id, const ReplyTo *reply_to, text *corr
 	values[REQUEST_STATUS] = CharGetDatum(REQUEST_PENDING);
 	values[REQUEST_KEEP] = BoolGetDatum(keep);
 	values[REQUEST_ACTOR_KEY] = PointerGetDatum(send->key);
+	values[REQUEST_DUE_AT] = TimestampTzGetDatum(send->not_before);
+	nulls[REQUEST_DUE_AT] = send->not_before == 0;
 	if (reply_to != NULL)
 	{
 		values[REQUEST_REPLY_TYPE_ID] = Int32GetDatum(reply_to->type_id);
@@ -190,6 +192,48 @@ put_string(Datum *values, bool *nulls, int column, const char *value)
 	values[column] = value == NULL ? (Datum) 0 : CStringGetTextDatum(value);
 }
 
+void
+dgen_cancelled_reply(Reply *reply)
+{
+	memset(reply, 0, sizeof(*reply));
+	reply->error = "request was cancelled";
+	reply->sqlstate = pstrdup(unpack_sql_state(DGEN_ERR_REQUEST_CANCELLED));
+	reply->hint = "It will not be answered.";
+	reply->cancelled = true;
+}
+
+static char *
+string_of(const Request *request, int column)
+{
+	return request->nulls[column] ? NULL : TextDatumGetCString(request->values[column]);
+}
+
+void
+dgen_kept_reply(const Request *request, Reply *reply)
+{
+	memset(reply, 0, sizeof(*reply));
+	if (request->status == REQUEST_CANCELLED)
+		dgen_cancelled_reply(reply);
+	else if (request->status == REQUEST_REPLIED)
+		reply->reply = request->values[REQUEST_REPLY];
+	else
+	{
+		reply->error = string_of(request, REQUEST_ERROR);
+		if (reply->error == NULL)
+			reply->error = "unspecified error";
+		reply->sqlstate = string_of(request, REQUEST_SQLSTATE);
+		reply->hint = string_of(request, REQUEST_HINT);
+	}
+}
+
+static char
+status_of(const Reply *reply)
+{
+	return reply->cancelled       ? REQUEST_CANCELLED
+		   : reply->error != NULL ? REQUEST_FAILED
+								  : REQUEST_REPLIED;
+}
+
 /* False: see dgen_writer_try_update. */
 static bool
 keep_reply(DgenWriter *writer, Request *request, const Reply *reply)
@@ -197,14 +241,14 @@ keep_reply(DgenWriter *writer, Request *request, const Reply *reply)
 	Datum *values = request->values;
 	bool *nulls = request->nulls;
 
-	values[REQUEST_STATUS] = CharGetDatum(reply->error != NULL ? REQUEST_FAILED : REQUEST_REPLIED);
+	values[REQUEST_STATUS] = CharGetDatum(status_of(reply));
 	values[REQUEST_REPLIED_AT] = TimestampTzGetDatum(GetCurrentTimestamp());
 	nulls[REQUEST_REPLIED_AT] = false;
 	values[REQUEST_REPLY] = reply->reply;
 	nulls[REQUEST_REPLY] = reply->error != NULL;
-	put_string(values, nulls, REQUEST_ERROR, reply->error);
-	put_string(values, nulls, REQUEST_SQLSTATE, reply->sqlstate);
-	put_string(values, nulls, REQUEST_HINT, reply->hint);
+	put_string(values, nulls, REQUEST_ERROR, reply->cancelled ? NULL : reply->error);
+	put_string(values, nulls, REQUEST_SQLSTATE, reply->cancelled ? NULL : reply->sqlstate);
+	put_string(values, nulls, REQUEST_HINT, reply->cancelled ? NULL : reply->hint);
 	if (!dgen_writer_try_update(writer, &request->tid, values, nulls))
 		return false;
 	dgen_wakeup_replied(DatumGetInt64(values[REQUEST_ID]));
@@ -234,11 +278,11 @@ dgen_reply_to_actor(const ReplyTo *to, int64 id, text *correlation, const Reply 
 	(void) dgen_send(&send);
 }
 
-/* The reply becomes a message, and the request is done. */
-static bool
-send_on(DgenWriter *writer, Request *request, const Reply *reply)
+/* The reply becomes a message to the actor that asked. */
+static void
+send_on(const Request *request, const Reply *reply)
 {
-	Datum *values = request->values;
+	const Datum *values = request->values;
 	ReplyTo to = {
 		.type_id = DatumGetInt32(values[REQUEST_REPLY_TYPE_ID]),
 		.key = DatumGetTextPP(values[REQUEST_REPLY_KEY]),
@@ -246,19 +290,40 @@ send_on(DgenWriter *writer, Request *request, const Reply *reply)
 	text *correlation =
 		request->nulls[REQUEST_CORRELATION] ? NULL : DatumGetTextPP(values[REQUEST_CORRELATION]);
 
-	if (!dgen_delete_row(writer->heap, &request->tid))
-		return false;
 	dgen_reply_to_actor(&to, DatumGetInt64(values[REQUEST_ID]), correlation, reply);
+}
+
+/*
+ * A client's request keeps its reply until that is collected; with an idempotency key also
+ * that of an actor, for whoever asks with the same key. False: see dgen_writer_try_update.
+ */
+static bool
+answer_row(DgenWriter *writer, Request *request, const Reply *reply)
+{
+	const bool keep = DatumGetBool(request->values[REQUEST_KEEP]);
+	const bool to_actor = !request->nulls[REQUEST_REPLY_TYPE_ID];
+	const bool done = to_actor && !keep ? dgen_delete_row(writer->heap, &request->tid)
+										: keep_reply(writer, request, reply);
+
+	if (!done)
+		return false;
+	if (to_actor)
+		send_on(request, reply);
+	if (keep)
+		dgen_tell_askers(DatumGetInt64(request->values[REQUEST_ID]), reply);
 	return true;
 }
 
 /* Whoever may work for the type may answer its requests, or its owner, whose handlers do. */
-static void
-check_may_answer(const Request *request)
+static bool
+may_answer(const Request *request)
 {
-	const ActorType *type = dgen_type_by_id(DatumGetInt32(request->values[REQUEST_TYPE_ID]), false);
+	const ActorType *type = dgen_type_by_id(DatumGetInt32(request->values[REQUEST_TYPE_ID]), true);
 
+	if (type == NULL)
+		return false; /* dropped, and no request of it is open */
 	dgen_check_privilege(type, dgen_calling_role(), PRIVILEGE_WORK);
+	return true;
 }
 
 typedef enum Answered
@@ -272,19 +337,14 @@ static Answered
 answer_with(Answers *answers, int64 id, const Reply *reply)
 {
 	Request request;
-	bool done;
 
 	if (!find_with(&answers->scan, id, &request))
 		return ANSWERED_NO;
-	if (answers->for_caller)
-		check_may_answer(&request);
+	if (answers->for_caller && !may_answer(&request))
+		return ANSWERED_NO;
 	if (request.status != REQUEST_PENDING)
 		return ANSWERED_NO;
-	if (request.nulls[REQUEST_REPLY_TYPE_ID])
-		done = keep_reply(&answers->writer, &request, reply);
-	else
-		done = send_on(&answers->writer, &request, reply);
-	return done ? ANSWERED_YES : ANSWERED_AGAIN;
+	return answer_row(&answers->writer, &request, reply) ? ANSWERED_YES : ANSWERED_AGAIN;
 }
 
 static void
@@ -311,7 +371,9 @@ dgen_answers_end(Answers *answers)
 
 /*
  * Whoever else answers the request at this moment is waited for, and then seen by the next
- * snapshot: only one of us is told "open".
+ * snapshot: only one of us is told "open". What this transaction itself has written is seen
+ * too, as each look is a command of its own: so each further look is owed to a commit of
+ * somebody else's.
  */
 bool
 dgen_answers_add(Answers *answers, int64 id, const Reply *reply)
@@ -320,6 +382,7 @@ dgen_answers_add(Answers *answers, int64 id, const Reply *reply)
 
 	do
 	{
+		CHECK_FOR_INTERRUPTS();
 		if (answers->open)
 		{
 			CommandCounterIncrement();
@@ -338,8 +401,11 @@ static bool
 answer_one(int64 id, const Reply *reply, bool for_caller)
 {
 	Answers answers = {.for_caller = for_caller};
-	bool answered = dgen_answers_add(&answers, id, reply);
+	bool answered;
 
+	if (for_caller && dgen_is_expected(id))
+		return dgen_give_expected(reply);
+	answered = dgen_answers_add(&answers, id, reply);
 	dgen_answers_end(&answers);
 	return answered;
 }
@@ -370,6 +436,7 @@ dgen_send_reply(PG_FUNCTION_ARGS)
 	int64 id = request_argument(fcinfo);
 	Reply reply = {.reply = PG_ARGISNULL(1) ? dgen_json_null() : PG_GETARG_DATUM(1)};
 
+	dgen_refuse_read_only(fcinfo);
 	PG_RETURN_BOOL(answer_one(id, &reply, true));
 }
 
@@ -379,6 +446,7 @@ dgen_fail_request(PG_FUNCTION_ARGS)
 	int64 id = request_argument(fcinfo);
 	Reply reply = {0};
 
+	dgen_refuse_read_only(fcinfo);
 	if (PG_ARGISNULL(1))
 		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("error is NULL"),
 						errhint("Say what went wrong.")));

@@ -174,6 +174,7 @@ dgen_check_idempotency_key(const text *key)
 void
 dgen_get_send_arguments(FunctionCallInfo fcinfo, Send *send)
 {
+	dgen_refuse_read_only(fcinfo);
 	memset(send, 0, sizeof(*send));
 	dgen_table_lock(TABLE_MESSAGE, RowExclusiveLock);
 	send->type = dgen_type_argument(fcinfo, 0);
@@ -251,6 +252,8 @@ dgen_request(PG_FUNCTION_ARGS)
 	if (dgen_send_once(&send, idempotency_key, &id))
 		dgen_open_request(&send, id, to_actor ? &reply_to : NULL, correlation,
 						  idempotency_key != NULL);
+	else
+		dgen_ask_again(&send, id, idempotency_key, to_actor ? &reply_to : NULL, correlation);
 	PG_RETURN_INT64(id);
 }
 

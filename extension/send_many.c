@@ -148,6 +148,7 @@ dgen_cast_many(PG_FUNCTION_ARGS)
 {
 	Casts casts;
 
+	dgen_refuse_read_only(fcinfo);
 	dgen_table_lock(TABLE_MESSAGE, RowExclusiveLock);
 	casts.type = dgen_type_argument(fcinfo, CAST_TYPE);
 	dgen_check_privilege(casts.type, dgen_calling_role(), PRIVILEGE_SEND);
@@ -201,8 +202,15 @@ send_element(Many *many, int i, Bulk *bulk)
 	Send send;
 	text *idempotency_key = dgen_get_send(&many->arrays, i, &send);
 
-	if (bulk == NULL || !dgen_number_send(&send, idempotency_key, &many->sent[i].id))
+	if (bulk == NULL)
 		return;
+	if (!dgen_number_send(&send, idempotency_key, &many->sent[i].id))
+	{
+		dgen_bulk_flush(bulk); /* the first one may be of this very statement */
+		if (send.kind == KIND_REQUEST)
+			dgen_ask_again(&send, many->sent[i].id, idempotency_key, NULL, NULL);
+		return;
+	}
 	send.sent_at = many->sent_at;
 	dgen_bulk_message(bulk, &send);
 	if (send.kind == KIND_REQUEST)
@@ -354,6 +362,7 @@ dgen_send_many(PG_FUNCTION_ARGS)
 				 .sent_at = GetCurrentTimestamp(),
 				 .arrays = {.prefix = "", .names = {"actor_types", "actor_keys"}}};
 
+	dgen_refuse_read_only(fcinfo);
 	InitMaterializedSRF(fcinfo, 0);
 	refuse_null(fcinfo, MANY_TYPES, "actor_types");
 	refuse_null(fcinfo, MANY_KEYS, "actor_keys");

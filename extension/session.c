@@ -472,7 +472,7 @@ dgen_attach(PG_FUNCTION_ARGS)
 	bool nulls[3] = {false};
 
 	dgen_refuse_in_handler("dgen.attach", "Workers attach outside of turns.");
-	dgen_refuse_standby("attach a worker");
+	dgen_refuse_read_only(fcinfo);
 	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "dgen.attach was not called for a row");
 	dgen_check_extension_version();

@@ -154,6 +154,17 @@ static const ColumnShape request[] = {
 	{"error", TEXTOID, InvalidOid, false},
 	{"sqlstate", TEXTOID, InvalidOid, false},
 	{"hint", TEXTOID, InvalidOid, false},
+	{"due_at", TIMESTAMPTZOID, InvalidOid, false},
+};
+
+static const ColumnShape request_asker[] = {
+	{"request_id", INT8OID, InvalidOid, true},
+	{"mailbox", INT8OID, InvalidOid, true},
+	{"id", INT8OID, InvalidOid, true},
+	{"asked_at", TIMESTAMPTZOID, InvalidOid, true},
+	{"reply_type_id", INT4OID, InvalidOid, true},
+	{"reply_key", TEXTOID, C_COLLATION_OID, true},
+	{"correlation", TEXTOID, InvalidOid, false},
 };
 
 static const ColumnShape worker[] = {
@@ -195,6 +206,7 @@ StaticAssertDecl(lengthof(actor) == ACTOR_COLUMNS, "columns of dgen.actor");
 StaticAssertDecl(lengthof(locked) == LOCKED_COLUMNS, "columns of dgen.locked");
 StaticAssertDecl(lengthof(dead_letter) == DEAD_COLUMNS, "columns of dgen.dead_letter");
 StaticAssertDecl(lengthof(request) == REQUEST_COLUMNS, "columns of dgen.request");
+StaticAssertDecl(lengthof(request_asker) == ASKER_COLUMNS, "columns of dgen.request_asker");
 StaticAssertDecl(lengthof(worker) == WORKER_COLUMNS, "columns of dgen.worker");
 StaticAssertDecl(lengthof(receipt) == RECEIPT_COLUMNS, "columns of dgen.receipt");
 StaticAssertDecl(lengthof(adoption) == ADOPTION_COLUMNS, "columns of dgen.adoption");
@@ -257,6 +269,9 @@ const TableShape dgen_shapes[DGEN_TABLE_COUNT] = {
 						   {{"dead_letter_pkey", PRIMARY_KEY(1, 2)},
 							{"dead_letter_actor", PLAIN(5, 2)}}},
 	[TABLE_REQUEST] = {"request", COLUMNS(request), {{"request_pkey", PRIMARY_KEY(1, 2)}}},
+	[TABLE_REQUEST_ASKER] = {"request_asker",
+							 COLUMNS(request_asker),
+							 {{"request_asker_pkey", PRIMARY_KEY(1, 2, 3)}}},
 	[TABLE_WORKER] = {"worker", COLUMNS(worker), {{"worker_pkey", PRIMARY_KEY(1)}}},
 	[TABLE_ADOPTION] = {"adoption", COLUMNS(adoption)},
 	[TABLE_RECEIPT] = {"receipt", COLUMNS(receipt), {{"receipt_pkey", PRIMARY_KEY(1, 2)}}},

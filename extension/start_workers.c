@@ -5,6 +5,7 @@
 #include "postgres.h"
 
 #include "catalog/objectaccess.h"
+#include "catalog/pg_authid.h"
 #include "catalog/pg_extension.h"
 #include "commands/extension.h"
 #include "miscadmin.h"
@@ -105,7 +106,7 @@ dgen_start_workers(PG_FUNCTION_ARGS)
 	int running;
 
 	dgen_refuse_in_handler("dgen.start_workers", "Start workers from a session of your own.");
-	dgen_refuse_standby("start workers"); /* they would start at the promotion, without a word */
+	dgen_refuse_standby(fcinfo); /* they would start at the promotion, without a word */
 	dgen_check_extension_version();
 	need_shared_memory();
 

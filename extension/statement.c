@@ -214,7 +214,19 @@ run(DgenTable table, Relation heap, Command command, ItemPointer tid, const Datu
 	dgen_become_again(&before);
 }
 
+/* Has this transaction removed or replaced it, in an earlier command? To lock it would be an error. */
 static bool
+is_written_by_us(Relation heap, ItemPointer tid, TupleTableSlot *slot)
+{
+	bool null;
+
+	return !table_tuple_fetch_row_version(heap, tid, GetActiveSnapshot(), slot) &&
+		   table_tuple_fetch_row_version(heap, tid, SnapshotAny, slot) &&
+		   TransactionIdIsCurrentTransactionId(DatumGetTransactionId(
+			   slot_getsysattr(slot, MaxTransactionIdAttributeNumber, &null)));
+}
+
+static TM_Result
 lock_row(Relation heap, ItemPointer tid, LockTupleMode mode, bool wait)
 {
 	TupleTableSlot *slot = table_slot_create(heap, NULL);
@@ -223,11 +235,14 @@ lock_row(Relation heap, ItemPointer tid, LockTupleMode mode, bool wait)
 
 	CommandCounterIncrement();
 	PushActiveSnapshot(GetLatestSnapshot());
-	result = table_tuple_lock(heap, tid, GetActiveSnapshot(), slot, GetCurrentCommandId(true), mode,
-							  wait ? LockWaitBlock : LockWaitSkip, 0, &failure);
+	if (is_written_by_us(heap, tid, slot))
+		result = TM_SelfModified;
+	else
+		result = table_tuple_lock(heap, tid, GetActiveSnapshot(), slot, GetCurrentCommandId(true),
+								  mode, wait ? LockWaitBlock : LockWaitSkip, 0, &failure);
 	PopActiveSnapshot();
 	ExecDropSingleTupleTableSlot(slot);
-	return result == TM_Ok;
+	return result;
 }
 
 static DgenTable
@@ -250,19 +265,19 @@ dgen_statement_insert(DgenTable table, Relation heap, Datum *values, bool *nulls
 bool
 dgen_statement_update(DgenTable table, Relation heap, ItemPointer tid, Datum *values, bool *nulls)
 {
-	if (!lock_row(heap, tid, LockTupleNoKeyExclusive, true))
+	if (lock_row(heap, tid, LockTupleNoKeyExclusive, true) != TM_Ok)
 		return false;
 	run(table, heap, COMMAND_UPDATE, tid, values, nulls);
 	return true;
 }
 
-bool
+TM_Result
 dgen_statement_delete(Relation heap, ItemPointer tid, bool wait)
 {
 	ItemPointerData place = *tid;
+	TM_Result result = lock_row(heap, tid, LockTupleExclusive, wait);
 
-	if (!lock_row(heap, tid, LockTupleExclusive, wait))
-		return false;
-	run(table_of(heap), heap, COMMAND_DELETE, &place, NULL, NULL);
-	return true;
+	if (result == TM_Ok)
+		run(table_of(heap), heap, COMMAND_DELETE, &place, NULL, NULL);
+	return result;
 }

@@ -408,7 +408,6 @@ dgen_key_text(ScanKey key, int column, const text *value)
 int64
 dgen_nextval(DgenTable sequence)
 {
-	dgen_refuse_standby("send");
 	if (sequence == SEQUENCE_MESSAGE && !XactReadOnly)
 		(void) GetTopTransactionId();
 	return nextval_internal(dgen_table_oid(sequence), false);

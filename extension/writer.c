@@ -182,7 +182,7 @@ dgen_writer_close(DgenWriter *writer)
 	table_close(writer->heap, NoLock);
 }
 
-static bool
+static TM_Result
 delete_row(Relation heap, ItemPointer tid, bool wait)
 {
 	TM_FailureData failure;
@@ -193,17 +193,27 @@ delete_row(Relation heap, ItemPointer tid, bool wait)
 		return dgen_statement_delete(heap, tid, wait);
 	dgen_check_published(heap, CMD_DELETE);
 	return dgen_table_tuple_delete(heap, tid, GetCurrentCommandId(true), GetActiveSnapshot(), wait,
-								   &failure) == TM_Ok;
+								   &failure);
 }
 
 bool
 dgen_delete_row(Relation heap, ItemPointer tid)
 {
-	return delete_row(heap, tid, true);
+	return delete_row(heap, tid, true) == TM_Ok;
 }
 
 bool
 dgen_delete_row_nowait(Relation heap, ItemPointer tid)
 {
-	return delete_row(heap, tid, false);
+	return delete_row(heap, tid, false) == TM_Ok;
+}
+
+Deleted
+dgen_try_delete_row(Relation heap, ItemPointer tid)
+{
+	TM_Result result = delete_row(heap, tid, true);
+
+	return result == TM_Ok             ? DELETED_NOW
+		   : result == TM_SelfModified ? DELETED_BY_US
+									   : DELETED_BY_OTHER;
 }

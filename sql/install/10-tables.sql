@@ -247,9 +247,11 @@ CREATE TABLE dgen.request (
 	error           text,
 	sqlstate        text,
 	hint            text,
+	due_at          timestamptz,
 	PRIMARY KEY (id, mailbox)
 ) USING heap WITH (fillfactor = 80);
 COMMENT ON TABLE dgen.request IS 'requests whose reply has not been collected yet';
+COMMENT ON COLUMN dgen.request.due_at IS 'when the message of a delayed request is due; NULL: at once';
 COMMENT ON COLUMN dgen.request.status IS 'p: pending, r: replied, f: failed, c: cancelled';
 COMMENT ON COLUMN dgen.request.keep IS 'sent with an idempotency key: the reply stays for the retention of the type';
 
@@ -305,3 +307,20 @@ BEGIN
 	END LOOP;
 END
 $$;
+
+-- Actors that asked with the idempotency key of a request that was sent before and is not
+-- answered yet; see extension/askers.c.
+CREATE TABLE dgen.request_asker (
+	request_id      bigint      NOT NULL,
+	mailbox         bigint      NOT NULL,
+	id              bigint      NOT NULL,
+	asked_at        timestamptz NOT NULL,
+	reply_type_id   integer     NOT NULL,
+	reply_key       text        COLLATE "C" NOT NULL,
+	correlation     text,
+	PRIMARY KEY (request_id, mailbox, id)
+);
+COMMENT ON TABLE dgen.request_asker IS 'actors that wait for the reply to a request beside whoever sent it';
+COMMENT ON COLUMN dgen.request_asker.mailbox IS 'that of the request';
+COMMENT ON COLUMN dgen.request_asker.id IS 'tells apart who asks; drawn from dgen.message_seq';
+SELECT pg_catalog.pg_extension_config_dump('dgen.request_asker', '');

@@ -79,11 +79,6 @@ CREATE FUNCTION dgen._wake_at(due timestamptz) RETURNS void
 	AS 'MODULE_PATHNAME', 'dgen_operate_wake_at';
 COMMENT ON FUNCTION dgen._wake_at(timestamptz) IS 'has a worker look at that time, once this transaction has committed';
 
-CREATE FUNCTION dgen._replied(request bigint) RETURNS void
-	LANGUAGE c STRICT
-	AS 'MODULE_PATHNAME', 'dgen_operate_replied';
-COMMENT ON FUNCTION dgen._replied(bigint) IS 'wakes who waits for the reply to this request when this transaction has committed';
-
 CREATE FUNCTION dgen._maintenance_cursor(next bigint DEFAULT NULL) RETURNS bigint
 	LANGUAGE c
 	AS 'MODULE_PATHNAME', 'dgen_operate_cursor';
@@ -92,7 +87,7 @@ COMMENT ON FUNCTION dgen._maintenance_cursor(bigint) IS 'where dgen._maintain of
 REVOKE ALL ON FUNCTION dgen._calling_role(), dgen._type_for(text, text), dgen._mailbox(text),
 	dgen._check(integer, text), dgen._own(integer, bigint), dgen._in_handler(),
 	dgen._lock_key(integer, bigint), dgen._lock_class(), dgen._slot_class(), dgen._rate_is_spent(integer), dgen._wake(integer),
-	dgen._wake_at(timestamptz), dgen._replied(bigint), dgen._maintenance_cursor(bigint)
+	dgen._wake_at(timestamptz), dgen._maintenance_cursor(bigint)
 	FROM PUBLIC;
 
 -- Sessions cache types, privileges and the adoption; a change drops the caches.
@@ -161,9 +156,9 @@ BEGIN
 		EXECUTE format('REVOKE USAGE ON SCHEMA dgen FROM %s', name);
 	END IF;
 	IF reads THEN
-		EXECUTE format('GRANT SELECT ON dgen.actor_types, dgen.actors, dgen.messages, dgen.dead_letters, dgen.workers TO %s', name);
+		EXECUTE format('GRANT SELECT ON dgen.actor_types, dgen.actors, dgen.messages, dgen.dead_letters, dgen.requests, dgen.workers TO %s', name);
 	ELSE
-		EXECUTE format('REVOKE SELECT ON dgen.actor_types, dgen.actors, dgen.messages, dgen.dead_letters, dgen.workers FROM %s', name);
+		EXECUTE format('REVOKE SELECT ON dgen.actor_types, dgen.actors, dgen.messages, dgen.dead_letters, dgen.requests, dgen.workers FROM %s', name);
 	END IF;
 END
 $$;

@@ -286,20 +286,23 @@ END
 $$;
 COMMENT ON FUNCTION dgen._refuse_type_in_use(integer, text) IS 'raises ZD005 with what there is of a type';
 
--- Replies that were given stay for who asked; dgen._maintain removes them in the end.
+-- Replies that were given stay for who asked, and with discard that a request was cancelled;
+-- dgen._maintain removes them in the end. What actors of the type ask for nobody needs any more.
 CREATE FUNCTION dgen._delete_type(type integer, discard boolean) RETURNS void
 	LANGUAGE plpgsql
 	SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
+	PERFORM dgen._forget_asker(type, NULL);
 	IF discard THEN
 		DELETE FROM dgen.message m WHERE m.type_id IN (type, -type);
 		DELETE FROM dgen.delayed_message d WHERE d.type_id IN (type, -type);
 		DELETE FROM dgen.dead_letter l WHERE l.type_id = type;
 		DELETE FROM dgen.actor a WHERE a.type_id = type;
 		DELETE FROM dgen.locked k WHERE k.type_id = type;
-		PERFORM dgen._replied(r.id) FROM dgen.request r WHERE r.type_id = type AND r.status = 'p';
-		DELETE FROM dgen.request r WHERE r.type_id = type OR r.reply_type_id = type;
+		DELETE FROM dgen.request r WHERE r.type_id = type AND r.status <> 'p';
+		PERFORM dgen._end_requests(ARRAY(SELECT r.id FROM dgen.request r WHERE r.type_id = type AND r.status = 'p'));
+		UPDATE dgen.request r SET actor_key = '', correlation = NULL, reply_type_id = NULL, reply_key = NULL WHERE r.type_id = type;
 	END IF;
 	DELETE FROM dgen.failed_attempt f WHERE f.type_id IN (type, -type);
 	DELETE FROM dgen.idempotency_key i WHERE i.type_id = type;
@@ -383,7 +386,7 @@ CREATE FUNCTION dgen.drop_actor_type(name text, discard boolean DEFAULT false) R
 	LANGUAGE c
 	AS 'MODULE_PATHNAME', 'dgen_operate';
 COMMENT ON FUNCTION dgen.drop_actor_type(text, boolean) IS
-'drops an actor type. Refuses (ZD005) while it has messages, dead letters, actors or open requests, unless discard is true: then they are deleted, and who waits for a reply is told that the request is unknown. Senders of all types wait until this transaction ends. For the owner of the type.';
+'drops an actor type. Refuses (ZD005) while it has messages, dead letters, actors or open requests, unless discard is true: then they are deleted, and who asked and has no reply is told that the request was cancelled (ZD012). Senders of all types wait until this transaction ends. For the owner of the type.';
 
 -- ---- grant, revoke ----
 

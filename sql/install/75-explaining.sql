@@ -14,7 +14,8 @@ AS $$
 			WHEN process = pg_backend_pid() THEN 'this very transaction'
 			ELSE format('process %s%s%s', process,
 				(SELECT format(' (worker %s)', quote_ident(w.name)) FROM dgen.workers w WHERE w.pid = process LIMIT 1),
-				(SELECT format(', in a transaction that began at %s', date_trunc('seconds', a.xact_start))
+				(SELECT COALESCE(', in a transaction that began at ' || date_trunc('seconds', a.xact_start), '')
+						|| CASE a.wait_event WHEN 'SyncRep' THEN ', whose commit waits for a synchronous standby' ELSE '' END
 					FROM pg_stat_activity a WHERE a.pid = process))
 		END
 		|| COALESCE((
@@ -100,7 +101,7 @@ AS $$
 				format('attempt %s begins at %s', k.attempt + 1, date_trunc('seconds', k.retry_at))
 			ELSE format('attempt %s waits for a worker', k.attempt + 1)
 		END
-		|| CASE WHEN k.last_error IS NULL THEN '' ELSE format(', the last one failed with error %s: %s', k.last_sqlstate, k.last_error) END
+		|| CASE WHEN k.last_error IS NULL THEN '' ELSE format(', the last one failed with error %s', concat_ws(': ', k.last_sqlstate, k.last_error)) END
 		|| '; dgen.unlock ends the lock'
 	FROM dgen.locked k
 	LEFT JOIN LATERAL dgen._part_holder(k.fence) h ON true
@@ -115,8 +116,8 @@ AS $$
 	SELECT format('waits until %s, because ', date_trunc('seconds', f.retry_at))
 		|| CASE
 			WHEN f.error IS NULL THEN format('its handler returned dgen.retry for message %s', f.message_id)
-			ELSE format('%s of message %s failed, the last with error %s: %s', dgen._count(f.attempts, 'attempt'),
-				f.message_id, f.sqlstate, f.error)
+			ELSE format('%s of message %s failed, the last with error %s', dgen._count(f.attempts, 'attempt'),
+				f.message_id, concat_ws(': ', f.sqlstate, f.error))
 		END
 	FROM dgen.failed_attempt f
 	WHERE f.type_id = type AND f.mailbox = box AND f.actor_key = key AND f.retry_at > clock_timestamp()
@@ -208,6 +209,21 @@ AS $$
 $$;
 COMMENT ON FUNCTION dgen._explain_workers(integer) IS 'is there a worker for the actor?';
 
+-- Of the messages that died the last one, in the middle of a sentence.
+CREATE FUNCTION dgen._explain_dead(type integer, box bigint, key text) RETURNS text
+	LANGUAGE sql STABLE
+	SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT format(', and %s of it %s dead, the last one (message %s) since %s with error %s: dgen.redrive sends it again',
+		dgen._count(count(*), 'message'), CASE count(*) WHEN 1 THEN 'is' ELSE 'are' END,
+		(array_agg(l.message_id ORDER BY l.died_at DESC))[1], date_trunc('seconds', max(l.died_at)),
+		(array_agg(concat_ws(': ', l.sqlstate, l.error) ORDER BY l.died_at DESC))[1])
+	FROM dgen.dead_letter l
+	WHERE l.type_id = type AND l.mailbox = box AND l.actor_key = key
+	HAVING count(*) > 0
+$$;
+COMMENT ON FUNCTION dgen._explain_dead(integer, bigint, text) IS 'dead letters of an actor, in words';
+
 -- With nothing in the mailbox: what else there is of the actor.
 CREATE FUNCTION dgen._explain_idle(type integer, box bigint, key text) RETURNS text
 	LANGUAGE sql STABLE
@@ -223,7 +239,9 @@ AS $$
 			HAVING count(*) > 0),
 		(SELECT 'is idle: no message waits for it' FROM dgen.actor a
 			WHERE a.type_id = type AND a.mailbox = box AND a.actor_key = key),
-		'does not exist, and no message waits for it')
+		CASE WHEN dgen._explain_dead(type, box, key) IS NULL THEN 'does not exist, and no message waits for it'
+			ELSE 'does not exist: no message waits for it' END)
+		|| COALESCE(dgen._explain_dead(type, box, key), '')
 $$;
 COMMENT ON FUNCTION dgen._explain_idle(integer, bigint, text) IS 'an actor without messages, in words';
 
@@ -273,7 +291,7 @@ BEGIN
 			|| format(' (%s%s in its mailbox%s)', CASE waiting WHEN 10000 THEN 'at least ' END, dgen._count(waiting, 'message'),
 				dgen._explain_full(type, waiting));
 	END IF;
-	RETURN format('Actor "%s" of type "%s" %s.', key, actor_type, reason) || COALESCE(dgen._explain_actions(type, box, key), '');
+	RETURN format('Actor "%s" of type "%s" %s.', key, actor_type, reason) || COALESCE(dgen._explain_requests(type, key), '') || COALESCE(dgen._explain_actions(type, box, key), '');
 END
 $$;
 COMMENT ON FUNCTION dgen._explain_actor(text, text) IS 'dgen.explain_actor with dgen''s rights';
@@ -290,5 +308,5 @@ REVOKE ALL ON FUNCTION dgen._describe_process(integer), dgen._lock_holder(intege
 	dgen._part_holder(bigint), dgen._explain_locked(integer, bigint, text),
 	dgen._explain_backoff(integer, bigint, text), dgen._explain_full(integer, bigint),
 	dgen._explain_concurrency(integer), dgen._explain_rate(integer), dgen._explain_adoption(), dgen._explain_owner(integer), dgen._explain_workers(integer),
-	dgen._explain_idle(integer, bigint, text), dgen._explain_actions(integer, bigint, text), dgen._explain_actor(text, text)
+	dgen._explain_dead(integer, bigint, text), dgen._explain_idle(integer, bigint, text), dgen._explain_actions(integer, bigint, text), dgen._explain_actor(text, text)
 	FROM PUBLIC;

@@ -6,24 +6,6 @@
 
 -- ---- cancel ----
 
--- The waiter of an open request is told that it was cancelled. An actor that asked
--- is sent nothing: its request is forgotten.
-CREATE FUNCTION dgen._cancel_request(request_id bigint, request_mailbox bigint) RETURNS void
-	LANGUAGE plpgsql
-	SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-	DELETE FROM dgen.request r
-	WHERE r.id = request_id AND r.mailbox = request_mailbox AND r.status = 'p' AND r.reply_type_id IS NOT NULL;
-	UPDATE dgen.request r SET status = 'c', replied_at = clock_timestamp()
-	WHERE r.id = request_id AND r.mailbox = request_mailbox AND r.status = 'p';
-	IF FOUND THEN
-		PERFORM dgen._replied(request_id);
-	END IF;
-END
-$$;
-COMMENT ON FUNCTION dgen._cancel_request(bigint, bigint) IS 'cancels a request if it is open';
-
 -- Where the action with that id is, of an actor with that mailbox; as in extension/action.c.
 CREATE FUNCTION dgen._action_mailbox(box bigint, id bigint) RETURNS bigint
 	LANGUAGE sql IMMUTABLE
@@ -69,7 +51,7 @@ DECLARE
 BEGIN
 	PERFORM dgen._check_not_null('message_id', id IS NULL, 'Give the id that dgen.cast or dgen.request returned.');
 	IF dgen._remove_message(type, box, key, id) THEN
-		PERFORM dgen._cancel_request(id, box);
+		PERFORM dgen._end_requests(ARRAY[id]);
 		RETURN true;
 	END IF;
 	RETURN dgen._remove_message(-type, dgen._action_mailbox(box, id), key, id);
@@ -81,7 +63,7 @@ CREATE FUNCTION dgen.cancel(actor_type text, actor_key text, message_id bigint) 
 	LANGUAGE c
 	AS 'MODULE_PATHNAME', 'dgen_operate';
 COMMENT ON FUNCTION dgen.cancel(text, text, bigint) IS
-'removes a message that waits: true; false if it was handled, has locked its actor (see dgen.unlock), is a dead letter or is gone. Waits for a running turn of the actor, or the running action. Who waits for the reply of a cancelled request is told; its idempotency key stays used. Needs the privilege to send.';
+'removes a message that waits: true; false if it was handled, has locked its actor (see dgen.unlock), is a dead letter or is gone. Waits for a running turn of the actor, or the running action. Who asked, if it was a request, is told (ZD012), an actor by a reply with that error; its idempotency key stays used. Needs the privilege to send.';
 
 -- ---- dead letters ----
 
@@ -92,7 +74,8 @@ AS $$ SELECT dgen._check_not_null('message_id', id IS NULL, 'Give the message_id
 COMMENT ON FUNCTION dgen._check_letter_id(bigint) IS 'raises 22004 for NULL';
 
 -- The new seq puts it at the end of its mailbox. A failure that its requester has
--- not collected is taken back: there may be a reply after all.
+-- not collected is taken back: there may be a reply after all. An actor that asked has had
+-- the error as its reply.
 CREATE FUNCTION dgen._redrive(id bigint) RETURNS boolean
 	LANGUAGE plpgsql
 	SET search_path = pg_catalog, pg_temp
@@ -127,7 +110,8 @@ BEGIN
 		letter.actor_key, letter.message, letter.message_id, letter.in_reply_to, letter.headers, letter.correlation,
 		letter.reply_error, letter.reply_sqlstate;
 	UPDATE dgen.request r
-	SET status = 'p', replied_at = NULL, reply = NULL, error = NULL, sqlstate = NULL, hint = NULL
+	SET status = 'p', replied_at = NULL, reply = NULL, error = NULL, sqlstate = NULL, hint = NULL,
+		due_at = clock_timestamp(), reply_type_id = NULL, reply_key = NULL, correlation = NULL
 	WHERE r.id = letter.message_id AND r.mailbox = letter.mailbox AND r.status = 'f';
 	PERFORM dgen._wake(type);
 	RETURN true;
@@ -196,7 +180,7 @@ CREATE FUNCTION dgen.reset(actor_type text, actor_key text) RETURNS boolean
 COMMENT ON FUNCTION dgen.reset(text, text) IS
 'gives an actor the initial state of its type and keeps its mailbox: true; false if there is no such actor. Waits for a running turn of the actor. Needs the privilege to work.';
 
--- Who waits for a reply is told that the request was cancelled; that row keeps
+-- Who asked is told that the request was cancelled; what a client still has to be told keeps
 -- neither key nor payload. Requests come first: a reply to this actor that commits
 -- meanwhile is then found in its mailbox.
 CREATE FUNCTION dgen._delete_requests(type integer, box bigint, key text) RETURNS boolean
@@ -205,23 +189,21 @@ CREATE FUNCTION dgen._delete_requests(type integer, box bigint, key text) RETURN
 AS $$
 DECLARE
 	removed boolean;
+	pending bigint[];
 BEGIN
-	DELETE FROM dgen.request r
-	WHERE r.type_id = type AND r.mailbox = box AND r.actor_key = key
-		AND (r.status <> 'p' OR r.reply_type_id IS NOT NULL);
-	removed := FOUND;
-	DELETE FROM dgen.request r WHERE r.reply_type_id = type AND r.reply_key = key;
+	removed := dgen._forget_asker(type, key);
+	DELETE FROM dgen.request r WHERE r.type_id = type AND r.mailbox = box AND r.actor_key = key AND r.status <> 'p';
 	removed := removed OR FOUND;
-	WITH cancelled AS (
-		UPDATE dgen.request r
-		SET status = 'c', replied_at = clock_timestamp(), actor_key = '', correlation = NULL
-		WHERE r.type_id = type AND r.mailbox = box AND r.actor_key = key AND r.status = 'p'
-		RETURNING r.id)
-	SELECT count(dgen._replied(c.id)) > 0 OR removed INTO removed FROM cancelled c;
+	pending := ARRAY(SELECT r.id FROM dgen.request r
+		WHERE r.type_id = type AND r.mailbox = box AND r.actor_key = key AND r.status = 'p');
+	PERFORM dgen._end_requests(pending);
+	removed := removed OR pending <> '{}';
+	UPDATE dgen.request r SET actor_key = '', correlation = NULL, reply_type_id = NULL, reply_key = NULL
+	WHERE r.type_id = type AND r.mailbox = box AND r.actor_key = key AND r.status = 'c';
 	RETURN removed;
 END
 $$;
-COMMENT ON FUNCTION dgen._delete_requests(integer, bigint, text) IS 'removes the requests to and from an actor; true if there were any';
+COMMENT ON FUNCTION dgen._delete_requests(integer, bigint, text) IS 'ends the requests to an actor and forgets those from it; true if there were any';
 
 -- What waits in a mailbox that is owned, in the order of dgen._remove_message.
 CREATE FUNCTION dgen._delete_messages(type integer, box bigint, key text) RETURNS boolean
@@ -303,7 +285,7 @@ CREATE FUNCTION dgen.delete_actor(actor_type text, actor_key text) RETURNS boole
 	LANGUAGE c
 	AS 'MODULE_PATHNAME', 'dgen_operate';
 COMMENT ON FUNCTION dgen.delete_actor(text, text) IS
-'deletes all there is of an actor: state, lock, mailbox, delayed messages, actions that were not run yet, dead letters, requests, replies, idempotency keys and a pause; true if there was anything. Who waits for a reply is told that the request was cancelled. Waits for a running turn of the actor. A message sent later makes a new actor. Needs the privilege to work.';
+'deletes all there is of an actor: state, lock, mailbox, delayed messages, actions that were not run yet, dead letters, requests, replies, idempotency keys and a pause; true if there was anything. Who asked it and has no reply is told that the request was cancelled (ZD012). Waits for a running turn of the actor. A message sent later makes a new actor. Needs the privilege to work.';
 
 -- ---- pause, resume ----
 
@@ -451,7 +433,7 @@ CREATE FUNCTION dgen.adopt_database() RETURNS void
 COMMENT ON FUNCTION dgen.adopt_database() IS
 'says that the actors of this database belong here: after a restore, CREATE DATABASE ... TEMPLATE or pg_upgrade nothing is handled before that, because a copy would repeat what the original does. Also after a switch to a logical subscriber: sequences are raised above what the tables hold. For superusers and the owner of the extension.';
 
-REVOKE ALL ON FUNCTION dgen._cancel_request(bigint, bigint), dgen._cancel(text, text, bigint),
+REVOKE ALL ON FUNCTION dgen._cancel(text, text, bigint),
 	dgen._action_mailbox(bigint, bigint), dgen._remove_message(integer, bigint, text, bigint),
 	dgen._delete_messages(integer, bigint, text), dgen._delete_actions(integer, bigint, text),
 	dgen._check_letter_id(bigint), dgen._redrive(bigint), dgen._discard(bigint), dgen._reset(text, text),

@@ -24,8 +24,8 @@ $$;
 COMMENT ON FUNCTION dgen._expire_idempotency_keys(integer) IS 'removes idempotency keys whose time is over';
 
 -- Looks at the next requests, ten times as many as it may remove, because most may be
--- open; these stay for ever. Removes those that were answered or cancelled longer ago
--- than their type keeps them. A type that was dropped says nothing about its replies
+-- open. Ends those that are open longer than the retention of their type, and removes those
+-- that were answered or cancelled longer ago than that. A type that was dropped says nothing about its replies
 -- any more: they stay for a day.
 CREATE FUNCTION dgen._expire_requests(max_rows integer) RETURNS bigint
 	LANGUAGE plpgsql
@@ -56,11 +56,12 @@ BEGIN
 			AND r.replied_at + COALESCE(t.retention, '1 day') <= clock_timestamp()
 		FOR UPDATE OF r SKIP LOCKED));
 	GET DIAGNOSTICS removed = ROW_COUNT;
+	removed := removed + dgen._end_late_requests(dgen._maintenance_cursor(), last, max_rows);
 	PERFORM dgen._maintenance_cursor(CASE WHEN seen < looked_at THEN 0 ELSE last END);
 	RETURN removed;
 END
 $$;
-COMMENT ON FUNCTION dgen._expire_requests(integer) IS 'removes replies that nobody collected in time';
+COMMENT ON FUNCTION dgen._expire_requests(integer) IS 'removes replies that nobody collected in time, and ends requests that nobody answered in time';
 
 -- A worker that lost its batch may leave a mark for a message that is gone. Marks
 -- of messages that wait are due soon after, or wait for a worker: an hour tells.

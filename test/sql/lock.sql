@@ -46,7 +46,9 @@ SELECT dgen.commit_turns('{1}', locks => '{true}');
 COMMIT;
 SELECT * FROM look('a');
 SELECT waiting, locked_actors, complete FROM dgen.stats();
+\set VERBOSITY terse
 SELECT dgen.await_reply(:asked, timeout => '0');
+\set VERBOSITY default
 SELECT regexp_replace(dgen.explain_actor('job', 'a'), 'since .*: attempt', 'since TIME: attempt');
 SELECT dgen.cancel('job', 'a', :asked);
 
@@ -139,7 +141,9 @@ SELECT dgen.commit_turns('{0}', errors => '{"not yet"}', sqlstates => '{P0001}')
 COMMIT;
 SELECT * FROM look('f');
 SELECT last_error, last_sqlstate FROM dgen.messages WHERE status = 'locked';
+\set VERBOSITY terse
 SELECT dgen.await_reply(:asked, timeout => '0');
+\set VERBOSITY default
 :begin
 BEGIN;
 SELECT dgen.claim_locked();

@@ -5,6 +5,7 @@
 SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS dgen;
 RESET client_min_messages;
+SET dgen.batch_duration = '1 min';   -- batches as large as they may be, however slow the machine
 SELECT dgen.create_actor_type('op', initial_state => '{"n": 0}', max_attempts => 2, backoff => '1 hour',
 	max_backoff => '1 hour');
 SELECT dgen.create_actor_type('asker');

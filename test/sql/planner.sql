@@ -65,6 +65,7 @@ AS $$
 $$;
 CALL pg_temp.fill();
 SELECT dgen.drop_actor_type('bulk', discard => true);
+DELETE FROM dgen.request; -- that they were cancelled nobody asks
 ANALYZE dgen.message, dgen.delayed_message, dgen.actor, dgen.request, dgen.failed_attempt, dgen.idempotency_key, dgen.dead_letter;
 SELECT relname, reltuples = 0 AS empty, relpages > 100 AS large FROM pg_class
 WHERE oid IN ('dgen.message'::regclass, 'dgen.delayed_message'::regclass, 'dgen.actor'::regclass, 'dgen.request'::regclass, 'dgen.failed_attempt'::regclass,
@@ -141,6 +142,7 @@ ON CONFLICT (type_id, mailbox, actor_key, idempotency_key)
 DO UPDATE SET message_id = EXCLUDED.message_id, expires_at = EXCLUDED.expires_at WHERE k.expires_at <= now();
 
 SELECT dgen.drop_actor_type('hot', discard => true), dgen.drop_actor_type('bulk', discard => true);
+DELETE FROM dgen.request;
 DROP FUNCTION pg_temp.watch, pg_temp.scans;
 DROP PROCEDURE pg_temp.fill;
 SET client_min_messages = warning;

@@ -138,15 +138,7 @@ my $lsn = $primary->lsn('write');
 $primary->wait_for_catchup($standby, 'replay', $lsn);
 $node = $standby;
 ($out, $err) = start_workers(2, 'app');
-like($err, qr/ERROR:  cannot start workers on a standby\nHINT:  Use the primary/, 'a standby starts none');
-for ([ "SELECT dgen.attach('w', ARRAY['counter'])", 'attach a worker' ], [ "SELECT dgen.call('counter', 'k')", 'call an actor' ],
-	[ 'SELECT dgen.await_reply(1)', 'collect a reply' ], [ "SELECT * FROM dgen.await_replies('{1}')", 'collect a reply' ],
-	[ "CALL dgen.await_any('{1}')", 'collect a reply' ], [ "SELECT dgen.cast('counter', 'k')", 'send' ],
-	[ "SELECT dgen.request('counter', 'k')", 'send' ], [ "SELECT dgen.cast_many('counter', '{k}', ARRAY['1']::jsonb[])", 'send' ]) {
-	my ($statement, $what) = @$_;
-	$node->psql('app', "\\set VERBOSITY verbose\n$statement", stderr => \$err);
-	like($err, qr/ERROR:  25006: cannot $what on a standby\nHINT:  Use the primary/, "refused on a standby: $what");
-}
+like($err, qr/ERROR:  dgen.start_workers cannot run on a standby\n.*HINT:  Use the primary/s, 'a standby starts none');
 is(sql('SELECT count(*) FROM dgen.messages', 'app'), 0, 'it can be read');
 $standby->promote;
 sql(q{SELECT dgen.cast('counter', 'k')}, 'app');

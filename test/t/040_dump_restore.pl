@@ -88,6 +88,8 @@ sub fill {
 		q{SELECT dgen.cast('counter', 'soon', delay => '2 h')},
 		q{SELECT dgen.cast('external', 'x', '"for somebody else"')});
 	$original->safe_psql('app', q{SET ROLE guest; SELECT dgen.request('counter', 'open', '{"op": "later"}')});
+	$original->safe_psql('app', q{INSERT INTO dgen.request_asker
+		SELECT id, mailbox, nextval('dgen.message_seq'), now(), type_id, 'asks', NULL FROM dgen.request WHERE actor_key = 'open' ORDER BY id LIMIT 1});
 	$original->poll_query_until('app', q{SELECT count(*) = 7 FROM dgen.message}) or die 'not handled';
 }
 

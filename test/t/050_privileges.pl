@@ -138,7 +138,7 @@ my %functions = (
 	# These two and the views show nothing of what one may not read, to who may read anything at all.
 	'actor'             => [ view => q{SELECT * FROM dgen.actor('box', 'k')} ],
 	'mailbox'           => [ view => q{SELECT * FROM dgen.mailbox('box', 'k')} ],
-	(map { ($_ => [ view => "SELECT * FROM dgen.$_" ]) } qw(actor_types actors messages dead_letters workers)),
+	(map { ($_ => [ view => "SELECT * FROM dgen.$_" ]) } qw(actor_types actors messages dead_letters requests workers)),
 );
 
 my %may = (
@@ -267,7 +267,7 @@ sub test_replies {
 
 sub test_private {
 	is(sql(q{SELECT string_agg(proname, ' ' ORDER BY proname) FROM pg_proc WHERE pronamespace = 'dgen'::regnamespace
-		AND proname LIKE '\_%' AND has_function_privilege('shop', oid, 'EXECUTE')}), '_actions _can_read _is_owned _kind _workers', 'private functions are private, but for those behind views and dumps');
+		AND proname LIKE '\_%' AND has_function_privilege('shop', oid, 'EXECUTE')}), '_actions _can_read _is_owned _kind _request_status _workers', 'private functions are private, but for those behind views and dumps');
 	is(sql(q{SELECT count(*) FROM pg_class c, unnest('{nobody,bystander,sender,reader,worker,shop}'::regrole[]) AS r
 		WHERE relnamespace = 'dgen'::regnamespace AND relkind IN ('r', 'S') AND (has_table_privilege(r, c.oid, 'SELECT, INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER'))}),
 		'0', 'so are the tables');

@@ -296,7 +296,7 @@ is(sql(q{SELECT status, priority, headers, not_before - sent_at BETWEEN '1:59' A
 fails(4, qr/actor type "nope" does not exist \(SQLSTATE ZD001\)\ndgen: hint: /, 'unknown type', 'cast', 'nope', 'a', '1');
 fails(4, qr/actor type "nope" does not exist/, 'state of an unknown type', 'state', 'nope', 'a');
 fails(4, qr/there is no actor "none" of type "counter"/, 'state of an unknown actor', 'state', 'counter', 'none');
-fails(4, qr/no reply to request \d+ in time \(SQLSTATE ZD010\)/, 'a reply that does not come', 'call', 'idle', 'a', '1', '-t', '10ms');
+fails(4, qr/no reply to request \d+ in time \(Actor "a" of type "idle" .*\) \(SQLSTATE ZD010\)/, 'a reply that does not come', 'call', 'idle', 'a', '1', '-t', '10ms');
 fails(5, qr/^dgen: error: told to fail \(SQLSTATE ZD400\)$/m, 'a handler that fails', 'call', 'counter', 'a', '"fail"');
 fails(1, qr/message is not valid JSON at byte 2/, 'invalid JSON', 'cast', 'counter', 'a', '{bad}');
 fails(1, qr/message is not valid JSON/, 'invalid JSON in a call', 'call', 'counter', 'a', '');

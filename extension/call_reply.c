@@ -1,0 +1,90 @@
+/*
+ * The reply that a handler gives with dgen.send_reply or dgen.fail_request to the dgen.call
+ * that runs it. A call has no row in dgen.request: only the transaction that waits could read
+ * it. What is given in a subtransaction goes with it.
+ */
+#include "dgen_ext.h"
+
+#include "access/xact.h"
+#include "utils/memutils.h"
+
+typedef struct Expected
+{
+	int64 id; /* of the call's message; 0: no call runs */
+	const ActorType *type;
+	MemoryContext context; /* of what is given */
+	SubTransactionId subid;
+	bool given;
+	Reply reply;
+} Expected;
+
+static Expected expected;
+
+/* As what was given in a subtransaction is its parent's when that commits. */
+static void
+at_subtransaction_end(SubXactEvent event, SubTransactionId subid, SubTransactionId parent,
+					  void *arg)
+{
+	if (!expected.given || expected.subid != subid)
+		return;
+	if (event == SUBXACT_EVENT_COMMIT_SUB)
+		expected.subid = parent;
+	else if (event == SUBXACT_EVENT_ABORT_SUB)
+		expected.given = false;
+}
+
+void
+dgen_expect_reply(int64 id, const ActorType *type)
+{
+	static bool registered = false;
+
+	if (!registered)
+		RegisterSubXactCallback(at_subtransaction_end, NULL);
+	registered = true;
+	memset(&expected, 0, sizeof(expected));
+	expected.id = id;
+	expected.type = type;
+	expected.context = CurrentMemoryContext;
+}
+
+bool
+dgen_is_expected(int64 id)
+{
+	return id != 0 && id == expected.id;
+}
+
+static char *
+copy(const char *value)
+{
+	return value == NULL ? NULL : pstrdup(value);
+}
+
+bool
+dgen_give_expected(const Reply *reply)
+{
+	MemoryContext old;
+
+	dgen_check_privilege(expected.type, dgen_calling_role(), PRIVILEGE_WORK);
+	if (expected.given)
+		return false;
+	old = MemoryContextSwitchTo(expected.context);
+	expected.reply.reply =
+		reply->error != NULL ? (Datum) 0 : PointerGetDatum(PG_DETOAST_DATUM_COPY(reply->reply));
+	expected.reply.error = copy(reply->error);
+	expected.reply.sqlstate = copy(reply->sqlstate);
+	expected.reply.hint = copy(reply->hint);
+	MemoryContextSwitchTo(old);
+	expected.subid = GetCurrentSubTransactionId();
+	expected.given = true;
+	return true;
+}
+
+bool
+dgen_expect_no_more(Reply *reply)
+{
+	bool given = expected.given;
+
+	*reply = expected.reply;
+	memset(&expected, 0, sizeof(expected));
+	return given;
+}

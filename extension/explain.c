@@ -1,0 +1,63 @@
+/*
+ * Why a request has no reply yet, for the error of who waits for it no longer.
+ */
+#include "dgen_ext.h"
+
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+
+/* As the role that asks: it is told no more than it may read. In the caller's context. */
+static char *
+ask_sql(int64 request)
+{
+	MemoryContext context = CurrentMemoryContext;
+	Oid type = INT8OID;
+	Datum id = Int64GetDatum(request);
+	char *text = NULL;
+
+	SPI_connect();
+	if (SPI_execute_with_args("SELECT dgen._explain_pending($1)", 1, &type, &id, NULL, true, 1) ==
+			SPI_OK_SELECT &&
+		SPI_processed == 1)
+		text = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
+	if (text != NULL)
+		text = MemoryContextStrdup(context, text);
+	SPI_finish();
+	return text;
+}
+
+/*
+ * For the last words of a transaction: an error here would only hide the one that is to be
+ * told. NULL: there is nothing to say.
+ */
+char *
+dgen_explain_pending(int64 request)
+{
+	MemoryContext context = CurrentMemoryContext;
+	Oid outer_role = dgen_set_calling_role(dgen_calling_role());
+	Oid user;
+	int security_context;
+	char *volatile text = NULL;
+
+	GetUserIdAndSecContext(&user, &security_context);
+	PG_TRY();
+	{
+		SetUserIdAndSecContext(dgen_table_owner(TABLE_REQUEST),
+							   security_context | SECURITY_LOCAL_USERID_CHANGE);
+		text = ask_sql(request);
+	}
+	PG_CATCH();
+	{
+		if (ERRCODE_TO_CATEGORY(geterrcode()) == ERRCODE_TO_CATEGORY(ERRCODE_OPERATOR_INTERVENTION))
+			PG_RE_THROW();
+		MemoryContextSwitchTo(context);
+		FlushErrorState();
+	}
+	PG_END_TRY();
+	SetUserIdAndSecContext(user, security_context);
+	(void) dgen_set_calling_role(outer_role);
+	return text;
+}
