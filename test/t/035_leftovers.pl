@@ -159,9 +159,8 @@ sub test_next_turn {
 sub test_next_turn_alone {
 	in_one_batch(sub {
 		cast_run('bad', q{SELECT 1 / 0});
-		cast_run('n', q{SET CONSTRAINTS ALL IMMEDIATE});
-		cast_run('m', q{INSERT INTO child VALUES (3)}, q{INSERT INTO parent VALUES (3)});
-		cast_run('n', q{INSERT INTO child VALUES (4)}, q{INSERT INTO parent VALUES (4)});
+		cast_run("n$_", q{SET CONSTRAINTS ALL IMMEDIATE}) for 11 .. 18;
+		cast_run("m$_", qq{INSERT INTO child VALUES ($_)}, qq{INSERT INTO parent VALUES ($_)}) for 11 .. 18;
 	});
 	becomes('SELECT count(*) FROM dgen.messages', '0', 'alone: all are handled');
 	is(dead_letters(), 'bad 1 22012 division by zero', 'alone, too, modes are not those of the next turn');
