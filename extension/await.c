@@ -306,6 +306,7 @@ dgen_await_replies(PG_FUNCTION_ARGS)
 			refuse(&answers[i], DGEN_ERR_REPLY_TIMEOUT,
 				   psprintf("no reply to request " INT64_FORMAT " in time", ids[i]),
 				   "The request goes on and can be awaited again.");
+		dgen_check_answer(&answers[i]);
 		put_answer(result, ids[i], &answers[i]);
 	}
 	return (Datum) 0;

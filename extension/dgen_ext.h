@@ -1003,6 +1003,7 @@ typedef struct Failure
 	bool final;            /* dgen.fail: no more attempts */
 	bool retry;            /* dgen.retry: no attempt is counted */
 	bool ended;            /* by an operator: a dead letter in any case */
+	bool unsendable;       /* the message has what a client cannot be sent */
 	const Interval *delay; /* retry only; NULL: the type's backoff */
 } Failure;
 
@@ -1072,6 +1073,8 @@ extern bool dgen_part_begin(WorkerSession *session);
 extern bool dgen_part_under_way(void);
 extern int64 dgen_part_fence(void); /* 0: there is none */
 extern Batch *dgen_part_look(void); /* NULL: it is over */
+/* It has begun in this very transaction, and is not to be run: a failed attempt. */
+extern void dgen_part_fail(const Failure *failure);
 /* Owns its actor, waiting for it. NULL: somebody has ended the lock, or taken over. */
 extern Batch *dgen_part_own(void);
 extern void dgen_part_forget(void);
@@ -1168,6 +1171,18 @@ extern bool dgen_answer(int64 request_id, const Reply *reply); /* one alone, not
 extern bool dgen_client_holds(const BatchActor *actor);
 extern void dgen_client_given(const BatchActor *actor);
 extern void dgen_client_forget(void);
+
+/* ---- unsendable.c: what cannot be sent to the client that claims it ---------- */
+
+/*
+ * Of a batch that is owned: gives a failed attempt to each actor's first message that cannot be
+ * sent, and leaves out what is behind it, and what is too much text for one claim. `bytes`: limit of the batch.
+ */
+extern void dgen_check_batch(Batch *batch, Size bytes);
+/* The same for a locked part that begins. False: it has a failed attempt. */
+extern bool dgen_check_part(Batch *batch);
+/* The state, or a text for one that is too large for any client. */
+extern Datum dgen_show_state(Datum state);
 
 /* ---- protocol.c: the worker protocol ------------------------------------ */
 

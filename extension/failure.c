@@ -148,7 +148,8 @@ tell_caller(const BatchMessage *message, const Failure *failure)
 
 /*
  * To the end of the actor's mailbox, with the priority of the message that died. One that
- * tells of a dead letter is not told of itself when it dies.
+ * tells of a dead letter is not told of itself when it dies. What could not be sent to a worker could
+ * not be sent with this one either: JSON null stands for it.
  */
 static void
 tell_actor(const BatchActor *actor, const BatchMessage *message, const Failure *failure)
@@ -157,7 +158,7 @@ tell_actor(const BatchActor *actor, const BatchMessage *message, const Failure *
 	Send send = {
 		.type = dgen_type_by_id(dgen_actors_type(actor->type->id), false),
 		.key = actor->key,
-		.message = message->message,
+		.message = failure->unsendable ? dgen_json_null() : message->message,
 		.kind = KIND_DEAD_LETTER,
 		.priority = message->priority,
 		.in_reply_to = message->id,
@@ -168,7 +169,9 @@ tell_actor(const BatchActor *actor, const BatchMessage *message, const Failure *
 
 	if (!actor->type->handle_dead_letters || message->kind == KIND_DEAD_LETTER)
 		return;
-	if (message->correlation != (Datum) 0)
+	if (failure->unsendable)
+		send.headers = (Datum) 0;
+	else if (message->correlation != (Datum) 0)
 		send.correlation = DatumGetTextPP(message->correlation);
 	(void) dgen_send(&send);
 }

@@ -116,9 +116,11 @@ int
 dgen__batch_decode(dgen_worker *worker, PGresult *rows)
 {
 	dgen__batch *batch = &worker->batch;
-	int result = 0;
+	int result = dgen__claim_check(rows, &worker->error);
 
 	batch->rows = rows;
+	if (result != 0)
+		return result;
 	batch->part = dgen__batch_is_part(rows);
 	for (int row = 0; row < PQntuples(rows) && result == 0; row++)
 	{

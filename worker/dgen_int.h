@@ -555,6 +555,17 @@ extern void dgen__sql_savepoint(char *sql, int n);
 extern void dgen__sql_release(char *sql, int n);
 extern void dgen__sql_rollback_to(char *sql, int n); /* and releases it */
 
+/* ---- result.c: is what the server has sent what it has to be? ------------------------------
+ *
+ * 0, or the error: then the connection is of no use.
+ */
+
+/* One row of so many columns. what: "dgen.cast" */
+extern int dgen__result_check(const PGresult *result, const char *what, int columns,
+							  bool may_be_null, dgen__error *error);
+extern int dgen__claim_check(const PGresult *rows, dgen__error *error);
+extern int dgen__many_check(const PGresult *rows, size_t sent, dgen__error *error);
+
 /* ---- array.c: PostgreSQL's arrays in binary form ------------------------------------------
  *
  * Elements are added in order; an array in which all are NULL is sent as NULL.

@@ -82,6 +82,11 @@ sent(dgen_client *client)
 	if (error.code == 0 && rows == NULL)
 		(void) dgen__fail(&error, DGEN_ESERVER, "the server has not answered");
 	updating = dgen__is_updating(&error);
+	if (error.code == 0 && dgen__many_check(rows, async->sent.count, &client->error) != 0)
+	{
+		PQclear(rows);
+		return client->error.code;
+	}
 	if (error.code != 0)
 		dgen__operations_end_sent(client, &error);
 	else
@@ -232,6 +237,8 @@ answers_came(dgen_client *client, const PGresult *result)
 	Found found;
 
 	client->async->attempts = 0;
+	if (dgen__result_check(result, "dgen.await_any", 1, false, &client->async->error) != 0)
+		return;
 	if (dgen__json_walk_begin(&walk, PQgetvalue(result, 0, 0), (size_t) PQgetlength(result, 0, 0),
 							  '[') != 0)
 		return;
