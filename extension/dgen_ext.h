@@ -1014,6 +1014,10 @@ typedef struct Failure
 extern bool dgen_record_failure(BatchActor *actor, const BatchMessage *message,
 								const Failure *failure);
 
+/* What is kept of an error's text, its SQLSTATE and its hint, as bytes in the database's encoding. */
+#define DGEN_MAX_ERROR_BYTES 4096
+extern const char *dgen_cut_error(const char *text); /* NULL stays NULL */
+
 extern void dgen_failure_of_error(Failure *failure, ErrorData *error);
 extern void dgen_failure_of_outcome(Failure *failure, const Outcome *outcome);
 

@@ -67,6 +67,47 @@ all_were_sent(dgen_client *client, const PGresult *rows)
 	}
 }
 
+/*
+ * Text that the database's encoding lacks, or JSON that it cannot take, is an error of the statement, and
+ * of no element: the server finds it before it looks at elements.
+ */
+static bool
+is_about_one(const dgen__error *error)
+{
+	return strncmp(error->sqlstate, "22", 2) == 0 || strncmp(error->sqlstate, "54", 2) == 0 ||
+		   strncmp(error->sqlstate, "0A", 2) == 0;
+}
+
+/* Of statements that are to find the one: what has come of the last, of so many. */
+static void
+narrow(dgen__async *async, size_t count, bool again)
+{
+	if (again && async->suspects < count)
+		async->suspects = count;
+	else if (!again && async->suspects > 0)
+	{
+		async->suspects -= count < async->suspects ? count : async->suspects;
+		async->most *= 2;
+	}
+}
+
+/* The statement has come to its end. */
+static void
+end_sent(dgen_client *client, const dgen__error *error, const PGresult *rows)
+{
+	dgen__async *async = client->async;
+	size_t count = async->sent.count;
+	bool again = error->code != 0 && count > 1 && is_about_one(error);
+
+	narrow(async, count, again);
+	if (again)
+		dgen__operations_send_apart(client);
+	else if (error->code != 0)
+		dgen__operations_end_sent(client, error);
+	else
+		all_were_sent(client, rows);
+}
+
 /* Only the sync tells that the transaction is committed. */
 static int
 sent(dgen_client *client)
@@ -87,10 +128,7 @@ sent(dgen_client *client)
 		PQclear(rows);
 		return client->error.code;
 	}
-	if (error.code != 0)
-		dgen__operations_end_sent(client, &error);
-	else
-		all_were_sent(client, rows);
+	end_sent(client, &error, rows);
 	if (updating)
 		(void) dgen__fail_error(&client->error, &error);
 	dgen__error_free(&error);
