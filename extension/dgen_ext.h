@@ -1187,6 +1187,8 @@ extern void dgen_check_batch(Batch *batch, Size bytes);
 extern bool dgen_check_part(Batch *batch);
 /* The state, or a text for one that is too large for any client. */
 extern Datum dgen_show_state(Datum state);
+/* The key, or a text for one that the client's encoding lacks. */
+extern Datum dgen_show_key(text *key);
 
 /* ---- protocol.c: the worker protocol ------------------------------------ */
 

@@ -378,6 +378,14 @@ dgen_show_state(Datum state)
 }
 
 Datum
+dgen_show_key(text *key)
+{
+	char *shown = placeholder("actor key", PointerGetDatum(key), false, false);
+
+	return shown == NULL ? PointerGetDatum(key) : CStringGetTextDatum(shown);
+}
+
+Datum
 dgen_show_jsonb(PG_FUNCTION_ARGS)
 {
 	char *shown = placeholder(PG_GETARG_CSTRING(1), PG_GETARG_DATUM(0), true, false);

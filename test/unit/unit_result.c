@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "../../worker/batch.c"
+#include "../../worker/suspect.c"
 #include "tap.h"
 
 #define CLAIM_COLUMNS (DGEN__CLAIM_TOKEN + 1)
