@@ -40,7 +40,7 @@ extern Size dgen_raw_size(Datum value);
 /* No less than what the jsonb is as text, and not much more for its numbers; reads no strings. */
 extern Size dgen_jsonb_text_bound(Datum jsonb);
 
-/* Exact. False: the client lacks something of it. The values are not toasted. */
+/* Exact, but for up to three characters too many of each number. False: the client lacks something of it. The values are not toasted. */
 extern bool dgen_scan_jsonb(ClientText *client, Datum jsonb);
 extern bool dgen_scan_text(ClientText *client, Datum text);
 
