@@ -336,13 +336,13 @@ dgen_check_adopted(void)
 
 	heap = dgen_table_open(TABLE_ADOPTION, AccessShareLock);
 	snapshot = RegisterSnapshot(GetLatestSnapshot());
-	scan = table_beginscan(heap, snapshot, 0, NULL);
+	scan = dgen_table_beginscan(heap, snapshot);
 	while ((tuple = heap_getnext(scan, ForwardScanDirection)) != NULL)
 	{
 		Datum values[ADOPTION_COLUMNS];
 		bool nulls[ADOPTION_COLUMNS];
 
-		heap_deform_tuple(tuple, RelationGetDescr(heap), values, nulls);
+		dgen_row_deform(tuple, RelationGetDescr(heap), values, nulls, ADOPTION_COLUMNS);
 		found = true;
 		if (DatumGetInt64(values[ADOPTION_SYSTEM]) != (int64) GetSystemIdentifier() ||
 			DatumGetObjectId(values[ADOPTION_DATABASE]) != MyDatabaseId)

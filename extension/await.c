@@ -9,6 +9,7 @@
 #include "access/htup_details.h"
 #include "access/table.h"
 #include "access/xact.h"
+#include "access/xlog.h"
 #include "catalog/pg_type.h"
 #include "funcapi.h"
 #include "miscadmin.h"
@@ -100,6 +101,8 @@ dgen_collect_answer(int64 id, Answer *answer)
 
 	memset(answer, 0, sizeof(*answer));
 	CHECK_FOR_INTERRUPTS();
+	if (!RecoveryInProgress())
+		dgen_table_lock(TABLE_REQUEST, RowExclusiveLock); /* the answer is removed */
 	if (!dgen_find_request(id, &request))
 	{
 		refuse(answer, DGEN_ERR_UNKNOWN_REQUEST,

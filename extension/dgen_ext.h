@@ -190,8 +190,23 @@ typedef struct DgenScan
 extern Oid dgen_table_oid(DgenTable table); /* raises if the extension is not installed here */
 extern bool dgen_is_installed(void);
 extern void dgen_tell_of_change(void); /* at commit */
+/*
+ * Raises DGEN_ERR_CHANGED if it is not as it was made; that is checked once after each change
+ * (shape.c). So do scans, of their index.
+ */
 extern Relation dgen_table_open(DgenTable table, LOCKMODE lockmode);
 extern Oid dgen_table_owner(DgenTable table);
+/* Its triggers and constraints; the table is open, and so locked. */
+extern bool dgen_table_needs_executor(DgenTable table, Relation heap);
+/* Raises the server's error if a publication could not tell its subscribers of an UPDATE or DELETE. */
+extern void dgen_check_published(Relation heap, CmdType command);
+/*
+ * A row of the columns that the code knows. There may be more behind them, which were added and
+ * dropped again: NULL in what is formed, left out of what is read.
+ */
+extern HeapTuple dgen_row_form(TupleDesc desc, Datum *values, bool *nulls, int ncolumns);
+extern void dgen_row_deform(HeapTuple row, TupleDesc desc, Datum *values, bool *nulls,
+							int ncolumns);
 extern void dgen_table_lock(DgenTable table,
 							LOCKMODE lockmode); /* held to the end of the transaction */
 
@@ -214,16 +229,19 @@ extern void dgen_key_time(ScanKey key, int column, StrategyNumber strategy, Time
 extern void dgen_key_text(ScanKey key, int column, const text *value);
 
 /*
- * writer.c. A writer holds a table open for several rows. Update and delete are for
+ * writer.c. A writer holds a table open for several rows. Where the table has triggers or
+ * constraints, each row goes through the server's executor (statement.c), and whatever those
+ * raise is raised. Update and delete are for
  * rows that nobody else can write (the actor is owned); dgen_delete_row says
  * whether the row was still there instead of raising. An update leaves the primary key as it
  * is, and its tid is the new one then.
  */
 typedef struct DgenWriter
 {
+	DgenTable table;
 	Relation heap;
-	ResultRelInfo *indexes;
-	ItemPointerData tid; /* of the row inserted last */
+	ResultRelInfo *indexes; /* NULL: rows go through the executor */
+	ItemPointerData tid;    /* of the row inserted last */
 } DgenWriter;
 
 extern void dgen_writer_open(DgenWriter *writer, DgenTable table);
@@ -238,6 +256,27 @@ extern bool dgen_writer_try_update(DgenWriter *writer, ItemPointer tid, Datum *v
 extern void dgen_writer_close(DgenWriter *writer);
 extern bool dgen_delete_row(Relation heap, ItemPointer tid);
 extern bool dgen_delete_row_nowait(Relation heap, ItemPointer tid);
+
+/*
+ * statement.c: the same through the executor, as the owner of the table, like dgen's functions in
+ * SQL. The columns are those that the code knows. False as above.
+ */
+extern void dgen_statement_insert(DgenTable table, Relation heap, Datum *values, bool *nulls,
+								  ItemPointer tid);
+extern bool dgen_statement_update(DgenTable table, Relation heap, ItemPointer tid, Datum *values,
+								  bool *nulls);
+extern bool dgen_statement_delete(Relation heap, ItemPointer tid, bool wait);
+
+/* For a statement on a table of dgen's: with the rights of its owner; and with those before. */
+typedef struct Rights
+{
+	Oid user;
+	int context;
+	int nest_level;
+} Rights;
+
+extern void dgen_become_owner(Relation heap, Rights *before);
+extern void dgen_become_again(const Rights *before);
 
 extern int64 dgen_nextval(DgenTable sequence);
 

@@ -45,6 +45,8 @@
 #define DGEN_ERR_LIBRARY_VERSION DGEN_SQLSTATE('0', '3', '6') /* libdgen is too old */
 #define DGEN_ERR_OTHER_SESSION DGEN_SQLSTATE('0', '3', '7')   /* session is not this worker's */
 #define DGEN_ERR_UPDATING DGEN_SQLSTATE('0', '3', '8') /* the extension is not up to date yet */
+#define DGEN_ERR_CHANGED \
+	DGEN_SQLSTATE('0', '3', '9') /* a table, index or type of dgen's was changed */
 #define DGEN_ERR_INVALID_OUTCOME \
 	DGEN_SQLSTATE('0', '4', '0')                            /* handler returned no valid outcome */
 #define DGEN_ERR_TURN_TIMEOUT DGEN_SQLSTATE('0', '4', '1')  /* turn ran longer than turn_timeout */

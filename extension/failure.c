@@ -366,5 +366,6 @@ dgen_is_blameless(const ErrorData *error)
 {
 	return error != NULL &&
 		   (error->sqlerrcode == ERRCODE_DISK_FULL || error->sqlerrcode == ERRCODE_IO_ERROR ||
-			error->sqlerrcode == ERRCODE_T_R_DEADLOCK_DETECTED || dgen_is_out_of_locks(error));
+			error->sqlerrcode == ERRCODE_T_R_DEADLOCK_DETECTED ||
+			error->sqlerrcode == DGEN_ERR_CHANGED || dgen_is_out_of_locks(error));
 }

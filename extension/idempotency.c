@@ -63,19 +63,18 @@ take(const ActorType *type, int64 mailbox, text *actor_key, text *key, int64 id,
 	Datum values[] = {Int32GetDatum(type->id), Int64GetDatum(mailbox), PointerGetDatum(actor_key),
 					  PointerGetDatum(key),    Int64GetDatum(id),      TimestampTzGetDatum(expires),
 					  TimestampTzGetDatum(now)};
+	Relation heap = dgen_table_open(TABLE_IDEMPOTENCY_KEY, RowExclusiveLock);
 	bool taken;
-	Oid user;
-	int context;
+	Rights before;
 
-	GetUserIdAndSecContext(&user, &context);
-	SetUserIdAndSecContext(dgen_table_owner(TABLE_IDEMPOTENCY_KEY),
-						   context | SECURITY_LOCAL_USERID_CHANGE);
+	dgen_become_owner(heap, &before);
 	SPI_connect();
 	if (SPI_execute_plan(take_plan(), values, NULL, false, 0) != SPI_OK_INSERT)
 		elog(ERROR, "could not take an idempotency key: %s", SPI_result_code_string(SPI_result));
 	taken = SPI_processed == 1;
 	SPI_finish();
-	SetUserIdAndSecContext(user, context);
+	dgen_become_again(&before);
+	table_close(heap, NoLock);
 	return taken;
 }
 
@@ -294,6 +293,7 @@ begin_taking(Taker *taker)
 	taker->expires_of = NULL;
 	memset(&taker->rows, 0, sizeof(taker->rows));
 	taker->rows.table = TABLE_IDEMPOTENCY_KEY;
+	dgen_table_lock(TABLE_IDEMPOTENCY_KEY, RowExclusiveLock);
 	dgen_scan_begin(&taker->scan, TABLE_IDEMPOTENCY_KEY, INDEX_PRIMARY, &taker->dirty, 4);
 }
 

@@ -62,7 +62,7 @@ find_row(int32 type_id, int64 mailbox, int64 fence, const text *key, LockedRow *
 		HeapTuple copy = ExecCopySlotHeapTuple(scan.slot);
 
 		row->tid = scan.slot->tts_tid;
-		heap_deform_tuple(copy, RelationGetDescr(scan.heap), row->values, row->nulls);
+		dgen_row_deform(copy, RelationGetDescr(scan.heap), row->values, row->nulls, LOCKED_COLUMNS);
 	}
 	dgen_scan_end(&scan);
 	return found;
@@ -117,6 +117,8 @@ dgen_read_locked(const ActorType *type, int64 mailbox, int64 fence, text *key, R
 
 	CommandCounterIncrement();
 	PushActiveSnapshot(GetTransactionSnapshot());
+	if (how != READ_LOOK)
+		dgen_table_lock(TABLE_LOCKED, RowExclusiveLock);
 	found = find_row(type->id, mailbox, fence, key, &row);
 	PopActiveSnapshot();
 	return found ? read_row(type, &row, how) : NULL;
@@ -206,6 +208,7 @@ read_again(const BatchActor *actor, LockedRow *row)
 
 	CommandCounterIncrement();
 	PushActiveSnapshot(GetTransactionSnapshot());
+	dgen_table_lock(TABLE_LOCKED, RowExclusiveLock);
 	found = find_row(actor->type->id, actor->mailbox, 0, actor->key, row);
 	PopActiveSnapshot();
 	return found;
@@ -302,23 +305,22 @@ static Jsonb *
 set_entries(Jsonb *given, Jsonb *made, Jsonb *result)
 {
 	JsonbIterator *iterator = JsonbIteratorInit(&made->root);
-	JsonbParseState *parse = NULL;
+	JsonbBuilder changes = {0};
 	JsonbValue name, value;
-	JsonbValue *changes;
 
 	(void) JsonbIteratorNext(&iterator, &value, true);
-	(void) pushJsonbValue(&parse, WJB_BEGIN_OBJECT, NULL);
+	dgen_push_jsonb(&changes, WJB_BEGIN_OBJECT, NULL);
 	while (JsonbIteratorNext(&iterator, &name, true) == WJB_KEY)
 	{
 		(void) JsonbIteratorNext(&iterator, &value, true);
 		if (same_entry(entry(given, &name), entry(made, &name)))
 			continue;
-		(void) pushJsonbValue(&parse, WJB_KEY, &name);
-		(void) pushJsonbValue(&parse, WJB_VALUE, &value);
+		dgen_push_jsonb(&changes, WJB_KEY, &name);
+		dgen_push_jsonb(&changes, WJB_VALUE, &value);
 	}
-	changes = pushJsonbValue(&parse, WJB_END_OBJECT, NULL);
+	dgen_push_jsonb(&changes, WJB_END_OBJECT, NULL);
 	return DatumGetJsonbP(DirectFunctionCall2(jsonb_concat, JsonbPGetDatum(result),
-											  JsonbPGetDatum(JsonbValueToJsonb(changes))));
+											  JsonbPGetDatum(dgen_built_jsonb(&changes))));
 }
 
 /* Without the entries of `given` that `made` has no more. */

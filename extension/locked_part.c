@@ -358,6 +358,7 @@ dgen_part_begin(WorkerSession *session)
 		dgen_refuse_isolation("claiming a locked part");
 		/* As for a batch: dgen.drop_actor_type waits for this lock, and not for rows in between. */
 		dgen_table_lock(TABLE_MESSAGE, RowExclusiveLock);
+		dgen_table_lock(TABLE_LOCKED, RowExclusiveLock);
 		dgen_check_adopted();
 		type = dgen_type_by_id(type_id, true);
 		begun = type != NULL && begin_one(session, type, asked);
@@ -450,6 +451,7 @@ expire_due(TimestampTz now)
 	ScanKeyData key;
 	int count = 0;
 
+	dgen_table_lock(TABLE_LOCKED, RowExclusiveLock);
 	PushActiveSnapshot(GetTransactionSnapshot());
 	dgen_key_time(&key, 1, BTGreaterEqualStrategyNumber, DT_NOBEGIN);
 	dgen_scan_begin(&scan, TABLE_LOCKED, INDEX_BY_EXPIRY, GetActiveSnapshot(), 1);

@@ -8,6 +8,8 @@
 #include "funcapi.h"
 #include "utils/builtins.h"
 
+#include "shape.h"
+
 PG_FUNCTION_INFO_V1(dgen_noreply);
 PG_FUNCTION_INFO_V1(dgen_noreply_state);
 PG_FUNCTION_INFO_V1(dgen_reply);
@@ -79,11 +81,12 @@ result(FunctionCallInfo fcinfo, Row *row)
 
 		if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
 			elog(ERROR, "dgen.outcome is not a row type");
+		dgen_check_row_type(&dgen_outcome_shape, desc);
 		desc = BlessTupleDesc(CreateTupleDescCopy(desc));
 		fcinfo->flinfo->fn_extra = desc;
 		MemoryContextSwitchTo(old);
 	}
-	return HeapTupleGetDatum(heap_form_tuple(desc, row->values, row->nulls));
+	return HeapTupleGetDatum(dgen_row_form(desc, row->values, row->nulls, OUTCOME_COLUMNS));
 }
 
 Datum

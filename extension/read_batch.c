@@ -23,14 +23,20 @@ dgen_refuse_isolation(const char *what)
 			 errhint("Begin the transaction with BEGIN ISOLATION LEVEL READ COMMITTED.")));
 }
 
+/*
+ * What is going to be written is locked so before it is read. To come back for the stronger lock
+ * would be a deadlock with a REINDEX, which has locked the table meanwhile and waits for its index.
+ */
 static void
-begin_read(Reader *reader, const BatchLimits *limits, int per_actor)
+begin_read(Reader *reader, const BatchLimits *limits, int per_actor, ReadRow how)
 {
 	Batch *batch;
 	MemoryContext context =
 		AllocSetContextCreate(CurrentMemoryContext, "dgen batch", ALLOCSET_DEFAULT_SIZES);
 
 	memset(reader, 0, sizeof(*reader));
+	reader->wait = how == READ_WAIT;
+	reader->look = how == READ_LOOK;
 	batch = MemoryContextAllocZero(context, sizeof(Batch));
 	batch->context = context;
 	batch->lxid = DGEN_MY_LXID;
@@ -45,6 +51,11 @@ begin_read(Reader *reader, const BatchLimits *limits, int per_actor)
 
 	CommandCounterIncrement();
 	PushActiveSnapshot(GetTransactionSnapshot());
+	if (!reader->look)
+	{
+		dgen_table_lock(TABLE_ACTOR, RowExclusiveLock);
+		dgen_table_lock(TABLE_FAILED_ATTEMPT, RowExclusiveLock);
+	}
 	dgen_scan_begin(&reader->messages, TABLE_MESSAGE, INDEX_PRIMARY, GetActiveSnapshot(), 2);
 	dgen_scan_begin(&reader->actors, TABLE_ACTOR, INDEX_PRIMARY, GetActiveSnapshot(), 3);
 	dgen_scan_begin(&reader->failed, TABLE_FAILED_ATTEMPT, INDEX_PRIMARY, GetActiveSnapshot(), 2);
@@ -105,7 +116,7 @@ dgen_read_batch(Owned *owned, int first, int count, const BatchLimits *limits)
 	Reader reader;
 	MemoryContext old = CurrentMemoryContext;
 
-	begin_read(&reader, limits, Max(limits->messages / Max(count, 1), 1));
+	begin_read(&reader, limits, Max(limits->messages / Max(count, 1), 1), READ_TRY);
 	MemoryContextSwitchTo(reader.batch->context);
 	for (int i = first; i < first + count && !reader_is_full(&reader); i++)
 	{
@@ -170,9 +181,7 @@ dgen_read_actor_alone(const ActorType *type, text *key, ReadRow how)
 	Reader reader;
 	BatchActor *actor;
 
-	begin_read(&reader, &limits, 1);
-	reader.wait = how == READ_WAIT;
-	reader.look = how == READ_LOOK;
+	begin_read(&reader, &limits, 1, how);
 	MemoryContextSwitchTo(reader.batch->context);
 	dgen_reader_set_type(&reader, type);
 	dgen_reader_set_mailbox(&reader, dgen_mailbox_of(key), HELD_UNNOTED);
@@ -192,8 +201,7 @@ dgen_read_actor(const ActorType *type, text *key, int max_messages)
 	Reader reader;
 	BatchActor *actor;
 
-	begin_read(&reader, &limits, max_messages + 1);
-	reader.wait = true;
+	begin_read(&reader, &limits, max_messages + 1, READ_WAIT);
 	reader.only = key;
 	MemoryContextSwitchTo(reader.batch->context);
 	dgen_reader_set_type(&reader, type);

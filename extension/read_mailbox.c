@@ -92,7 +92,7 @@ read_rows(Reader *reader, DgenScan *scan)
 		HeapTuple row = ExecCopySlotHeapTuple(scan->slot);
 		BatchActor *actor;
 
-		heap_deform_tuple(row, RelationGetDescr(scan->heap), values, nulls);
+		dgen_row_deform(row, RelationGetDescr(scan->heap), values, nulls, MESSAGE_COLUMNS);
 		reader->highest_seq = Max(reader->highest_seq, DatumGetInt64(values[MESSAGE_SEQ]));
 		if (reader->first_seq == 0 && DatumGetInt16(values[MESSAGE_PRIORITY]) == 0)
 			reader->first_seq = DatumGetInt64(values[MESSAGE_SEQ]);

@@ -18,6 +18,7 @@
 #include "dgen_ext.h"
 #include "table.h"
 
+#include "access/table.h"
 #include "access/tableam.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
@@ -114,13 +115,12 @@ run(const char *sql, int64 worker_id, int64 batch, void (*get)(Datum value, void
 	Oid types[] = {INT8OID, REGROLEOID, INT8OID};
 	Datum values[] = {Int64GetDatum(worker_id), ObjectIdGetDatum(GetUserId()),
 					  Int64GetDatum(batch)};
+	Relation heap = dgen_table_open(TABLE_RECEIPT, RowExclusiveLock);
 	bool found;
-	Oid user;
-	int context;
 	bool isnull;
+	Rights before;
 
-	GetUserIdAndSecContext(&user, &context);
-	SetUserIdAndSecContext(dgen_table_owner(TABLE_RECEIPT), context | SECURITY_LOCAL_USERID_CHANGE);
+	dgen_become_owner(heap, &before);
 	SPI_connect();
 	if (SPI_execute_with_args(sql, lengthof(types), types, values, NULL, false, 0) < 0)
 		elog(ERROR, "could not write a receipt: %s", SPI_result_code_string(SPI_result));
@@ -128,7 +128,8 @@ run(const char *sql, int64 worker_id, int64 batch, void (*get)(Datum value, void
 	if (found)
 		get(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull), to);
 	SPI_finish();
-	SetUserIdAndSecContext(user, context);
+	dgen_become_again(&before);
+	table_close(heap, NoLock);
 	return found;
 }
 

@@ -131,7 +131,8 @@ find_with(DgenScan *scan, int64 id, Request *request)
 	tuple = ExecCopySlotHeapTuple(scan->slot);
 	request->tid = scan->slot->tts_tid;
 	request->own = TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetXmin(tuple->t_data));
-	heap_deform_tuple(tuple, RelationGetDescr(scan->heap), request->values, request->nulls);
+	dgen_row_deform(tuple, RelationGetDescr(scan->heap), request->values, request->nulls,
+					REQUEST_COLUMNS);
 	request->status = DatumGetChar(request->values[REQUEST_STATUS]);
 	return true;
 }
@@ -290,8 +291,8 @@ open_answers(Answers *answers)
 {
 	CommandCounterIncrement();
 	PushActiveSnapshot(GetLatestSnapshot());
+	dgen_writer_open(&answers->writer, TABLE_REQUEST); /* its lock comes first, see begin_read */
 	dgen_scan_begin(&answers->scan, TABLE_REQUEST, INDEX_PRIMARY, GetActiveSnapshot(), 1);
-	dgen_writer_open(&answers->writer, TABLE_REQUEST);
 	answers->open = true;
 }
 

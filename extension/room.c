@@ -57,6 +57,8 @@ room_left(const RoomKey *key, int max)
 	DgenScan scan;
 	int waiting;
 
+	if (key->delayed)
+		dgen_table_lock(TABLE_DELAYED_MESSAGE, RowExclusiveLock);
 	dgen_key_int4(&keys[0], ORDER_TYPE_ID, BTEqualStrategyNumber, key->type_id);
 	dgen_key_int8(&keys[1], ORDER_MAILBOX, BTEqualStrategyNumber, key->mailbox);
 	dgen_scan_begin(&scan, key->delayed ? TABLE_DELAYED_MESSAGE : TABLE_MESSAGE, INDEX_PRIMARY,

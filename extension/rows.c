@@ -11,12 +11,16 @@
 TupleTableSlot *
 dgen_rows_next(DgenRows *rows)
 {
+	TupleTableSlot *slot;
+
 	if (rows->nslots == 0)
 		dgen_writer_open(&rows->writer, rows->table);
 	if (rows->count == rows->nslots)
 		rows->slots[rows->nslots++] =
 			MakeSingleTupleTableSlot(RelationGetDescr(rows->writer.heap), &TTSOpsHeapTuple);
-	return ExecClearTuple(rows->slots[rows->count]);
+	slot = ExecClearTuple(rows->slots[rows->count]);
+	memset(slot->tts_isnull, true, slot->tts_tupleDescriptor->natts * sizeof(bool));
+	return slot;
 }
 
 void

@@ -140,9 +140,9 @@ open_control(void)
 	if (!found)
 	{
 		control->segment = DSM_HANDLE_INVALID;
-		control->tranche = LWLockNewTrancheId();
+		control->tranche = dgen_new_tranche("dgen");
 	}
-	LWLockRegisterTranche(control->tranche, "dgen");
+	dgen_name_tranche(control->tranche, "dgen");
 	return control;
 }
 

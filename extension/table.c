@@ -14,6 +14,7 @@
 #include "catalog/pg_collation.h"
 #include "catalog/pg_type.h"
 #include "commands/sequence.h"
+#include "executor/executor.h"
 #include "executor/tuptable.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
@@ -25,53 +26,49 @@
 #include "utils/snapmgr.h"
 
 #include "extension.h"
+#include "shape.h"
 
-#define MAX_INDEXES 3 /* of a table that are scanned */
-
-typedef struct TableInfo
-{
-	const char *name;
-	const char *indexes[MAX_INDEXES];
-} TableInfo;
-
-static const TableInfo tables[DGEN_TABLE_COUNT] = {
-	[TABLE_ACTOR_TYPE] = {"actor_type", {"actor_type_pkey", "actor_type_name_key"}},
-	[TABLE_PRIVILEGE] = {"privilege", {"privilege_pkey", NULL}},
-	[TABLE_MESSAGE] = {"message", {"message_order", NULL}},
-	[TABLE_DELAYED_MESSAGE] = {"delayed_message", {"delayed_message_pkey", "delayed_message_due"}},
-	[TABLE_IDEMPOTENCY_KEY] = {"idempotency_key",
-							   {"idempotency_key_pkey", "idempotency_key_expiry"}},
-	[TABLE_PAUSED] = {"paused", {"paused_pkey", NULL}},
-	[TABLE_FAILED_ATTEMPT] = {"failed_attempt", {"failed_attempt_pkey", "failed_attempt_retry"}},
-	[TABLE_ACTOR] = {"actor", {"actor_pkey", NULL}},
-	[TABLE_LOCKED] = {"locked", {"locked_pkey", "locked_retry", "locked_expiry"}},
-	[TABLE_DEAD_LETTER] = {"dead_letter", {"dead_letter_pkey", "dead_letter_actor"}},
-	[TABLE_REQUEST] = {"request", {"request_pkey", NULL}},
-	[TABLE_WORKER] = {"worker", {"worker_pkey", NULL}},
-	[TABLE_ADOPTION] = {"adoption", {NULL, NULL}},
-	[TABLE_RECEIPT] = {"receipt", {"receipt_pkey", NULL}},
-	[SEQUENCE_MESSAGE] = {"message_seq", {NULL, NULL}},
-	[SEQUENCE_VERSION] = {"version_seq", {NULL, NULL}},
-	[SEQUENCE_WORKER] = {"worker_id_seq", {NULL, NULL}},
-};
-
-/* OIDs found so far; forgotten when one of the relations changes. */
-typedef struct TableOids
+/*
+ * What is known of a table and its indexes; forgotten when one of them changes. An entry is set
+ * from a lookup in the catalog at once, so that no invalidation comes in between: one that comes
+ * later meets it.
+ */
+typedef struct TableState
 {
 	Oid table;
+	bool checked;        /* its shape */
+	bool needs_executor; /* to be written; once it is checked */
 	Oid indexes[MAX_INDEXES];
-} TableOids;
+	bool index_checked[MAX_INDEXES];
+} TableState;
 
-static TableOids oids[DGEN_TABLE_COUNT];
+static TableState states[DGEN_TABLE_COUNT];
 static bool callback_registered = false;
 
+/* May be written as far as publications go; see dgen_check_published. */
+static Oid published[CMD_DELETE + 1];
+static uint64 changes = 0; /* forgotten so often */
+
+static bool
+is_of(const TableState *state, Oid relid)
+{
+	if (relid == InvalidOid || relid == state->table)
+		return true;
+	for (int i = 0; i < MAX_INDEXES; i++)
+		if (relid == state->indexes[i])
+			return true;
+	return false;
+}
+
 static void
-forget_oids(Datum arg, Oid relid)
+forget(Datum arg, Oid relid)
 {
 	for (int i = 0; i < DGEN_TABLE_COUNT; i++)
-		if (relid == InvalidOid || relid == oids[i].table)
+		if (is_of(&states[i], relid))
 		{
-			memset(&oids[i], 0, sizeof(oids[i]));
+			memset(&states[i], 0, sizeof(states[i]));
+			memset(published, 0, sizeof(published));
+			changes++;
 			dgen_extension_changed();
 		}
 }
@@ -84,53 +81,123 @@ lookup(const char *name)
 	return OidIsValid(schema) ? get_relname_relid(name, schema) : InvalidOid;
 }
 
+static void
+refuse_missing(const char *name)
+{
+	if (dgen_installed_version() != NULL)
+		ereport(ERROR,
+				(errcode(DGEN_ERR_CHANGED), errmsg("relation dgen.%s does not exist", name),
+				 errhint("If it was renamed, give it its name back; else restore a backup.")));
+	ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE), errmsg("table dgen.%s does not exist", name),
+					errhint("Run CREATE EXTENSION dgen in this database.")));
+}
+
 Oid
 dgen_table_oid(DgenTable table)
 {
-	Oid oid = oids[table].table;
-
-	if (OidIsValid(oid))
-		return oid;
+	if (OidIsValid(states[table].table))
+		return states[table].table;
 
 	if (!callback_registered)
 	{
-		CacheRegisterRelcacheCallback(forget_oids, (Datum) 0);
+		CacheRegisterRelcacheCallback(forget, (Datum) 0);
 		callback_registered = true;
 	}
 
-	oid = lookup(tables[table].name);
-	if (!OidIsValid(oid))
-		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
-						errmsg("table dgen.%s does not exist", tables[table].name),
-						errhint("Run CREATE EXTENSION dgen in this database.")));
 	dgen_check_extension_once(); /* columns are known by position */
-	oids[table].table = oid;
-	return oid;
+	states[table].table = lookup(dgen_shapes[table].name);
+	if (!OidIsValid(states[table].table))
+		refuse_missing(dgen_shapes[table].name);
+	return states[table].table;
 }
 
 /* Every session looks at the extension's version again, and at the actor types. */
 void
 dgen_tell_of_change(void)
 {
-	CacheInvalidateRelcacheByRelid(lookup(tables[TABLE_ACTOR_TYPE].name));
+	CacheInvalidateRelcacheByRelid(lookup(dgen_shapes[TABLE_ACTOR_TYPE].name));
 }
 
 bool
 dgen_is_installed(void)
 {
-	return OidIsValid(lookup(tables[TABLE_MESSAGE].name));
+	return OidIsValid(lookup(dgen_shapes[TABLE_MESSAGE].name));
+}
+
+/*
+ * With the lock come the invalidations that were sent before it was free. If the table had
+ * another number by then, that one is locked.
+ */
+static Oid
+lock_table(DgenTable table, LOCKMODE lockmode)
+{
+	for (;;)
+	{
+		Oid oid = dgen_table_oid(table);
+
+		LockRelationOid(oid, lockmode);
+		if (dgen_table_oid(table) == oid)
+			return oid;
+		UnlockRelationOid(oid, lockmode);
+	}
 }
 
 void
 dgen_table_lock(DgenTable table, LOCKMODE lockmode)
 {
-	LockRelationOid(dgen_table_oid(table), lockmode);
+	(void) lock_table(table, lockmode);
+}
+
+/* What changes while it is checked is checked when the table is opened next. */
+static void
+check(DgenTable table, Relation heap)
+{
+	TableState *state = &states[table];
+	bool needs_executor;
+
+	dgen_check_table(table, heap);
+	needs_executor = dgen_needs_executor(heap);
+	state->checked = state->table == RelationGetRelid(heap);
+	state->needs_executor = needs_executor;
 }
 
 Relation
 dgen_table_open(DgenTable table, LOCKMODE lockmode)
 {
-	return table_open(dgen_table_oid(table), lockmode);
+	Relation heap = relation_open(lock_table(table, lockmode), NoLock);
+
+	if (!states[table].checked)
+		check(table, heap);
+	return heap;
+}
+
+bool
+dgen_table_needs_executor(DgenTable table, Relation heap)
+{
+	return states[table].checked ? states[table].needs_executor : dgen_needs_executor(heap);
+}
+
+static bool
+is_known(Oid oid)
+{
+	for (int i = 0; i < DGEN_TABLE_COUNT; i++)
+		if (states[i].table == oid)
+			return true;
+	return false;
+}
+
+void
+dgen_check_published(Relation heap, CmdType command)
+{
+	Oid oid = RelationGetRelid(heap);
+	uint64 before;
+
+	if (published[command] == oid)
+		return;
+	before = changes;
+	CheckCmdReplicaIdentity(heap, command);
+	if (changes == before && is_known(oid))
+		published[command] = oid;
 }
 
 /* Others have no rights on it. */
@@ -144,24 +211,42 @@ dgen_table_owner(DgenTable table)
 	return owner;
 }
 
+static Oid
+index_oid(DgenTable table, int index)
+{
+	Oid *oid = &states[table].indexes[index];
+
+	if (!OidIsValid(*oid))
+		*oid = lookup(dgen_shapes[table].indexes[index].name);
+	if (!OidIsValid(*oid))
+		dgen_refuse_missing_index(table, index);
+	return *oid;
+}
+
+/*
+ * The lock on the table keeps what has the index's name now from being dropped. But REINDEX
+ * CONCURRENTLY may give that name to another one, and this one is not valid any more then.
+ */
 static Relation
 open_index(DgenTable table, int index)
 {
-	Oid oid = oids[table].indexes[index];
-
-	if (!OidIsValid(oid))
+	for (;;)
 	{
-		oid = lookup(tables[table].indexes[index]);
-		if (!OidIsValid(oid))
-			ereport(
-				ERROR,
-				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("index dgen.%s does not exist", tables[table].indexes[index]),
-				 errhint(
-					 "Create the extension anew, or restore its indexes under their own names.")));
-		oids[table].indexes[index] = oid;
+		Oid oid = index_oid(table, index);
+		Relation relation = index_open(oid, AccessShareLock);
+
+		if (index_oid(table, index) == oid)
+		{
+			if (!states[table].index_checked[index])
+				dgen_check_index(table, index, relation);
+			if (states[table].indexes[index] == oid)
+				states[table].index_checked[index] = true;
+			if (relation->rd_index->indcheckxmin)
+				dgen_check_index_horizon(relation);
+			return relation;
+		}
+		index_close(relation, AccessShareLock);
 	}
-	return index_open(oid, AccessShareLock);
 }
 
 void

@@ -29,6 +29,8 @@
 #include "utils/timeout.h"
 #include "utils/typcache.h"
 
+#include "shape.h"
+
 /* A handler that swallowed the cancel is cancelled again after this, ms ... */
 #define CANCEL_AGAIN_MS 1000
 /* ... and its process ended after so many times. */
@@ -70,11 +72,20 @@ static Handler *handlers = NULL;
 static bool handlers_stale = false;
 static TupleDesc context_desc = NULL;
 static TupleDesc outcome_desc = NULL;
+static Oid
+	row_relations[2]; /* of the types dgen.context and dgen.outcome: they have their attributes */
 
 static void
 catalog_changed(Datum arg, int cache, uint32 hash)
 {
 	handlers_stale = true;
+}
+
+static void
+attributes_changed(Datum arg, Oid relid)
+{
+	if (relid == InvalidOid || relid == row_relations[0] || relid == row_relations[1])
+		handlers_stale = true;
 }
 
 static Oid
@@ -85,12 +96,17 @@ composite_type(const char *name)
 }
 
 static TupleDesc
-composite_desc(const char *name)
+composite_desc(const TableShape *shape, Oid *relation)
 {
-	TupleDesc shared = lookup_rowtype_tupdesc(composite_type(name), -1);
-	TupleDesc desc = CreateTupleDescCopy(shared);
+	Oid type = composite_type(shape->name);
+	TupleDesc shared;
+	TupleDesc desc;
 
+	*relation = get_typ_typrelid(type); /* first, so that a change from now on is noticed */
+	shared = lookup_rowtype_tupdesc(type, -1);
+	desc = CreateTupleDescCopy(shared);
 	ReleaseTupleDesc(shared);
+	dgen_check_row_type(shape, desc);
 	return desc;
 }
 
@@ -109,9 +125,10 @@ refresh_handlers(void)
 		CacheRegisterSyscacheCallback(AUTHMEMROLEMEM, catalog_changed, (Datum) 0);
 		CacheRegisterSyscacheCallback(TYPEOID, catalog_changed, (Datum) 0);
 		CacheRegisterSyscacheCallback(NAMESPACEOID, catalog_changed, (Datum) 0);
+		CacheRegisterRelcacheCallback(attributes_changed, (Datum) 0);
 		registered = true;
 	}
-	if (handler_context != NULL && !handlers_stale)
+	if (handler_context != NULL && !handlers_stale && outcome_desc != NULL)
 		return;
 	if (handler_context != NULL)
 		MemoryContextDelete(handler_context);
@@ -119,9 +136,10 @@ refresh_handlers(void)
 		AllocSetContextCreate(TopMemoryContext, "dgen handlers", ALLOCSET_SMALL_SIZES);
 	handlers = NULL;
 	handlers_stale = false;
+	outcome_desc = NULL;
 	old = MemoryContextSwitchTo(handler_context);
-	context_desc = composite_desc("context");
-	outcome_desc = composite_desc("outcome");
+	context_desc = composite_desc(&dgen_context_shape, &row_relations[0]);
+	outcome_desc = composite_desc(&dgen_outcome_shape, &row_relations[1]);
 	MemoryContextSwitchTo(old);
 }
 
@@ -366,7 +384,7 @@ make_context(const BatchActor *actor, const BatchMessage *message)
 	put(values, nulls, CONTEXT_SQLSTATE, message->sqlstate);
 	put(values, nulls, CONTEXT_TOKEN,
 		message->locked ? CStringGetTextDatum(dgen_token(actor, message)) : (Datum) 0);
-	return HeapTupleGetDatum(heap_form_tuple(context_desc, values, nulls));
+	return HeapTupleGetDatum(dgen_row_form(context_desc, values, nulls, CONTEXT_COLUMNS));
 }
 
 /* Undone with the GUC nest level of the turn. */
@@ -443,7 +461,7 @@ read_outcome(const ActorType *type, Datum result, Outcome *outcome)
 	bool nulls[OUTCOME_COLUMNS];
 	char *kind;
 
-	heap_deform_tuple(&tuple, outcome_desc, values, nulls);
+	dgen_row_deform(&tuple, outcome_desc, values, nulls, OUTCOME_COLUMNS);
 	if (nulls[OUTCOME_COLUMN_KIND])
 		refuse_outcome(type, "It returned NULL.");
 	kind = text_column(values, nulls, OUTCOME_COLUMN_KIND);

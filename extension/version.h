@@ -7,7 +7,11 @@
 #include "access/genam.h"
 #include "access/heapam.h"
 #include "access/relscan.h"
+#include "access/tableam.h"
+#include "portability/instr_time.h"
+#include "storage/lwlock.h"
 #include "storage/proc.h"
+#include "utils/jsonb.h"
 
 #if PG_VERSION_NUM < 150000
 #error "dgen needs PostgreSQL 15 or newer"
@@ -36,14 +40,39 @@
 #define DGEN_NORETURN pg_attribute_noreturn()
 #endif
 
-/* 18 added a place for instrumentation. */
+/* 18 added a place for instrumentation, 19 flags. */
 static inline IndexScanDesc
 dgen_index_beginscan(Relation heap, Relation index, Snapshot snapshot, int nkeys)
 {
-#if PG_VERSION_NUM >= 180000
+#if PG_VERSION_NUM >= 190000
+	return index_beginscan(heap, index, snapshot, NULL, nkeys, 0, 0);
+#elif PG_VERSION_NUM >= 180000
 	return index_beginscan(heap, index, snapshot, NULL, nkeys, 0);
 #else
 	return index_beginscan(heap, index, snapshot, nkeys, 0);
+#endif
+}
+
+/* 19 added flags. */
+static inline TableScanDesc
+dgen_table_beginscan(Relation heap, Snapshot snapshot)
+{
+#if PG_VERSION_NUM >= 190000
+	return table_beginscan(heap, snapshot, 0, NULL, 0);
+#else
+	return table_beginscan(heap, snapshot, 0, NULL);
+#endif
+}
+
+/* 19 added options. */
+static inline TM_Result
+dgen_table_tuple_delete(Relation heap, ItemPointer tid, CommandId cid, Snapshot snapshot, bool wait,
+						TM_FailureData *failure)
+{
+#if PG_VERSION_NUM >= 190000
+	return table_tuple_delete(heap, tid, cid, 0, snapshot, InvalidSnapshot, wait, failure);
+#else
+	return table_tuple_delete(heap, tid, cid, snapshot, InvalidSnapshot, wait, failure, false);
 #endif
 }
 
@@ -70,7 +99,11 @@ dgen_heap_update(Relation heap, ItemPointer tid, HeapTuple tuple, CommandId cid,
 #if PG_VERSION_NUM >= 160000
 	TU_UpdateIndexes update;
 
+#if PG_VERSION_NUM >= 190000
+	result = heap_update(heap, tid, tuple, cid, 0, InvalidSnapshot, true, failure, &mode, &update);
+#else
 	result = heap_update(heap, tid, tuple, cid, InvalidSnapshot, true, failure, &mode, &update);
+#endif
 	*entries = update == TU_All           ? ENTRIES_ALL
 			   : update == TU_Summarizing ? ENTRIES_SUMMARIZING
 										  : ENTRIES_NONE;
@@ -118,6 +151,64 @@ extern ssize_t pq_buffer_remaining_data(void);
 #else
 extern bool pq_buffer_has_data(void);
 #define DGEN_BUFFERED_INPUT() (pq_buffer_has_data() ? 1 : 0)
+#endif
+
+/* 19 names a tranche where it is made; before, each process does it. */
+static inline int
+dgen_new_tranche(const char *name)
+{
+#if PG_VERSION_NUM >= 190000
+	return LWLockNewTrancheId(name);
+#else
+	return LWLockNewTrancheId();
+#endif
+}
+
+static inline void
+dgen_name_tranche(int tranche, const char *name)
+{
+#if PG_VERSION_NUM < 190000
+	LWLockRegisterTranche(tranche, name);
+#endif
+}
+
+/* A jsonb value that is put together token by token; zeroes at the beginning. */
+typedef struct JsonbBuilder
+{
+#if PG_VERSION_NUM >= 190000
+	JsonbInState state;
+#else
+	JsonbParseState *state;
+	JsonbValue *result;
+#endif
+} JsonbBuilder;
+
+static inline void
+dgen_push_jsonb(JsonbBuilder *builder, JsonbIteratorToken token, JsonbValue *value)
+{
+#if PG_VERSION_NUM >= 190000
+	pushJsonbValue(&builder->state, token, value);
+#else
+	builder->result = pushJsonbValue(&builder->state, token, value);
+#endif
+}
+
+/* After the last token. */
+static inline Jsonb *
+dgen_built_jsonb(JsonbBuilder *builder)
+{
+#if PG_VERSION_NUM >= 190000
+	return JsonbValueToJsonb(builder->state.result);
+#else
+	return JsonbValueToJsonb(builder->result);
+#endif
+}
+
+/* 19 tells a signal handler who sent it. */
+#if PG_VERSION_NUM >= 190000
+#define DGEN_SIGNAL_ARGUMENTS postgres_signal_arg, pg_siginfo
+#else
+#define DGEN_SIGNAL_ARGUMENTS postgres_signal_arg
 #endif
 
 /* 17 lets extensions name their wait events. */

@@ -427,7 +427,7 @@ static void
 quit(SIGNAL_ARGS)
 {
 	dgen_crash_note_end();
-	SignalHandlerForCrashExit(postgres_signal_arg);
+	SignalHandlerForCrashExit(DGEN_SIGNAL_ARGUMENTS);
 }
 
 void

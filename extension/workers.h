@@ -47,7 +47,7 @@ extern int dgen_count_ready(Database *database, int *starting);
 /* In the worker itself. */
 extern bool dgen_report_for_duty(WorkerOrders *orders, int *failures);
 extern void dgen_report_ready(void);
-extern DGEN_NORETURN void dgen_go_off_duty(void); /* for good: it is not restarted */
+DGEN_NORETURN extern void dgen_go_off_duty(void); /* for good: it is not restarted */
 extern bool dgen_still_wanted(const WorkerOrders *orders);
 
 /* ---- start_workers.c ---- */

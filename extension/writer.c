@@ -1,7 +1,7 @@
 /*
  * Writing dgen's tables through the access methods, see table.c: rows, and their entries in
- * the indexes, also in those that somebody has added. Neither triggers nor constraints are
- * looked at.
+ * the indexes, also in those that somebody has added. A table with triggers or constraints is
+ * written through the executor instead, row by row (statement.c).
  */
 #include "dgen_ext.h"
 
@@ -14,14 +14,21 @@
 #include "catalog/indexing.h"
 #include "executor/executor.h"
 #include "executor/tuptable.h"
+#include "miscadmin.h"
+#include "storage/lmgr.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
+
+#include "shape.h"
 
 void
 dgen_writer_open(DgenWriter *writer, DgenTable table)
 {
+	PreventCommandIfReadOnly("a change of dgen's tables");
+	writer->table = table;
 	writer->heap = dgen_table_open(table, RowExclusiveLock);
-	writer->indexes = CatalogOpenIndexes(writer->heap);
+	writer->indexes =
+		dgen_table_needs_executor(table, writer->heap) ? NULL : CatalogOpenIndexes(writer->heap);
 }
 
 static void
@@ -61,6 +68,8 @@ insert_entry(const DgenWriter *writer, int n, TupleTableSlot *slot, bool is_upda
 {
 	IndexInfo *info = writer->indexes->ri_IndexRelationInfo[n];
 
+	if (!info->ii_ReadyForInserts)
+		return; /* CREATE INDEX CONCURRENTLY is about to build it */
 	if (info->ii_Expressions == NIL && info->ii_Predicate == NIL)
 		insert_formed(writer, n, slot, NULL, is_update);
 	else
@@ -89,11 +98,24 @@ insert_entries_of(const DgenWriter *writer, HeapTuple tuple, IndexEntries entrie
 	ExecDropSingleTupleTableSlot(slot);
 }
 
+static HeapTuple
+form_row(const DgenWriter *writer, Datum *values, bool *nulls)
+{
+	return dgen_row_form(RelationGetDescr(writer->heap), values, nulls,
+						 dgen_shapes[writer->table].ncolumns);
+}
+
 void
 dgen_writer_insert(DgenWriter *writer, Datum *values, bool *nulls)
 {
-	HeapTuple tuple = heap_form_tuple(RelationGetDescr(writer->heap), values, nulls);
+	HeapTuple tuple;
 
+	if (writer->indexes == NULL)
+	{
+		dgen_statement_insert(writer->table, writer->heap, values, nulls, &writer->tid);
+		return;
+	}
+	tuple = form_row(writer, values, nulls);
 	simple_heap_insert(writer->heap, tuple);
 	insert_entries_of(writer, tuple, ENTRIES_ALL, false);
 	writer->tid = tuple->t_self;
@@ -107,6 +129,13 @@ dgen_writer_insert(DgenWriter *writer, Datum *values, bool *nulls)
 void
 dgen_writer_insert_many(DgenWriter *writer, TupleTableSlot **slots, int count)
 {
+	if (writer->indexes == NULL)
+	{
+		for (int i = 0; i < count; i++)
+			dgen_statement_insert(writer->table, writer->heap, slots[i]->tts_values,
+								  slots[i]->tts_isnull, &writer->tid);
+		return;
+	}
 	heap_multi_insert(writer->heap, slots, count, GetCurrentCommandId(true), 0, NULL);
 	for (int i = 0; i < count; i++)
 		insert_entries(writer, slots[i], ENTRIES_ALL, false);
@@ -115,12 +144,17 @@ dgen_writer_insert_many(DgenWriter *writer, TupleTableSlot **slots, int count)
 bool
 dgen_writer_try_update(DgenWriter *writer, ItemPointer tid, Datum *values, bool *nulls)
 {
-	HeapTuple tuple = heap_form_tuple(RelationGetDescr(writer->heap), values, nulls);
+	HeapTuple tuple;
 	TM_FailureData failure;
 	IndexEntries entries;
-	TM_Result result =
-		dgen_heap_update(writer->heap, tid, tuple, GetCurrentCommandId(true), &failure, &entries);
+	TM_Result result;
 
+	if (writer->indexes == NULL)
+		return dgen_statement_update(writer->table, writer->heap, tid, values, nulls);
+	dgen_check_published(writer->heap, CMD_UPDATE);
+	tuple = form_row(writer, values, nulls);
+	result =
+		dgen_heap_update(writer->heap, tid, tuple, GetCurrentCommandId(true), &failure, &entries);
 	if (result == TM_Ok)
 	{
 		insert_entries_of(writer, tuple, entries, true);
@@ -143,7 +177,8 @@ dgen_writer_update(DgenWriter *writer, ItemPointer tid, Datum *values, bool *nul
 void
 dgen_writer_close(DgenWriter *writer)
 {
-	CatalogCloseIndexes(writer->indexes);
+	if (writer->indexes != NULL)
+		CatalogCloseIndexes(writer->indexes);
 	table_close(writer->heap, NoLock);
 }
 
@@ -151,10 +186,14 @@ static bool
 delete_row(Relation heap, ItemPointer tid, bool wait)
 {
 	TM_FailureData failure;
-	TM_Result result = table_tuple_delete(heap, tid, GetCurrentCommandId(true), GetActiveSnapshot(),
-										  InvalidSnapshot, wait, &failure, false);
 
-	return result == TM_Ok;
+	Assert(CheckRelationLockedByMe(heap, RowExclusiveLock, true));
+	PreventCommandIfReadOnly("a change of dgen's tables");
+	if (heap->trigdesc != NULL)
+		return dgen_statement_delete(heap, tid, wait);
+	dgen_check_published(heap, CMD_DELETE);
+	return dgen_table_tuple_delete(heap, tid, GetCurrentCommandId(true), GetActiveSnapshot(), wait,
+								   &failure) == TM_Ok;
 }
 
 bool

@@ -13,7 +13,8 @@
  * - Functions return 0 or a negative DGEN_E... code, unless they say otherwise.
  * - A NULL handle is DGEN_EINVAL, never a crash. close(NULL) does nothing.
  * - An options struct begins with its size; DGEN_..._INIT sets it, in C and C++. A
- *   zero or NULL member means its default.
+ *   zero or NULL member means its default. A larger struct, of a newer header, is
+ *   DGEN_EINVAL if a member is set that this library does not know.
  * - Text given to the library is copied before the function returns. Text the
  *   library hands out is NUL-terminated, belongs to the library, and lives as long as
  *   its function says.
@@ -24,6 +25,15 @@
  * - An actor type has 1 to 128 bytes, a key 1 to 512, both in UTF-8.
  * - One handle belongs to one thread at a time; different handles work in parallel.
  *   Functions that may be called from elsewhere say so.
+ * - A callback (of a turn, after a commit, of an answer, of the log) may not call functions of the
+ *   handle that runs it which would wait or run callbacks: they return DGEN_ESTATE. It may
+ *   stop and close that handle, and use other handles.
+ * - A callback returns. If a C++ exception leaves it, the library lets it pass: the session ends,
+ *   the turn under way is an attempt whose session ended, calls under way get DGEN_EUNKNOWN, and the
+ *   handle can be used further. After a longjmp only close can be called, and some
+ *   memory is lost.
+ * - After a fork a handle belongs to the parent. In the child close frees it, with
+ *   nothing seen by the server and by the parent, stop does nothing, and all else is DGEN_ESTATE.
  * - Nothing calls exit or abort, nothing writes to the standard streams.
  */
 #ifndef DGEN_H
@@ -463,10 +473,12 @@ typedef struct dgen_worker_options
 	int reconnect_max_ms; /* ... default 10 s */
 	dgen_log_callback log;
 	void *log_user;
+	void (*attached)(dgen_worker *worker, void *user); /* each time that the worker has attached */
+	void *attached_user;
 } dgen_worker_options;
-#define DGEN_WORKER_OPTIONS_INIT                               \
-	{                                                          \
-		sizeof(dgen_worker_options), 0, 0, 0, 0, 0, 0, 0, 0, 0 \
+#define DGEN_WORKER_OPTIONS_INIT                                     \
+	{                                                                \
+		sizeof(dgen_worker_options), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 \
 	}
 
 /* Does not connect yet. *worker is always set unless memory is out; close it in any case. */
@@ -506,6 +518,14 @@ DGEN_API int dgen_worker_fd(dgen_worker *worker);
 DGEN_API int dgen_worker_timeout(dgen_worker *worker);
 DGEN_API int dgen_worker_step(dgen_worker *worker);
 
+/* Is it attached now, so that messages reach it? False for NULL. */
+DGEN_API bool dgen_worker_is_attached(const dgen_worker *worker);
+
+/*
+ * In a callback of this worker close ends the session at once: what was not committed is
+ * rolled back, and its messages come again. The handle is gone when run or step returns,
+ * which is then 0. To let the batch end first, call dgen_worker_stop, and close after run.
+ */
 DGEN_API void dgen_worker_close(dgen_worker *worker);
 
 /* As of the client. */

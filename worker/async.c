@@ -39,6 +39,8 @@ check_usable(dgen_client *client)
 {
 	if (client == NULL)
 		return DGEN_EINVAL;
+	if (dgen__is_child(client->process))
+		return dgen__refuse_child(&client->error, "client");
 	if (client->wrapped)
 		return dgen__fail_hint(&client->error, DGEN_ESTATE,
 							   "Open a client of its own with dgen_client_open.",
@@ -208,6 +210,31 @@ check_outside(dgen_client *client)
 	return 0;
 }
 
+/* A step that runs callbacks. */
+typedef struct Entry
+{
+	dgen__async *async;
+	bool returned; /* false: an exception has left a callback */
+} Entry;
+
+/* Also called while an exception passes. */
+static void
+leave(Entry *entry)
+{
+	entry->async->running = false;
+	entry->async->left = !entry->returned;
+}
+
+static void
+enter(dgen_client *client)
+{
+	Entry entry __attribute__((cleanup(leave))) = {.async = client->async};
+
+	client->async->running = true;
+	dgen__pipeline_step(client);
+	entry.returned = true;
+}
+
 /* Returns 1 unless a callback has closed the client. */
 static int
 step(dgen_client *client)
@@ -215,9 +242,7 @@ step(dgen_client *client)
 	dgen__async *async = client->async;
 
 	dgen__error_clear(&client->error);
-	async->running = true;
-	dgen__pipeline_step(client);
-	async->running = false;
+	enter(client);
 	if (async->closing)
 	{
 		dgen_client_close(client);
@@ -365,6 +390,18 @@ end_waiting_at_close(dgen_client *client, dgen__operation *operation)
 		end_at_close(client, operation, "the message was not sent");
 }
 
+/* They are the parent's, which still waits. */
+static void
+forget_callbacks(dgen__async *async)
+{
+	for (dgen__operation *o = async->waiting.first; o != NULL; o = o->next)
+		o->callback = NULL;
+	for (dgen__operation *o = async->sent.first; o != NULL; o = o->next)
+		o->callback = NULL;
+	for (size_t i = 0; i < async->nopen; i++)
+		async->open[i]->callback = NULL;
+}
+
 void
 dgen__async_close(dgen_client *client)
 {
@@ -373,6 +410,8 @@ dgen__async_close(dgen_client *client)
 	if (async == NULL)
 		return;
 	async->running = async->refusing = true;
+	if (dgen__is_child(client->process))
+		forget_callbacks(async);
 	while (async->waiting.first != NULL)
 		end_waiting_at_close(client, async->waiting.first);
 	for (dgen__operation *sent = async->sent.first; sent != NULL; sent = sent->next)

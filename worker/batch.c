@@ -189,9 +189,10 @@ take_result(dgen_worker *worker, dgen__actor *actor, const dgen__message *messag
 	actor->error = result->error;
 	dgen__worker_log(
 		worker, result->outcome == DGEN__RETRY ? DGEN_LOG_DEBUG : DGEN_LOG_WARNING,
-		"turn of %s \"%s\" for message %lld, attempt %d: %s", worker->types[actor->type].name,
-		actor->key, (long long) message->id, message->attempt,
-		result->outcome == DGEN__RETRY ? "to be tried again" : dgen__error_text(&result->error));
+		"turn of %s \"%s\" for message %lld, attempt %d: %s" DGEN__HINT_FORMAT,
+		worker->types[actor->type].name, actor->key, (long long) message->id, message->attempt,
+		result->outcome == DGEN__RETRY ? "to be tried again" : dgen__error_text(&result->error),
+		DGEN__HINT_OF(&result->error));
 }
 
 /* An action is one by itself: its id serves as the key, and its type is like no actor's. */
@@ -265,7 +266,12 @@ run_turn(dgen_worker *worker, dgen__actor *actor)
 				   actor->changed ? 1 : actor->version, (int) (actor - batch->actors) + 1,
 				   actor->state, &batch->outbox, &message, batch->part ? &none : &borrowed,
 				   &result);
-	if (worker->child != NULL)
+	if (dgen__is_child(worker->process)) /* that the callback has forked, and that came back */
+	{
+		batch->broken = true;
+		(void) dgen__refuse_child(&worker->error, "worker");
+	}
+	else if (worker->child != NULL)
 		dgen__child_turn_over(worker->child);
 	note_time(batch, actor, message.id, dgen__now_ms() - start);
 	if (result.outcome == DGEN__ERROR && !result.raised)
@@ -529,8 +535,8 @@ dgen__batch_failed(dgen_worker *worker, const dgen__error *error)
 	int turns = count_turns(batch);
 
 	dgen__worker_log(worker, DGEN_LOG_WARNING,
-					 "a batch of %d turns of %d actors did not commit: %s", turns, batch->nactors,
-					 dgen__error_text(error));
+					 "a batch of %d turns of %d actors did not commit: %s" DGEN__HINT_FORMAT, turns,
+					 batch->nactors, dgen__error_text(error), DGEN__HINT_OF(error));
 	for (int i = 0; i < batch->nactors && cause != CAUSE_SERVER; i++)
 		if (batch->actors[i].handled > 0 || batch->actors[i].failed)
 			suspect_actor(worker, &batch->actors[i], turns == 1, cause, error);
@@ -553,8 +559,9 @@ dgen__batch_blame(dgen_worker *worker, const dgen__error *error)
 	dgen__batch *batch = &worker->batch;
 	dgen__actor *actor = &batch->actors[0];
 
-	dgen__worker_log(worker, DGEN_LOG_WARNING, "a locked part of %s \"%s\" did not commit: %s",
-					 worker->types[actor->type].name, actor->key, dgen__error_text(error));
+	dgen__worker_log(
+		worker, DGEN_LOG_WARNING, "a locked part of %s \"%s\" did not commit: %s" DGEN__HINT_FORMAT,
+		worker->types[actor->type].name, actor->key, dgen__error_text(error), DGEN__HINT_OF(error));
 	batch->blamed = true;
 	actor->handled = 0;
 	actor->destroyed = false;

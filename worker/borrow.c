@@ -12,9 +12,12 @@
 static int
 run(dgen_worker *worker, const char *sql, dgen__error *error)
 {
-	PGresult *result = PQexec(worker->connection, sql);
+	PGresult *result;
 	int code = 0;
 
+	if (dgen__is_child(worker->process))
+		return dgen__refuse_child(error, "worker");
+	result = PQexec(worker->connection, sql);
 	if (PQresultStatus(result) != PGRES_COMMAND_OK)
 		code = dgen__fail_result(error, result);
 	PQclear(result);

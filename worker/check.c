@@ -72,18 +72,33 @@ dgen__check_object(dgen__error *error, const char *what, const char *json, size_
 	return rc;
 }
 
-int
-dgen__check_options(dgen__error *error, const void *options, void *copy, size_t size)
+static bool
+is_zero(const char *bytes, size_t length)
 {
-	size_t given;
+	for (size_t i = 0; i < length; i++)
+		if (bytes[i] != 0)
+			return false;
+	return true;
+}
+
+int
+dgen__check_struct(dgen__error *error, const char *name, const void *given, void *copy, size_t size)
+{
+	size_t has;
 
 	memset(copy, 0, size);
-	memcpy(&given, options, sizeof(given));
-	if (given < sizeof(given))
+	memcpy(&has, given, sizeof(has));
+	memcpy(copy, given, has < size ? has : size);
+	if (has < sizeof(has))
 		return dgen__fail_hint(error, DGEN_EINVAL,
 							   "Initialise it with the struct's INIT macro, or size = sizeof.",
-							   "the size of an options struct is %zu", given);
-	memcpy(copy, options, given < size ? given : size);
+							   "the size of %s is %zu", name, has);
+	if (has > size && !is_zero((const char *) given + size, has - size))
+		return dgen__fail_hint(
+			error, DGEN_EINVAL,
+			"Use the libdgen that the program was compiled for, or a newer one.",
+			"%s has %zu bytes, and something is set beyond the %zu that libdgen %s knows", name,
+			has, size, DGEN_VERSION_STRING);
 	memcpy(copy, &size, sizeof(size));
 	return 0;
 }
@@ -113,7 +128,8 @@ dgen__check_send_options(dgen__error *error, const dgen_send_options *options,
 						 dgen_send_options *copy)
 {
 	static const dgen_send_options defaults = DGEN_SEND_OPTIONS_INIT;
-	int rc = dgen__check_options(error, options != NULL ? options : &defaults, copy, sizeof(*copy));
+	int rc = dgen__check_struct(error, "dgen_send_options", options != NULL ? options : &defaults,
+								copy, sizeof(*copy));
 
 	return rc != 0 ? rc : check_values(error, copy);
 }

@@ -50,7 +50,7 @@ connect_client(dgen_client *client)
 {
 	int code;
 
-	PQfinish(client->connection);
+	dgen__disconnect(client->connection, client->process);
 	client->connection =
 		dgen__connect(client->conninfo, client->application_name, client->connect_timeout_ms);
 	if (client->connection == NULL)
@@ -61,7 +61,7 @@ connect_client(dgen_client *client)
 		code = dgen__fail_connection(&client->error, client->connection);
 	if (code != 0)
 	{
-		PQfinish(client->connection);
+		dgen__disconnect(client->connection, client->process);
 		client->connection = NULL;
 	}
 	return code;
@@ -74,7 +74,8 @@ open_client(dgen_client *client, const char *conninfo, const dgen_client_options
 	int code = 0;
 
 	if (options != NULL)
-		code = dgen__check_options(&client->error, options, &copy, sizeof(copy));
+		code =
+			dgen__check_struct(&client->error, "dgen_client_options", options, &copy, sizeof(copy));
 	if (code == 0 && conninfo == NULL)
 		code = dgen__fail(&client->error, DGEN_EINVAL,
 						  "conninfo is NULL: \"\" takes all from the environment");
@@ -98,7 +99,10 @@ dgen_client_open(dgen_client **client, const char *conninfo, const dgen_client_o
 	if (client == NULL)
 		return DGEN_EINVAL;
 	*client = dgen__calloc(1, sizeof(dgen_client));
-	return *client == NULL ? DGEN_ENOMEM : open_client(*client, conninfo, options);
+	if (*client == NULL)
+		return DGEN_ENOMEM;
+	(*client)->process = dgen__this_process();
+	return open_client(*client, conninfo, options);
 }
 
 /* JSON is UTF-8, and the server would take it for something else. */
@@ -124,6 +128,7 @@ dgen_client_wrap(dgen_client **client, PGconn *connection)
 	*client = dgen__calloc(1, sizeof(dgen_client));
 	if (*client == NULL)
 		return DGEN_ENOMEM;
+	(*client)->process = dgen__this_process();
 	(*client)->wrapped = true;
 	if (connection == NULL)
 		return dgen__fail(&(*client)->error, DGEN_EINVAL, "connection is NULL");
@@ -142,14 +147,14 @@ dgen_client_close(dgen_client *client)
 {
 	if (client == NULL)
 		return;
-	if (client->async != NULL && client->async->running)
+	if (client->async != NULL && client->async->running && !dgen__is_child(client->process))
 	{
 		client->async->closing = true;
 		return;
 	}
 	dgen__async_close(client);
 	if (!client->wrapped)
-		PQfinish(client->connection);
+		dgen__disconnect(client->connection, client->process);
 	PQclear(client->result);
 	dgen__buffer_free(&client->message);
 	dgen__error_free(&client->error);
@@ -216,6 +221,8 @@ begin(dgen_client *client, bool waits)
 
 	if (client == NULL)
 		return DGEN_EINVAL;
+	if (dgen__is_child(client->process))
+		return dgen__refuse_child(&client->error, "client");
 	code = dgen__async_refuse(client);
 	if (code != 0)
 		return code;

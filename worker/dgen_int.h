@@ -93,6 +93,11 @@ extern void dgen__error_to_ascii(dgen__error *error);
 /* Never NULL; "" if there is none. */
 extern const char *dgen__error_text(const dgen__error *error);
 extern const char *dgen__error_hint(const dgen__error *error);
+/* At the end of a log line: " (hint: ...)", or nothing. */
+#define DGEN__HINT_FORMAT "%s%s%s"
+#define DGEN__HINT_OF(error)                                          \
+	(error)->hint != NULL ? " (hint: " : "", dgen__error_hint(error), \
+		(error)->hint != NULL ? ")" : ""
 
 /* ---- check.c: what is refused before it goes to the server ----------------------------
  *
@@ -116,10 +121,11 @@ extern int dgen__check_json(dgen__error *error, const char *what, const char *js
 extern int dgen__check_object(dgen__error *error, const char *what, const char *json,
 							  size_t *length);
 /*
- * Copies an options struct whose first member is its size, as this version knows it,
- * from a program that may know another; what is missing is 0.
+ * Copies a struct whose first member is its size, as this version knows it, from a program
+ * that may know another; what is missing is 0, and what is unknown has to be 0.
  */
-extern int dgen__check_options(dgen__error *error, const void *options, void *copy, size_t size);
+extern int dgen__check_struct(dgen__error *error, const char *name, const void *given, void *copy,
+							  size_t size);
 /* The same for send options (NULL: defaults), and their values. */
 extern int dgen__check_send_options(dgen__error *error, const dgen_send_options *options,
 									dgen_send_options *copy);
@@ -219,6 +225,14 @@ extern void dgen__state_keep_turn(dgen__state *state);
 extern bool dgen__state_diff(dgen__state *state, dgen__buffer *set, dgen__buffer *deleted);
 extern bool dgen__state_changed(const dgen__state *state); /* is there a diff? */
 extern void dgen__state_confirm(dgen__state *state); /* the server has it now; no turn is open */
+
+/* ---- guard.c: who may use a handle --------------------------------------------------- */
+
+extern unsigned dgen__this_process(void);     /* this one, as its handles note it */
+extern bool dgen__is_child(unsigned process); /* of that one, by a fork */
+extern int dgen__refuse_child(dgen__error *error, const char *what);
+/* PQfinish. In a child the parent's session goes on. */
+extern void dgen__disconnect(PGconn *connection, unsigned process);
 
 /* ---- outbox.c: what turns send, until the batch commits ---------------------------- */
 
@@ -683,9 +697,10 @@ extern int dgen__statement_send(PGconn *connection, const dgen__statement *state
 
 typedef struct dgen__loop
 {
-	int epoll; /* holds the others; what the application polls */
-	int stop;  /* eventfd */
-	int timer; /* timerfd */
+	int epoll;        /* holds the others; what the application polls */
+	int stop;         /* eventfd */
+	int timer;        /* timerfd */
+	unsigned process; /* that has opened them: epoll and eventfd are shared with its children */
 	atomic_bool stopped;
 	int socket;   /* of the connection; -1: none */
 	bool reading; /* what the socket is watched for */
@@ -798,6 +813,7 @@ typedef struct dgen__async
 	uint64_t random;
 	bool running;  /* in a step, whose callbacks may start operations and nothing else */
 	bool closing;  /* to be closed when the step ends */
+	bool left;     /* an exception has left a callback, in mid-step */
 	bool refusing; /* no more starts */
 
 	size_t under_way;
@@ -828,7 +844,8 @@ typedef struct dgen__async
 
 struct dgen_client
 {
-	char *conninfo; /* NULL: wrapped, or not to be opened */
+	unsigned process; /* that has opened it */
+	char *conninfo;   /* NULL: wrapped, or not to be opened */
 	char *application_name;
 	int connect_timeout_ms; /* 0: what conninfo says */
 	size_t under_way_bytes;
@@ -1077,6 +1094,10 @@ struct dgen_worker
 	char id[24];        /* that dgen.attach gave */
 	dgen_child *child;  /* that watches it; NULL: none */
 
+	unsigned process; /* that has opened it */
+	bool entered;     /* in a step, whose callbacks may stop and close it and nothing else */
+	bool closing;     /* to be freed when the step is left */
+
 	PGconn *connection;
 	dgen__answers answers;
 	bool section_failed;
@@ -1100,6 +1121,7 @@ struct dgen_worker
 extern bool dgen__worker_stopping(const dgen_worker *worker);
 extern void dgen__worker_log(dgen_worker *worker, dgen_log_level level, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
+extern void dgen__worker_attached(dgen_worker *worker);
 extern void dgen__log(dgen_log_callback log, void *user, dgen_log_level level, const char *format,
 					  va_list arguments); /* one line */
 extern void dgen__worker_end(dgen_worker *worker, int result);

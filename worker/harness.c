@@ -52,7 +52,7 @@ copy_type(dgen_test *test, const dgen_actor_type *type)
 
 	if (type == NULL)
 		return dgen__fail(&test->error, DGEN_EINVAL, "the actor type is NULL");
-	rc = dgen__check_options(&test->error, type, &test->type, sizeof(test->type));
+	rc = dgen__check_struct(&test->error, "dgen_actor_type", type, &test->type, sizeof(test->type));
 	if (rc != 0)
 		return rc;
 	initial = test->type.initial_state != NULL ? test->type.initial_state : "{}";

@@ -39,6 +39,7 @@ dgen__loop_add(dgen__loop *loop, int descriptor)
 int
 dgen__loop_open(dgen__loop *loop)
 {
+	loop->process = dgen__this_process();
 	loop->socket = -1;
 	loop->reading = loop->writing = false;
 	loop->deadline = DGEN__NEVER;
@@ -87,7 +88,7 @@ dgen__loop_watch(dgen__loop *loop, int socket, bool read, bool write)
 void
 dgen__loop_forget(dgen__loop *loop)
 {
-	if (loop->socket >= 0)
+	if (loop->socket >= 0 && !dgen__is_child(loop->process))
 		(void) epoll_ctl(loop->epoll, EPOLL_CTL_DEL, loop->socket, NULL);
 	loop->socket = -1;
 }

@@ -36,7 +36,7 @@ dgen__pipeline_disconnect(dgen_client *client)
 	dgen__async *async = client->async;
 
 	dgen__loop_forget(&async->loop);
-	PQfinish(client->connection);
+	dgen__disconnect(client->connection, client->process);
 	client->connection = NULL;
 	PQclear(async->rows);
 	async->rows = NULL;
@@ -129,7 +129,7 @@ begin_running(dgen_client *client)
 {
 	if (client->connection != NULL && dgen__client_is_alive(client->connection))
 		return enter_pipeline(client);
-	PQfinish(client->connection);
+	dgen__disconnect(client->connection, client->process);
 	client->connection = NULL;
 	return begin_connecting(client);
 }
@@ -155,6 +155,8 @@ converse(dgen_client *client)
 	if (code != 0)
 		return code;
 	dgen__operations_expire(client);
+	if (dgen__is_child(client->process)) /* a callback has forked, and the child came back */
+		return dgen__refuse_child(&client->error, "client");
 	code = dgen__pipeline_send(client);
 	if (code != 0)
 		return code;
@@ -177,6 +179,14 @@ go_on(dgen_client *client)
 	return async->link == DGEN__LINK_CONNECTING ? continue_connecting(client) : 0;
 }
 
+/* Whoever went through the answers is gone with the exception: what they were is not known. */
+static int
+give_up_section(dgen_client *client)
+{
+	client->async->left = false;
+	return dgen__fail(&client->error, DGEN_ECONNECT, "an exception has left a callback");
+}
+
 void
 dgen__pipeline_step(dgen_client *client)
 {
@@ -185,7 +195,7 @@ dgen__pipeline_step(dgen_client *client)
 
 	PQclear(client->result);
 	client->result = NULL;
-	code = go_on(client);
+	code = async->left ? give_up_section(client) : go_on(client);
 	if (code == 0 && (async->link == DGEN__LINK_RUNNING || async->link == DGEN__LINK_CHECKING))
 		code = converse(client);
 	if (code != 0)

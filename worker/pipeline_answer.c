@@ -38,17 +38,16 @@ take_row(dgen_client *client, dgen__operation *operation, const PGresult *rows, 
 static void
 was_sent(dgen_client *client, dgen__operation *operation, const PGresult *rows, int row)
 {
-	dgen__queue_remove(&client->async->sent, operation);
 	dgen__error_clear(&client->error);
 	if (row >= 0)
 		take_row(client, operation, rows, row);
 	else if (operation->send.request)
 		(void) dgen__fail(&client->error, DGEN_ESERVER, "the server did not answer a request");
-	if (operation->place == DGEN__OPEN)
-		return;
-	if (!operation->over)
+	if (operation->place == DGEN__SENT && !operation->over)
 		dgen__operation_end(client, operation, NULL, 0);
-	dgen__operation_free(client, operation);
+	dgen__queue_remove(&client->async->sent, operation);
+	if (operation->place == DGEN__SENT)
+		dgen__operation_free(client, operation);
 }
 
 /* Rows are in the order in which it was sent. */
@@ -108,13 +107,20 @@ end_sent(dgen_client *client, const dgen__error *error, const PGresult *rows)
 		all_were_sent(client, rows);
 }
 
+/* Callbacks run while these are in use, so they are freed when an exception passes, too. */
+static void
+clear_result(PGresult **result)
+{
+	PQclear(*result);
+}
+
 /* Only the sync tells that the transaction is committed. */
 static int
 sent(dgen_client *client)
 {
 	dgen__async *async = client->async;
-	PGresult *rows = async->rows;
-	dgen__error error = async->error;
+	PGresult *rows __attribute__((cleanup(clear_result))) = async->rows;
+	dgen__error error __attribute__((cleanup(dgen__error_free))) = async->error;
 	bool updating;
 
 	async->rows = NULL;
@@ -124,15 +130,10 @@ sent(dgen_client *client)
 		(void) dgen__fail(&error, DGEN_ESERVER, "the server has not answered");
 	updating = dgen__is_updating(&error);
 	if (error.code == 0 && dgen__many_check(rows, async->sent.count, &client->error) != 0)
-	{
-		PQclear(rows);
 		return client->error.code;
-	}
 	end_sent(client, &error, rows);
 	if (updating)
 		(void) dgen__fail_error(&client->error, &error);
-	dgen__error_free(&error);
-	PQclear(rows);
 	return updating ? client->error.code : 0;
 }
 
@@ -396,13 +397,13 @@ dgen__pipeline_take(dgen_client *client)
 
 	while (code == 0 && async->answers.count > 0 && nothing < 2 && !PQisBusy(connection))
 	{
-		PGresult *result = PQgetResult(connection);
+		PGresult *result __attribute__((cleanup(clear_result))) = PQgetResult(connection);
 
 		nothing = result == NULL ? nothing + 1 : 0;
 		if (result != NULL)
 			code = came(client, result);
-		if (result != async->rows)
-			PQclear(result);
+		if (result == async->rows)
+			result = NULL; /* until its transaction is committed */
 	}
 	if (code == 0 && (nothing == 2 || PQstatus(connection) == CONNECTION_BAD))
 		return dgen__pipeline_lost(client);

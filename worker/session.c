@@ -38,8 +38,10 @@ part_failed(dgen_worker *worker)
 
 	if (strcmp(error->sqlstate, "ZD033") == 0)
 	{
-		dgen__worker_log(worker, DGEN_LOG_WARNING, "what a locked part of \"%s\" did is void: %s",
-						 worker->batch.actors[0].key, dgen__error_text(error));
+		dgen__worker_log(worker, DGEN_LOG_WARNING,
+						 "what a locked part of \"%s\" did is void: %s" DGEN__HINT_FORMAT,
+						 worker->batch.actors[0].key, dgen__error_text(error),
+						 DGEN__HINT_OF(error));
 		dgen__batch_drop(worker);
 		return worker->phase == DGEN__LEAVING ? 0 : rollback_and_claim(worker);
 	}
@@ -213,7 +215,8 @@ failed(dgen_worker *worker, dgen__answer answer, const PGresult *result)
 		settle_failed(worker, &error);
 	else if (answer == DGEN__ANSWER_WAIT || answer == DGEN__ANSWER_RELEASE ||
 			 answer == DGEN__ANSWER_DETACH)
-		dgen__worker_log(worker, DGEN_LOG_WARNING, "%s", dgen__error_text(&error));
+		dgen__worker_log(worker, DGEN_LOG_WARNING, "%s" DGEN__HINT_FORMAT, dgen__error_text(&error),
+						 DGEN__HINT_OF(&error));
 	else if (!worker->section_failed)
 	{
 		worker->section_failed = true;
@@ -311,6 +314,13 @@ came(dgen_worker *worker, PGresult *result)
 	return succeeded(worker, answer, result);
 }
 
+/* Callbacks run while it is in use, so it is freed when an exception passes, too. */
+static void
+clear_result(PGresult **result)
+{
+	PQclear(*result);
+}
+
 /* After each command's result comes one NULL. */
 static int
 take_answers(dgen_worker *worker)
@@ -320,13 +330,13 @@ take_answers(dgen_worker *worker)
 
 	while (code == 0 && worker->answers.count > 0 && nothing < 2 && !PQisBusy(worker->connection))
 	{
-		PGresult *result = PQgetResult(worker->connection);
+		PGresult *result __attribute__((cleanup(clear_result))) = PQgetResult(worker->connection);
 
 		nothing = result == NULL ? nothing + 1 : 0;
 		if (result != NULL)
 			code = came(worker, result);
-		if (result != worker->claimed)
-			PQclear(result);
+		if (result == worker->claimed)
+			result = NULL; /* until its section has ended */
 	}
 	if (code == 0 && (nothing == 2 || PQstatus(worker->connection) == CONNECTION_BAD))
 		return lost(worker);
@@ -371,6 +381,8 @@ dgen__session_step(dgen_worker *worker)
 	if (worker->phase == DGEN__ATTACHING && dgen__now_ms() >= worker->deadline)
 		return dgen__fail(&worker->error, DGEN_ECONNECT, "no answer from the server in %d ms",
 						  worker->connect_ms);
+	if (dgen__is_child(worker->process))
+		return dgen__refuse_child(&worker->error, "worker");
 	unsent = PQflush(connection);
 	if (unsent < 0)
 		return dgen__fail_connection(&worker->error, connection);

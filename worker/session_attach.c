@@ -151,6 +151,7 @@ prepare_and_claim(dgen_worker *worker)
 {
 	int result = 0;
 
+	dgen__worker_attached(worker);
 	for (const dgen__statement *const *s = dgen__sql_prepared; *s != NULL && result == 0; s++)
 		result = dgen__session_prepare(worker, *s);
 	if (result == 0)

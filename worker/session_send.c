@@ -39,6 +39,8 @@ int
 dgen__session_send(dgen_worker *worker, const dgen__statement *statement, const char *const *values,
 				   const int *lengths, const int *formats, dgen__answer answer)
 {
+	if (dgen__is_child(worker->process)) /* a callback has forked, and the child came back */
+		return dgen__refuse_child(&worker->error, "worker");
 	return checked(worker,
 				   dgen__statement_send(worker->connection, statement, values, lengths, formats),
 				   answer);

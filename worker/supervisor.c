@@ -44,13 +44,8 @@ set_default(int *option, int value)
 }
 
 static void
-set_options(dgen__supervisor *s, const dgen_supervisor_options *options)
+set_defaults(dgen_supervisor_options *o)
 {
-	dgen_supervisor_options *o = &s->options;
-
-	if (options != NULL)
-		memcpy(o, options, options->size < sizeof(*o) ? options->size : sizeof(*o));
-	o->size = sizeof(*o);
 	set_default(&o->processes, 1);
 	set_default(&o->grace_ms, GRACE_MS);
 	set_default(&o->restart_min_ms, RESTART_MIN_MS);
@@ -69,16 +64,28 @@ refuse(dgen__supervisor *s, int code, const char *what)
 }
 
 static int
-check_options(dgen__supervisor *s, const dgen_supervisor_options *options)
+copy_options(dgen__supervisor *s, const dgen_supervisor_options *options)
+{
+	dgen__error error = {0};
+	int code = 0;
+
+	if (options != NULL)
+		code = dgen__check_struct(&error, "dgen_supervisor_options", options, &s->options,
+								  sizeof(s->options));
+	if (code != 0)
+		(void) refuse(s, code, dgen__error_text(&error));
+	dgen__error_free(&error);
+	set_defaults(&s->options);
+	return code;
+}
+
+static int
+check_options(dgen__supervisor *s)
 {
 	const dgen_supervisor_options *o = &s->options;
 
 	if (s->run == NULL)
 		return refuse(s, DGEN_EINVAL, "the supervisor has nothing to run");
-	if (options != NULL && options->size == 0)
-		return refuse(
-			s, DGEN_EINVAL,
-			"size of dgen_supervisor_options is 0: begin with DGEN_SUPERVISOR_OPTIONS_INIT");
 	if (o->processes < 0 || o->processes > MOST_PROCESSES)
 		return refuse(s, DGEN_EINVAL, "processes in dgen_supervisor_options is not 1 to 1000");
 	if (o->grace_ms < 0 || o->restart_min_ms < 0 || o->restart_max_ms < 0 || o->max_deaths < 0 ||
@@ -383,9 +390,10 @@ dgen_supervisor_run(const dgen_supervisor_options *options,
 	dgen__supervisor s = {
 		.run = run, .user = user, .signals = -1, .wake = {-1, -1}, .roll_until = DGEN__NEVER};
 
-	set_options(&s, options);
+	s.result = copy_options(&s, options);
 	s.random = dgen__random_begin(&s);
-	s.result = check_options(&s, options);
+	if (s.result == 0)
+		s.result = check_options(&s);
 	if (s.result != 0)
 		return s.result;
 	s.result = make_places(&s);

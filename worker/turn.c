@@ -320,6 +320,7 @@ finish_connection(dgen_turn *turn)
 	(void) dgen__turn_stick(turn, connector->finish(connector->context, &turn->error));
 }
 
+/* Also when an exception passes. */
 static void
 free_texts(dgen_turn *turn)
 {
@@ -358,7 +359,7 @@ dgen__turn_run(const dgen_actor_type *type, const char *key, int64_t version, in
 			   const dgen__connector *connector, dgen__turn_result *result)
 {
 	dgen__outbox_mark mark = dgen__outbox_mark_now(outbox);
-	dgen_turn turn = {
+	dgen_turn turn __attribute__((cleanup(free_texts))) = {
 		.type = type,
 		.key = key,
 		.version = version,
@@ -380,5 +381,4 @@ dgen__turn_run(const dgen_actor_type *type, const char *key, int64_t version, in
 		dgen__state_undo_turn(state);
 	if (result->outcome != DGEN__COMMIT)
 		dgen__outbox_undo(outbox, mark);
-	free_texts(&turn);
 }

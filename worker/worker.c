@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "dgen_int.h"
@@ -30,13 +31,8 @@ default_name(void)
 }
 
 static void
-set_options(dgen_worker *worker, const dgen_worker_options *options)
+set_defaults(dgen_worker_options *o)
 {
-	dgen_worker_options *o = &worker->options;
-
-	if (options != NULL)
-		memcpy(o, options, options->size < sizeof(*o) ? options->size : sizeof(*o));
-	o->size = sizeof(*o);
 	if (o->cache_bytes == 0)
 		o->cache_bytes = CACHE_BYTES;
 	if (o->drain_ms == 0)
@@ -50,13 +46,16 @@ set_options(dgen_worker *worker, const dgen_worker_options *options)
 }
 
 static int
-check_options(dgen_worker *worker, const dgen_worker_options *options)
+take_options(dgen_worker *worker, const dgen_worker_options *options)
 {
-	const dgen_worker_options *o = &worker->options;
+	dgen_worker_options *o = &worker->options;
+	int result = 0;
 
-	if (options != NULL && options->size == 0)
-		return dgen__fail(&worker->error, DGEN_EINVAL,
-						  "size of dgen_worker_options is 0: begin with DGEN_WORKER_OPTIONS_INIT");
+	if (options != NULL)
+		result = dgen__check_struct(&worker->error, "dgen_worker_options", options, o, sizeof(*o));
+	if (result != 0)
+		return result;
+	set_defaults(o);
 	if (o->max_actors < 0 || o->max_messages < 0 || o->drain_ms < 0 || o->reconnect_min_ms < 0 ||
 		o->reconnect_max_ms < 0)
 		return dgen__fail(&worker->error, DGEN_EINVAL,
@@ -70,10 +69,8 @@ check_options(dgen_worker *worker, const dgen_worker_options *options)
 static int
 open_worker(dgen_worker *worker, const char *conninfo, const dgen_worker_options *options)
 {
-	int result;
+	int result = take_options(worker, options);
 
-	set_options(worker, options);
-	result = check_options(worker, options);
 	if (result == 0 && conninfo == NULL)
 		result = dgen__fail(&worker->error, DGEN_EINVAL,
 							"conninfo is NULL: \"\" takes all from the environment");
@@ -103,6 +100,7 @@ dgen_worker_open(dgen_worker **worker, const char *conninfo, const dgen_worker_o
 	if (w == NULL)
 		return DGEN_ENOMEM;
 	w->random = dgen__random_begin(w);
+	w->process = dgen__this_process();
 	w->loop_is_open = dgen__loop_open(&w->loop) == 0;
 	if (!w->loop_is_open)
 		w->result = dgen__fail(&w->error, DGEN_ESTATE, "no descriptors: %s", strerror(errno));
@@ -116,7 +114,7 @@ static void
 disconnect(dgen_worker *worker)
 {
 	dgen__loop_forget(&worker->loop);
-	PQfinish(worker->connection);
+	dgen__disconnect(worker->connection, worker->process);
 	worker->connection = NULL;
 	PQclear(worker->claimed);
 	worker->claimed = NULL;
@@ -129,14 +127,15 @@ disconnect(dgen_worker *worker)
 		dgen__cache_drop(worker->cache);
 }
 
-void
-dgen_worker_close(dgen_worker *worker)
+static void
+free_worker(dgen_worker *worker)
 {
-	if (worker == NULL)
-		return;
+	bool own = !dgen__is_child(worker->process);
+
 	disconnect(worker);
-	dgen__doubt_give_up(worker, "the worker is closed");
-	if (worker->child != NULL)
+	if (own)
+		dgen__doubt_give_up(worker, "the worker is closed");
+	if (own && worker->child != NULL)
 		dgen__child_leave(worker->child);
 	dgen__batch_free(&worker->batch);
 	dgen__cache_close(worker->cache);
@@ -158,15 +157,58 @@ dgen_worker_close(dgen_worker *worker)
 	dgen__free(worker);
 }
 
+/*
+ * A callback that closes its worker ends the session: what is under way is rolled back, and
+ * comes again. The memory goes when the step that has run the callback is left. That a longjmp
+ * has left it cannot be told from that; then the memory stays, and the session ends all the same.
+ */
+static void
+close_in_callback(dgen_worker *worker)
+{
+	worker->closing = true;
+	worker->batch.broken = true;
+	dgen_worker_stop(worker);
+	(void) dgen__fail(&worker->error, DGEN_ECONNECT, "the worker was closed in a callback");
+	if (worker->connection != NULL && PQsocket(worker->connection) >= 0)
+		(void) shutdown(PQsocket(worker->connection), SHUT_RDWR);
+}
+
+void
+dgen_worker_close(dgen_worker *worker)
+{
+	if (worker == NULL)
+		return;
+	if (worker->entered && !dgen__is_child(worker->process))
+		close_in_callback(worker);
+	else
+		free_worker(worker);
+}
+
+/* ---- who may call, and when ---- */
+
+static int
+check_usable(dgen_worker *worker)
+{
+	if (worker == NULL)
+		return DGEN_EINVAL;
+	if (dgen__is_child(worker->process))
+		return dgen__refuse_child(&worker->error, "worker");
+	if (!worker->entered)
+		return 0;
+	if (worker->phase == DGEN__ENDED) /* why it has ended is to be told */
+		return DGEN_ESTATE;
+	return dgen__fail_hint(
+		&worker->error, DGEN_ESTATE,
+		"A callback may stop and close its worker. If an exception or longjmp has "
+		"left a callback, close the worker.",
+		"a callback of the worker is running");
+}
+
 /* ---- actor types ---- */
 
 static int
 check_type(dgen_worker *worker, const dgen_actor_type *type)
 {
-	if (type == NULL || type->size == 0)
-		return dgen__fail(
-			&worker->error, DGEN_EINVAL,
-			"size of dgen_actor_type is 0: begin with { .size = sizeof(dgen_actor_type) }");
 	if (type->name == NULL || type->name[0] == '\0')
 		return dgen__fail(&worker->error, DGEN_EINVAL, "the actor type has no name");
 	if (type->initial_state != NULL && dgen_json_check(type->initial_state, DGEN_STRLEN) != 0)
@@ -191,8 +233,7 @@ add_type(dgen_worker *worker, const dgen_actor_type *type)
 	worker->types = types;
 	added = &types[worker->ntypes++];
 	memset(added, 0, sizeof(*added));
-	memcpy(&added->type, type, type->size < sizeof(*type) ? type->size : sizeof(*type));
-	added->type.size = sizeof(*type);
+	added->type = *type;
 	added->type.name = added->name = dgen__strdup(type->name);
 	if (added->type.initial_state != NULL)
 		added->type.initial_state = added->initial_state = dgen__strdup(type->initial_state);
@@ -207,18 +248,23 @@ add_type(dgen_worker *worker, const dgen_actor_type *type)
 int
 dgen_worker_register(dgen_worker *worker, const dgen_actor_type *type)
 {
-	int result;
+	dgen_actor_type copy;
+	int result = check_usable(worker);
 
-	if (worker == NULL)
-		return DGEN_EINVAL;
+	if (result != 0)
+		return result;
 	if (worker->phase == DGEN__ENDED)
 		return dgen__fail(&worker->error, DGEN_ESTATE,
 						  "the worker could not be opened, or has ended");
 	if (worker->ran)
 		return dgen__fail(&worker->error, DGEN_ESTATE,
 						  "types are registered before the worker runs");
-	result = check_type(worker, type);
-	return result == 0 ? add_type(worker, type) : result;
+	if (type == NULL)
+		return dgen__fail(&worker->error, DGEN_EINVAL, "the actor type is NULL");
+	result = dgen__check_struct(&worker->error, "dgen_actor_type", type, &copy, sizeof(copy));
+	if (result == 0)
+		result = check_type(worker, &copy);
+	return result == 0 ? add_type(worker, &copy) : result;
 }
 
 /* ---- what went wrong ---- */
@@ -266,6 +312,27 @@ dgen__worker_log(dgen_worker *worker, dgen_log_level level, const char *format, 
 	va_end(arguments);
 }
 
+static bool
+is_attached(const dgen_worker *worker)
+{
+	return worker->phase == DGEN__CLAIMING || worker->phase == DGEN__FETCHING ||
+		   worker->phase == DGEN__BEGINNING;
+}
+
+void
+dgen__worker_attached(dgen_worker *worker)
+{
+	dgen__worker_log(worker, DGEN_LOG_INFO, "attached as worker %s", worker->id);
+	if (worker->options.attached != NULL)
+		worker->options.attached(worker, worker->options.attached_user);
+}
+
+bool
+dgen_worker_is_attached(const dgen_worker *worker)
+{
+	return worker != NULL && !dgen__is_child(worker->process) && is_attached(worker);
+}
+
 /* ---- connecting, resting, ending ---- */
 
 void
@@ -279,7 +346,8 @@ dgen__worker_end(dgen_worker *worker, int result)
 	if (result == 0)
 		dgen__worker_log(worker, DGEN_LOG_INFO, "worker stopped");
 	else
-		dgen__worker_log(worker, DGEN_LOG_ERROR, "worker ended: %s", dgen_worker_error(worker));
+		dgen__worker_log(worker, DGEN_LOG_ERROR, "worker ended: %s" DGEN__HINT_FORMAT,
+						 dgen_worker_error(worker), DGEN__HINT_OF(&worker->error));
 }
 
 void
@@ -294,6 +362,11 @@ dgen__worker_rest(dgen_worker *worker, const dgen__error *why)
 		dgen__worker_end(worker, 0);
 		return;
 	}
+	if (dgen__is_child(worker->process))
+	{
+		dgen__worker_end(worker, dgen__refuse_child(&worker->error, "worker"));
+		return;
+	}
 	if (dgen__is_final(&worker->error))
 	{
 		dgen__worker_end(worker, worker->error.code);
@@ -304,8 +377,8 @@ dgen__worker_rest(dgen_worker *worker, const dgen__error *why)
 						  worker->options.reconnect_max_ms);
 	worker->phase = DGEN__RESTING;
 	worker->deadline = dgen__now_ms() + ms;
-	dgen__worker_log(worker, DGEN_LOG_WARNING, "%s; connecting again in %d ms",
-					 dgen_worker_error(worker), ms);
+	dgen__worker_log(worker, DGEN_LOG_WARNING, "%s; connecting again in %d ms" DGEN__HINT_FORMAT,
+					 dgen_worker_error(worker), ms, DGEN__HINT_OF(&worker->error));
 }
 
 static void
@@ -360,7 +433,7 @@ dgen__worker_stopping(const dgen_worker *worker)
 void
 dgen_worker_stop(dgen_worker *worker)
 {
-	if (worker != NULL && worker->loop_is_open)
+	if (worker != NULL && worker->loop_is_open && !dgen__is_child(worker->process))
 		dgen__loop_stop(&worker->loop);
 }
 
@@ -414,13 +487,6 @@ go_on(dgen_worker *worker)
 	}
 }
 
-static bool
-is_attached(const dgen_worker *worker)
-{
-	return worker->phase == DGEN__CLAIMING || worker->phase == DGEN__FETCHING ||
-		   worker->phase == DGEN__BEGINNING;
-}
-
 static int
 check_runnable(dgen_worker *worker)
 {
@@ -430,16 +496,9 @@ check_runnable(dgen_worker *worker)
 	return 0;
 }
 
-int
-dgen_worker_step(dgen_worker *worker)
+static int
+step(dgen_worker *worker)
 {
-	int result;
-
-	if (worker == NULL)
-		return DGEN_EINVAL;
-	result = check_runnable(worker);
-	if (result != 0)
-		return result;
 	if (worker->child != NULL && dgen__child_stopped(worker->child))
 		dgen_worker_stop(worker);
 	if (dgen__worker_stopping(worker))
@@ -453,6 +512,55 @@ dgen_worker_step(dgen_worker *worker)
 		return worker->result;
 	dgen__loop_alarm(&worker->loop, worker->deadline);
 	return 1;
+}
+
+/* A step that runs callbacks. */
+typedef struct Entry
+{
+	dgen_worker *worker;
+	bool returned; /* false: an exception has left a callback */
+} Entry;
+
+/*
+ * Also called while an exception passes: the session ends with it, since nobody goes on with
+ * its batch. The turn is an attempt whose session ended, and another session goes on.
+ */
+static void
+leave(Entry *entry)
+{
+	dgen_worker *worker = entry->worker;
+
+	worker->entered = false;
+	if (!entry->returned && worker->phase != DGEN__ENDED)
+	{
+		disconnect(worker);
+		worker->phase = DGEN__RESTING;
+		worker->deadline = dgen__now_ms();
+	}
+	if (worker->closing)
+		free_worker(worker);
+}
+
+static int
+enter(dgen_worker *worker)
+{
+	Entry entry __attribute__((cleanup(leave))) = {.worker = worker};
+	int result;
+
+	worker->entered = true;
+	result = step(worker);
+	entry.returned = true;
+	return worker->closing ? 0 : result;
+}
+
+int
+dgen_worker_step(dgen_worker *worker)
+{
+	int result = check_usable(worker);
+
+	if (result == 0)
+		result = check_runnable(worker);
+	return result == 0 ? enter(worker) : result;
 }
 
 int

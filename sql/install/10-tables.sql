@@ -6,7 +6,11 @@
 -- the row it inserts.
 --
 -- The C code reads and writes these tables directly, by column position
--- (extension/table.h), so columns are only ever added at the end.
+-- (extension/table.h), so columns are only ever added at the end. It refuses tables,
+-- columns and indexes that are not as they are made here (extension/shapes.c has them as data).
+--
+-- Each table has a replica identity: a primary key, or the one that is named. So a
+-- publication of all tables can tell its subscribers which row was deleted.
 
 -- One value for messages sent and for actor versions each, CACHE 1: a value drawn
 -- later in one session, or after another session's commit, is always higher.
@@ -42,7 +46,7 @@ CREATE TABLE dgen.actor_type (
 	handle_actions  boolean     NOT NULL,
 	lock_timeout    interval    NOT NULL,
 	locked_priority integer     NOT NULL
-);
+) USING heap;
 COMMENT ON TABLE dgen.actor_type IS 'one row per actor type: its handler and its policy';
 COMMENT ON COLUMN dgen.actor_type.handler IS 'schema-qualified function name, as text; NULL: handled by external workers';
 COMMENT ON COLUMN dgen.actor_type.handle_dead_letters IS 'an actor is told of its dead letters by messages of kind dead_letter';
@@ -58,7 +62,7 @@ CREATE TABLE dgen.privilege (
 	role            regrole     NOT NULL,
 	privilege       text        NOT NULL CHECK (privilege IN ('send', 'read', 'work')),
 	PRIMARY KEY (type_id, role, privilege)
-);
+) USING heap;
 COMMENT ON TABLE dgen.privilege IS 'who may send to, read and work for which actor type; the owner of a type may do all three';
 
 -- The mailboxes. Rows are inserted and deleted, never updated. seq gives the
@@ -79,8 +83,9 @@ CREATE TABLE dgen.message (
 	correlation     text,
 	error           text,
 	sqlstate        text
-);
+) USING heap;
 CREATE UNIQUE INDEX message_order ON dgen.message (type_id, mailbox, priority DESC, seq);
+ALTER TABLE dgen.message REPLICA IDENTITY USING INDEX message_order;
 COMMENT ON TABLE dgen.message IS 'the mailboxes: messages that can be handled now';
 -- extension/action.c draws it.
 COMMENT ON COLUMN dgen.message.type_id IS 'the actor type; negative: of actions of its actors, each of which has a mailbox of its own';
@@ -104,7 +109,7 @@ CREATE TABLE dgen.delayed_message (
 	sqlstate        text,
 	not_before      timestamptz NOT NULL,
 	PRIMARY KEY (type_id, mailbox, seq)
-);
+) USING heap;
 CREATE INDEX delayed_message_due ON dgen.delayed_message (not_before);
 COMMENT ON TABLE dgen.delayed_message IS 'messages with a delay, until they are due and join their mailbox';
 
@@ -116,7 +121,7 @@ CREATE TABLE dgen.idempotency_key (
 	message_id      bigint      NOT NULL,
 	expires_at      timestamptz NOT NULL,
 	PRIMARY KEY (type_id, mailbox, actor_key, idempotency_key)
-);
+) USING heap;
 CREATE INDEX idempotency_key_expiry ON dgen.idempotency_key (expires_at);
 COMMENT ON TABLE dgen.idempotency_key IS 'idempotency keys in use and the message each one stands for, for the retention of the type';
 
@@ -126,7 +131,7 @@ CREATE TABLE dgen.paused (
 	actor_key       text        COLLATE "C" NOT NULL,
 	paused_at       timestamptz NOT NULL,
 	PRIMARY KEY (type_id, mailbox, actor_key)
-);
+) USING heap;
 COMMENT ON TABLE dgen.paused IS 'paused actors; mailbox 0 with an empty key is the whole type';
 
 CREATE TABLE dgen.failed_attempt (
@@ -139,7 +144,7 @@ CREATE TABLE dgen.failed_attempt (
 	error           text,
 	sqlstate        text,
 	PRIMARY KEY (type_id, mailbox, message_id)
-);
+) USING heap;
 CREATE INDEX failed_attempt_retry ON dgen.failed_attempt (retry_at);
 COMMENT ON TABLE dgen.failed_attempt IS 'messages whose last attempt failed: how often, why, and when the next attempt is due';
 
@@ -154,7 +159,7 @@ CREATE TABLE dgen.actor (
 	status          text        COLLATE "C" NOT NULL,
 	state           jsonb       NOT NULL,
 	PRIMARY KEY (type_id, mailbox, actor_key)
-) WITH (fillfactor = 70);
+) USING heap WITH (fillfactor = 70);
 COMMENT ON TABLE dgen.actor IS 'one row per actor: its state and the version of it';
 COMMENT ON COLUMN dgen.actor.status IS 'active, or locked: then there is a row in dgen.locked';
 COMMENT ON COLUMN dgen.actor.version IS 'rises with every change; never repeats for the same key, also after delete_actor';
@@ -187,7 +192,7 @@ CREATE TABLE dgen.locked (
 	last_error      text,
 	last_sqlstate   text,
 	PRIMARY KEY (type_id, mailbox, actor_key)
-);
+) USING heap;
 CREATE INDEX locked_retry ON dgen.locked (retry_at);
 CREATE INDEX locked_expiry ON dgen.locked (expires_at);
 COMMENT ON TABLE dgen.locked IS 'locked actors: the message whose locked part runs, or is to be run';
@@ -219,7 +224,7 @@ CREATE TABLE dgen.dead_letter (
 	reply_error     text,
 	reply_sqlstate  text,
 	PRIMARY KEY (message_id, mailbox)
-);
+) USING heap;
 COMMENT ON COLUMN dgen.dead_letter.reply_error IS 'kind reply: the error of the request that it answers, which is part of the message';
 COMMENT ON TABLE dgen.dead_letter IS 'messages that failed for good, with the error; see dgen.redrive and dgen.discard';
 
@@ -243,7 +248,7 @@ CREATE TABLE dgen.request (
 	sqlstate        text,
 	hint            text,
 	PRIMARY KEY (id, mailbox)
-) WITH (fillfactor = 80);
+) USING heap WITH (fillfactor = 80);
 COMMENT ON TABLE dgen.request IS 'requests whose reply has not been collected yet';
 COMMENT ON COLUMN dgen.request.status IS 'p: pending, r: replied, f: failed, c: cancelled';
 COMMENT ON COLUMN dgen.request.keep IS 'sent with an idempotency key: the reply stays for the retention of the type';
@@ -259,7 +264,7 @@ CREATE TABLE dgen.worker (
 	client_addr     inet,
 	library_version text,
 	attached_at     timestamptz NOT NULL
-);
+) USING heap;
 COMMENT ON TABLE dgen.worker IS 'attached workers; dgen.workers shows the ones that live';
 
 -- What the last batches of workers came to that want to know it; see dgen.receipt.
@@ -270,7 +275,7 @@ CREATE TABLE dgen.receipt (
 	closed          boolean     NOT NULL,
 	written_at      timestamptz NOT NULL,
 	PRIMARY KEY (worker_id, role)
-) WITH (fillfactor = 50);
+) USING heap WITH (fillfactor = 50);
 COMMENT ON TABLE dgen.receipt IS 'the last batch of a worker that was committed with dgen.receipt';
 COMMENT ON COLUMN dgen.receipt.closed IS 'dgen.settle was asked: no batch of this worker gets a receipt any more';
 
@@ -282,7 +287,8 @@ CREATE TABLE dgen.adoption (
 	system_identifier bigint    NOT NULL,
 	database_oid      oid       NOT NULL,
 	adopted_at        timestamptz NOT NULL
-);
+) USING heap;
+ALTER TABLE dgen.adoption REPLICA IDENTITY FULL; -- it has no key, and one row
 COMMENT ON TABLE dgen.adoption IS 'the database that the actors belong to; see dgen.adopt_database';
 
 -- All of it goes into dumps, but for worker and receipt, whose rows mean sessions. (A loop,

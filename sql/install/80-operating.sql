@@ -396,6 +396,34 @@ AS $$
 $$;
 COMMENT ON FUNCTION dgen._adopt() IS 'the actors belong to this database; the first actor type that is created says so, and dgen.adopt_database';
 
+-- The rows of a logical subscriber come without the sequences they were numbered from.
+-- Nobody sends or handles meanwhile, so that no sequence is set back.
+CREATE FUNCTION dgen._raise_sequences() RETURNS void
+	LANGUAGE plpgsql
+	SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	LOCK TABLE dgen.message, dgen.worker, dgen.actor_type IN SHARE ROW EXCLUSIVE MODE;
+	PERFORM setval(used.sequence, used.highest)
+	FROM (VALUES
+		('dgen.message_seq'::regclass, (SELECT max(number) FROM (
+			SELECT max(greatest(m.seq, m.message_id)) FROM dgen.message m
+			UNION ALL SELECT max(greatest(d.seq, d.message_id)) FROM dgen.delayed_message d
+			UNION ALL SELECT max(k.message_id) FROM dgen.locked k
+			UNION ALL SELECT max(l.message_id) FROM dgen.dead_letter l
+			UNION ALL SELECT max(f.message_id) FROM dgen.failed_attempt f
+			UNION ALL SELECT max(i.message_id) FROM dgen.idempotency_key i
+			UNION ALL SELECT max(r.id) FROM dgen.request r) AS numbers(number))),
+		('dgen.version_seq', (SELECT greatest(
+			(SELECT max(a.version) FROM dgen.actor a), (SELECT max(k.fence) FROM dgen.locked k)))),
+		('dgen.worker_id_seq', (SELECT greatest(
+			(SELECT max(w.id) FROM dgen.worker w), (SELECT max(r.worker_id) FROM dgen.receipt r)))),
+		('dgen.actor_type_id_seq', (SELECT max(t.id) FROM dgen.actor_type t))) AS used(sequence, highest)
+	WHERE used.highest > COALESCE(pg_sequence_last_value(used.sequence), 0);
+END
+$$;
+COMMENT ON FUNCTION dgen._raise_sequences() IS 'sets the sequences above all numbers that the tables hold; none is set back';
+
 CREATE FUNCTION dgen._adopt_database() RETURNS void
 	LANGUAGE plpgsql
 	SET search_path = pg_catalog, pg_temp
@@ -406,6 +434,7 @@ BEGIN
 			MESSAGE = format('role %s may not adopt the actors of this database', dgen._calling_role()),
 			HINT = format('Ask a superuser or a member of role %s, which owns the extension.', quote_ident(current_user));
 	END IF;
+	PERFORM dgen._raise_sequences();
 	DELETE FROM dgen.adoption;
 	PERFORM dgen._adopt();
 	PERFORM dgen._types_changed();
@@ -419,12 +448,12 @@ CREATE FUNCTION dgen.adopt_database() RETURNS void
 	LANGUAGE c
 	AS 'MODULE_PATHNAME', 'dgen_operate';
 COMMENT ON FUNCTION dgen.adopt_database() IS
-'says that the actors of this database belong here: after a restore, CREATE DATABASE ... TEMPLATE or pg_upgrade nothing is handled before that, because a copy would repeat what the original does. For superusers and the owner of the extension.';
+'says that the actors of this database belong here: after a restore, CREATE DATABASE ... TEMPLATE or pg_upgrade nothing is handled before that, because a copy would repeat what the original does. Also after a switch to a logical subscriber: sequences are raised above what the tables hold. For superusers and the owner of the extension.';
 
 REVOKE ALL ON FUNCTION dgen._cancel_request(bigint, bigint), dgen._cancel(text, text, bigint),
 	dgen._action_mailbox(bigint, bigint), dgen._remove_message(integer, bigint, text, bigint),
 	dgen._delete_messages(integer, bigint, text), dgen._delete_actions(integer, bigint, text),
 	dgen._check_letter_id(bigint), dgen._redrive(bigint), dgen._discard(bigint), dgen._reset(text, text),
 	dgen._delete_requests(integer, bigint, text), dgen._delete_actor(text, text), dgen._pause(text, text),
-	dgen._resume(text, text), dgen._end_lock(integer, text), dgen._unlock(text, text), dgen._adopt(), dgen._adopt_database(), dgen.adopt_database()
+	dgen._resume(text, text), dgen._end_lock(integer, text), dgen._unlock(text, text), dgen._adopt(), dgen._raise_sequences(), dgen._adopt_database(), dgen.adopt_database()
 	FROM PUBLIC;

@@ -39,6 +39,7 @@ DECLARE
 	last      bigint;
 	removed   bigint;
 BEGIN
+	LOCK TABLE dgen.request IN ROW EXCLUSIVE MODE; -- before it is read, or a REINDEX in between is a deadlock
 	SELECT count(*), max(s.id) INTO seen, last
 	FROM (
 		SELECT r.id

@@ -68,7 +68,9 @@ SELECT dgen.create_actor_type('extension');
 SELECT dgen.cast('extension', 'k') IS NOT NULL AS sent;
 DROP EXTENSION dgen;
 SELECT count(*) AS objects FROM pg_proc WHERE pronamespace = (SELECT oid FROM pg_namespace WHERE nspname = 'dgen');
+\set VERBOSITY terse
 SELECT dgen.cast('extension', 'k');
+\set VERBOSITY default
 \echo :LAST_ERROR_SQLSTATE
 CREATE EXTENSION dgen;
 SELECT dgen.cast('extension', 'k');

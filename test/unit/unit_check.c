@@ -139,7 +139,7 @@ options_of_another_version_fit(void)
 	{
 		dgen_send_options known;
 		int64_t unknown;
-	} later = {{sizeof(later), 5, 1, "k", "{}"}, 7};
+	} later = {{sizeof(later), 5, 1, "k", "{}"}, 0};
 	dgen_send_options earlier = {offsetof(dgen_send_options, priority), 5, 1, "k", "{}"};
 	dgen_send_options copy;
 	dgen__error e = {0};
@@ -149,6 +149,9 @@ options_of_another_version_fit(void)
 	CHECK(dgen__check_send_options(&e, &earlier, &copy) == 0 && copy.delay_ms == 5 &&
 		  copy.priority == 0);
 	CHECK(copy.headers == NULL && copy.size == sizeof(copy));
+	later.unknown = 7;
+	CHECK(dgen__check_send_options(&e, &later.known, &copy) == DGEN_EINVAL);
+	CHECK(strstr(e.text, "dgen_send_options has ") != NULL && e.hint != NULL);
 	dgen__error_free(&e);
 }
 

@@ -102,7 +102,7 @@ open_tells_what_is_wrong(void)
 	type.initial_state = "1";
 	check_open_fails(&type, "k", NULL, DGEN_EINVAL, "initial state is not a JSON object");
 	type.size = 0;
-	check_open_fails(&type, "k", NULL, DGEN_EINVAL, "the size of an options struct is 0");
+	check_open_fails(&type, "k", NULL, DGEN_EINVAL, "the size of dgen_actor_type is 0");
 	CHECK(dgen_test_open(NULL, &summer, "k", NULL) == DGEN_EINVAL);
 }
 

@@ -215,7 +215,7 @@ static void
 failed_turn_sends_nothing(void)
 {
 	check_run(send_without_size, "cast", NULL, NULL, DGEN_EINVAL,
-			  FAILED "\"error\", \"error\": \"the size of an options struct is 0\"}");
+			  FAILED "\"error\", \"error\": \"the size of dgen_send_options is 0\"}");
 }
 
 /* ---- the state ---- */

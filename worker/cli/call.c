@@ -40,7 +40,7 @@ call(dgen_client *client, const cli_arguments *arguments, const char *message, s
 
 	if (code != 0)
 		return cli_client_failed(client, code);
-	puts(reply);
+	cli_print_json(reply);
 	return CLI_OK;
 }
 
@@ -82,7 +82,7 @@ cli_state(const cli_arguments *arguments)
 		return status;
 	code = dgen_client_state(client, arguments->list[1], arguments->list[2], &state, NULL);
 	if (code == 0)
-		puts(state);
+		cli_print_json(state);
 	else
 		status = cli_client_failed(client, code);
 	dgen_client_close(client);

@@ -68,6 +68,7 @@ catch_interrupts(void)
 static void __attribute__((format(printf, 3, 4)))
 refuse_line(Sender *sender, uint64_t number, const char *format, ...)
 {
+	char label[40];
 	char text[512];
 	va_list arguments;
 
@@ -75,7 +76,8 @@ refuse_line(Sender *sender, uint64_t number, const char *format, ...)
 	vsnprintf(text, sizeof(text), format, arguments);
 	va_end(arguments);
 	cli_progress_clear(&sender->progress);
-	fprintf(stderr, "dgen: line %" PRIu64 ": %s\n", number, text);
+	snprintf(label, sizeof(label), "line %" PRIu64, number);
+	cli_say(label, "%s", text);
 	sender->bad++;
 }
 

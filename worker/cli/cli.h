@@ -149,7 +149,12 @@ extern void cli_help_command(const cli_command *command);
 
 /* ---- report.c: errors, and what the program ends with --------------------------------- */
 
-/* Writes "dgen: error: ..." to the standard error. */
+/*
+ * Writes "dgen: LABEL: ..." to the standard error, or "dgen: ..." with a label of NULL; the
+ * others do so with a label of theirs. What would control a terminal is escaped.
+ */
+extern void cli_say(const char *label, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
 extern void cli_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 extern void cli_hint(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
@@ -241,6 +246,18 @@ extern int cli_width(const char *text);
 
 /* Writes text, cut with an ellipsis if it takes more columns than `most`. Returns its columns. */
 extern int cli_print_cut(const char *text, int most);
+
+/*
+ * All of text as it is to be shown; a line break is followed by two spaces, so that no text can
+ * begin a line. To be freed by the caller; NULL: out of memory.
+ */
+extern char *cli_visible(const char *text);
+
+/* Writes that with a newline. False: out of memory. */
+extern bool cli_print_lines(const char *text);
+
+/* Writes a JSON value with a newline: the same value, what would control a terminal as \uXXXX. */
+extern void cli_print_json(const char *json);
 
 /* ---- lines.c: lines of input --------------------------------------------------------------------- */
 

@@ -22,10 +22,12 @@ is_message_id(const char *text)
 static void
 print_done(const char *id, const char *done, bool json)
 {
+	const long long number = strtoll(id, NULL, 10);
+
 	if (json)
-		printf("{\"message_id\":%lld,\"%s\":true}\n", strtoll(id, NULL, 10), done);
+		printf("{\"message_id\":%lld,\"%s\":true}\n", number, done);
 	else
-		printf("%s %s\n", done, id);
+		printf("%s %lld\n", done, number);
 }
 
 /* One statement each: one that fails leaves the others as they are. */

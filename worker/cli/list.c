@@ -108,7 +108,7 @@ print_json(const Listing *listing, const cli_query *query)
 		if (PQresultStatus(result) == PGRES_SINGLE_TUPLE)
 		{
 			any = true;
-			puts(PQgetvalue(result, 0, 0));
+			cli_print_json(PQgetvalue(result, 0, 0));
 			works = cli_output_works();
 		}
 		else if (PQresultStatus(result) != PGRES_TUPLES_OK)
@@ -199,10 +199,12 @@ cli_explain(const cli_arguments *arguments)
 	if (connection == NULL)
 		return status;
 	result = PQexecParams(connection, sql, 2, NULL, &arguments->list[1], NULL, NULL, 0);
-	if (PQresultStatus(result) == PGRES_TUPLES_OK)
-		puts(PQgetvalue(result, 0, 0));
-	else
+	if (PQresultStatus(result) != PGRES_TUPLES_OK)
 		status = cli_query_failed(connection, result);
+	else if (arguments->option[CLI_JSON] != NULL)
+		cli_print_json(PQgetvalue(result, 0, 0));
+	else if (!cli_print_lines(PQgetvalue(result, 0, 0)))
+		status = cli_no_memory();
 	PQclear(result);
 	PQfinish(connection);
 	return status;

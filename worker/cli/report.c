@@ -16,11 +16,26 @@ static void
 put(const char *label, const char *format, va_list arguments)
 {
 	char *text = NULL;
+	char *visible = NULL;
 
 	if (vasprintf(&text, format, arguments) < 0)
 		text = NULL;
-	fprintf(stderr, "dgen: %s: %s\n", label, text != NULL ? text : "out of memory");
+	if (text != NULL)
+		visible = cli_visible(text);
+	fprintf(stderr, "dgen: %s%s%s\n", label != NULL ? label : "", label != NULL ? ": " : "",
+			visible != NULL ? visible : "out of memory");
+	free(visible);
 	free(text);
+}
+
+void
+cli_say(const char *label, const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	put(label, format, arguments);
+	va_end(arguments);
 }
 
 void
@@ -190,7 +205,7 @@ cli_query_failed(PGconn *connection, const PGresult *result)
 		return connection_failed(connection);
 	cli_error("%s (SQLSTATE %s)", field(result, PG_DIAG_MESSAGE_PRIMARY), sqlstate);
 	if (*detail != '\0')
-		fprintf(stderr, "dgen: detail: %s\n", detail);
+		cli_say("detail", "%s", detail);
 	if (*hint != '\0')
 		cli_hint("%s", hint);
 	else if (lacks_extension(sqlstate))

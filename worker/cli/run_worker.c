@@ -33,10 +33,13 @@ print_log(const cli_run *run, int number, dgen_log_level level, const char *text
 										 [DGEN_LOG_WARNING] = "warning",
 										 [DGEN_LOG_ERROR] = "error"};
 
+	char label[40];
+
 	if (number > 0 && run->jobs > 1)
-		fprintf(stderr, "dgen: worker %d: %s: %s\n", number, labels[level], text);
+		snprintf(label, sizeof(label), "worker %d: %s", number, labels[level]);
 	else
-		fprintf(stderr, "dgen: %s: %s\n", labels[level], text);
+		snprintf(label, sizeof(label), "%s", labels[level]);
+	cli_say(label, "%s", text);
 }
 
 static bool
@@ -53,6 +56,20 @@ log_worker(dgen_log_level level, const char *text, void *user)
 
 	if (level == DGEN_LOG_WARNING || (level < DGEN_LOG_WARNING && is_verbose(job->run)))
 		print_log(job->run, job->number, level, text);
+}
+
+static void
+say_attached(dgen_worker *worker, void *user)
+{
+	const cli_job *job = user;
+
+	(void) worker;
+	if (job->run->arguments->option[CLI_QUIET] != NULL)
+		return;
+	if (job->number > 0 && job->run->jobs > 1)
+		cli_say(NULL, "worker %d attached", job->number);
+	else
+		cli_say(NULL, "attached");
 }
 
 /* As long as the server takes it; the number of the job stays. */
@@ -91,6 +108,8 @@ cli_job_open(cli_job *job, const cli_object *object)
 	options.drain_ms = (int) job->run->drain_ms;
 	options.log = log_worker;
 	options.log_user = job;
+	options.attached = say_attached;
+	options.attached_user = job;
 	code = dgen_worker_open(&job->worker, job->run->conninfo, &options);
 	for (size_t i = 0; i < object->count && code == 0; i++)
 		code = dgen_worker_register(job->worker, cli_object_type(object, i));
@@ -151,7 +170,7 @@ log_supervisor(dgen_log_level level, const char *text, void *user)
 	bool quiet = run->arguments->option[CLI_QUIET] != NULL;
 
 	if (level == DGEN_LOG_INFO && !quiet)
-		fprintf(stderr, "dgen: %s\n", text);
+		cli_say(NULL, "%s", text);
 	else if (level > DGEN_LOG_INFO || is_verbose(run))
 		print_log(run, 0, level, text);
 }

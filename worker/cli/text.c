@@ -5,7 +5,7 @@
 #include "cli.h"
 
 #include <locale.h>
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <wchar.h>
 
@@ -49,6 +49,22 @@ decode(const char *text, uint32_t *character)
 	return length;
 }
 
+/* It would show what follows in another order: marks, embeddings, overrides, isolates. */
+static bool
+is_bidi(uint32_t character)
+{
+	return character == 0x061c || character == 0x200e || character == 0x200f ||
+		   (character >= 0x202a && character <= 0x202e) ||
+		   (character >= 0x2066 && character <= 0x2069);
+}
+
+/* C0, DEL, C1: a terminal would obey. */
+static bool
+is_control(uint32_t character)
+{
+	return character < 0x20 || (character >= 0x7f && character < 0xa0);
+}
+
 /* -1: not to be shown as it is. The program's locale may be C: the text is UTF-8 all the same. */
 static int
 columns(uint32_t character)
@@ -57,16 +73,14 @@ columns(uint32_t character)
 	locale_t before;
 	int width;
 
-	if (character < 0x80)
-		return character >= 0x20 && character < 0x7f ? 1 : -1;
-	/* These would show what follows in another order. */
-	if ((character >= 0x202a && character <= 0x202e) ||
-		(character >= 0x2066 && character <= 0x2069))
+	if (is_control(character) || is_bidi(character))
 		return -1;
+	if (character < 0x80)
+		return 1;
 	if (utf8 == (locale_t) 0)
 		utf8 = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t) 0);
 	if (utf8 == (locale_t) 0)
-		return character < 0xa0 ? -1 : 1;
+		return 1;
 	before = uselocale(utf8);
 	width = wcwidth((wchar_t) character);
 	(void) uselocale(before);
@@ -150,4 +164,74 @@ cli_print_cut(const char *text, int most)
 		return total;
 	fputs(ELLIPSIS, stdout);
 	return total + 1;
+}
+
+/* ---- whole texts ---- */
+
+char *
+cli_visible(const char *text)
+{
+	char *visible = NULL;
+	size_t size;
+	FILE *stream = open_memstream(&visible, &size);
+	char shown[CLI_SHOWN_SIZE];
+	int width;
+
+	if (stream == NULL)
+		return NULL;
+	while (*text != '\0')
+	{
+		if (*text == '\n')
+		{
+			fputs("\n  ", stream);
+			text += 1 + strspn(text + 1, "\t ");
+			continue;
+		}
+		text += cli_show_character(text, shown, &width);
+		fputs(shown, stream);
+	}
+	if (fclose(stream) == 0)
+		return visible;
+	free(visible);
+	return NULL;
+}
+
+bool
+cli_print_lines(const char *text)
+{
+	char *visible = cli_visible(text);
+
+	if (visible == NULL)
+		return false;
+	puts(visible);
+	free(visible);
+	return true;
+}
+
+void
+cli_print_json(const char *json)
+{
+	const char *plain = json; /* what has not been written yet, and needs no escape */
+
+	while (*json != '\0')
+	{
+		uint32_t character;
+		size_t length = decode(json, &character);
+
+		if (length > 0 && !is_control(character) && !is_bidi(character))
+		{
+			json += length;
+			continue;
+		}
+		fwrite(plain, 1, (size_t) (json - plain), stdout);
+		if (length == 0) /* no UTF-8: the replacement character */
+			character = 0xfffd;
+		if (character == '\n' || character == '\t' || character == '\r')
+			putchar(character == '\r' ? ' ' : (int) character);
+		else
+			printf("\\u%04X", character);
+		json += length > 0 ? length : 1;
+		plain = json;
+	}
+	puts(plain);
 }

@@ -120,7 +120,12 @@ print_line(const Top *top, const char *sql)
 	PGresult *result = ask(top, sql, &status);
 
 	if (result != NULL && PQntuples(result) > 0)
-		puts(PQgetvalue(result, 0, 0));
+	{
+		if (top->json)
+			cli_print_json(PQgetvalue(result, 0, 0));
+		else if (!cli_print_lines(PQgetvalue(result, 0, 0)))
+			status = cli_no_memory();
+	}
 	PQclear(result);
 	return status;
 }

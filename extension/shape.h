@@ -1,0 +1,58 @@
+/*
+ * The shape of dgen's relations: what the C code relies on, since it goes past the server's
+ * executor. shapes.c has it as data, shape.c compares it with what is there.
+ */
+#ifndef DGEN_SHAPE_H
+#define DGEN_SHAPE_H
+
+#include "dgen_ext.h"
+
+#include "access/tupdesc.h"
+
+#define MAX_INDEXES 3       /* of a table that are scanned */
+#define MAX_INDEX_COLUMNS 4 /* of those */
+
+typedef struct ColumnShape
+{
+	const char *name;
+	Oid type;
+	Oid collation; /* InvalidOid: the one of the type */
+	bool not_null;
+} ColumnShape;
+
+typedef struct IndexShape
+{
+	const char *name; /* NULL: there is none */
+	bool unique;
+	bool primary;
+	int columns[MAX_INDEX_COLUMNS]; /* of the table, from 1 on; negative: DESC; 0: no more */
+} IndexShape;
+
+typedef struct TableShape
+{
+	const char *name;
+	const ColumnShape *columns; /* NULL: a sequence */
+	int ncolumns;
+	IndexShape indexes[MAX_INDEXES];
+} TableShape;
+
+extern const TableShape dgen_shapes[DGEN_TABLE_COUNT];
+extern const TableShape
+	dgen_context_shape; /* of dgen.context and dgen.outcome, which are row types */
+extern const TableShape dgen_outcome_shape;
+
+/* ---- shape.c: they raise DGEN_ERR_CHANGED, and say how to get back ---- */
+
+extern void dgen_check_table(DgenTable table, Relation heap);
+/* Of a table that is checked: is it there, and can it be scanned? */
+extern void dgen_check_index(DgenTable table, int index, Relation relation);
+extern DGEN_NORETURN void dgen_refuse_missing_index(DgenTable table, int index);
+/* An index that this transaction's snapshots must not use yet: see pg_index.indcheckxmin. */
+extern void dgen_check_index_horizon(Relation index);
+
+/* Has a write more to do than the row and its index entries: triggers, constraints? */
+extern bool dgen_needs_executor(Relation heap);
+
+extern void dgen_check_row_type(const TableShape *type, TupleDesc desc);
+
+#endif /* DGEN_SHAPE_H */
