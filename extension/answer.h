@@ -24,6 +24,9 @@ typedef struct Answer
 /* Looks once; takes the answer if there is one. */
 extern void dgen_collect_answer(int64 id, Answer *answer);
 
+/* unsendable.c: a reply that the client cannot be sent becomes an error that says why. */
+extern void dgen_check_answer(Answer *answer);
+
 /* The answer of a request that was not replied to, as an error. */
 extern void dgen_raise_answer(const Answer *answer);
 /* unreplicated: it is committed, but a synchronous standby has not got it. */

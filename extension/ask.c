@@ -219,6 +219,7 @@ look_for_any(void *context)
 		if (!any->answered[i])
 			continue;
 		dgen_collect_answer(any->ids[i], &answer);
+		dgen_check_answer(&answer); /* one that cannot be sent would keep all others from it */
 		if (answer.done)
 			add_answer(&any->json, any->ids[i], &answer);
 	}

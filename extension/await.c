@@ -363,6 +363,7 @@ put_answers(ReturnSetInfo *result, const Awaited *awaited)
 			refuse(answer, DGEN_ERR_REPLY_TIMEOUT,
 				   psprintf("no reply to request " INT64_FORMAT " in time", awaited->ids[i]),
 				   "The request goes on and can be awaited again.");
+		dgen_check_answer(answer);
 		put_answer(result, awaited->ids[i], answer);
 	}
 }

@@ -1097,6 +1097,7 @@ typedef struct Failure
 	bool final;            /* dgen.fail: no more attempts */
 	bool retry;            /* dgen.retry: no attempt is counted */
 	bool ended;            /* by an operator: a dead letter in any case */
+	bool unsendable;       /* the message has what a client cannot be sent */
 	const Interval *delay; /* retry only; NULL: the type's backoff */
 } Failure;
 
@@ -1106,6 +1107,10 @@ typedef struct Failure
  */
 extern bool dgen_record_failure(BatchActor *actor, const BatchMessage *message,
 								const Failure *failure);
+
+/* What is kept of an error's text, its SQLSTATE and its hint, as bytes in the database's encoding. */
+#define DGEN_MAX_ERROR_BYTES 4096
+extern const char *dgen_cut_error(const char *text); /* NULL stays NULL */
 
 extern void dgen_failure_of_error(Failure *failure, ErrorData *error);
 extern void dgen_failure_of_outcome(Failure *failure, const Outcome *outcome);
@@ -1166,6 +1171,8 @@ extern bool dgen_part_begin(WorkerSession *session);
 extern bool dgen_part_under_way(void);
 extern int64 dgen_part_fence(void); /* 0: there is none */
 extern Batch *dgen_part_look(void); /* NULL: it is over */
+/* It has begun in this very transaction, and is not to be run: a failed attempt. */
+extern void dgen_part_fail(const Failure *failure);
 /* Owns its actor, waiting for it. NULL: somebody has ended the lock, or taken over. */
 extern Batch *dgen_part_own(void);
 extern void dgen_part_forget(void);
@@ -1289,6 +1296,20 @@ extern bool dgen_give_expected(const Reply *reply);
 extern bool dgen_client_holds(const BatchActor *actor);
 extern void dgen_client_given(const BatchActor *actor);
 extern void dgen_client_forget(void);
+
+/* ---- unsendable.c: what cannot be sent to the client that claims it ---------- */
+
+/*
+ * Of a batch that is owned: gives a failed attempt to each actor's first message that cannot be
+ * sent, and leaves out what is behind it, and what is too much text for one claim. `bytes`: limit of the batch.
+ */
+extern void dgen_check_batch(Batch *batch, Size bytes);
+/* The same for a locked part that begins. False: it has a failed attempt. */
+extern bool dgen_check_part(Batch *batch);
+/* The state, or a text for one that is too large for any client. */
+extern Datum dgen_show_state(Datum state);
+/* The key, or a text for one that the client's encoding lacks. */
+extern Datum dgen_show_key(text *key);
 
 /* ---- protocol.c: the worker protocol ------------------------------------ */
 

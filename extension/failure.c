@@ -12,6 +12,7 @@
 #include "access/table.h"
 #include "access/xact.h"
 #include "common/pg_prng.h"
+#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
@@ -140,7 +141,8 @@ tell_caller(const BatchMessage *message, const Failure *failure)
 
 /*
  * To the end of the actor's mailbox, with the priority of the message that died. One that
- * tells of a dead letter is not told of itself when it dies.
+ * tells of a dead letter is not told of itself when it dies. What could not be sent to a worker could
+ * not be sent with this one either: JSON null stands for it.
  */
 static void
 tell_actor(const BatchActor *actor, const BatchMessage *message, const Failure *failure)
@@ -149,7 +151,7 @@ tell_actor(const BatchActor *actor, const BatchMessage *message, const Failure *
 	Send send = {
 		.type = dgen_type_by_id(dgen_actors_type(actor->type->id), false),
 		.key = actor->key,
-		.message = message->message,
+		.message = failure->unsendable ? dgen_json_null() : message->message,
 		.kind = KIND_DEAD_LETTER,
 		.priority = message->priority,
 		.in_reply_to = message->id,
@@ -160,7 +162,9 @@ tell_actor(const BatchActor *actor, const BatchMessage *message, const Failure *
 
 	if (!actor->type->handle_dead_letters || message->kind == KIND_DEAD_LETTER)
 		return;
-	if (message->correlation != (Datum) 0)
+	if (failure->unsendable)
+		send.headers = (Datum) 0;
+	else if (message->correlation != (Datum) 0)
 		send.correlation = DatumGetTextPP(message->correlation);
 	(void) dgen_send(&send);
 }
@@ -202,22 +206,39 @@ bury(BatchActor *actor, const BatchMessage *message, int attempts, const Failure
 	tell_actor(actor, message, failure);
 }
 
-bool
-dgen_record_failure(BatchActor *actor, const BatchMessage *message, const Failure *failure)
+/* So that no message is hard to read for its error. At a character, and it shows. */
+const char *
+dgen_cut_error(const char *text)
 {
-	int attempts = message->attempts + (failure->retry ? 0 : 1);
-	bool dead = failure->ended ||
-				(!failure->retry && (failure->final || attempts >= actor->type->max_attempts));
+	static const char more[] = "...";
+	const int most = DGEN_MAX_ERROR_BYTES - strlen(more);
+	size_t length = text == NULL ? 0 : strlen(text);
+
+	if (length <= DGEN_MAX_ERROR_BYTES)
+		return text;
+	return psprintf("%.*s%s", pg_mbcliplen(text, Min(length, INT_MAX), most), text, more);
+}
+
+bool
+dgen_record_failure(BatchActor *actor, const BatchMessage *message, const Failure *given)
+{
+	int attempts = message->attempts + (given->retry ? 0 : 1);
+	bool dead =
+		given->ended || (!given->retry && (given->final || attempts >= actor->type->max_attempts));
 	TimestampTz retry_at;
-	Failure unspecified = *failure;
+	Failure kept = *given;
+	const Failure *failure = &kept;
+
+	kept.error = dgen_cut_error(given->error);
+	kept.sqlstate = dgen_cut_error(given->sqlstate);
+	kept.hint = dgen_cut_error(given->hint);
 
 	/* A dead letter and its caller's reply have an error, whatever the handler or worker gave. */
-	if (dead && failure->error == NULL)
+	if (dead && kept.error == NULL)
 	{
-		unspecified.error = "unspecified error";
-		if (unspecified.sqlstate == NULL)
-			unspecified.sqlstate = DGEN_FAIL_SQLSTATE;
-		failure = &unspecified;
+		kept.error = "unspecified error";
+		if (kept.sqlstate == NULL)
+			kept.sqlstate = DGEN_FAIL_SQLSTATE;
 	}
 
 	PushActiveSnapshot(GetTransactionSnapshot());

@@ -417,6 +417,15 @@ fail_attempt(const ActorType *type, int64 mailbox, int64 fence, const Failure *f
 	return true;
 }
 
+void
+dgen_part_fail(const Failure *failure)
+{
+	const ActorType *type = dgen_type_by_id(part.type_id, true);
+
+	if (type != NULL)
+		(void) fail_attempt(type, part.mailbox, part.fence, failure);
+}
+
 static void
 expire(int32 type_id, const Candidate *candidate)
 {

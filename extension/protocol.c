@@ -305,6 +305,7 @@ claim_batch(WorkerSession *session, BatchLimits *limits)
 		dgen_own_mailboxes(session, limits, &owned);
 		dgen_limit_suspects(owned.level, limits);
 		batch = dgen_read_batch(&owned, 0, owned.count, limits);
+		dgen_check_batch(batch, limits->bytes);
 		if (owned.limited)
 		{
 			free_idle_slots(&owned, batch);
@@ -336,21 +337,33 @@ session_of(int64 worker_id)
 	return dgen_worker_session_of_caller();
 }
 
+/* NULL: there is none to be run. */
+static Batch *
+begin_part(WorkerSession *session)
+{
+	Batch *batch = dgen_part_begin(session) ? dgen_part_look() : NULL;
+
+	return batch != NULL && dgen_check_part(batch) ? batch : NULL;
+}
+
 /* Not two locked parts in a row while there are messages: a worker may be the only one. */
 static Batch *
 claim_any(WorkerSession *session, BatchLimits *limits, bool locked)
 {
 	static bool part_last = false;
+	Batch *part = locked && !part_last ? begin_part(session) : NULL;
 	Batch *batch;
 
-	if (locked && !part_last && dgen_part_begin(session))
+	if (part != NULL)
 	{
 		part_last = true;
-		return dgen_part_look();
+		return part;
 	}
 	batch = claim_batch(session, limits);
-	if (batch->nactors == 0 && locked && part_last && dgen_part_begin(session))
-		return dgen_part_look();
+	if (batch->nactors == 0 && locked && part_last)
+		part = begin_part(session);
+	if (part != NULL)
+		return part;
 	part_last = false;
 	return batch;
 }

@@ -80,5 +80,5 @@ dgen_state(PG_FUNCTION_ARGS)
 	dgen_scan_end(&scan);
 	if (state == (Datum) 0)
 		PG_RETURN_NULL();
-	PG_RETURN_DATUM(state);
+	PG_RETURN_DATUM(dgen_show_state(state));
 }

@@ -189,7 +189,7 @@ static void
 put_string(Datum *values, bool *nulls, int column, const char *value)
 {
 	nulls[column] = value == NULL;
-	values[column] = value == NULL ? (Datum) 0 : CStringGetTextDatum(value);
+	values[column] = value == NULL ? (Datum) 0 : CStringGetTextDatum(dgen_cut_error(value));
 }
 
 void
@@ -271,9 +271,9 @@ dgen_reply_to_actor(const ReplyTo *to, int64 id, text *correlation, const Reply 
 	send.message = reply->error == NULL ? reply->reply : dgen_json_null();
 	if (reply->error != NULL)
 	{
-		send.error = cstring_to_text(reply->error);
-		send.sqlstate =
-			cstring_to_text(reply->sqlstate != NULL ? reply->sqlstate : DGEN_FAIL_SQLSTATE);
+		send.error = cstring_to_text(dgen_cut_error(reply->error));
+		send.sqlstate = cstring_to_text(
+			dgen_cut_error(reply->sqlstate != NULL ? reply->sqlstate : DGEN_FAIL_SQLSTATE));
 	}
 	(void) dgen_send(&send);
 }

@@ -299,7 +299,7 @@ put_longest(ReturnSetInfo *result, const ActorType *type, const Longest *longest
 	for (int i = 0; i < longest->count; i++)
 	{
 		const Waiting *waiting = &longest->list[i];
-		Datum values[] = {CStringGetTextDatum(type->name), PointerGetDatum(waiting->key),
+		Datum values[] = {CStringGetTextDatum(type->name), dgen_show_key(waiting->key),
 						  TimestampTzGetDatum(waiting->sent_at), Int64GetDatum(waiting->messages)};
 		bool nulls[lengthof(values)] = {false};
 

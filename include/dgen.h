@@ -750,7 +750,8 @@ DGEN_API int dgen_turn_request(dgen_turn *turn, const char *type, const char *ke
  * callback: return dgen_turn_fail(...). The first of them counts, also after an error.
  *
  * fail is final: the caller of a call gets the error, a cast becomes a dead letter. error
- * NULL: "unspecified error"; sqlstate NULL, or not five digits and capitals: ZD400.
+ * NULL: "unspecified error"; sqlstate NULL, or not five digits and capitals: ZD400. Of a
+ * text that the database's encoding cannot hold it gets what is ASCII; so with raise.
  *
  * raise fails the attempt, as RAISE EXCEPTION does in SQL: it is tried again after the
  * type's backoff, and a dead letter after max_attempts. The message shows the error

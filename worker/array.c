@@ -113,6 +113,15 @@ dgen__array_text_or_null(dgen__array *array, const char *text)
 }
 
 void
+dgen__array_error_or_null(dgen__array *array, const char *text)
+{
+	if (text == NULL)
+		dgen__array_null(array);
+	else
+		dgen__array_text(array, text, dgen__utf8_cut(text, DGEN__MAX_ERROR_BYTES));
+}
+
+void
 dgen__array_end(dgen__array *array)
 {
 	uint32_t header[HEADER_BYTES / 4] = {

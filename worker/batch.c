@@ -116,9 +116,11 @@ int
 dgen__batch_decode(dgen_worker *worker, PGresult *rows)
 {
 	dgen__batch *batch = &worker->batch;
-	int result = 0;
+	int result = dgen__claim_check(rows, &worker->error);
 
 	batch->rows = rows;
+	if (result != 0)
+		return result;
 	batch->part = dgen__batch_is_part(rows);
 	for (int row = 0; row < PQntuples(rows) && result == 0; row++)
 	{
@@ -290,7 +292,7 @@ replay_failure(dgen_worker *worker, dgen__actor *actor, const dgen__suspect *sus
 	if (message.id != suspect->message)
 		return;
 	actor->failed = true;
-	actor->outcome = DGEN__ERROR;
+	actor->outcome = suspect->final ? DGEN__FAIL : DGEN__ERROR;
 	(void) dgen__fail_error(&actor->error, &suspect->error);
 }
 
@@ -490,6 +492,17 @@ count_turns(const dgen__batch *batch)
 	return turns;
 }
 
+/*
+ * The turn has failed, so its error was all that it sent, and the database cannot hold the text. The
+ * turn ends as it said all the same, and the error is what ASCII has of it.
+ */
+static bool
+is_text_of(const dgen__actor *actor, const dgen__error *error)
+{
+	return actor->failed &&
+		   (strcmp(error->sqlstate, "22P05") == 0 || strcmp(error->sqlstate, "22021") == 0);
+}
+
 static void
 suspect_actor(dgen_worker *worker, const dgen__actor *actor, bool only_turn, Cause cause,
 			  const dgen__error *error)
@@ -505,6 +518,12 @@ suspect_actor(dgen_worker *worker, const dgen__actor *actor, bool only_turn, Cau
 	if (suspect->message != message.id)
 		worker->failed_commits = 0; /* that is progress */
 	dgen__suspects_convict(&worker->suspects, suspect, message.id, error);
+	if (is_text_of(actor, error))
+	{
+		(void) dgen__fail_error(&suspect->error, &actor->error);
+		dgen__error_to_ascii(&suspect->error);
+		suspect->final = actor->outcome == DGEN__FAIL;
+	}
 }
 
 /* Nothing is lost: the messages are still in their mailboxes. False: it is no use to claim on at once. */
@@ -546,9 +565,14 @@ dgen__batch_blame(dgen_worker *worker, const dgen__error *error)
 	batch->blamed = true;
 	actor->handled = 0;
 	actor->destroyed = false;
-	actor->failed = true;
-	actor->outcome = DGEN__ERROR;
-	(void) dgen__fail_error(&actor->error, error);
+	if (is_text_of(actor, error))
+		dgen__error_to_ascii(&actor->error);
+	else
+	{
+		actor->failed = true;
+		actor->outcome = DGEN__ERROR;
+		(void) dgen__fail_error(&actor->error, error);
+	}
 	dgen__outbox_finish(&batch->outbox, false);
 }
 

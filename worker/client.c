@@ -338,7 +338,9 @@ run(dgen_client *client, const dgen__statement *statement, const Parameters *p, 
 							  : PQexecParams(client->connection, statement->sql, p->count, NULL,
 											 p->values, p->lengths, p->formats, 0);
 	status = PQresultStatus(client->result);
-	return status == PGRES_TUPLES_OK ? 0 : fail(client, doubt, client->result);
+	if (status != PGRES_TUPLES_OK)
+		return fail(client, doubt, client->result);
+	return dgen__result_check(client->result, statement->sql, 1, true, &client->error);
 }
 
 /* ---- sending ---- */

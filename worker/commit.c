@@ -89,12 +89,12 @@ add_failure(dgen__array *arrays, const dgen__actor *actor)
 	const dgen__error *error = &actor->error;
 	bool has_delay = actor->failed && actor->outcome == DGEN__RETRY && actor->delay_ms >= 0;
 
-	dgen__array_text_or_null(&arrays[DGEN__COMMIT_ERRORS],
-							 actor->failed ? or_null(dgen__error_text(error)) : NULL);
+	dgen__array_error_or_null(&arrays[DGEN__COMMIT_ERRORS],
+							  actor->failed ? or_null(dgen__error_text(error)) : NULL);
 	dgen__array_text_or_null(&arrays[DGEN__COMMIT_SQLSTATES],
 							 actor->failed ? or_null(error->sqlstate) : NULL);
-	dgen__array_text_or_null(&arrays[DGEN__COMMIT_HINTS],
-							 actor->failed ? or_null(error->hint) : NULL);
+	dgen__array_error_or_null(&arrays[DGEN__COMMIT_HINTS],
+							  actor->failed ? or_null(error->hint) : NULL);
 	dgen__array_text_or_null(&arrays[DGEN__COMMIT_OUTCOMES],
 							 actor->failed ? outcome_name(actor->outcome) : NULL);
 	if (has_delay)
@@ -117,7 +117,7 @@ add_reply(dgen__array *arrays, const dgen__reply *reply)
 {
 	dgen__array_int8(&arrays[DGEN__COMMIT_REPLY_REQUESTS], reply->request);
 	dgen__array_text_or_null(&arrays[DGEN__COMMIT_REPLIES], reply->reply);
-	dgen__array_text_or_null(&arrays[DGEN__COMMIT_REPLY_ERRORS], reply->error);
+	dgen__array_error_or_null(&arrays[DGEN__COMMIT_REPLY_ERRORS], reply->error);
 	dgen__array_text_or_null(&arrays[DGEN__COMMIT_REPLY_SQLSTATES], or_null(reply->sqlstate));
 }
 

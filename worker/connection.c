@@ -381,8 +381,11 @@ dgen__not_installed(PGconn *connection, dgen__error *error)
 int
 dgen__check_extension(PGconn *connection, const PGresult *rows, dgen__error *error)
 {
-	return PQntuples(rows) == 0 ? dgen__not_installed(connection, error)
-								: dgen__check_version(PQgetvalue(rows, 0, 0), error);
+	if (PQntuples(rows) == 0)
+		return dgen__not_installed(connection, error);
+	if (dgen__result_check(rows, "what version it has", 2, false, error) != 0)
+		return error->code;
+	return dgen__check_version(PQgetvalue(rows, 0, 0), error);
 }
 
 /* ---- statements ---- */

@@ -86,6 +86,10 @@ extern int dgen__fail_server(dgen__error *error, const char *sqlstate, const cha
 extern void dgen__tidy(char *text);
 extern void dgen__error_clear(dgen__error *error);
 extern void dgen__error_free(dgen__error *error);
+/* Without what a database may be unable to hold. */
+extern void dgen__error_to_ascii(dgen__error *error);
+/* Of an error's text, when it is sent: more than the server keeps of it. */
+#define DGEN__MAX_ERROR_BYTES 8192
 /* Never NULL; "" if there is none. */
 extern const char *dgen__error_text(const dgen__error *error);
 extern const char *dgen__error_hint(const dgen__error *error);
@@ -132,6 +136,10 @@ extern bool dgen__sqlstate_valid(const char *sqlstate);
 extern bool dgen__utf8_valid(const char *text, size_t length);
 /* Replaces each byte that is not part of a character by a question mark. */
 extern void dgen__utf8_mend(char *text);
+/* Replaces each character that is not ASCII by a question mark; the text is valid. */
+extern void dgen__utf8_to_ascii(char *text);
+/* The length of valid text, or where it is to be cut to have at most so many bytes. */
+extern size_t dgen__utf8_cut(const char *text, size_t most);
 /*
  * Reads one character of a string, escaped or not, into out (4 bytes) and moves *text
  * behind it. Its bytes; 0 if it is not valid there. *text is below end.
@@ -569,6 +577,17 @@ extern void dgen__sql_savepoint(char *sql, int n);
 extern void dgen__sql_release(char *sql, int n);
 extern void dgen__sql_rollback_to(char *sql, int n); /* and releases it */
 
+/* ---- result.c: is what the server has sent what it has to be? ------------------------------
+ *
+ * 0, or the error: then the connection is of no use.
+ */
+
+/* One row of so many columns. what: "dgen.cast" */
+extern int dgen__result_check(const PGresult *result, const char *what, int columns,
+							  bool may_be_null, dgen__error *error);
+extern int dgen__claim_check(const PGresult *rows, dgen__error *error);
+extern int dgen__many_check(const PGresult *rows, size_t sent, dgen__error *error);
+
 /* ---- array.c: PostgreSQL's arrays in binary form ------------------------------------------
  *
  * Elements are added in order; an array in which all are NULL is sent as NULL.
@@ -602,6 +621,7 @@ extern void dgen__array_interval(dgen__array *array, int64_t ms);
 extern void dgen__array_text(dgen__array *array, const char *text,
 							 size_t length); /* also for jsonb */
 extern void dgen__array_text_or_null(dgen__array *array, const char *text);
+extern void dgen__array_error_or_null(dgen__array *array, const char *text); /* cut */
 extern void dgen__array_end(dgen__array *array);
 extern void dgen__array_free(dgen__array *array);
 
@@ -809,9 +829,12 @@ typedef struct dgen__async
 	dgen__error failure; /* to be returned by step: nobody else was told */
 
 	dgen__answers answers;
-	bool sending;      /* dgen.send_many is under way */
-	bool awaiting;     /* dgen.await_any is */
-	PGresult *rows;    /* of send_many, until its transaction is committed */
+	bool sending; /* dgen.send_many is under way */
+	size_t
+		suspects;   /* of those that wait the first ones: one of them fails the statement for all */
+	size_t most;    /* if so: messages of the next statement */
+	bool awaiting;  /* dgen.await_any is */
+	PGresult *rows; /* of send_many, until its transaction is committed */
 	dgen__error error; /* of the section whose sync is to come */
 	int64_t nudge_at;  /* when to make sure that the server sees what was sent behind await_any */
 	int nudge_ms;      /* after which time again */
@@ -854,6 +877,8 @@ extern void dgen__operation_end(dgen_client *client, dgen__operation *operation,
 								size_t length); /* frees it if it waits; else it is over */
 extern void dgen__operations_end_all(dgen_client *client, const dgen__error *why); /* but sent */
 extern void dgen__operations_end_sent(dgen_client *client, const dgen__error *why);
+extern void dgen__operations_send_apart(
+	dgen_client *client); /* nothing of the statement was done */
 extern void dgen__operations_lost(dgen_client *client,
 								  const dgen__error *why); /* while being sent */
 extern void dgen__operations_expire(dgen_client *client);
@@ -918,6 +943,7 @@ typedef struct dgen__suspect
 	char *key;
 	bool guilty;
 	int64_t message; /* whose failed attempt is to be recorded with error; 0: none */
+	bool final;      /* and it is the last one */
 	int tries;       /* failed commits that may have had another cause */
 	dgen__error error;
 } dgen__suspect;

@@ -40,6 +40,15 @@ dgen__error_free(dgen__error *error)
 	memset(error, 0, sizeof(*error));
 }
 
+void
+dgen__error_to_ascii(dgen__error *error)
+{
+	if (error->text != NULL)
+		dgen__utf8_to_ascii(error->text);
+	if (error->hint != NULL)
+		dgen__utf8_to_ascii(error->hint);
+}
+
 const char *
 dgen__error_text(const dgen__error *error)
 {

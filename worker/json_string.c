@@ -64,6 +64,31 @@ dgen__utf8_mend(char *text)
 		}
 }
 
+void
+dgen__utf8_to_ascii(char *text)
+{
+	char *to = text;
+
+	for (const char *from = text; *from != '\0'; from++)
+		if ((*from & 0xc0) == 0xc0)
+			*to++ = '?';
+		else if ((*from & 0x80) == 0)
+			*to++ = *from;
+	*to = '\0';
+}
+
+size_t
+dgen__utf8_cut(const char *text, size_t most)
+{
+	size_t length = strlen(text);
+
+	if (length <= most)
+		return length;
+	for (length = most; length > 0 && (text[length] & 0xc0) == 0x80; length--)
+		;
+	return length;
+}
+
 /* Writes the code point, at most 4 bytes. */
 static size_t
 encode(uint32_t point, char *out)

@@ -195,6 +195,31 @@ dgen__operations_lost(dgen_client *client, const dgen__error *why)
 	dgen__error_free(&error);
 }
 
+/*
+ * One of them, nobody knows which, made the statement fail before the server could tell them
+ * apart: they are sent again, in their order and before what waits, in statements of half as many.
+ */
+void
+dgen__operations_send_apart(dgen_client *client)
+{
+	dgen__async *async = client->async;
+	dgen__operation *previous;
+
+	async->most = async->sent.count / 2;
+	for (dgen__operation *sent = async->sent.last; sent != NULL; sent = previous)
+	{
+		previous = sent->previous;
+		dgen__queue_remove(&async->sent, sent);
+		if (sent->over)
+			dgen__operation_free(client, sent);
+		else
+		{
+			dgen__queue_put_back(&async->waiting, sent);
+			sent->place = DGEN__WAITING;
+		}
+	}
+}
+
 /* A callback may change client->error, so `why` is elsewhere. */
 void
 dgen__operations_end_sent(dgen_client *client, const dgen__error *why)

@@ -66,6 +66,47 @@ all_were_sent(dgen_client *client, const PGresult *rows)
 	}
 }
 
+/*
+ * Text that the database's encoding lacks, or JSON that it cannot take, is an error of the statement, and
+ * of no element: the server finds it before it looks at elements.
+ */
+static bool
+is_about_one(const dgen__error *error)
+{
+	return strncmp(error->sqlstate, "22", 2) == 0 || strncmp(error->sqlstate, "54", 2) == 0 ||
+		   strncmp(error->sqlstate, "0A", 2) == 0;
+}
+
+/* Of statements that are to find the one: what has come of the last, of so many. */
+static void
+narrow(dgen__async *async, size_t count, bool again)
+{
+	if (again && async->suspects < count)
+		async->suspects = count;
+	else if (!again && async->suspects > 0)
+	{
+		async->suspects -= count < async->suspects ? count : async->suspects;
+		async->most *= 2;
+	}
+}
+
+/* The statement has come to its end. */
+static void
+end_sent(dgen_client *client, const dgen__error *error, const PGresult *rows)
+{
+	dgen__async *async = client->async;
+	size_t count = async->sent.count;
+	bool again = error->code != 0 && count > 1 && is_about_one(error);
+
+	narrow(async, count, again);
+	if (again)
+		dgen__operations_send_apart(client);
+	else if (error->code != 0)
+		dgen__operations_end_sent(client, error);
+	else
+		all_were_sent(client, rows);
+}
+
 /* Callbacks run while these are in use, so they are freed when an exception passes, too. */
 static void
 clear_result(PGresult **result)
@@ -88,10 +129,9 @@ sent(dgen_client *client)
 	if (error.code == 0 && rows == NULL)
 		(void) dgen__fail(&error, DGEN_ESERVER, "the server has not answered");
 	updating = dgen__is_updating(&error);
-	if (error.code != 0)
-		dgen__operations_end_sent(client, &error);
-	else
-		all_were_sent(client, rows);
+	if (error.code == 0 && dgen__many_check(rows, async->sent.count, &client->error) != 0)
+		return client->error.code;
+	end_sent(client, &error, rows);
 	if (updating)
 		(void) dgen__fail_error(&client->error, &error);
 	return updating ? client->error.code : 0;
@@ -236,6 +276,8 @@ answers_came(dgen_client *client, const PGresult *result)
 	Found found;
 
 	client->async->attempts = 0;
+	if (dgen__result_check(result, "dgen.await_any", 1, false, &client->async->error) != 0)
+		return;
 	if (dgen__json_walk_begin(&walk, PQgetvalue(result, 0, 0), (size_t) PQgetlength(result, 0, 0),
 							  '[') != 0)
 		return;

@@ -123,9 +123,10 @@ static void
 fill_arrays(dgen__async *async)
 {
 	size_t bytes = 0;
+	size_t most = async->suspects > 0 ? async->most : MOST_OPERATIONS;
 
 	begin_arrays(async->arrays);
-	while (async->waiting.first != NULL && async->sent.count < MOST_OPERATIONS &&
+	while (async->waiting.first != NULL && async->sent.count < most &&
 		   (bytes == 0 || bytes + async->waiting.first->bytes <= MOST_BYTES))
 	{
 		dgen__operation *operation = async->waiting.first;

@@ -230,7 +230,10 @@ static int
 state_came(dgen_worker *worker, const PGresult *result)
 {
 	int actor = worker->batch.fetching;
+	int code = dgen__result_check(result, "dgen.batch_state", 1, false, &worker->error);
 
+	if (code != 0 || actor < 0)
+		return code;
 	worker->batch.fetching = dgen__batch_missing(worker, actor + 1);
 	return dgen__batch_set_state(worker, actor, PQgetvalue(result, 0, 0),
 								 (size_t) PQgetlength(result, 0, 0));
@@ -252,6 +255,16 @@ commit_came(dgen_worker *worker, PGresult *result)
 }
 
 static int
+settle_came(dgen_worker *worker, const PGresult *result)
+{
+	int code = dgen__result_check(result, "dgen.settle", 1, false, &worker->error);
+
+	if (code == 0)
+		dgen__doubt_end(worker, PQgetvalue(result, 0, 0)[0] == 't');
+	return code;
+}
+
+static int
 succeeded(dgen_worker *worker, dgen__answer answer, PGresult *result)
 {
 	switch (answer)
@@ -267,8 +280,7 @@ succeeded(dgen_worker *worker, dgen__answer answer, PGresult *result)
 			(void) commit_came(worker, result);
 			return 0;
 		case DGEN__ANSWER_SETTLE:
-			dgen__doubt_end(worker, PQgetvalue(result, 0, 0)[0] == 't');
-			return 0;
+			return settle_came(worker, result);
 		default:
 			return 0;
 	}

@@ -170,6 +170,8 @@ dgen__session_attach_came(dgen_worker *worker, const PGresult *result)
 	worker->types_missing = PQntuples(result) == 0;
 	if (worker->types_missing)
 		return 0;
+	if (dgen__result_check(result, "dgen.attach", 3, false, &worker->error) != 0)
+		return worker->error.code;
 	snprintf(worker->id, sizeof(worker->id), "%s", PQgetvalue(result, 0, 1));
 	worker->pooled = strtol(PQgetvalue(result, 0, 2), NULL, 10) != PQbackendPID(worker->connection);
 	return dgen__check_version(PQgetvalue(result, 0, 0), &worker->error);

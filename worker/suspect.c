@@ -93,6 +93,7 @@ dgen__suspects_convict(dgen__suspects *suspects, dgen__suspect *suspect, int64_t
 	suspects->guilty += !suspect->guilty;
 	suspect->guilty = true;
 	suspect->message = message;
+	suspect->final = false;
 	suspect->tries = 0;
 	(void) dgen__fail_error(&suspect->error, error);
 }

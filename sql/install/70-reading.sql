@@ -66,10 +66,21 @@ COMMENT ON COLUMN dgen.actor_types.handle_dead_letters IS 'an actor is told of i
 COMMENT ON COLUMN dgen.actor_types.handle_actions IS 'turns of its actors may store actions';
 COMMENT ON COLUMN dgen.actor_types.paused_at IS 'since when the whole type is paused; NULL: it is not';
 
+-- The views call them with the rights of their reader. A comparison with a key is not held back.
+CREATE FUNCTION dgen._show(value jsonb, what cstring) RETURNS jsonb
+	LANGUAGE c STABLE STRICT
+	AS 'MODULE_PATHNAME', 'dgen_show_jsonb';
+COMMENT ON FUNCTION dgen._show(jsonb, cstring) IS 'the value, or what stands for one that the reader cannot be sent';
+
+CREATE FUNCTION dgen._show(value text, what cstring) RETURNS text
+	LANGUAGE c STABLE STRICT LEAKPROOF
+	AS 'MODULE_PATHNAME', 'dgen_show_text';
+COMMENT ON FUNCTION dgen._show(text, cstring) IS 'the value, or what stands for one that the reader cannot be sent';
+
 CREATE VIEW dgen.actors WITH (security_barrier) AS
 	SELECT
 		t.name AS actor_type,
-		a.actor_key,
+		dgen._show(a.actor_key, 'actor key') AS actor_key,
 		CASE
 			WHEN EXISTS (SELECT FROM dgen.paused p WHERE p.type_id = a.type_id
 				AND (p.mailbox = a.mailbox AND p.actor_key = a.actor_key OR p.mailbox = 0 AND p.actor_key = ''))
@@ -85,7 +96,7 @@ CREATE VIEW dgen.actors WITH (security_barrier) AS
 			ELSE 'idle'
 		END AS status,
 		a.version,
-		a.state,
+		dgen._show(a.state, 'state') AS state,
 		a.updated_at,
 		a.mailbox
 	FROM dgen.actor a
@@ -94,6 +105,7 @@ CREATE VIEW dgen.actors WITH (security_barrier) AS
 COMMENT ON VIEW dgen.actors IS 'the actors that have a state, of the types that the reader may read';
 COMMENT ON COLUMN dgen.actors.status IS 'idle, waiting (it has messages), backing off (after a failed attempt), locked (see dgen.lock) or paused; computed only if asked for';
 COMMENT ON COLUMN dgen.actors.version IS 'rises with every change';
+COMMENT ON COLUMN dgen.actors.state IS 'what the reader cannot be sent, as too large or not in its encoding, is replaced by a text that says so; see dgen.state';
 COMMENT ON COLUMN dgen.actors.mailbox IS 'dgen.mailbox_of(actor_key); together with actor_type it finds rows by index';
 
 -- The views call it with the rights of their reader.
@@ -109,7 +121,7 @@ CREATE VIEW dgen._ready_messages WITH (security_barrier) AS
 	SELECT
 		COALESCE(m.message_id, m.seq) AS message_id,
 		t.name AS actor_type,
-		m.actor_key,
+		dgen._show(m.actor_key, 'actor key') AS actor_key,
 		dgen._kind(m.kind) AS kind,
 		CASE
 			WHEN EXISTS (SELECT FROM dgen.paused p WHERE p.type_id = t.id
@@ -118,18 +130,18 @@ CREATE VIEW dgen._ready_messages WITH (security_barrier) AS
 			WHEN f.retry_at > statement_timestamp() THEN 'backing off'
 			ELSE 'waiting'
 		END AS status,
-		m.message,
+		dgen._show(m.message, 'message') AS message,
 		m.priority::integer AS priority,
 		COALESCE(f.attempts, 0) AS attempts,
 		m.sent_at,
 		f.retry_at AS not_before,
-		f.error AS last_error,
-		f.sqlstate AS last_sqlstate,
-		m.headers,
-		m.correlation,
+		dgen._show(f.error, 'error') AS last_error,
+		dgen._show(f.sqlstate, 'SQLSTATE') AS last_sqlstate,
+		dgen._show(m.headers, 'headers') AS headers,
+		dgen._show(m.correlation, 'correlation') AS correlation,
 		m.in_reply_to,
-		m.error,
-		m.sqlstate,
+		dgen._show(m.error, 'error') AS error,
+		dgen._show(m.sqlstate, 'SQLSTATE') AS sqlstate,
 		m.seq,
 		m.mailbox
 	FROM dgen.actor_type t
@@ -144,21 +156,21 @@ CREATE VIEW dgen._delayed_messages WITH (security_barrier) AS
 	SELECT
 		COALESCE(d.message_id, d.seq) AS message_id,
 		t.name AS actor_type,
-		d.actor_key,
+		dgen._show(d.actor_key, 'actor key') AS actor_key,
 		dgen._kind(d.kind) AS kind,
 		'delayed'::text AS status,
-		d.message,
+		dgen._show(d.message, 'message') AS message,
 		d.priority::integer AS priority,
 		0 AS attempts,
 		d.sent_at,
 		d.not_before,
 		NULL::text AS last_error,
 		NULL::text AS last_sqlstate,
-		d.headers,
-		d.correlation,
+		dgen._show(d.headers, 'headers') AS headers,
+		dgen._show(d.correlation, 'correlation') AS correlation,
 		d.in_reply_to,
-		d.error,
-		d.sqlstate,
+		dgen._show(d.error, 'error') AS error,
+		dgen._show(d.sqlstate, 'SQLSTATE') AS sqlstate,
 		d.seq,
 		d.mailbox
 	FROM dgen.actor_type t
@@ -171,21 +183,21 @@ CREATE VIEW dgen._locked_messages WITH (security_barrier) AS
 	SELECT
 		k.message_id,
 		t.name AS actor_type,
-		k.actor_key,
+		dgen._show(k.actor_key, 'actor key') AS actor_key,
 		dgen._kind(k.kind) AS kind,
 		'locked'::text AS status,
-		k.message,
+		dgen._show(k.message, 'message') AS message,
 		k.priority::integer AS priority,
 		k.failed AS attempts,
 		k.sent_at,
 		CASE WHEN k.retry_at > statement_timestamp() AND isfinite(k.retry_at) THEN k.retry_at END AS not_before,
-		k.last_error,
-		k.last_sqlstate,
-		k.headers,
-		k.correlation,
+		dgen._show(k.last_error, 'error') AS last_error,
+		dgen._show(k.last_sqlstate, 'SQLSTATE') AS last_sqlstate,
+		dgen._show(k.headers, 'headers') AS headers,
+		dgen._show(k.correlation, 'correlation') AS correlation,
 		k.in_reply_to,
-		k.error,
-		k.sqlstate,
+		dgen._show(k.error, 'error') AS error,
+		dgen._show(k.sqlstate, 'SQLSTATE') AS sqlstate,
 		k.message_id AS seq,
 		k.mailbox
 	FROM dgen.locked k
@@ -206,6 +218,7 @@ COMMENT ON COLUMN dgen.messages.attempts IS 'failed ones so far';
 COMMENT ON COLUMN dgen.messages.last_error IS 'why the last attempt to handle it failed';
 COMMENT ON COLUMN dgen.messages.error IS 'kind reply: the error of the request that failed; kind dead_letter: why that message died';
 COMMENT ON COLUMN dgen.messages.seq IS 'order within the mailbox, among messages of the same priority';
+COMMENT ON COLUMN dgen.messages.message IS 'what the reader cannot be sent, as too large or not in its encoding, is replaced by a text that says so; so are keys, headers and errors';
 COMMENT ON COLUMN dgen.messages.mailbox IS 'dgen.mailbox_of(actor_key); together with actor_type it finds rows by index. An action has one of its own, which has the upper 32 bits of that';
 COMMENT ON COLUMN dgen.messages.correlation IS 'kind reply: as given to dgen.request; kind action: its name';
 
@@ -216,19 +229,19 @@ CREATE VIEW dgen.dead_letters WITH (security_barrier) AS
 	SELECT
 		l.message_id,
 		t.name AS actor_type,
-		l.actor_key,
+		dgen._show(l.actor_key, 'actor key') AS actor_key,
 		dgen._kind(l.kind) AS kind,
-		l.message,
+		dgen._show(l.message, 'message') AS message,
 		l.attempts,
-		l.error,
-		l.sqlstate,
-		l.hint,
+		dgen._show(l.error, 'error') AS error,
+		dgen._show(l.sqlstate, 'SQLSTATE') AS sqlstate,
+		dgen._show(l.hint, 'hint') AS hint,
 		l.worker,
 		l.sent_at,
 		l.died_at,
 		l.priority::integer AS priority,
-		l.headers,
-		l.correlation,
+		dgen._show(l.headers, 'headers') AS headers,
+		dgen._show(l.correlation, 'correlation') AS correlation,
 		l.in_reply_to,
 		l.mailbox
 	FROM dgen.dead_letter l

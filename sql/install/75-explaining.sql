@@ -101,7 +101,7 @@ AS $$
 				format('attempt %s begins at %s', k.attempt + 1, date_trunc('seconds', k.retry_at))
 			ELSE format('attempt %s waits for a worker', k.attempt + 1)
 		END
-		|| CASE WHEN k.last_error IS NULL THEN '' ELSE format(', the last one failed with error %s', concat_ws(': ', k.last_sqlstate, k.last_error)) END
+		|| CASE WHEN k.last_error IS NULL THEN '' ELSE format(', the last one failed with error %s', concat_ws(': ', dgen._show(k.last_sqlstate, 'SQLSTATE'), dgen._show(k.last_error, 'error'))) END
 		|| '; dgen.unlock ends the lock'
 	FROM dgen.locked k
 	LEFT JOIN LATERAL dgen._part_holder(k.fence) h ON true
@@ -117,7 +117,7 @@ AS $$
 		|| CASE
 			WHEN f.error IS NULL THEN format('its handler returned dgen.retry for message %s', f.message_id)
 			ELSE format('%s of message %s failed, the last with error %s', dgen._count(f.attempts, 'attempt'),
-				f.message_id, concat_ws(': ', f.sqlstate, f.error))
+				f.message_id, concat_ws(': ', dgen._show(f.sqlstate, 'SQLSTATE'), dgen._show(f.error, 'error')))
 		END
 	FROM dgen.failed_attempt f
 	WHERE f.type_id = type AND f.mailbox = box AND f.actor_key = key AND f.retry_at > clock_timestamp()
@@ -217,7 +217,7 @@ AS $$
 	SELECT format(', and %s of it %s dead, the last one (message %s) since %s with error %s: dgen.redrive sends it again',
 		dgen._count(count(*), 'message'), CASE count(*) WHEN 1 THEN 'is' ELSE 'are' END,
 		(array_agg(l.message_id ORDER BY l.died_at DESC))[1], date_trunc('seconds', max(l.died_at)),
-		(array_agg(concat_ws(': ', l.sqlstate, l.error) ORDER BY l.died_at DESC))[1])
+		(array_agg(concat_ws(': ', dgen._show(l.sqlstate, 'SQLSTATE'), dgen._show(l.error, 'error')) ORDER BY l.died_at DESC))[1])
 	FROM dgen.dead_letter l
 	WHERE l.type_id = type AND l.mailbox = box AND l.actor_key = key
 	HAVING count(*) > 0
@@ -253,7 +253,7 @@ AS $$
 	SELECT format(' %s of it %s%s%s.', dgen._count(count(*), 'action'), CASE count(*) WHEN 1 THEN 'waits' ELSE 'wait' END,
 		(SELECT ', because its type does not handle actions any more' FROM dgen.actor_type t WHERE t.id = type AND NOT t.handle_actions),
 		CASE WHEN count(f.attempts) > 0 THEN format(', %s after failed attempts, the last with error %s', count(f.attempts),
-			(array_agg(concat_ws(': ', f.sqlstate, f.error) ORDER BY f.retry_at DESC NULLS LAST))[1]) END)
+			(array_agg(concat_ws(': ', dgen._show(f.sqlstate, 'SQLSTATE'), dgen._show(f.error, 'error')) ORDER BY f.retry_at DESC NULLS LAST))[1]) END)
 	FROM (
 		SELECT m.mailbox, COALESCE(m.message_id, m.seq) AS id
 		FROM dgen.message m

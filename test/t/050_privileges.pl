@@ -267,7 +267,7 @@ sub test_replies {
 
 sub test_private {
 	is(sql(q{SELECT string_agg(proname, ' ' ORDER BY proname) FROM pg_proc WHERE pronamespace = 'dgen'::regnamespace
-		AND proname LIKE '\_%' AND has_function_privilege('shop', oid, 'EXECUTE')}), '_actions _can_read _is_owned _kind _request_status _workers', 'private functions are private, but for those behind views and dumps');
+		AND proname LIKE '\_%' AND has_function_privilege('shop', oid, 'EXECUTE')}), '_actions _can_read _is_owned _kind _request_status _show _show _workers', 'private functions are private, but for those behind views and dumps');
 	is(sql(q{SELECT count(*) FROM pg_class c, unnest('{nobody,bystander,sender,reader,worker,shop}'::regrole[]) AS r
 		WHERE relnamespace = 'dgen'::regnamespace AND relkind IN ('r', 'S') AND (has_table_privilege(r, c.oid, 'SELECT, INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER'))}),
 		'0', 'so are the tables');

@@ -1,0 +1,188 @@
+/*
+ * What the server has sent is checked as a whole before anything of it is believed: a server
+ * that is not ours, or something that stands between, must not lead us out of our arrays. What is
+ * not as it has to be is an error after which the connection is dropped.
+ */
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "dgen_int.h"
+
+#define CLAIM_COLUMNS (DGEN__CLAIM_TOKEN + 1)
+#define MANY_COLUMNS (DGEN__MANY_ELEMENT + 1)
+
+/* ---- any result ---- */
+
+static int
+refuse(dgen__error *error, const char *what, const char *wrong, int row)
+{
+	return dgen__fail_hint(
+		error, DGEN_ESERVER,
+		"Is that a PostgreSQL server with dgen, and nothing in between that changes it?",
+		"the server's answer to %s makes no sense: %s in row %d", what, wrong, row + 1);
+}
+
+static bool
+is_text(const PGresult *result, int columns)
+{
+	if (PQnfields(result) != columns)
+		return false;
+	for (int i = 0; i < columns; i++)
+		if (PQfformat(result, i) != 0)
+			return false;
+	return true;
+}
+
+/* All of it is a decimal number in the range. */
+static bool
+get_number(const PGresult *result, int row, int column, int64_t low, int64_t high, int64_t *number)
+{
+	const char *text = PQgetvalue(result, row, column);
+	char *end;
+
+	if (PQgetisnull(result, row, column) || text[0] == '\0' ||
+		strchr(" \t\n\v\f\r+", text[0]) != NULL)
+		return false;
+	errno = 0;
+	*number = strtoll(text, &end, 10);
+	return errno == 0 && *end == '\0' && end == text + PQgetlength(result, row, column) &&
+		   *number >= low && *number <= high;
+}
+
+static bool
+is_number(const PGresult *result, int row, int column, int64_t low, int64_t high)
+{
+	int64_t number;
+
+	return get_number(result, row, column, low, high, &number);
+}
+
+/* Of 1 to `most` bytes, and no NUL among them. */
+static bool
+is_name(const PGresult *result, int row, int column, size_t most)
+{
+	size_t length = (size_t) PQgetlength(result, row, column);
+
+	return !PQgetisnull(result, row, column) && length > 0 && length <= most &&
+		   strlen(PQgetvalue(result, row, column)) == length;
+}
+
+int
+dgen__result_check(const PGresult *result, const char *what, int columns, bool may_be_null,
+				   dgen__error *error)
+{
+	if (PQntuples(result) != 1 || !is_text(result, columns))
+		return refuse(error, what, "its shape", 0);
+	for (int i = 0; i < columns && !may_be_null; i++)
+		if (PQgetisnull(result, 0, i))
+			return refuse(error, what, "a NULL", 0);
+	return 0;
+}
+
+/* ---- a claim ---- */
+
+static bool
+is_kind(const PGresult *rows, int row, const char *kind)
+{
+	return strcmp(PQgetvalue(rows, row, DGEN__CLAIM_KIND), kind) == 0;
+}
+
+static bool
+same(const PGresult *rows, int row, int other, int column)
+{
+	return strcmp(PQgetvalue(rows, row, column), PQgetvalue(rows, other, column)) == 0;
+}
+
+/* What every row has. NULL: it is as it has to be; so below. */
+static const char *
+wrong_message(const PGresult *rows, int row)
+{
+	if (!is_name(rows, row, DGEN__CLAIM_TYPE, DGEN__MAX_TYPE_BYTES))
+		return "the type";
+	if (!is_name(rows, row, DGEN__CLAIM_KEY, SIZE_MAX))
+		return "the key";
+	if (!is_name(rows, row, DGEN__CLAIM_KIND, SIZE_MAX))
+		return "the kind";
+	if (!is_number(rows, row, DGEN__CLAIM_VERSION, 0, INT64_MAX))
+		return "the version";
+	if (!is_number(rows, row, DGEN__CLAIM_ID, 1, INT64_MAX))
+		return "the message's id";
+	if (!is_number(rows, row, DGEN__CLAIM_ATTEMPT, 1, INT_MAX))
+		return "the attempt";
+	if (PQgetisnull(rows, row, DGEN__CLAIM_MESSAGE))
+		return "the message";
+	if (!PQgetisnull(rows, row, DGEN__CLAIM_IN_REPLY_TO) &&
+		!is_number(rows, row, DGEN__CLAIM_IN_REPLY_TO, 1, INT64_MAX))
+		return "what it is a reply to";
+	return NULL;
+}
+
+/* A locked part is by itself. */
+static const char *
+wrong_kind(const PGresult *rows, int row)
+{
+	if (!is_kind(rows, row, DGEN__KIND_LOCKED))
+		return NULL;
+	return PQntuples(rows) > 1 || PQgetisnull(rows, row, DGEN__CLAIM_TOKEN) ? "a locked part"
+																			: NULL;
+}
+
+/* Actors are numbered from 1 on, and the rows of one follow each other. */
+static const char *
+wrong_actor(const PGresult *rows, int row, int64_t *actor)
+{
+	int64_t before = *actor;
+
+	if (!get_number(rows, row, DGEN__CLAIM_ACTOR, before, before + 1, actor) || *actor == 0)
+		return "the number of the actor";
+	if (*actor != before)
+		return NULL;
+	if (!same(rows, row, row - 1, DGEN__CLAIM_TYPE) || !same(rows, row, row - 1, DGEN__CLAIM_KEY))
+		return "another actor";
+	return PQgetisnull(rows, row, DGEN__CLAIM_STATE) ? NULL : "a second state";
+}
+
+int
+dgen__claim_check(const PGresult *rows, dgen__error *error)
+{
+	int64_t actor = 0;
+
+	if (!is_text(rows, CLAIM_COLUMNS))
+		return refuse(error, "dgen.claim", "its shape", 0);
+	for (int row = 0; row < PQntuples(rows); row++)
+	{
+		const char *wrong = wrong_message(rows, row);
+
+		if (wrong == NULL)
+			wrong = wrong_kind(rows, row);
+		if (wrong == NULL)
+			wrong = wrong_actor(rows, row, &actor);
+		if (wrong != NULL)
+			return refuse(error, "dgen.claim", wrong, row);
+	}
+	return 0;
+}
+
+/* ---- many messages ---- */
+
+/* A row says what became of one of those that were sent, and the next row of a later one. */
+int
+dgen__many_check(const PGresult *rows, size_t sent, dgen__error *error)
+{
+	int64_t element = 0;
+
+	if (!is_text(rows, MANY_COLUMNS))
+		return refuse(error, "dgen.send_many", "its shape", 0);
+	for (int row = 0; row < PQntuples(rows); row++)
+	{
+		if (!get_number(rows, row, DGEN__MANY_ELEMENT, element + 1, (int64_t) sent, &element))
+			return refuse(error, "dgen.send_many", "the number of the message", row);
+		if (PQgetisnull(rows, row, DGEN__MANY_ID)
+				? PQgetisnull(rows, row, DGEN__MANY_ERROR)
+				: !is_number(rows, row, DGEN__MANY_ID, 1, INT64_MAX))
+			return refuse(error, "dgen.send_many", "neither an id nor an error", row);
+	}
+	return 0;
+}
