@@ -15,6 +15,7 @@ sub set_up {
 	$node->init;
 	$node->append_conf('postgresql.conf', q{
 		shared_preload_libraries = 'dgen'
+		dgen.batch_duration = '1 min'
 		max_worker_processes = 20});
 	$node->start;
 	sql(q{
