@@ -119,8 +119,8 @@ run_all(Run *run)
 		run->turns += batch->actors[i].handled;
 	dgen_commit_batch(batch);
 	for (int i = 0; batch->has_rate && i < batch->nactors; i++)
-		dgen_give_back_turns(batch->actors[i].type,
-							 batch->actors[i].nmessages - batch->actors[i].handled);
+		dgen_unread_turns(run->session, batch->actors[i].type,
+						  batch->actors[i].nmessages - batch->actors[i].handled);
 	return true;
 }
 

@@ -467,6 +467,7 @@ dgen_own_mailboxes(WorkerSession *session, const BatchLimits *limits, Owned *own
 	owned->left = owned->tired = owned->limited = false;
 	owned->level = SUSPICION_NONE;
 	owned->mailboxes = palloc(limits->actors * sizeof(OwnedMailbox));
+	dgen_forget_turns(session);
 
 	PushActiveSnapshot(GetTransactionSnapshot());
 	own_suspect(&discovery);

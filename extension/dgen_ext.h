@@ -728,6 +728,8 @@ typedef struct Owned Owned;
 extern void dgen_settle_turns(WorkerSession *session, Owned *owned);
 /* The batch that was read is undone, and read once more. */
 extern void dgen_read_again(WorkerSession *session);
+extern void dgen_unread_turns(WorkerSession *session, const ActorType *type, int count);
+extern void dgen_forget_turns(WorkerSession *session);
 
 /* ---- claim.c: discover, own, read ------------------------------------ */
 
