@@ -830,6 +830,7 @@ extern void dgen_batch_limits(const WorkerSession *session, BatchLimits *limits)
 extern double dgen_elapsed_us(instr_time start);
 /* A turn of the type took so long: enters into the moving average. */
 extern void dgen_measure_turns(WorkerSession *session, int32 type_id, double us);
+extern void dgen_begin_behind(WorkerSession *session, int32 type_id);
 
 /*
  * Steps 1 and 2 of a claim: finds mailboxes with messages of the session's types

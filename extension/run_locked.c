@@ -35,6 +35,14 @@ is_asked(const WorkerSession *session)
 	return false;
 }
 
+/* What the last batch did not come to was for the next claim of this worker, which may be far off now. */
+static void
+call_others(const WorkerSession *session)
+{
+	for (int i = 0; i < session->ntypes; i++)
+		dgen_wakeup_now(session->types[i].type_id);
+}
+
 static bool
 begin_part(WorkerSession *session)
 {
@@ -147,6 +155,7 @@ dgen_run_locked(WorkerSession *session)
 	if (!is_asked(session) || !begin_part(session))
 		return false;
 
+	call_others(session);
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
 	XactIsoLevel = XACT_READ_COMMITTED;
