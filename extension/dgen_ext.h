@@ -1077,6 +1077,13 @@ extern int64 dgen_part_fence(void); /* 0: there is none */
 extern Batch *dgen_part_look(void); /* NULL: it is over */
 /* Owns its actor, waiting for it. NULL: somebody has ended the lock, or taken over. */
 extern Batch *dgen_part_own(void);
+extern void dgen_part_hold_on(void); /* also for the transaction, whatever the session lets go of */
+#define DGEN_LOCK_LOST_MESSAGE "the locked part let go of the session's advisory locks, and so of its own"
+#define DGEN_LOCK_LOST_HINT \
+	"Let go of single locks with pg_advisory_unlock, not of all with pg_advisory_unlock_all or DISCARD ALL."
+extern bool dgen_part_is_lost(void);
+DGEN_NORETURN extern void dgen_part_raise_lost(void);
+extern void dgen_part_charge_lost(void); /* the attempt has failed, and is over */
 extern void dgen_part_forget(void);
 extern void dgen_part_abandon(void);     /* for others, who are called */
 extern void dgen_part_ends(int64 fence); /* with this transaction, if it is this session's */
@@ -1099,6 +1106,7 @@ extern void dgen_locked_answer(int32 type_id, uint32 asked); /* it found nothing
 /* May this session run a part, or is it needed for messages? True: it is counted as running one. */
 extern bool dgen_part_reserve(int32 type_id);
 extern void dgen_part_publish(int64 fence); /* 0: it runs none */
+extern bool dgen_part_is_published(int64 fence);
 
 /* ---- run_locked.c: in-database workers ------------------------------------------ */
 

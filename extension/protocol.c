@@ -411,6 +411,11 @@ dgen_claim_locked(PG_FUNCTION_ARGS)
 	MemoryContextSwitchTo(TopTransactionContext);
 	batch = dgen_part_own();
 	MemoryContextSwitchTo(old);
+	if (batch != NULL && dgen_part_is_lost())
+	{
+		dgen_part_charge_lost();
+		dgen_part_raise_lost();
+	}
 	if (batch == NULL)
 		ereport(ERROR,
 				(errcode(DGEN_ERR_NOT_OWNED), errmsg("this session has no locked part any more"),

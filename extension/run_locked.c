@@ -67,6 +67,8 @@ apply(Batch *given, Outcome *outcome)
 
 	if (batch == NULL)
 		ereport(ERROR, (errcode(DGEN_ERR_NOT_OWNED), errmsg("the lock was ended meanwhile")));
+	if (dgen_part_is_lost())
+		dgen_part_raise_lost();
 	actor = &batch->actors[0];
 	if (outcome->state != NULL)
 		outcome->state = dgen_merge_states(given->actors[0].state, outcome->state, actor->state);
@@ -164,6 +166,7 @@ dgen_run_locked(WorkerSession *session)
 		AllocSetContextCreate(TopTransactionContext, "dgen locked part", ALLOCSET_DEFAULT_SIZES);
 	MemoryContextSwitchTo(run.context);
 	dgen_session_busy(true);
+	dgen_part_hold_on();
 	try_handler(&run);
 	if (run.failed)
 		record(&run);

@@ -32,7 +32,7 @@ AS $$
 	SELECT l.pid
 	FROM pg_locks l
 	CROSS JOIN dgen._lock_key(type, box) AS k
-	WHERE l.locktype = 'advisory' AND l.granted AND l.mode = 'ExclusiveLock'
+	WHERE l.locktype = 'advisory' AND l.granted AND l.mode IN ('ExclusiveLock', 'AccessExclusiveLock')
 		AND l.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
 		AND l.classid::bigint = (k >> 32) & 4294967295 AND l.objid::bigint = k & 4294967295
 		AND l.objsubid = dgen._lock_class()
