@@ -637,6 +637,13 @@ extern bool dgen_maintenance_due(bool idle);
 /* Removes a bounded number of rows; in a transaction. True if there may be more. */
 extern bool dgen_maintain(void);
 
+/* ---- session_mark.c: was the session reset for another client? ------------ */
+
+extern void dgen_session_mark_init(void);
+extern int dgen_session_mark_new(void);
+extern void dgen_session_mark_claims(int value);
+extern bool dgen_session_mark_lost(int value, bool committed);
+
 /* ---- session.c: attach, detach, wait, dgen.workers --------------------- */
 
 typedef struct WorkerType
@@ -677,6 +684,7 @@ extern void dgen_declare(const ActorType *type, Declared what);
 /* This session's worker; raises DGEN_ERR_NOT_ATTACHED if there is none. */
 extern WorkerSession *dgen_worker_session(void);
 extern bool dgen_is_attached(void);
+extern void dgen_session_claims(void); /* in this transaction */
 
 /* Workers attached in this database, at least roughly. */
 extern int dgen_live_workers(void);

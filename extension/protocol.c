@@ -356,6 +356,7 @@ dgen_claim(PG_FUNCTION_ARGS)
 	limits.actors = Min(limits.actors, limits.messages);
 	check_types(session);
 
+	dgen_session_claims();
 	dgen_wakeup_claiming();
 	if (dgen_alarm_due(GetCurrentTimestamp()))
 	{

@@ -170,6 +170,10 @@ section_done(dgen_worker *worker)
 	{
 		case DGEN__ATTACHING:
 			return dgen__session_attached(worker);
+		case DGEN__RELEASING:
+			return dgen__session_wait_alone(worker);
+		case DGEN__IDLE:
+			return dgen__session_claim(worker);
 		case DGEN__CLAIMING:
 			return worker->claimed != NULL ? claimed(worker) : 0;
 		case DGEN__FETCHING:

@@ -417,7 +417,8 @@ go_on(dgen_worker *worker)
 static bool
 is_attached(const dgen_worker *worker)
 {
-	return worker->phase == DGEN__CLAIMING || worker->phase == DGEN__FETCHING ||
+	return worker->phase == DGEN__RELEASING || worker->phase == DGEN__IDLE ||
+		   worker->phase == DGEN__CLAIMING || worker->phase == DGEN__FETCHING ||
 		   worker->phase == DGEN__BEGINNING;
 }
 
