@@ -15,6 +15,7 @@
 
 static int mark = 0;
 static bool claiming = false; /* in this transaction */
+static bool unset = false;    /* by a turn; until the next claim */
 
 void
 dgen_session_mark_init(void)
@@ -42,6 +43,7 @@ dgen_session_mark_new(void)
 
 	last = last % (INT_MAX - 1) + 1;
 	set(last);
+	unset = false;
 	return last;
 }
 
@@ -50,16 +52,19 @@ void
 dgen_session_mark_claims(int value)
 {
 	claiming = true;
-	if (value != 0 && value != mark)
+	if (unset && value != 0)
 		set(value);
+	unset = false;
 }
 
 /* At the end of a transaction that has committed, or not: was the session reset? */
 bool
 dgen_session_mark_lost(int value, bool committed)
 {
-	bool lost = committed && !claiming && value != 0 && value != mark;
+	bool lost = committed && value != 0 && value != mark && !unset;
 
+	/* What a claim has set again may have been undone with it. */
+	unset |= value != 0 && value != mark && (claiming || !committed);
 	claiming = false;
-	return lost;
+	return lost && !unset;
 }
