@@ -270,11 +270,6 @@ like(answer($call), qr/locked part of actor type "inside" took longer than its l
 is(sql(q{SELECT attempts || ' ' || sqlstate FROM dgen.dead_letters WHERE actor_key = 'l'}), '3 ZD045', 'and after max_attempts a dead letter');
 sql(q{SELECT dgen.alter_actor_type('inside', lock_timeout => '10 min')});
 
-$call = call('inside', 'u', '{"lock": true, "what": "hang", "until": 2}');
-runs('inside', 'u', 1);
-is(sql(q{SELECT dgen.delete_actor('inside', 'u')}), 't', 'a locked actor is deleted');
-is(answer($call) =~ /cancelled/, 1, 'its caller is told');
-is(sql(q{SELECT count(*) FROM dgen.locked}), 0, 'and nothing of it is left');
 # A handler that lets go of the session's locks: nobody else begins meanwhile, and the attempt has failed.
 sql(q{DELETE FROM gate});
 $call = call('inside', 'g', '{"lock": true, "what": "let go"}');
@@ -287,6 +282,11 @@ is(sql(q{SELECT attempts || ' ' || sqlstate || ' ' || hint FROM dgen.dead_letter
 	'3 ZD049 Let go of single locks with pg_advisory_unlock, not of all with pg_advisory_unlock_all or DISCARD ALL. 3', 'each attempt was counted');
 is(answer(call('inside', 'h', '{"let go": true}')), 1, 'a turn that lets go of them has its actor all the same');
 
+$call = call('inside', 'u', '{"lock": true, "what": "hang", "until": 2}');
+runs('inside', 'u', 1);
+is(sql(q{SELECT dgen.delete_actor('inside', 'u')}), 't', 'a locked actor is deleted');
+is(answer($call) =~ /cancelled/, 1, 'its caller is told');
+is(sql(q{SELECT count(*) FROM dgen.locked}), 0, 'and nothing of it is left');
 sql(q{SELECT dgen.stop_workers()});
 is(sql(q{SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'}), 0, 'no lock is left');
 
