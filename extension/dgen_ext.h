@@ -1086,7 +1086,8 @@ extern Batch *dgen_part_look(void); /* NULL: it is over */
 /* Owns its actor, waiting for it. NULL: somebody has ended the lock, or taken over. */
 extern Batch *dgen_part_own(void);
 extern void dgen_part_hold_on(void); /* also for the transaction, whatever the session lets go of */
-#define DGEN_LOCK_LOST_MESSAGE "the locked part let go of the session's advisory locks, and so of its own"
+#define DGEN_LOCK_LOST_MESSAGE \
+	"the locked part let go of the session's advisory locks, and so of its own"
 #define DGEN_LOCK_LOST_HINT \
 	"Let go of single locks with pg_advisory_unlock, not of all with pg_advisory_unlock_all or DISCARD ALL."
 extern bool dgen_part_is_lost(void);

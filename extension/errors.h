@@ -53,7 +53,7 @@
 #define DGEN_ERR_NO_ACTION DGEN_SQLSTATE('0', '4', '4')      /* no turn that may act */
 #define DGEN_ERR_LOCK_TIMEOUT \
 	DGEN_SQLSTATE('0', '4', '5') /* locked part ran longer than lock_timeout */
-#define DGEN_ERR_UNLOCKED DGEN_SQLSTATE('0', '4', '6') /* lock was ended with dgen.unlock */
+#define DGEN_ERR_UNLOCKED DGEN_SQLSTATE('0', '4', '6')  /* lock was ended with dgen.unlock */
 #define DGEN_ERR_LOCK_LOST DGEN_SQLSTATE('0', '4', '9') /* locked part let go of its lock */
 
 #define DGEN_FAIL_SQLSTATE "ZD400" /* dgen.fail without a SQLSTATE of the handler's own */

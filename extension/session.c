@@ -172,9 +172,11 @@ leave_worker(void)
 static void
 at_transaction_end(XactEvent event, void *arg)
 {
-	bool ends = event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT || event == XACT_EVENT_PREPARE;
+	bool ends =
+		event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT || event == XACT_EVENT_PREPARE;
 
-	if (ends && dgen_session_mark_lost(current == NULL ? 0 : current->mark, event == XACT_EVENT_COMMIT))
+	if (ends &&
+		dgen_session_mark_lost(current == NULL ? 0 : current->mark, event == XACT_EVENT_COMMIT))
 		leave_worker();
 	if (current == NULL || current->subid == InvalidSubTransactionId)
 		return;

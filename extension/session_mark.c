@@ -20,8 +20,8 @@ static bool unset = false;    /* by a turn; until the next claim */
 void
 dgen_session_mark_init(void)
 {
-	DefineCustomIntVariable(NAME, "Tells whether the session was reset since a worker attached.", NULL,
-							&mark, 0, 0, INT_MAX, PGC_SUSET,
+	DefineCustomIntVariable(NAME, "Tells whether the session was reset since a worker attached.",
+							NULL, &mark, 0, 0, INT_MAX, PGC_SUSET,
 							GUC_NO_SHOW_ALL | GUC_NOT_IN_SAMPLE | GUC_DISALLOW_IN_FILE, NULL, NULL,
 							NULL);
 }
