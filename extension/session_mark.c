@@ -16,6 +16,7 @@
 static int mark = 0;
 static bool claiming = false; /* in this transaction */
 static bool unset = false;    /* by a turn; until the next claim */
+static bool again = false;    /* set by the claim of this transaction */
 
 void
 dgen_session_mark_init(void)
@@ -52,6 +53,7 @@ void
 dgen_session_mark_claims(int value)
 {
 	claiming = true;
+	again |= unset && value != 0;
 	if (unset && value != 0)
 		set(value);
 	unset = false;
@@ -63,8 +65,9 @@ dgen_session_mark_lost(int value, bool committed)
 {
 	bool lost = committed && value != 0 && value != mark && !unset;
 
-	/* What a claim has set again may have been undone with it. */
-	unset |= value != 0 && value != mark && (claiming || !committed);
+	/* What a claim has set again is undone with it. */
+	unset |= (lost && claiming) || (again && !committed);
+	again = false;
 	claiming = false;
 	return lost && !unset;
 }
