@@ -7,6 +7,9 @@
  * by one, each in a subtransaction of its own: the failing ones are recorded, the
  * others commit. Row locks are taken inside the subtransaction that updates the
  * rows, because a lock of the parent would make each update a multixact.
+ *
+ * A batch that has run for dgen.batch_duration ends with the turn that runs, also when turns fail:
+ * what it did not come to is found by the next claim, which begins with another type.
  */
 #include "dgen_ext.h"
 
@@ -44,9 +47,21 @@ typedef struct Run
 	MemoryContext context;
 	instr_time start;
 	int turns;
-	int64 message_id;   /* of the turn that runs */
-	int64 timed_out_id; /* message whose turn took too long with the others; 0: none */
-	ErrorData *timeout; /* the error of it */
+	bool late; /* it has taken long; its start is put off for the turns one by one */
+
+	/* The turn that runs, or ran last. */
+	bool running;
+	instr_time turn_start;
+	int32 type_id;
+	int64 mailbox;
+	int64 message_id;
+
+	/* What was undone, because a turn failed; what came of that one, unless it is run again. */
+	const Batch *undone;
+	int begun;      /* turns of it, the failed one included */
+	int64 known_id; /* 0: it is */
+	Failure known;
+	ErrorData *known_error;
 } Run;
 
 static const Batch *running = NULL;
@@ -75,18 +90,60 @@ is_enough(const Run *run)
 		   MemoryContextMemAllocated(run->context, true) >= BATCH_MEMORY * run->limits.bytes;
 }
 
+/* Also one that has raised: a type whose turns fail slowly gets small batches, too. */
+static void
+measure(Run *run)
+{
+	if (run->running)
+		dgen_measure_turns(run->session, run->type_id, dgen_elapsed_us(run->turn_start));
+	run->running = false;
+}
+
 static void
 run_measured(Run *run, BatchActor *actor, Outcome *outcome)
 {
-	instr_time start;
-
-	INSTR_TIME_SET_CURRENT(start);
+	INSTR_TIME_SET_CURRENT(run->turn_start);
+	run->begun++;
+	run->running = true;
+	run->type_id = actor->type->id;
+	run->mailbox = actor->mailbox;
 	run->message_id = actor->messages[actor->handled].id;
 	dgen_run_turn(actor, &actor->messages[actor->handled], false, outcome);
-	dgen_measure_turns(run->session, actor->type->id, dgen_elapsed_us(start));
+	measure(run);
 }
 
 /* ---- all at once ---- */
+
+/*
+ * Once is enough of a turn that took long. It comes to the same when those before it have run
+ * again; one that took as long as it may does so in any case.
+ */
+static bool
+is_known(const Run *run, const ErrorData *error)
+{
+	if (error != NULL && error->sqlerrcode == DGEN_ERR_TURN_TIMEOUT)
+		return true;
+	return is_enough(run) && run->begun <= SINGLE_TURNS && !dgen_is_blameless(error);
+}
+
+static void
+know_error(Run *run, ErrorData *error)
+{
+	if (!is_known(run, error))
+		return;
+	run->known_id = run->message_id;
+	run->known_error = error;
+	dgen_failure_of_error(&run->known, error);
+}
+
+static void
+know_outcome(Run *run, const Outcome *outcome)
+{
+	if (!is_known(run, NULL))
+		return;
+	run->known_id = run->message_id;
+	dgen_failure_of_outcome(&run->known, outcome);
+}
 
 /* False if a turn asked to be rolled back. */
 static bool
@@ -99,7 +156,10 @@ run_actor(Run *run, Batch *batch, BatchActor *actor)
 		CHECK_FOR_INTERRUPTS();
 		run_measured(run, actor, &outcome);
 		if (outcome.kind == OUTCOME_FAIL || outcome.kind == OUTCOME_RETRY)
+		{
+			know_outcome(run, &outcome);
 			return false;
+		}
 		dgen_apply_outcome(batch, actor, &outcome);
 		if (actor->locks || is_enough(run))
 			break;
@@ -112,7 +172,7 @@ run_all(Run *run)
 {
 	Batch *batch = dgen_read_batch(&run->owned, 0, run->owned.count, &run->limits);
 
-	running = batch;
+	running = run->undone = batch; /* unless it commits */
 	for (int i = 0; i < batch->nactors && (i == 0 || !is_enough(run)); i++)
 	{
 		if (!run_actor(run, batch, &batch->actors[i]))
@@ -124,8 +184,8 @@ run_all(Run *run)
 		run->turns += batch->actors[i].handled;
 	dgen_commit_batch(batch);
 	for (int i = 0; batch->has_rate && i < batch->nactors; i++)
-		dgen_give_back_turns(batch->actors[i].type,
-							 batch->actors[i].nmessages - batch->actors[i].handled);
+		dgen_unread_turns(run->session, batch->actors[i].type,
+						  batch->actors[i].nmessages - batch->actors[i].handled);
 	return true;
 }
 
@@ -166,10 +226,11 @@ run_one(Run *run, int mailbox, Attempt *attempt)
 		return;
 	running = batch;
 	attempt->actor = &batch->actors[0];
-	if (attempt->actor->messages[0].id == run->timed_out_id)
+	if (attempt->actor->messages[0].id == run->known_id)
 	{
-		/* Once is enough of a turn that takes as long as it may. */
-		fail_with_error(attempt, run->timeout);
+		attempt->failed = true;
+		attempt->failure = run->known;
+		attempt->error = run->known_error;
 		return;
 	}
 	run_measured(run, attempt->actor, &outcome);
@@ -207,6 +268,7 @@ attempt_one(Run *run, int mailbox)
 	PG_CATCH();
 	{
 		MemoryContextSwitchTo(run->context);
+		measure(run);
 		fail_with_error(attempt, CopyErrorData());
 		FlushErrorState();
 		RollbackAndReleaseCurrentSubTransaction();
@@ -226,6 +288,8 @@ attempt_one(Run *run, int mailbox)
 	run->turns++;
 	if (!attempt->failed)
 		return true;
+	if (attempt->actor->messages[0].id != run->known_id)
+		run->known_id = 0; /* it was not the one that failed before, and may have been its cause */
 	/*
 	 * That counts as no attempt. But one actor alone may fill the disk, so the others
 	 * go on.
@@ -236,22 +300,83 @@ attempt_one(Run *run, int mailbox)
 }
 
 static void
+run_mailbox(Run *run, int mailbox, int *left)
+{
+	do
+	{
+		CHECK_FOR_INTERRUPTS();
+		(*left)--;
+	} while (attempt_one(run, mailbox) && *left > 0 && !is_enough(run));
+}
+
+static bool
+is_failed_mailbox(const Run *run, int mailbox)
+{
+	return run->owned.mailboxes[mailbox].mailbox == run->mailbox &&
+		   run->owned.mailboxes[mailbox].type->id == run->type_id;
+}
+
+/* Turns of the mailbox that were undone. */
+static int
+undone_turns(const Run *run, int mailbox)
+{
+	int turns = is_failed_mailbox(run, mailbox) ? 1 : 0;
+
+	for (int i = 0; i < run->undone->nactors; i++)
+		if (run->undone->actors[i].mailbox == run->owned.mailboxes[mailbox].mailbox &&
+			run->undone->actors[i].type->id == run->owned.mailboxes[mailbox].type->id)
+			turns += run->undone->actors[i].handled;
+	return turns;
+}
+
+/* Those before the one that failed took no time. If one of them fails now, nothing is known of that. */
+static void
+run_undone(Run *run)
+{
+	for (int i = 0; i < run->owned.count; i++)
+	{
+		for (int turns = undone_turns(run, i); turns > 0; turns--)
+		{
+			CHECK_FOR_INTERRUPTS();
+			if (!attempt_one(run, i))
+				break;
+			if (dgen_modes_changed())
+				return;
+		}
+		if (is_failed_mailbox(run, i))
+			return;
+	}
+}
+
+/* The one that failed first: left to the next batch, it would undo that as well. */
+static void
+run_failed(Run *run, int *left)
+{
+	for (int i = 0; i < run->owned.count; i++)
+		if (is_failed_mailbox(run, i))
+			run_mailbox(run, i, left);
+}
+
+/*
+ * A batch that has taken long already ends with the turn that failed: what is left is for the
+ * next claim, or another worker's.
+ */
+static void
 run_singly(Run *run)
 {
 	int left = SINGLE_TURNS;
 
+	run->late = run->begun > 0 && is_enough(run);
 	if (run->owned.limited)
 		dgen_read_again(run->session);
-	for (int i = 0; i < run->owned.count && left > 0; i++)
-	{
-		if (i > 0 && dgen_modes_changed())
-			break;
-		do
-		{
-			CHECK_FOR_INTERRUPTS();
-			left--;
-		} while (attempt_one(run, i) && left > 0 && !is_enough(run));
-	}
+	INSTR_TIME_SET_CURRENT(run->start); /* what was undone does not count */
+	if (run->late && run->begun <= SINGLE_TURNS)
+		run_undone(run);
+	else if (run->late)
+		run_failed(run, &left);
+	else
+		for (int i = 0; i < run->owned.count && left > 0 && (i == 0 || !is_enough(run)); i++)
+			run_mailbox(run, i, &left);
 }
 
 /* ---- the batch ---- */
@@ -276,11 +401,9 @@ try_all(Run *run)
 	PG_CATCH();
 	{
 		MemoryContextSwitchTo(run->context);
-		if (geterrcode() == DGEN_ERR_TURN_TIMEOUT)
-		{
-			run->timed_out_id = run->message_id;
-			run->timeout = CopyErrorData();
-		}
+		if (run->running)
+			know_error(run, CopyErrorData());
+		measure(run);
 		FlushErrorState();
 		RollbackAndReleaseCurrentSubTransaction();
 		done = false;
@@ -375,6 +498,8 @@ dgen_run_batch(WorkerSession *session)
 		/* What an action does outside is not rolled back: it is run once for each attempt. */
 		if (dgen_is_of_actions(run.owned.mailboxes[0].type->id) || !try_all(&run))
 			run_singly(&run);
+		if (run.late || is_enough(&run))
+			dgen_begin_behind(session, run.type_id);
 		dgen_session_count_turns(run.turns);
 		dgen_session_busy(false);
 	}

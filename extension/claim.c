@@ -111,6 +111,18 @@ dgen_measure_turns(WorkerSession *session, int32 type_id, double us)
 	}
 }
 
+/*
+ * The next claim begins with the type behind this one, whose turn took the time of the batch: others
+ * wait for one such turn, and not for one in each round of the types.
+ */
+void
+dgen_begin_behind(WorkerSession *session, int32 type_id)
+{
+	for (int i = 0; i < session->ntypes; i++)
+		if (session->types[i].type_id == type_id)
+			session->rotation = (i + 1) % session->ntypes;
+}
+
 /* ---- own ---- */
 
 typedef struct Discovery
@@ -468,6 +480,7 @@ dgen_own_mailboxes(WorkerSession *session, const BatchLimits *limits, Owned *own
 	owned->left = owned->tired = owned->limited = false;
 	owned->level = SUSPICION_NONE;
 	owned->mailboxes = palloc(limits->actors * sizeof(OwnedMailbox));
+	dgen_forget_turns(session);
 
 	PushActiveSnapshot(GetTransactionSnapshot());
 	own_suspect(&discovery);

@@ -243,9 +243,12 @@ set_failure(Failure *failure, const BatchActor *actor, int i, const ActorParamet
 					  "Give error, fail, retry or NULL.");
 }
 
-static void
+/* Returns how many there are. */
+static int
 record_failures(Batch *batch, const ActorParameters *p)
 {
+	int failed = 0;
+
 	for (int i = 0; i < batch->nactors; i++)
 	{
 		BatchActor *actor = &batch->actors[i];
@@ -256,7 +259,9 @@ record_failures(Batch *batch, const ActorParameters *p)
 		set_failure(&failure, actor, i, p);
 		(void) dgen_record_failure(actor, &actor->messages[actor->handled], &failure);
 		dgen_absolve(actor, 1);
+		failed++;
 	}
+	return failed;
 }
 
 /* The arrays about replies, as long as the first or NULL. */
@@ -512,15 +517,28 @@ note_committed(const Batch *batch)
 /*
  * The time from claim to commit, shared by the turns, is what a turn of this type takes. On a
  * busy machine it is mostly time in which nobody let the worker run, which is there for larger
- * batches as well: a worker that says what its turns took is believed.
+ * batches as well: a worker that says what its turns took is believed. Failed ones are turns.
  */
 static void
-measure(FunctionCallInfo fcinfo, const Batch *batch, int handled, double us)
+measure(FunctionCallInfo fcinfo, const Batch *batch, int turns, double us)
 {
 	if (!PG_ARGISNULL(COMMIT_RUN_US))
 		us = Min(us, Max(PG_GETARG_INT64(COMMIT_RUN_US), 1));
-	if (handled > 0 && !batch->actors[0].messages[0].locked)
-		dgen_measure_turns(dgen_worker_session(), batch->actors[0].type->id, us / handled);
+	if (turns > 0 && !batch->actors[0].messages[0].locked)
+		dgen_measure_turns(dgen_worker_session(), batch->actors[0].type->id, us / turns);
+}
+
+/* The worker has ended the batch before its end, most likely with a turn that took long. */
+static void
+begin_behind_last(const Batch *batch, const ActorParameters *p)
+{
+	int i = batch->nactors - 1;
+
+	while (i >= 0 && batch->actors[i].handled == 0 && !dgen_has_element(&p->errors, i) &&
+		   !dgen_has_element(&p->outcomes, i))
+		i--;
+	if (i >= 0 && i < batch->nactors - 1)
+		dgen_begin_behind(dgen_worker_session(), batch->actors[i].type->id);
 }
 
 Datum
@@ -530,6 +548,7 @@ dgen_commit_turns(PG_FUNCTION_ARGS)
 	ActorParameters parameters;
 	MemoryContext scratch;
 	int handled = 0;
+	int failed;
 
 	if (batch == NULL)
 		ereport(
@@ -548,13 +567,14 @@ dgen_commit_turns(PG_FUNCTION_ARGS)
 		handled += batch->actors[i].handled;
 	}
 	dgen_commit_batch(batch);
-	record_failures(batch, &parameters);
+	failed = record_failures(batch, &parameters);
 	send_replies(fcinfo, batch);
 	send_messages(fcinfo, batch);
 	note_committed(batch);
 	if (batch->has_rate)
 		give_back_turns(batch, &parameters);
 	dgen_session_count_turns(handled);
-	measure(fcinfo, batch, handled, dgen_claimed_batch_done());
+	begin_behind_last(batch, &parameters);
+	measure(fcinfo, batch, handled + failed, dgen_claimed_batch_done());
 	PG_RETURN_INT32(handled);
 }

@@ -721,6 +721,13 @@ extern bool dgen_maintenance_due(bool idle);
 /* Removes a bounded number of rows; in a transaction. True if there may be more. */
 extern bool dgen_maintain(void);
 
+/* ---- session_mark.c: was the session reset for another client? ------------ */
+
+extern void dgen_session_mark_init(void);
+extern int dgen_session_mark_new(void);
+extern void dgen_session_mark_claims(int value);
+extern bool dgen_session_mark_lost(int value, bool committed);
+
 /* ---- session.c: attach, detach, wait, dgen.workers --------------------- */
 
 typedef struct WorkerType
@@ -763,6 +770,7 @@ extern void dgen_declare(const ActorType *type, Declared what);
 /* This session's worker; raises DGEN_ERR_NOT_ATTACHED if there is none. */
 extern WorkerSession *dgen_worker_session(void);
 extern bool dgen_is_attached(void);
+extern void dgen_session_claims(void); /* in this transaction */
 
 /* One in the database runs with the rights of the owner of its types, and only handlers that are functions. */
 static inline bool
@@ -831,6 +839,8 @@ typedef struct Owned Owned;
 extern void dgen_settle_turns(WorkerSession *session, Owned *owned);
 /* The batch that was read is undone, and read once more. */
 extern void dgen_read_again(WorkerSession *session);
+extern void dgen_unread_turns(WorkerSession *session, const ActorType *type, int count);
+extern void dgen_forget_turns(WorkerSession *session);
 
 /* ---- claim.c: discover, own, read ------------------------------------ */
 
@@ -931,6 +941,7 @@ extern void dgen_batch_limits(const WorkerSession *session, BatchLimits *limits)
 extern double dgen_elapsed_us(instr_time start);
 /* A turn of the type took so long: enters into the moving average. */
 extern void dgen_measure_turns(WorkerSession *session, int32 type_id, double us);
+extern void dgen_begin_behind(WorkerSession *session, int32 type_id);
 
 /*
  * Steps 1 and 2 of a claim: finds mailboxes with messages of the session's types
@@ -1175,6 +1186,14 @@ extern Batch *dgen_part_look(void); /* NULL: it is over */
 extern void dgen_part_fail(const Failure *failure);
 /* Owns its actor, waiting for it. NULL: somebody has ended the lock, or taken over. */
 extern Batch *dgen_part_own(void);
+extern void dgen_part_hold_on(void); /* also for the transaction, whatever the session lets go of */
+#define DGEN_LOCK_LOST_MESSAGE \
+	"the locked part let go of the session's advisory locks, and so of its own"
+#define DGEN_LOCK_LOST_HINT \
+	"Let go of single locks with pg_advisory_unlock, not of all with pg_advisory_unlock_all or DISCARD ALL."
+extern bool dgen_part_is_lost(void);
+DGEN_NORETURN extern void dgen_part_raise_lost(void);
+extern void dgen_part_charge_lost(void); /* the attempt has failed, and is over */
 extern void dgen_part_forget(void);
 extern void dgen_part_abandon(void);     /* for others, who are called */
 extern void dgen_part_ends(int64 fence); /* with this transaction, if it is this session's */
@@ -1197,6 +1216,7 @@ extern void dgen_locked_answer(int32 type_id, uint32 asked); /* it found nothing
 /* May this session run a part, or is it needed for messages? True: it is counted as running one. */
 extern bool dgen_part_reserve(int32 type_id);
 extern void dgen_part_publish(int64 fence); /* 0: it runs none */
+extern bool dgen_part_is_published(int64 fence);
 
 /* ---- run_locked.c: in-database workers ------------------------------------------ */
 

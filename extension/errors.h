@@ -63,6 +63,7 @@
 #define DGEN_ERR_LEFT_BEHIND DGEN_SQLSTATE('0', '4', '7') /* turn left something in the session */
 #define DGEN_ERR_PENDING \
 	DGEN_SQLSTATE('0', '4', '8') /* what the caller has deferred is in the way */
+#define DGEN_ERR_LOCK_LOST DGEN_SQLSTATE('0', '4', '9') /* locked part let go of its lock */
 
 #define DGEN_FAIL_SQLSTATE "ZD400" /* dgen.fail without a SQLSTATE of the handler's own */
 

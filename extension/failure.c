@@ -296,6 +296,8 @@ reason_of(const Charge *charge)
 {
 	if (charge->sqlstate == DGEN_ERR_TURN_TIMEOUT)
 		return "turn did not end when it was cancelled after turn_timeout; its process was ended";
+	if (charge->sqlstate == DGEN_ERR_LOCK_LOST)
+		return DGEN_LOCK_LOST_MESSAGE;
 	if (charge->sqlstate == DGEN_ERR_SERVER_CRASHED)
 		return "the server crashed in two turns of this message";
 	return "the worker's session ended during the turn, which was the only one under way";

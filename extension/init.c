@@ -12,6 +12,7 @@ void
 _PG_init(void)
 {
 	dgen_define_gucs();
+	dgen_session_mark_init();
 	dgen_actor_type_init();
 	dgen_wakeup_init();
 	dgen_launcher_init();

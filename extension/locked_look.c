@@ -97,6 +97,22 @@ dgen_part_publish(int64 fence)
 	LWLockRelease(&dgen_database->lock);
 }
 
+/* By a session that lives and has not ended it. */
+bool
+dgen_part_is_published(int64 fence)
+{
+	bool published = false;
+
+	if (!dgen_shared_attach())
+		return false;
+	LWLockAcquire(&dgen_database->lock, LW_SHARED);
+	for (int i = 0; i < dgen_shared->nslots && !published; i++)
+		published = slot_at(i)->pid != 0 && slot_at(i)->database == MyDatabaseId &&
+					slot_at(i)->part == fence;
+	LWLockRelease(&dgen_database->lock);
+	return published;
+}
+
 /* A slot with a pid is that of a live process, as long as the lock is held. */
 void
 dgen_part_end_holder(int64 fence)

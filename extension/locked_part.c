@@ -2,6 +2,11 @@
  * The locked part that this session runs: found, begun with a fence and a session-level
  * lock on it, and ended by a transaction that owns the actor and finds that fence in its
  * row. Who dies lets go of the lock; who is late finds another fence.
+ *
+ * A session that lets go of all its advisory locks lets go of this one, too, and lives on. Then
+ * others would run the part beside it, and it would do so again in each attempt: such an attempt
+ * has failed. Whoever notices first records that, the session itself when it ends the part, or
+ * another one that looks for parts.
  */
 #include "dgen_ext.h"
 #include "mailbox.h"
@@ -76,6 +81,22 @@ hold(int64 fence)
 							   NULL DGEN_LOCK_ACQUIRE_EXTRA) != LOCKACQUIRE_NOT_AVAIL;
 }
 
+/*
+ * An attempt that is run in a transaction is safe from that: what transactions hold stays. The mode
+ * is another one, so that it can be told whether the session still has its own.
+ */
+void
+dgen_part_hold_on(void)
+{
+	LOCKTAG tag;
+
+	if (part.fence == 0)
+		return;
+	set_tag(&tag, part.fence);
+	(void) LockAcquireExtended(&tag, AccessExclusiveLock, false, true, false,
+							   NULL DGEN_LOCK_ACQUIRE_EXTRA);
+}
+
 /* Somebody may have let go of all advisory locks of the session. */
 static bool
 is_held(int64 fence)
@@ -108,11 +129,12 @@ dgen_part_forget(void)
 
 	if (part.fence == 0)
 		return;
+	/* First: who finds the lock free and the fence here takes it for lost. */
+	dgen_part_publish(0);
 	set_tag(&tag, part.fence);
 	if (is_held(part.fence))
 		LockRelease(&tag, ExclusiveLock, true);
 	part.fence = 0;
-	dgen_part_publish(0);
 }
 
 void
@@ -214,6 +236,7 @@ typedef struct Candidate
 {
 	int64 mailbox;
 	int64 fence;
+	bool begun;
 } Candidate;
 
 typedef struct Look
@@ -263,7 +286,7 @@ collect(Look *look, int index, int column, TimestampTz before)
 		else
 			look->candidates[look->count++] =
 				(Candidate){DatumGetInt64(scan.values[LOCKED_MAILBOX]),
-							DatumGetInt64(scan.values[LOCKED_FENCE])};
+							DatumGetInt64(scan.values[LOCKED_FENCE]), index == INDEX_BY_EXPIRY};
 	}
 	look->left |= look->count == MOST_CANDIDATES;
 	dgen_scan_end(&scan);
@@ -286,6 +309,18 @@ begin(const WorkerSession *session, const BatchActor *actor)
 	return false;
 }
 
+static void
+record_lost(Batch *batch)
+{
+	Failure failure = {
+		.error = DGEN_LOCK_LOST_MESSAGE,
+		.sqlstate = unpack_sql_state(DGEN_ERR_LOCK_LOST),
+		.hint = DGEN_LOCK_LOST_HINT,
+	};
+
+	(void) dgen_record_failure(&batch->actors[0], &batch->actors[0].messages[0], &failure);
+}
+
 /* Somebody else may have been faster: then its fence is another one. */
 static bool
 try_candidate(const WorkerSession *session, Look *look, const Candidate *candidate)
@@ -299,6 +334,11 @@ try_candidate(const WorkerSession *session, Look *look, const Candidate *candida
 		return false;
 	}
 	batch = dgen_read_locked(look->type, candidate->mailbox, candidate->fence, NULL, READ_TRY);
+	if (batch != NULL && candidate->begun && dgen_part_is_published(candidate->fence))
+	{
+		record_lost(batch);
+		batch = NULL;
+	}
 	begun = batch != NULL && begin(session, &batch->actors[0]);
 	look->left |= !begun;
 	return begun;
@@ -392,7 +432,7 @@ dgen_part_own(void)
 						errhint("A locked part is run and ended after COMMIT.")));
 	dgen_table_lock(TABLE_MESSAGE, RowExclusiveLock);
 	type = dgen_type_by_id(part.type_id, true);
-	if (type != NULL && is_held(part.fence))
+	if (type != NULL)
 	{
 		dgen_own(type->id, part.mailbox);
 		batch = dgen_read_locked(type, part.mailbox, part.fence, NULL, READ_WAIT);
@@ -400,6 +440,34 @@ dgen_part_own(void)
 	if (batch == NULL)
 		dgen_part_forget();
 	return batch;
+}
+
+bool
+dgen_part_is_lost(void)
+{
+	return part.fence != 0 && !is_held(part.fence);
+}
+
+void
+dgen_part_raise_lost(void)
+{
+	ereport(ERROR, (errcode(DGEN_ERR_LOCK_LOST), errmsg(DGEN_LOCK_LOST_MESSAGE),
+					errhint(DGEN_LOCK_LOST_HINT)));
+}
+
+/* The next claim records it, as this transaction is going to be rolled back. */
+void
+dgen_part_charge_lost(void)
+{
+	Charge lost = {
+		.type_id = part.type_id,
+		.mailbox = part.mailbox,
+		.fence = part.fence,
+		.sqlstate = DGEN_ERR_LOCK_LOST,
+	};
+
+	dgen_charge(&lost);
+	dgen_part_abandon();
 }
 
 /* ---- when its time is over, or its session ---- */
@@ -530,9 +598,11 @@ dgen_charge_part(const Charge *charge, const ActorType *type, const Failure *fai
 
 	if (charge->fence == 0)
 		return false;
-	once_more.delay = &at_once;
+	if (charge->sqlstate != DGEN_ERR_LOCK_LOST)
+		once_more.delay = &at_once;
 	once_more.ended = charge->sqlstate == DGEN_ERR_SERVER_CRASHED;
-	if (!dgen_part_is_alive(charge->fence))
-		(void) fail_attempt(type, charge->mailbox, charge->fence, &once_more);
+	if (!dgen_part_is_alive(charge->fence) &&
+		!fail_attempt(type, charge->mailbox, charge->fence, &once_more))
+		dgen_charge(charge); /* for the next claim */
 	return true;
 }

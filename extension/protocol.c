@@ -396,6 +396,7 @@ dgen_claim(PG_FUNCTION_ARGS)
 	limits.actors = Min(limits.actors, limits.messages);
 	check_types(session);
 
+	dgen_session_claims();
 	dgen_wakeup_claiming();
 	if (dgen_alarm_due(GetCurrentTimestamp()))
 	{
@@ -452,6 +453,11 @@ dgen_claim_locked(PG_FUNCTION_ARGS)
 	MemoryContextSwitchTo(TopTransactionContext);
 	batch = dgen_part_own();
 	MemoryContextSwitchTo(old);
+	if (batch != NULL && dgen_part_is_lost())
+	{
+		dgen_part_charge_lost();
+		dgen_part_raise_lost();
+	}
 	if (batch == NULL)
 		ereport(ERROR,
 				(errcode(DGEN_ERR_NOT_OWNED), errmsg("this session has no locked part any more"),

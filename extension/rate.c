@@ -129,23 +129,28 @@ is_private(const Rate *rate)
 	return rate->database == InvalidOid;
 }
 
-/* The type's bucket, filled up to now, and locked. */
+/*
+ * The type's bucket, filled up to now, and locked. The clock is read under the lock: a session that
+ * read it before, and waited, would put filled_at back, and the next one give the same time again.
+ */
 static Rate *
 lock_rate(const ActorType *type)
 {
-	TimestampTz now = GetCurrentTimestamp();
 	double per_second = type->max_rate;
+	TimestampTz now;
 	Rate *rate = NULL;
 
 	if (dgen_shared_attach())
 	{
 		LWLockAcquire(&dgen_shared->rates_lock, LW_EXCLUSIVE);
+		now = GetCurrentTimestamp();
 		rate = find_shared(type->id, per_second, now);
 		if (rate == NULL)
 			LWLockRelease(&dgen_shared->rates_lock);
 	}
 	if (rate == NULL)
 	{
+		now = GetCurrentTimestamp();
 		per_second /= Max(dgen_live_workers(), 1);
 		rate = find_private(type->id, per_second, now);
 	}
@@ -253,6 +258,30 @@ dgen_settle_turns(WorkerSession *session, Owned *owned)
 			settle(type, owned);
 		type->turns_left = type->turns_read = 0;
 		type->short_of_turns = false;
+	}
+}
+
+/* Of a claim that has failed before it was settled: they may have been used, and are not given back. */
+void
+dgen_forget_turns(WorkerSession *session)
+{
+	for (int i = 0; i < session->ntypes; i++)
+	{
+		session->types[i].turns_left = session->types[i].turns_read = 0;
+		session->types[i].short_of_turns = false;
+	}
+}
+
+/* Messages that the batch did not come to: given back when it is settled, or read once more. */
+void
+dgen_unread_turns(WorkerSession *session, const ActorType *type, int count)
+{
+	for (int i = 0; i < session->ntypes && type->max_rate > 0; i++)
+	{
+		if (session->types[i].type_id != type->id)
+			continue;
+		session->types[i].turns_left += count;
+		session->types[i].turns_read -= count;
 	}
 }
 

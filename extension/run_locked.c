@@ -37,6 +37,14 @@ is_asked(const WorkerSession *session)
 	return false;
 }
 
+/* What the last batch did not come to was for the next claim of this worker, which may be far off now. */
+static void
+call_others(const WorkerSession *session)
+{
+	for (int i = 0; i < session->ntypes; i++)
+		dgen_wakeup_now(session->types[i].type_id);
+}
+
 static bool
 begin_part(WorkerSession *session)
 {
@@ -61,6 +69,8 @@ apply(Batch *given, Outcome *outcome)
 
 	if (batch == NULL)
 		ereport(ERROR, (errcode(DGEN_ERR_NOT_OWNED), errmsg("the lock was ended meanwhile")));
+	if (dgen_part_is_lost())
+		dgen_part_raise_lost();
 	actor = &batch->actors[0];
 	if (outcome->state != NULL)
 		outcome->state = dgen_merge_states(given->actors[0].state, outcome->state, actor->state);
@@ -152,6 +162,7 @@ dgen_run_locked(WorkerSession *session)
 	if (!is_asked(session) || !begin_part(session))
 		return false;
 
+	call_others(session);
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
 	XactIsoLevel = XACT_READ_COMMITTED;
@@ -160,6 +171,7 @@ dgen_run_locked(WorkerSession *session)
 		AllocSetContextCreate(TopTransactionContext, "dgen locked part", ALLOCSET_DEFAULT_SIZES);
 	MemoryContextSwitchTo(run.context);
 	dgen_session_busy(true);
+	dgen_part_hold_on();
 	try_handler(&run);
 	if (run.failed)
 		record(&run);

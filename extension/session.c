@@ -29,6 +29,7 @@ typedef struct Attachment
 {
 	WorkerSession session; /* id 0: detached */
 	char client[NAMEDATALEN];
+	int mark;               /* of the session (session_mark.c); 0: none */
 	SubTransactionId subid; /* InvalidSubTransactionId: committed */
 	MemoryContext context;  /* of it all */
 	struct Attachment *previous;
@@ -73,6 +74,13 @@ dgen_worker_session_of_caller(void)
 						dgen_role_name(GetUserId()), dgen_role_name(session->role)),
 				 errhint("Go back to that role with SET ROLE, or call dgen.attach as this one.")));
 	return session;
+}
+
+/* Before each claim. */
+void
+dgen_session_claims(void)
+{
+	dgen_session_mark_claims(dgen_is_attached() ? current->mark : 0);
 }
 
 /* Makes the slot say what holds now. */
@@ -169,9 +177,27 @@ undo(SubTransactionId subid)
 		publish();
 }
 
+/* The session was reset for another client: the worker is gone. Never raises. */
+static void
+leave_worker(void)
+{
+	dgen_part_leave(true);
+	dgen_client_forget();
+	forget_previous();
+	free_attachment(current);
+	current = NULL;
+	publish();
+}
+
 static void
 at_transaction_end(XactEvent event, void *arg)
 {
+	bool ends =
+		event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT || event == XACT_EVENT_PREPARE;
+
+	if (ends &&
+		dgen_session_mark_lost(current == NULL ? 0 : current->mark, event == XACT_EVENT_COMMIT))
+		leave_worker();
 	if (current == NULL || current->subid == InvalidSubTransactionId)
 		return;
 	if (event == XACT_EVENT_ABORT)
@@ -483,13 +509,10 @@ dgen_attach(PG_FUNCTION_ARGS)
 	LockRelationOid(dgen_table_oid(TABLE_ACTOR_TYPE), AccessShareLock);
 	delete_dead_rows();
 	dgen_client_forget(); /* whoever attaches holds nothing */
+	dgen_part_abandon();
 	watch_client();
 	if (dgen_is_attached())
-	{
-		if (current->session.role != GetUserId())
-			dgen_part_abandon();
 		delete_row(current->session.id);
-	}
 
 	attachment = resolve_types(fcinfo);
 	attachment->session.role = GetUserId();
@@ -498,6 +521,7 @@ dgen_attach(PG_FUNCTION_ARGS)
 	values[2] = type_id_array(&attachment->session);
 	declare(attachment, fcinfo);
 	insert_row(attachment, values[2], fcinfo);
+	attachment->mark = dgen_session_mark_new();
 	put_on_top(attachment, GetCurrentSubTransactionId());
 
 	values[0] = Int64GetDatum(attachment->session.id);

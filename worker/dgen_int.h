@@ -980,6 +980,8 @@ typedef enum dgen__phase
 	DGEN__RESTING,    /* not connected, until deadline */
 	DGEN__CONNECTING, /* until deadline */
 	DGEN__ATTACHING,
+	DGEN__RELEASING, /* behind a pool: what a claim that found nothing has begun is to end */
+	DGEN__IDLE,      /* behind a pool: for work */
 	DGEN__CLAIMING,  /* a claim's answer is to come; it may have to wait for work first */
 	DGEN__FETCHING,  /* states that the cache no longer has are to come */
 	DGEN__BEGINNING, /* the transaction that has claimed a locked part is to end before it runs */

@@ -26,8 +26,8 @@ rollback_and_claim(dgen_worker *worker)
 }
 
 /*
- * Somebody else may have the actor: then what the locked part did is void. Else the attempt
- * has failed, and that is committed. If that does not work either, the session ends, and
+ * Somebody else may have the actor, or the server has counted the attempt as failed: then what the
+ * locked part did is void. Else the attempt has failed, and that is committed. If that does not work either, the session ends, and
  * somebody runs it again.
  */
 static int
@@ -36,7 +36,7 @@ part_failed(dgen_worker *worker)
 	const dgen__error *error = &worker->section_error;
 	int result;
 
-	if (strcmp(error->sqlstate, "ZD033") == 0)
+	if (strcmp(error->sqlstate, "ZD033") == 0 || strcmp(error->sqlstate, "ZD049") == 0)
 	{
 		dgen__worker_log(worker, DGEN_LOG_WARNING,
 						 "what a locked part of \"%s\" did is void: %s" DGEN__HINT_FORMAT,
@@ -172,6 +172,10 @@ section_done(dgen_worker *worker)
 	{
 		case DGEN__ATTACHING:
 			return dgen__session_attached(worker);
+		case DGEN__RELEASING:
+			return dgen__session_wait_alone(worker);
+		case DGEN__IDLE:
+			return dgen__session_claim(worker);
 		case DGEN__CLAIMING:
 			return worker->claimed != NULL ? claimed(worker) : 0;
 		case DGEN__FETCHING:

@@ -19,6 +19,7 @@ extern int dgen__session_sync(dgen_worker *worker);
 
 extern int dgen__session_claim(dgen_worker *worker); /* in a transaction that begins */
 extern int dgen__session_wait(dgen_worker *worker);  /* the claim found nothing: waits, claims */
+extern int dgen__session_wait_alone(dgen_worker *worker);   /* behind a pool, once that is over */
 extern int dgen__session_fetch_states(dgen_worker *worker); /* of the batch, that are missing */
 /* Commits the claim of a locked part, which runs then. */
 extern int dgen__session_begin_part(dgen_worker *worker);

@@ -8,7 +8,9 @@
  *
  *     COMMIT, sync  CALL dgen.wait, sync  BEGIN, claim, sync
  *
- * so that the server, woken, claims without asking back.
+ * so that the server, woken, claims without asking back. Behind a pool each of these three is sent
+ * when the one before is answered: a pool takes the session for ready with the first answer, and would
+ * give it to another client, still waiting, when the worker is gone.
  */
 #include <stdio.h>
 
@@ -121,6 +123,21 @@ dgen__session_claim(dgen_worker *worker)
 	return result;
 }
 
+static int
+send_wait(dgen_worker *worker)
+{
+	int result = dgen__session_send_plain(worker, &dgen__sql_wait, DGEN__ANSWER_WAIT);
+
+	return result == 0 ? dgen__session_sync(worker) : result;
+}
+
+int
+dgen__session_wait_alone(dgen_worker *worker)
+{
+	worker->phase = DGEN__IDLE;
+	return send_wait(worker);
+}
+
 int
 dgen__session_wait(dgen_worker *worker)
 {
@@ -128,10 +145,13 @@ dgen__session_wait(dgen_worker *worker)
 
 	if (result == 0)
 		result = dgen__session_sync(worker);
+	if (worker->pooled)
+	{
+		worker->phase = DGEN__RELEASING;
+		return result;
+	}
 	if (result == 0)
-		result = dgen__session_send_plain(worker, &dgen__sql_wait, DGEN__ANSWER_WAIT);
-	if (result == 0)
-		result = dgen__session_sync(worker);
+		result = send_wait(worker);
 	return result == 0 ? dgen__session_claim(worker) : result;
 }
 

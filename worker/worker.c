@@ -315,7 +315,8 @@ dgen__worker_log(dgen_worker *worker, dgen_log_level level, const char *format, 
 static bool
 is_attached(const dgen_worker *worker)
 {
-	return worker->phase == DGEN__CLAIMING || worker->phase == DGEN__FETCHING ||
+	return worker->phase == DGEN__RELEASING || worker->phase == DGEN__IDLE ||
+		   worker->phase == DGEN__CLAIMING || worker->phase == DGEN__FETCHING ||
 		   worker->phase == DGEN__BEGINNING;
 }
 

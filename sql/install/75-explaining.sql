@@ -82,7 +82,7 @@ CREATE FUNCTION dgen._part_holder(fence bigint) RETURNS TABLE (process integer)
 AS $$
 	SELECT l.pid
 	FROM pg_locks l
-	WHERE l.locktype = 'advisory' AND l.granted AND l.mode = 'ExclusiveLock'
+	WHERE l.locktype = 'advisory' AND l.granted AND l.mode IN ('ExclusiveLock', 'AccessExclusiveLock')
 		AND l.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
 		AND l.classid::bigint = (fence >> 32) & 4294967295 AND l.objid::bigint = fence & 4294967295
 		AND l.objsubid = dgen._lock_class() + 1

@@ -43,7 +43,7 @@
 
 /* Named in assertions, so that test/model/run sees which of them failed; always 0. */
 hidden byte I1_one_part, I1_no_turn_while_locked, I2_no_lost_update, I4_nothing_lost, I4_part_commits_once,
-	I7_taken_over, I8_latest_fence;
+	I7_taken_over, I8_latest_fence, I8_lost_is_counted;
 
 /* ---- the database ---- */
 
@@ -55,6 +55,7 @@ byte fence;
 byte a, b;
 byte last_fence;
 byte parts, turns; /* committed */
+byte failed;       /* attempts that have lost their lock */
 bit dead_letter;   /* the part's message, after dgen.unlock */
 
 /* ---- locks and shared memory ---- */
@@ -78,7 +79,7 @@ inline ask() { asked++ }
 
 /* One worker is kept for messages. Whoever looks counts as running. */
 #define LOOKING 99
-#ifdef NO_SESSION_LOCK
+#if defined(NO_SESSION_LOCK) || FREED > 0
 #define may_run true /* as with three workers of which two may */
 #else
 #define may_run (WORKERS == 1 || running[other] == 0 || gone[other])
@@ -148,6 +149,19 @@ inline run_batch()
 
 /* ---- looking for a part, and beginning it ---- */
 
+/* Its session lives, and has lost the lock: the attempt has failed, and waits to be run again. */
+inline fail_lost()
+{
+	atomic { new_fence(); begun = 0; failed++ };
+	ask()
+}
+
+#ifdef LOST_IS_RUN_AGAIN
+#define lost_by_other false
+#else
+#define lost_by_other (WORKERS == 2 && begun && running[other] == fence && !gone[other] && !is_alive(fence))
+#endif
+
 inline begin_part()
 {
 	atomic {
@@ -190,7 +204,8 @@ inline look()
 		if
 		:: atomic { owner == FREE -> owner = ME };
 			if
-			:: locked && fence == found -> begin_part()
+			:: locked && fence == found && lost_by_other -> fail_lost()
+			:: locked && fence == found && !lost_by_other -> begin_part()
 			:: else /* somebody was faster */
 			fi;
 			owner = FREE;
@@ -211,7 +226,19 @@ inline forget()
 inline end_part()
 {
 	if
-	:: holds[_pid] != mine -> forget()
+	:: holds[_pid] != mine ->
+#ifdef LOST_IS_FORGOTTEN
+		forget()
+#else
+		atomic { owner == FREE -> owner = ME };
+		if
+		:: locked && fence == mine -> fail_lost()
+		:: else
+		fi;
+		owner = FREE;
+		forget();
+		announce()
+#endif
 	:: holds[_pid] == mine ->
 		atomic { owner == FREE -> owner = ME };
 #if FAULTS > 0
@@ -298,7 +325,7 @@ end_wait:
 	:: atomic { deaths > 0 -> deaths-- }; die(); goto end_gone
 #endif
 #if FREED > 0
-	:: atomic { freed > 0 -> freed--; running[_pid] = 0; holds[_pid] = 0 }; ask(); announce()
+	:: atomic { freed > 0 -> freed--; holds[_pid] = 0 }; ask(); announce()
 #endif
 	fi;
 	end_part();
@@ -360,5 +387,6 @@ active proctype Quiet()
 	assert(I4_nothing_lost || !somebody_lives || (normal == 0 && urgent == 0 && !to_lock));
 	assert(I4_nothing_lost || !somebody_lives || parts + dead_letter == 1);
 	assert(I4_part_commits_once || parts <= 1);
+	assert(I8_lost_is_counted || failed == FREED - freed);
 	assert(I2_no_lost_update || (a == parts && b == URGENT - urgent))
 }

@@ -489,8 +489,12 @@ sub test_reply_to {
 # ---- order, delay, pause ----
 
 sub test_delay {
-	my $id = sql(q{SELECT dgen.cast('player', 'later', '{"tag": "delayed"}', delay => '300 ms')});
-	send_to('later', tag => 'at once');
+	# In one transaction: by the time of another one the first might be due.
+	my ($id) = split /\n/, sql(q{
+		BEGIN;
+		SELECT dgen.cast('player', 'later', '{"tag": "delayed"}', delay => '300 ms');
+		SELECT dgen.cast('player', 'later', '{"tag": "at once"}');
+		COMMIT;});
 	log_becomes('later', 'at once delayed', 'a delayed message blocks nobody, and is handled with nobody sending');
 	sql(q{SELECT dgen.cast('player', 'later', '{"tag": "past"}', not_before => now() - interval '1 h')});
 	log_becomes('later', 'at once delayed past', 'the past is now');

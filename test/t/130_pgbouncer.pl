@@ -224,7 +224,8 @@ sub session_mode {
 	transfers();
 	$workers[0]{run}->signal('KILL');
 	$workers[0]{run}->finish;
-	settle('session mode: a worker is killed'); # pgbouncer 1.18 may keep its session, without a transaction
+	settle('session mode: a worker is killed');
+	becomes(q{SELECT count(*) FROM dgen.workers}, 1, 'session mode: it is no worker any more, whatever the pool does with its session');
 
 	transfers();
 	sql(q{SELECT pg_terminate_backend(pid) FROM dgen.workers});
@@ -236,4 +237,41 @@ sub session_mode {
 	settle('session mode: the pool is restarted');
 	is(sql(q{SELECT count(*) FROM dgen.workers}), 1, 'session mode: the worker has come back');
 	stop_worker($workers[1]);
+	becomes(q{SELECT count(*) FROM dgen.workers}, 0, 'session mode: the worker that was stopped is none any more');
+	idle();
+	locked_part();
+}
+
+# Workers that wait for work, which nothing wakes.
+sub idle {
+	for my $signal (qw(TERM KILL)) {
+		my $worker = start_worker($pool{session}{conninfo});
+		becomes(q{SELECT count(*) FROM dgen.workers w JOIN pg_stat_activity a USING (pid) WHERE a.query LIKE 'CALL dgen.wait%' AND a.state = 'active'}, 1,
+			'session mode: a worker waits');
+		$worker->{run}->signal($signal);
+		$worker->{run}->finish;
+		becomes(q{SELECT count(*) FROM dgen.workers}, 0, "session mode: after a SIG$signal its session is no worker's");
+		becomes(q{SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'CALL dgen.wait%' AND state = 'active'}, 0, 'session mode: and waits no more');
+	}
+}
+
+# The pool resets the session of a worker that is killed in a locked part, which another one runs again.
+sub locked_part {
+	my %worker;
+	for my $name (qw(one two three)) {
+		$worker{$name} = { err => '' };
+		$worker{$name}{run} = IPC::Run::start([ "$build/test/locker", $pool{session}{conninfo}, $name ], '<', \undef, '2>', \$worker{$name}{err},
+			IPC::Run::timeout($patience));
+		becomes("SELECT count(*) FROM dgen.workers WHERE name = '$name'", 1, "session mode: worker $name is there");
+	}
+	sql(q{SELECT dgen.cast('locker', 'a', '{"lock": true, "what": "hang", "until": 2}')});
+	becomes(q{SELECT count(*) FROM dgen.locked WHERE attempt = 1 AND isfinite(expires_at)}, 1, 'session mode: a locked part runs');
+	my $holder = sql(q{SELECT worker FROM dgen.locked});
+	$worker{$holder}{run}->signal('KILL');
+	$worker{$holder}{run}->finish;
+	becomes(q{SELECT count(*) FROM dgen.locked}, 0, 'session mode: another worker runs it again, and ends it');
+	is(sql(q{SELECT state FROM dgen.actor('locker', 'a')}), '{"runs": 1}', 'session mode: as if it had run once');
+	becomes(qq{SELECT count(*) FROM dgen.workers WHERE name = '$holder'}, 0, 'session mode: the one that was killed is no worker any more');
+	delete $worker{$holder};
+	stop_worker($_) for values %worker;
 }

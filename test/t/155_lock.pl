@@ -31,6 +31,7 @@ sql(q{
 	CREATE EXTENSION dgen;
 	CREATE TABLE trace (n bigserial, what text);
 	CREATE TABLE gate (open bool);
+	CREATE SEQUENCE let_go;
 	CREATE FUNCTION handle(ctx dgen.context, state jsonb, message jsonb) RETURNS dgen.outcome LANGUAGE plpgsql AS $$
 	BEGIN
 		IF ctx.kind = 'locked' THEN
@@ -42,10 +43,19 @@ sql(q{
 			WHILE message->>'what' = 'wait' AND NOT EXISTS (SELECT FROM gate) LOOP
 				PERFORM pg_sleep(0.02);
 			END LOOP;
+			IF message->>'what' = 'let go' THEN
+				PERFORM nextval('let_go'), pg_advisory_unlock_all();
+			END IF;
+			WHILE message->>'what' = 'let go' AND NOT EXISTS (SELECT FROM gate) LOOP
+				PERFORM pg_sleep(0.02);
+			END LOOP;
 			INSERT INTO trace (what) VALUES (format('attempt %s token %s', ctx.attempt, ctx.token));
 			RETURN dgen.reply('"locked part done"', state - 'locking' || '{"runs": 1}');
 		ELSIF message ? 'lock' THEN
 			RETURN dgen.lock(state || '{"locking": true}');
+		END IF;
+		IF message ? 'let go' THEN
+			PERFORM pg_advisory_lock(1), pg_advisory_unlock_all();
 		END IF;
 		state := state || jsonb_build_object('n', COALESCE((state->>'n')::int, 0) + 1);
 		RETURN dgen.reply(state->'n', state);
@@ -53,7 +63,7 @@ sql(q{
 	CREATE ROLE app LOGIN;
 	GRANT USAGE ON SCHEMA dgen TO app;
 	GRANT EXECUTE ON FUNCTION dgen.create_actor_type TO app;
-	GRANT ALL ON trace, trace_n_seq, gate TO app;
+	GRANT ALL ON trace, trace_n_seq, gate, let_go TO app;
 	SET ROLE app;
 	SELECT dgen.create_actor_type('inside', 'handle', locked_priority => 5, max_attempts => 3, backoff => '10 ms',
 		max_backoff => '20 ms');});
@@ -259,6 +269,18 @@ $call = call('inside', 'l', '{"lock": true, "what": "hang"}');
 like(answer($call), qr/locked part of actor type "inside" took longer than its lock_timeout of 300 ms/, 'a handler that takes too long is cancelled');
 is(sql(q{SELECT attempts || ' ' || sqlstate FROM dgen.dead_letters WHERE actor_key = 'l'}), '3 ZD045', 'and after max_attempts a dead letter');
 sql(q{SELECT dgen.alter_actor_type('inside', lock_timeout => '10 min')});
+
+# A handler that lets go of the session's locks: nobody else begins meanwhile, and the attempt has failed.
+sql(q{DELETE FROM gate});
+$call = call('inside', 'g', '{"lock": true, "what": "let go"}');
+becomes(q{SELECT last_value || ' ' || is_called FROM let_go}, '1 true', 'a locked part lets go of all advisory locks of its session');
+ok(holder('inside', 'g'), 'and has its lock all the same');
+sql(q{SELECT dgen._wake(id) FROM dgen.actor_type WHERE name = 'inside'});
+sql(q{INSERT INTO gate VALUES (true)});
+like(answer($call), qr/^the locked part let go of the session's advisory locks/, 'its caller is told in the end');
+is(sql(q{SELECT attempts || ' ' || sqlstate || ' ' || hint FROM dgen.dead_letters WHERE actor_key = 'g'}) . ' ' . sql(q{SELECT last_value FROM let_go}),
+	'3 ZD049 Let go of single locks with pg_advisory_unlock, not of all with pg_advisory_unlock_all or DISCARD ALL. 3', 'each attempt was counted');
+is(answer(call('inside', 'h', '{"let go": true}')), 1, 'a turn that lets go of them has its actor all the same');
 
 $call = call('inside', 'u', '{"lock": true, "what": "hang", "until": 2}');
 runs('inside', 'u', 1);

@@ -173,6 +173,20 @@ sub many_workers {
 }
 many_workers('preloaded');
 
+# Sessions that all look at the bucket at once do not fill it with the same time twice.
+{
+	sql(q{SELECT dgen.create_actor_type('looked_at', 'takes_time', max_rate => 100)});
+	my $type = sql(q{SELECT id FROM dgen.actor_type WHERE name = 'looked_at'});
+	my $look = "DO \$\$ BEGIN LOOP PERFORM dgen._rate_is_spent($type); END LOOP; END \$\$"; # as dgen.explain_actor does
+	my @looking = map { IPC::Run::start([ 'psql', '-XAtqc', $look, '-d', $node->connstr('postgres') ], '<', \undef, '>', \my $out, '2>', \my $err) } 1 .. 4;
+	becomes(q{SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'DO %'}, 4, 'four sessions look at the bucket');
+	fill('looked_at', 40, 5);
+	becomes(q{SELECT count(*) FROM turns WHERE type = 'looked_at'}, 200, 'everything is handled while they do');
+	is(too_soon('looked_at', 100, 10), 0, 'and nothing too soon');
+	sql(q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'DO %'});
+	$_->finish for @looking;
+}
+
 # Turns that fail are turns, and are run one by one.
 sql(q{
 	CREATE FUNCTION breaks(ctx dgen.context, state jsonb, message jsonb) RETURNS dgen.outcome LANGUAGE plpgsql AS $$

@@ -1,0 +1,73 @@
+/*
+ * A pool that gives a session to another client resets it first. The worker that has attached
+ * there is gone then, while its session goes on, and what is noted of it in shared memory would
+ * count as held (H26). So a setting that nobody is shown is set when a session attaches, and
+ * found at another value once DISCARD ALL or RESET ALL has run:
+ *
+ *     attach ──mark set──> worker ──DISCARD ALL──> mark gone ──commit──> detached (session.c)
+ *                            └──RESET ALL in a turn──> mark gone ──next claim──> set again
+ */
+#include "dgen_ext.h"
+
+#include "utils/guc.h"
+
+#define NAME "dgen.session_mark"
+
+static int mark = 0;
+static bool claiming = false; /* in this transaction */
+static bool unset = false;    /* by a turn; until the next claim */
+static bool again = false;    /* set by the claim of this transaction */
+
+void
+dgen_session_mark_init(void)
+{
+	DefineCustomIntVariable(NAME, "Tells whether the session was reset since a worker attached.",
+							NULL, &mark, 0, 0, INT_MAX, PGC_SUSET,
+							GUC_NO_SHOW_ALL | GUC_NOT_IN_SAMPLE | GUC_DISALLOW_IN_FILE, NULL, NULL,
+							NULL);
+}
+
+static void
+set(int value)
+{
+	char text[16];
+
+	snprintf(text, sizeof(text), "%d", value);
+	SetConfigOption(NAME, text, PGC_SUSET, PGC_S_SESSION);
+}
+
+/* Part of the transaction, as attaching is. */
+int
+dgen_session_mark_new(void)
+{
+	static int last = 0;
+
+	last = last % (INT_MAX - 1) + 1;
+	set(last);
+	unset = false;
+	return last;
+}
+
+/* Whatever a turn resets in this transaction, the client is there. */
+void
+dgen_session_mark_claims(int value)
+{
+	claiming = true;
+	again |= unset && value != 0;
+	if (unset && value != 0)
+		set(value);
+	unset = false;
+}
+
+/* At the end of a transaction that has committed, or not: was the session reset? */
+bool
+dgen_session_mark_lost(int value, bool committed)
+{
+	bool lost = committed && value != 0 && value != mark && !unset;
+
+	/* What a claim has set again is undone with it. */
+	unset |= (lost && claiming) || (again && !committed);
+	again = false;
+	claiming = false;
+	return lost && !unset;
+}
