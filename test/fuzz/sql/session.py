@@ -3,6 +3,7 @@ import collections
 import random
 import threading
 import time
+import traceback
 
 import pq
 from judge import Finding
@@ -40,7 +41,11 @@ SELECT current_user || ' ' || session_user,
         WHERE l.pid = pg_backend_pid() AND l.locktype <> 'virtualxid' AND l.mode <> 'SIReadLock'
             AND NOT (l.locktype = 'relation' AND l.mode = 'AccessShareLock' AND l.relation < 16384::oid)
             AND NOT (l.locktype = 'advisory' AND l.objsubid = 25704)),
-    (SELECT count(*) FROM pg_listening_channels())
+    concat_ws(', ', (SELECT 'LISTEN' FROM pg_listening_channels() LIMIT 1),
+        (SELECT 'the cursor ' || name FROM pg_catalog.pg_cursors WHERE name NOT LIKE 'fuzz%' AND name <> '' LIMIT 1),
+        (SELECT 'the statement ' || name FROM pg_catalog.pg_prepared_statements WHERE name NOT LIKE 'fuzz%' LIMIT 1),
+        (SELECT 'the table ' || relname FROM pg_catalog.pg_class WHERE relname = 'left_behind' AND relnamespace = pg_my_temp_schema()),
+        (SELECT 'work_mem' FROM pg_catalog.pg_settings WHERE name = 'work_mem' AND setting = '1024'))
 """
 
 
@@ -52,14 +57,13 @@ class Session(threading.Thread):
         self.recent = collections.deque(maxlen=60)      # (how long, statement, what came of it)
         self.began = None                               # of the statement that runs
         self.connection = None
-        self.finding = None
         self.lives = 0
         self.ledger = Ledger(number, run.sent)
 
     # ---- statements ----
 
     def execute(self, statement, binary=False):
-        if self.run_.skip_statement(statement):
+        if statement != LOOK and self.run_.skip_statement(statement):
             return pq.Outcome()
         self.recent.append([time.monotonic(), "-- look" if statement == LOOK else statement, "..."])
         self.began = time.monotonic()
@@ -110,8 +114,9 @@ class Session(threading.Thread):
             except ConnectionError:
                 pass
             except Finding as finding:
-                self.finding = finding
                 self.run_.found(self, str(finding))
+            except Exception:       # the fuzzer's own fault
+                self.run_.found(self, traceback.format_exc())
             finally:
                 self.ledger.open = []
                 if self.connection:
@@ -160,13 +165,13 @@ class Session(threading.Thread):
         outcome = self.execute(LOOK)
         if outcome.error:       # a cancel, a setting of its own
             return
-        who, locks, channels = outcome.rows[0]
+        who, locks, left = outcome.rows[0]
         if who != self.who and self.who is not None:
             self.run_.judge.complain(f"the session is {who.decode()} now and was {self.who.decode()}")
         if locks:
             self.run_.judge.complain(f"locks are left behind: {locks.decode()}")
-        if channels != b"0":
-            self.run_.judge.complain("the session listens")
+        if left:
+            self.run_.judge.complain(f"a turn has left {left.decode()}")
 
     # ---- what it does ----
 

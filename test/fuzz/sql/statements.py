@@ -40,6 +40,15 @@ PLACES = [
     "CALL dgen.ask('play', {k}, jsonb_build_object('caught', {l}), '300 ms')",
 ]
 
+# What a turn may leave in the session that runs it.
+LEFT_BEHIND = [
+    "LISTEN fuzz_left", "SELECT pg_advisory_lock(4711)", "SELECT pg_advisory_lock_shared(1, 2)", "PREPARE left_behind AS SELECT 1",
+    "DECLARE left_behind CURSOR WITH HOLD FOR SELECT 1", "CREATE TEMP TABLE left_behind (a int)", "SELECT set_config('search_path', '', false)",
+    "SET work_mem = '1MB'", "SET ROLE fuzz_nobody", "SET SESSION AUTHORIZATION DEFAULT", "RESET ALL", "DISCARD ALL", "SET CONSTRAINTS ALL DEFERRED",
+    "SELECT setseed(0.5)", "INSERT INTO fuzz.at_commit VALUES ('SELECT 1/0')", "INSERT INTO fuzz.at_commit VALUES ('LISTEN fuzz_left')",
+    "SET LOCAL statement_timeout = 0", "SET TRANSACTION READ ONLY", "NOTIFY fuzz_left",
+]
+
 DIRECT = [
     "SELECT * FROM {r} LIMIT 5", "SELECT count(*) FROM {r}", "INSERT INTO {r} DEFAULT VALUES", "DELETE FROM {r} WHERE false",
     "UPDATE {r} SET {c} = {c} WHERE false", "TRUNCATE {r}", "LOCK TABLE {r} IN ROW SHARE MODE", "COPY {r} TO STDOUT",
@@ -156,16 +165,29 @@ class Statements:
             choices.append(f"SELECT CAST({self.values.value(source)} AS {target})")
         return rng.choice(choices)
 
-    def placed(self, depth=0):
+    def placed(self):
         """A query, from somewhere."""
-        query = self.query() if depth else None
-        if depth or self.rng.random() < 0.45:
-            query = query or self.query()
-            for _ in range(self.rng.choice([1, 1, 1, 2]) if not depth else depth):
-                key = literal(self.rng.choice(KEYS))
-                query = self.rng.choice(PLACES).replace("{l}", literal(query)).replace("{k}", key)
-            return query
-        return self.query()
+        if self.rng.random() < 0.08:
+            return self.turn()
+        query = self.query()
+        for _ in range(self.rng.choice([0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 2])):
+            key = literal(self.rng.choice(KEYS))
+            query = self.rng.choice(PLACES).replace("{l}", literal(query)).replace("{k}", key)
+        return query
+
+    def turn(self):
+        """A turn with any outcome, or one that leaves something."""
+        key = literal(self.rng.choice(KEYS))
+        message = (f"jsonb_build_object('outcome', {literal(self.outcome())})" if self.rng.random() < 0.7
+                   else f"jsonb_build_object('{self.rng.choice(['run', 'caught'])}', {literal(self.rng.choice(LEFT_BEHIND))})")
+        types = ["play", "play", "few", "theirs"]
+        return self.rng.choice(["SELECT dgen.call({t}, {k}, {m})", "SELECT dgen.cast({t}, {k}, {m})", "SELECT dgen.request({t}, {k}, {m})",
+                                "CALL dgen.ask({t}, {k}, {m}, '300 ms')"]).replace("{t}", literal(self.rng.choice(types))).replace(
+                                    "{k}", key).replace("{m}", message)
+
+    def outcome(self):
+        functions = self.catalog.returning.get("dgen.outcome")
+        return self.values.composite("dgen.outcome") if self.rng.random() < 0.3 else self.call(self.rng.choice(functions))
 
     def prepared(self):
         query = self.query()
