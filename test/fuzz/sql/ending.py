@@ -12,6 +12,7 @@ MAKE_GOOD = [
     "SELECT dgen.resume(t.name, NULLIF(p.actor_key, '')) FROM dgen.paused p JOIN dgen.actor_type t ON t.id = p.type_id "
     "WHERE t.name NOT LIKE '%vault'",
     "SELECT dgen.unlock(t.name, l.actor_key) FROM dgen.locked l JOIN dgen.actor_type t ON t.id = l.type_id",
+    "SELECT dgen.redrive(message_id) FROM dgen.dead_letters WHERE actor_type = 'ledger'",
     "SELECT dgen.adopt_database()",
     "SELECT dgen.start_workers(2)",
 ]

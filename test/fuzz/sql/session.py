@@ -259,6 +259,8 @@ class Session(threading.Thread):
                 self.execute("SELECT dgen.claim_locked()")
                 self.execute("SELECT dgen.commit_turns(ARRAY[1])")
             elif claimed.rows:
+                if self.role == "postgres" and self.rng.random() < 0.3:
+                    self.execute(f"SET LOCAL ROLE {self.rng.choice(['fuzz_sender', 'fuzz_other', 'fuzz_nobody', 'fuzz_worker'])}")
                 for _ in range(self.rng.choice([0, 0, 1, 2])):
                     self.execute("SAVEPOINT s")
                     self.execute(self.statements.placed())

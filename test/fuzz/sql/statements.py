@@ -124,15 +124,15 @@ class Statements:
 
     def query(self):
         luck = self.rng.random()
-        if luck < 0.06:
+        if luck < 0.08:
             return self.relation()
-        if luck < 0.09:
+        if luck < 0.1:
             return self.other()
         function = self.function()
         call = self.call(function)
         if function.kind == "p":
             return "CALL " + call
-        forms = ODD if luck < 0.14 else FORMS
+        forms = ODD if luck < 0.15 else FORMS
         form = self.rng.choice(forms)
         value = call if not function.set else f"(SELECT s FROM {call} AS s LIMIT 1)"
         query = "SELECT " + call
@@ -140,7 +140,8 @@ class Statements:
 
     def relation(self):
         """Superusers may write what they like: that is no test of dgen."""
-        name, kind, columns = self.rng.choice(self.catalog.relations)
+        views = [relation for relation in self.catalog.relations if relation[1] == "v"]
+        name, kind, columns = self.rng.choice(views if self.rng.random() < 0.6 else self.catalog.relations)
         if kind == "S":
             return self.rng.choice([f"SELECT nextval('{name}')", f"SELECT * FROM {name}"]) if not self.superuser else f"SELECT * FROM {name}"
         column, type_ = self.rng.choice(columns)
