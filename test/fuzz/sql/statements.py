@@ -82,14 +82,14 @@ class Statements:
                        for theme, names in THEMES.items()}
 
     def draw_theme(self):
-        self.theme = self.rng.choice([None, None, None, *self.themes])
+        self.theme = self.rng.choice([None, None, None, *self.themes, "views"])
 
     # ---- expressions ----
 
     def function(self):
         """Each name as often as any other, but what takes all workers away."""
         while True:
-            name = self.rng.choice(self.themes[self.theme] if self.theme and self.rng.random() < 0.8 else self.names)
+            name = self.rng.choice(self.themes[self.theme] if self.theme in self.themes and self.rng.random() < 0.8 else self.names)
             if name not in ("dgen.stop_workers", "dgen.drop_actor_type", "dgen._drop_actor_type") or self.rng.random() < 0.1:
                 return self.rng.choice([function for function in self.functions if function.name == name])
 
@@ -124,6 +124,8 @@ class Statements:
 
     def query(self):
         luck = self.rng.random()
+        if self.theme == "views" and luck < 0.8:
+            return self.peep()
         if luck < 0.08:
             return self.relation()
         if luck < 0.1:
@@ -138,6 +140,13 @@ class Statements:
         query = "SELECT " + call
         return form.replace("{q}", query).replace("{e}", call).replace("{s}", call).replace("{v}", value)
 
+    def peep(self):
+        """What a view does not show, a condition of one's own might be asked about."""
+        name, _, columns = self.rng.choice([relation for relation in self.catalog.relations if relation[1] == "v"])
+        column, _ = self.rng.choice(columns)
+        return self.rng.choice([f"SELECT count(*) FROM {name} WHERE fuzz.tell({column}::text)", f"SELECT * FROM {name} AS v WHERE fuzz.tell(v::text)",
+                                f"SELECT count(*) FROM {name} AS a LEFT JOIN {name} AS b ON fuzz.tell(b::text) AND a.{column} = b.{column}"])
+
     def relation(self):
         """Superusers may write what they like: that is no test of dgen."""
         views = [relation for relation in self.catalog.relations if relation[1] == "v"]
@@ -145,9 +154,8 @@ class Statements:
         if kind == "S":
             return self.rng.choice([f"SELECT nextval('{name}')", f"SELECT * FROM {name}"]) if not self.superuser else f"SELECT * FROM {name}"
         column, type_ = self.rng.choice(columns)
-        if kind == "v" and self.rng.random() < 0.6:
+        if kind == "v" and self.rng.random() < 0.4:
             return self.rng.choice([
-                f"SELECT count(*) FROM {name} WHERE fuzz.tell({column}::text)", f"SELECT * FROM {name} AS v WHERE fuzz.tell(v::text) LIMIT 3",
                 f"SELECT * FROM {name} WHERE {column} = {self.values.value(type_, column)} LIMIT 20",
                 f"SELECT count(*), max({column}::text) FROM {name}", f"SELECT {column}::int FROM {name}"])
         form = self.rng.choice(DIRECT[:2] if self.superuser else DIRECT)
