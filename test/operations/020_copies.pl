@@ -94,7 +94,7 @@ sub test_subscriber {
 	$load->give_up;
 }
 
-# Of a role that has privileges, and a type of its own.
+# Of a role that has privileges, and a table.
 sub test_owned {
 	my $load = under_load('owned');
 	$load->sql(q{CREATE ROLE bystander; GRANT USAGE ON SCHEMA dgen TO bystander; GRANT EXECUTE ON FUNCTION dgen.create_actor_type TO bystander;

@@ -10,6 +10,7 @@ class Sent:
     def __init__(self):
         self.lock = threading.Lock()
         self.fates = {}         # (database, tag)
+        self.unannounced = set()    # tags of prepared transactions: nothing wakes a worker for them
 
     def settle(self, database, tags, fate):
         with self.lock:
@@ -67,6 +68,7 @@ class Ledger:
         self.open = []
 
     def prepared(self, outcome):
+        self.sent.unannounced.update(self.open)
         self.sent.settle(self.database, self.open, "COMMIT PREPARED" in outcome.tags)
         self.open = []
 
