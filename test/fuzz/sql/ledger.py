@@ -67,9 +67,10 @@ class Ledger:
         self.sent.settle(self.database, self.open, "COMMIT" in outcome.tags)
         self.open = []
 
-    def prepared(self, outcome):
+    def prepared(self, outcome, committing):
+        """A cancel may come when COMMIT PREPARED is done and has not said so."""
         self.sent.unannounced.update(self.open)
-        self.sent.settle(self.database, self.open, "COMMIT PREPARED" in outcome.tags)
+        self.sent.settle(self.database, self.open, committing and ("COMMIT PREPARED" in outcome.tags or None))
         self.open = []
 
     def doubt(self):

@@ -236,7 +236,8 @@ class Session(threading.Thread):
             self.ledger.doubt()
             gid = f"{self.number} {self.lives} {len(self.recent)} {self.rng.random()}"
             if "PREPARE TRANSACTION" in self.execute(f"PREPARE TRANSACTION '{gid}'").tags:
-                self.ledger.prepared(self.execute(f"{self.rng.choice(['COMMIT', 'ROLLBACK'])} PREPARED '{gid}'"))
+                verb = self.rng.choice(["COMMIT", "ROLLBACK"])
+                self.ledger.prepared(self.execute(f"{verb} PREPARED '{gid}'"), verb == "COMMIT")
             else:
                 self.ledger.forget()
         else:
