@@ -86,7 +86,7 @@ clean-libdgen:
 
 # --- everything below needs nothing but make and the scripts -------------------
 
-.PHONY: setup test demo bench test-versions test-sanitizers test-valgrind torture torture-faults \
+.PHONY: setup test demo bench test-versions test-sanitizers test-valgrind torture torture-faults fuzz \
         check-format format \
         check-schedule check-headers list-regress list-isolation
 
@@ -119,6 +119,11 @@ torture: setup
 
 torture-faults: setup
 	@test/torture/run --faults --seconds $(SECONDS) $(if $(SEED),--seed $(SEED)) $(OPTIONS)
+
+# make fuzz SECONDS=600 SEED=7: test/fuzz/sql/README.md
+fuzz: setup
+	@scripts/with-cluster --preload --fast --conf-file test/fuzz/sql/server.conf \
+	    test/fuzz/sql/fuzz --seconds $(SECONDS) $(if $(SEED),--seed $(SEED)) $(OPTIONS)
 
 C_FILES = $(sort $(wildcard $(foreach d,extension include worker worker/* examples/* bench \
             test/unit test/fuzz,$(d)/*.c $(d)/*.h)))
