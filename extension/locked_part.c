@@ -21,9 +21,6 @@
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
-/* The fourth field of the lock tag; dgen._part_holder knows it, too. */
-#define PART_LOCK_CLASS (DGEN_LOCK_CLASS + 1)
-
 /* Parts that a look tries to get, at most; and of an alarm, that it ends. */
 #define MOST_CANDIDATES 16
 
@@ -51,7 +48,7 @@ static void
 set_tag(LOCKTAG *tag, int64 fence)
 {
 	SET_LOCKTAG_ADVISORY(*tag, MyDatabaseId, (uint32) ((uint64) fence >> 32), (uint32) fence,
-						 PART_LOCK_CLASS);
+						 DGEN_PART_CLASS);
 }
 
 /* Those who look for it do not stand in each other's way. */

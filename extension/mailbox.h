@@ -12,8 +12,11 @@
  */
 #define DGEN_LOCK_CLASS 0x6467
 
+/* That of the lock on an attempt's fence (locked_part.c), whose halves are classid and objid; dgen._part_holder knows it, too. */
+#define DGEN_PART_CLASS 0x6468
+
 /* That of a slot's lock (slots.c): classid is the type, objid the number of the slot. */
-#define DGEN_SLOT_CLASS 0x6468
+#define DGEN_SLOT_CLASS 0x6469
 
 /* classid and objid of the lock tag are its high and low half. */
 extern uint64 dgen_lock_key(int32 type_id, int64 mailbox);

@@ -111,7 +111,7 @@ get_operation(FmgrInfo *call, bool with_text)
  * An error with a hint says all that its reader needs: where in dgen's functions it was raised
  * would only hide it. What the caller's own functions add to the context stays. In PG_CATCH.
  */
-static DGEN_NORETURN void
+DGEN_NORETURN static void
 rethrow_without_context(MemoryContext context)
 {
 	ErrorData *error;
