@@ -8,8 +8,12 @@
  */
 #include "shape.h"
 
+#include "access/genam.h"
 #include "access/htup_details.h"
+#include "access/stratnum.h"
+#include "access/table.h"
 #include "access/transam.h"
+#include "catalog/namespace.h"
 #include "catalog/pg_am.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_index.h"
@@ -18,6 +22,7 @@
 #include "commands/defrem.h"
 #include "lib/stringinfo.h"
 #include "utils/builtins.h"
+#include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
@@ -289,6 +294,74 @@ dgen_check_index(DgenTable table, int index, Relation relation)
 	if (!relation->rd_index->indisvalid)
 		ereport(ERROR, (errcode(DGEN_ERR_CHANGED), errmsg("index dgen.%s is not valid", name),
 						errhint("Run REINDEX INDEX dgen.%s.", name)));
+}
+
+static Oid
+oid_now(const char *name)
+{
+	Relation catalog = table_open(RelationRelationId, AccessShareLock);
+	ScanKeyData keys[2];
+	SysScanDesc scan;
+	HeapTuple tuple;
+	NameData index;
+	Oid oid = InvalidOid;
+
+	namestrcpy(&index, name);
+	ScanKeyInit(&keys[0], Anum_pg_class_relname, BTEqualStrategyNumber, F_NAMEEQ,
+				NameGetDatum(&index));
+	ScanKeyInit(&keys[1], Anum_pg_class_relnamespace, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(get_namespace_oid("dgen", true)));
+	scan = systable_beginscan(catalog, ClassNameNspIndexId, true, NULL, 2, keys);
+	tuple = systable_getnext(scan);
+	if (HeapTupleIsValid(tuple))
+		oid = ((Form_pg_class) GETSTRUCT(tuple))->oid;
+	systable_endscan(scan);
+	table_close(catalog, AccessShareLock);
+	return oid;
+}
+
+static bool
+is_valid_now(Oid oid)
+{
+	Relation catalog = table_open(IndexRelationId, AccessShareLock);
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple tuple;
+	bool valid;
+
+	ScanKeyInit(&key, Anum_pg_index_indexrelid, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(oid));
+	scan = systable_beginscan(catalog, IndexRelidIndexId, true, NULL, 1, &key);
+	tuple = systable_getnext(scan);
+	valid = HeapTupleIsValid(tuple) && ((Form_pg_index) GETSTRUCT(tuple))->indisvalid;
+	systable_endscan(scan);
+	table_close(catalog, AccessShareLock);
+	return valid;
+}
+
+/*
+ * A commit can be seen a moment before other sessions are told to forget what they have cached.
+ * REINDEX CONCURRENTLY has no lock that would keep them away then: an entry that is read anew for
+ * another reason says that the old index is not valid any more, while the name still leads to it.
+ */
+bool
+dgen_index_is_valid_now(DgenTable table, int index)
+{
+	const char *name = dgen_shapes[table].indexes[index].name;
+
+	for (;;)
+	{
+		Oid oid;
+		bool valid;
+
+		InvalidateCatalogSnapshot();
+		oid = oid_now(name);
+		InvalidateCatalogSnapshot();
+		valid = is_valid_now(oid);
+		InvalidateCatalogSnapshot();
+		if (oid_now(name) == oid) /* the swap was not in between */
+			return valid;
+	}
 }
 
 /*

@@ -46,6 +46,8 @@ extern const TableShape dgen_outcome_shape;
 extern void dgen_check_table(DgenTable table, Relation heap);
 /* Of a table that is checked: is it there, and can it be scanned? */
 extern void dgen_check_index(DgenTable table, int index, Relation relation);
+/* What the catalog says, whatever the caches know. */
+extern bool dgen_index_is_valid_now(DgenTable table, int index);
 DGEN_NORETURN extern void dgen_refuse_missing_index(DgenTable table, int index);
 /* An index that this transaction's snapshots must not use yet: see pg_index.indcheckxmin. */
 extern void dgen_check_index_horizon(Relation index);

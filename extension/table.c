@@ -212,6 +212,9 @@ dgen_table_owner(DgenTable table)
 	return owner;
 }
 
+/* Between two looks whether a commit has announced what it has changed. */
+#define SWAP_WAIT_US 1000
+
 static Oid
 index_oid(DgenTable table, int index)
 {
@@ -236,7 +239,14 @@ open_index(DgenTable table, int index)
 		Oid oid = index_oid(table, index);
 		Relation relation = index_open(oid, AccessShareLock);
 
-		if (index_oid(table, index) == oid)
+		if (!relation->rd_index->indisvalid && dgen_index_is_valid_now(table, index))
+		{
+			/* The swap of a REINDEX CONCURRENTLY can be seen, but is not announced yet. */
+			pg_usleep(SWAP_WAIT_US);
+			CHECK_FOR_INTERRUPTS();
+			AcceptInvalidationMessages();
+		}
+		else if (index_oid(table, index) == oid)
 		{
 			if (!states[table].index_checked[index])
 				dgen_check_index(table, index, relation);
