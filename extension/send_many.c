@@ -100,6 +100,7 @@ number_once(const Casts *casts)
 	{
 		KeyTaken *key = &taken[ntaken];
 
+		CHECK_FOR_INTERRUPTS();
 		seqs[i] = dgen_nextval(SEQUENCE_MESSAGE);
 		if (!dgen_has_element(&casts->idempotency_keys, i))
 			continue;
