@@ -121,6 +121,10 @@ extern bool dgen_has_privilege(const ActorType *type, Oid role, Privilege privil
 /* Raises 42501 with what to grant, unless it has. */
 extern void dgen_check_privilege(const ActorType *type, Oid role, Privilege privilege);
 
+/* Whoever has no privilege on a type is not told its name by a number that it has guessed. */
+extern bool dgen_may_know_type(const ActorType *type, Oid role);
+extern void dgen_check_work_found(const ActorType *type, Oid role);
+
 /* Raises DGEN_ERR_NOT_ADOPTED in a restored database nobody adopted. */
 extern void dgen_check_adopted(void);
 

@@ -323,7 +323,7 @@ may_answer(const Request *request)
 
 	if (type == NULL)
 		return false; /* dropped, and no request of it is open */
-	dgen_check_privilege(type, dgen_calling_role(), PRIVILEGE_WORK);
+	dgen_check_work_found(type, dgen_calling_role());
 	return true;
 }
 
