@@ -312,6 +312,15 @@ dgen_has_privilege(const ActorType *type, Oid role, Privilege privilege)
 	return false;
 }
 
+/* Is it told the name of the type? */
+bool
+dgen_may_know_type(const ActorType *type, Oid role)
+{
+	return dgen_has_privilege(type, role, PRIVILEGE_SEND) ||
+		   dgen_has_privilege(type, role, PRIVILEGE_READ) ||
+		   dgen_has_privilege(type, role, PRIVILEGE_WORK);
+}
+
 void
 dgen_check_privilege(const ActorType *type, Oid role, Privilege privilege)
 {
@@ -324,6 +333,18 @@ dgen_check_privilege(const ActorType *type, Oid role, Privilege privilege)
 					errmsg("role \"%s\" may not %s actor type \"%s\"",
 						   GetUserNameFromId(role, false), verbs[privilege], type->name),
 					errhint("Its owner can grant that with dgen.grant_%s.", names[privilege])));
+}
+
+/* For what was found by a number alone, which anybody can guess. */
+void
+dgen_check_work_found(const ActorType *type, Oid role)
+{
+	if (!dgen_may_know_type(type, role))
+		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+						errmsg("role \"%s\" may not work for the actor type of that message",
+							   GetUserNameFromId(role, false)),
+						errhint("Its owner can grant that with dgen.grant_work.")));
+	dgen_check_privilege(type, role, PRIVILEGE_WORK);
 }
 
 /*

@@ -81,7 +81,9 @@ wait_and_look(FunctionCallInfo fcinfo, Wait *wait, bool look_first)
 static void
 await_outside(FunctionCallInfo fcinfo, Wait *wait, bool look_first)
 {
-	dgen_reply_wait_begin(wait->ids, wait->count);
+	ReplyWait registered;
+
+	dgen_reply_wait_begin(&registered, wait->ids, wait->count);
 	PG_TRY();
 	{
 		wait_and_look(fcinfo, wait, look_first);
@@ -99,6 +101,7 @@ refuse_unless_called(FunctionCallInfo fcinfo, const char *procedure, TupleDesc *
 	dgen_refuse_read_only(fcinfo);
 	dgen_refuse_in_handler(procedure,
 						   "Use dgen.request with reply_to => ctx; the reply comes as a message.");
+	dgen_procedure_check(fcinfo, procedure);
 	if (get_call_result_type(fcinfo, NULL, desc) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "%s was not called by CALL", procedure);
 }

@@ -196,9 +196,11 @@ dgen_raise_timeout(int64 id, bool unreplicated)
 static void
 await(int64 id, TimestampTz deadline, Answer *answer)
 {
+	ReplyWait wait;
+
 	dgen_refuse_in_handler("waiting for a reply",
 						   "Use dgen.request with reply_to => ctx; the reply comes as a message.");
-	dgen_reply_wait_begin(&id, 1);
+	dgen_reply_wait_begin(&wait, &id, 1);
 	PG_TRY();
 	{
 		bool in_time = true;
@@ -373,6 +375,7 @@ dgen_await_replies(PG_FUNCTION_ARGS)
 {
 	TimestampTz deadline = dgen_deadline_argument(fcinfo, 1);
 	Awaited awaited;
+	ReplyWait wait;
 	int count;
 	int64 *ids = dgen_requests_argument(fcinfo, &count);
 
@@ -381,7 +384,7 @@ dgen_await_replies(PG_FUNCTION_ARGS)
 	dgen_refuse_in_handler("waiting for replies",
 						   "Use dgen.request with reply_to => ctx; the replies come as messages.");
 	begin_awaiting(&awaited, ids, count);
-	dgen_reply_wait_begin(awaited.sorted, awaited.count);
+	dgen_reply_wait_begin(&wait, awaited.sorted, awaited.count);
 	PG_TRY();
 	{
 		while (collect_all(&awaited) > 0 && dgen_reply_wait(deadline, false))

@@ -121,6 +121,10 @@ extern bool dgen_has_privilege(const ActorType *type, Oid role, Privilege privil
 /* Raises 42501 with what to grant, unless it has. */
 extern void dgen_check_privilege(const ActorType *type, Oid role, Privilege privilege);
 
+/* Whoever has no privilege on a type is not told its name by a number that it has guessed. */
+extern bool dgen_may_know_type(const ActorType *type, Oid role);
+extern void dgen_check_work_found(const ActorType *type, Oid role);
+
 /* Raises DGEN_ERR_NOT_ADOPTED in a restored database nobody adopted. */
 extern void dgen_check_adopted(void);
 
@@ -792,20 +796,30 @@ extern void dgen_narrow_batches(WorkerSession *session);
 extern void dgen_session_busy(bool busy);
 extern void dgen_session_count_turns(int turns);
 
+/* The wait of a session for replies; the memory is the caller's, until the end of the wait. */
+typedef struct ReplyWait
+{
+	const int64 *ids;
+	int count;
+	struct ReplyWait *outer; /* in whose commit this one began; NULL: none */
+} ReplyWait;
+
 /*
  * Waits until one of the replies may be there. False: the deadline passed or, with
  * for_input, the client has sent more.
  */
-extern void dgen_reply_wait_begin(const int64 *request_ids,
+extern void dgen_reply_wait_begin(ReplyWait *wait, const int64 *request_ids,
 								  int count); /* register, then look, then wait */
 extern bool dgen_reply_wait(TimestampTz deadline, bool for_input);
 extern void dgen_reply_wait_end(void);
+extern void dgen_reply_wait_leave(void); /* of all; the session ends */
 
 /*
  * For procedures that wait without a snapshot (dgen.wait, dgen.ask): commit the
  * transaction that runs the CALL, wait outside of any, begin one to return in.
  * Raises, naming the procedure, when called inside a transaction block or function.
  */
+extern void dgen_procedure_check(FunctionCallInfo fcinfo, const char *procedure);
 extern void dgen_procedure_commit(FunctionCallInfo fcinfo, const char *procedure);
 extern void dgen_procedure_commit_again(void); /* after dgen_procedure_begin, to go on waiting */
 extern void dgen_procedure_begin(void);

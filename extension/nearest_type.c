@@ -21,22 +21,12 @@ typedef struct Nearest
 } Nearest;
 
 /* Nobody is told of a type that is not the caller's to use. */
-static bool
-may_see(const ActorType *type)
-{
-	Oid role = dgen_calling_role();
-
-	return dgen_has_privilege(type, role, PRIVILEGE_SEND) ||
-		   dgen_has_privilege(type, role, PRIVILEGE_READ) ||
-		   dgen_has_privilege(type, role, PRIVILEGE_WORK);
-}
-
 static void
 compare(Nearest *nearest, const ActorType *type)
 {
 	int distance;
 
-	if (type == NULL || !may_see(type))
+	if (type == NULL || !dgen_may_know_type(type, dgen_calling_role()))
 		return;
 	distance = varstr_levenshtein_less_equal(nearest->name, nearest->length, type->name,
 											 strlen(type->name), 1, 1, 1, nearest->distance, true);

@@ -224,8 +224,13 @@ check_privilege(const ActorType *type, const char *privilege)
 Datum
 dgen_operate_check(PG_FUNCTION_ARGS)
 {
-	check_privilege(dgen_type_by_id(PG_GETARG_INT32(0), false),
-					text_to_cstring(PG_GETARG_TEXT_PP(1)));
+	const ActorType *type = dgen_type_by_id(PG_GETARG_INT32(0), false);
+	const char *privilege = text_to_cstring(PG_GETARG_TEXT_PP(1));
+
+	if (strcmp(privilege, "work") == 0)
+		dgen_check_work_found(type, dgen_calling_role()); /* that of a dead letter */
+	else
+		check_privilege(type, privilege);
 	PG_RETURN_VOID();
 }
 

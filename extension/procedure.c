@@ -152,8 +152,9 @@ dgen_has_input(bool readable)
 
 /* ---- transactions ---- */
 
-static void
-check_context(FunctionCallInfo fcinfo, const char *procedure)
+/* In a trigger that the commit of another one runs this raises: they are not nested. */
+void
+dgen_procedure_check(FunctionCallInfo fcinfo, const char *procedure)
 {
 	CallContext *context = (CallContext *) fcinfo->context;
 
@@ -188,7 +189,7 @@ dgen_procedure_commit_again(void)
 void
 dgen_procedure_commit(FunctionCallInfo fcinfo, const char *procedure)
 {
-	check_context(fcinfo, procedure);
+	dgen_procedure_check(fcinfo, procedure);
 	caller_context = CurrentMemoryContext;
 	dgen_procedure_commit_again();
 }

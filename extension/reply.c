@@ -170,6 +170,7 @@ dgen_find_answered(const int64 *ids, int count, bool *answered)
 	dgen_scan_begin(&scan, TABLE_REQUEST, INDEX_PRIMARY, snapshot, 1);
 	for (int i = 0; i < count; i++)
 	{
+		CHECK_FOR_INTERRUPTS();
 		answered[i] = true;
 		dgen_key_int8(&key, 1, BTEqualStrategyNumber, ids[i]);
 		dgen_scan_seek(&scan, &key, 1);
@@ -322,7 +323,7 @@ may_answer(const Request *request)
 
 	if (type == NULL)
 		return false; /* dropped, and no request of it is open */
-	dgen_check_privilege(type, dgen_calling_role(), PRIVILEGE_WORK);
+	dgen_check_work_found(type, dgen_calling_role());
 	return true;
 }
 

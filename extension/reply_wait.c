@@ -1,6 +1,9 @@
 /*
  * Sessions that wait for replies. A counter per bucket of request ids tells whoever
  * replies that nobody waits, which is the usual case when it comes to the lock.
+ *
+ * The commit in which dgen.ask begins to wait runs deferred triggers, and these may wait for
+ * replies, too. A session is in the list once: for the wait that began last.
  */
 #include "postgres.h"
 
@@ -14,6 +17,8 @@
 #define POLL_MAX 1000
 
 static int poll_interval = POLL_MIN;
+
+static ReplyWait *current = NULL;
 
 static pg_atomic_uint32 *
 waiters_of(int64 request_id)
@@ -69,16 +74,14 @@ register_ids(const int64 *request_ids, int count)
 	}
 }
 
-void
-dgen_reply_wait_begin(const int64 *request_ids, int count)
+static void
+enter(const ReplyWait *wait)
 {
-	poll_interval = POLL_MIN;
 	if (!dgen_slot_take())
 		return;
-
 	LWLockAcquire(&dgen_database->lock, LW_EXCLUSIVE);
 	add_to_list();
-	register_ids(request_ids, count);
+	register_ids(wait->ids, wait->count);
 	LWLockRelease(&dgen_database->lock);
 
 	/* Registered before the caller looks at the table. */
@@ -86,7 +89,7 @@ dgen_reply_wait_begin(const int64 *request_ids, int count)
 }
 
 void
-dgen_reply_wait_end(void)
+dgen_reply_wait_leave(void)
 {
 	if (dgen_slot == NULL || !dgen_slot->awaits_reply)
 		return;
@@ -98,6 +101,31 @@ dgen_reply_wait_end(void)
 			pg_atomic_fetch_sub_u32(&dgen_database->reply_waiters[i], 1);
 	remove_from_list();
 	LWLockRelease(&dgen_database->lock);
+}
+
+void
+dgen_reply_wait_begin(ReplyWait *wait, const int64 *request_ids, int count)
+{
+	poll_interval = POLL_MIN;
+	dgen_reply_wait_leave();
+	wait->ids = request_ids;
+	wait->count = count;
+	wait->outer = current;
+	enter(wait);
+	current = wait;
+}
+
+/* What came meanwhile for the outer wait, nobody has told it: it looks. */
+void
+dgen_reply_wait_end(void)
+{
+	dgen_reply_wait_leave();
+	current = current->outer;
+	if (current == NULL)
+		return;
+	enter(current);
+	if (dgen_slot != NULL)
+		dgen_slot->replied = true;
 }
 
 /* True when the caller should look. Deadline 0: none. */

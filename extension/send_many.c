@@ -100,6 +100,7 @@ number_once(const Casts *casts)
 	{
 		KeyTaken *key = &taken[ntaken];
 
+		CHECK_FOR_INTERRUPTS();
 		seqs[i] = dgen_nextval(SEQUENCE_MESSAGE);
 		if (!dgen_has_element(&casts->idempotency_keys, i))
 			continue;
@@ -224,8 +225,11 @@ send_range(Many *many, int from, int to, bool check_only)
 
 	dgen_bulk_begin(&bulk);
 	for (many->current = from; many->current < to; many->current++)
+	{
+		CHECK_FOR_INTERRUPTS();
 		if (many->sent[many->current].error == NULL)
 			send_element(many, many->current, check_only ? NULL : &bulk);
+	}
 	many->current = many->count;
 	dgen_bulk_end(&bulk);
 }

@@ -309,7 +309,7 @@ leave(int code, Datum argument)
 
 	if (dgen_slot != NULL)
 	{
-		dgen_reply_wait_end();
+		dgen_reply_wait_leave();
 		dgen_wait_leave();
 		LWLockAcquire(&dgen_database->lock, LW_EXCLUSIVE);
 		dgen_slot->pid = 0;

@@ -170,6 +170,23 @@ END
 $$;
 SELECT * FROM setting;
 
+-- ---- cancelled ----
+-- Bad elements are cancelled as good ones are: most of them are not looked at any more. Each look
+-- for a type that is missing scans an index.
+RESET ROLE;
+CREATE TEMPORARY TABLE bad AS
+	SELECT array_fill('nonesuch'::text, ARRAY[20000]) AS names, array_fill(jsonb '1', ARRAY[20000]) AS messages;
+CREATE VIEW pg_temp.scans AS
+	SELECT sum(idx_scan) AS count FROM pg_stat_user_indexes WHERE relid = 'dgen.actor_type'::regclass;
+SELECT pg_stat_force_next_flush();
+SELECT count AS scans FROM scans \gset
+SET statement_timeout = '50 ms';
+SELECT count(*) FROM bad, dgen.send_many(names, names, messages);
+RESET statement_timeout;
+SELECT pg_stat_force_next_flush();
+SELECT count - :scans < 20000 AS cancelled FROM scans;
+DROP TABLE bad;
+
 -- ---- in a handler ----
 RESET ROLE;
 CREATE SCHEMA many_test;
