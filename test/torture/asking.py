@@ -19,9 +19,9 @@ class Asking:
         """An actor asks another one: with a key that others use, too, or one that is deleted now and then."""
         message = self.message(plain=True)
         luck = self.rng.random()
-        if luck < 0.4:
+        if luck < 0.35:
             message.ask = self.shared()
-        elif luck < 0.6:
+        elif luck < 0.65:
             message.ask = Ask((self.rng.choice(KEPT), f"{self.round}.gone{self.rng.randrange(FEW)}"), message.tag + "?")
         else:
             message.ask = Ask((self.rng.choice(self.TYPES), f"{self.round}.asked{self.rng.randrange(FEW)}"), message.tag + "?")

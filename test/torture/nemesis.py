@@ -67,7 +67,7 @@ class Workers:
 class Nemesis(threading.Thread):
     WEIGHTS = {"kill_worker": 20, "stop_worker": 8, "go_on_worker": 12, "terminate_worker": 12, "terminate_client": 10,
                "kill_backend": 1, "crash": 1, "hold_snapshot": 6, "hold_xid": 3, "pause": 8, "lock_row": 4, "vacuum": 3,
-               "vacuum_full": 1, "disturb_indexes": 8, "restart_workers": 1, "fail_over": 0}
+               "vacuum_full": 1, "disturb_indexes": 12, "restart_workers": 1, "fail_over": 0}
     DEADLY = {"kill_backend", "crash", "fail_over"}
 
     def __init__(self, server, workers, indexes, history, round_, seed, standby):

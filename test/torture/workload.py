@@ -382,7 +382,7 @@ class Client(threading.Thread, Asking):
 
 
 WEIGHTS = {"cast": 30, "ask": 20, "request": 10, "call": 10, "cancel": 5, "once": 8, "many": 6,
-           "transaction": 8, "rollback": 3, "prepared": 2, "wide": 0.15, "asking": 15, "take_back": 8}
+           "transaction": 8, "rollback": 3, "prepared": 2, "wide": 0.15, "asking": 15, "take_back": 12}
 
 
 def choose(rng):
