@@ -20,7 +20,7 @@ class Indexes:
 
     def __init__(self, server):
         self.server = server
-        self.amcheck = bool(server.sql("SELECT FROM pg_available_extensions WHERE name = 'amcheck'"))
+        self.amcheck = bool(server.sql("SELECT 1 FROM pg_available_extensions WHERE name = 'amcheck'"))
         if self.amcheck:
             server.sql("CREATE EXTENSION amcheck")
         self.names = self.valid()
