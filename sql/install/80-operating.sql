@@ -414,7 +414,8 @@ BEGIN
 		('dgen.version_seq', (SELECT greatest(
 			(SELECT max(a.version) FROM dgen.actor a), (SELECT max(k.fence) FROM dgen.locked k)))),
 		('dgen.worker_id_seq', (SELECT greatest(
-			(SELECT max(w.id) FROM dgen.worker w), (SELECT max(r.worker_id) FROM dgen.receipt r)))),
+			(SELECT max(w.id) FROM dgen.worker w), -- What dgen.settle has closed (batch 0) is a number that its caller named.
+			(SELECT max(r.worker_id) FROM dgen.receipt r WHERE r.batch > 0)))),
 		('dgen.actor_type_id_seq', (SELECT max(t.id) FROM dgen.actor_type t))) AS used(sequence, highest)
 	WHERE used.highest > COALESCE(pg_sequence_last_value(used.sequence), 0);
 END

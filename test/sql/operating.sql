@@ -287,6 +287,11 @@ SELECT * FROM pg_temp.work();
 SELECT dgen.adopt_database();
 SELECT count(*) FROM dgen.adoption;
 
+-- A worker that names a batch of nobody's moves no sequence.
+SELECT dgen.settle(9223372036854775807, 1);
+SELECT dgen.adopt_database();
+SELECT last_value < 1000000 AS sequence_stays FROM dgen.worker_id_seq;
+
 -- ---- maintenance ----
 SELECT dgen.cast('op', 'm', '1', idempotency_key => 'i' || i) IS NOT NULL AS sent FROM generate_series(1, 5) AS i \g /dev/null
 SELECT * FROM pg_temp.work() \g /dev/null

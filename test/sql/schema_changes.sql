@@ -84,8 +84,8 @@ SELECT actor_key, version > 0 AS versioned, state FROM dgen.actor;
 
 -- Types, names, NOT NULL.
 CALL try('ALTER TABLE dgen.message RENAME seq TO number', 'ALTER TABLE dgen.message RENAME COLUMN number TO seq');
-CALL try('ALTER TABLE dgen.request ALTER correlation TYPE varchar(10)', 'ALTER TABLE dgen.request ALTER COLUMN correlation TYPE text', $$SELECT dgen.request('external', 'k')$$);
-CALL try('ALTER TABLE dgen.request ALTER reply_key TYPE text COLLATE "default"', 'ALTER TABLE dgen.request ALTER COLUMN reply_key TYPE text COLLATE "C"', $$SELECT dgen.request('external', 'k')$$);
+CALL try('ALTER TABLE dgen.request ALTER hint TYPE varchar(10)', 'ALTER TABLE dgen.request ALTER COLUMN hint TYPE text', $$SELECT dgen.request('external', 'k')$$);
+CALL try('ALTER TABLE dgen.request ALTER hint TYPE text COLLATE "C"', 'ALTER TABLE dgen.request ALTER COLUMN hint TYPE text', $$SELECT dgen.request('external', 'k')$$);
 CALL try('ALTER TABLE dgen.failed_attempt ALTER attempts DROP NOT NULL', 'ALTER TABLE dgen.failed_attempt ALTER COLUMN attempts SET NOT NULL');
 CALL try('ALTER TABLE dgen.dead_letter ALTER hint SET NOT NULL', 'ALTER TABLE dgen.dead_letter ALTER COLUMN hint DROP NOT NULL', $$SELECT dgen.stats()$$);
 CALL try('ALTER TABLE dgen.message ALTER seq ADD GENERATED ALWAYS AS IDENTITY', 'ALTER TABLE dgen.message ALTER COLUMN seq DROP IDENTITY');
@@ -133,9 +133,9 @@ SELECT dgen.fail('no', 'SH001', 'Ask again.');
 SELECT dgen.call('echo', 'k', '9'), dgen.state('echo', 'k');
 
 -- A column that is lost stays lost.
-ALTER TABLE dgen.request DROP COLUMN reply_key;
+ALTER TABLE dgen.request DROP COLUMN hint;
 SELECT dgen.request('external', 'k');
-ALTER TABLE dgen.request ADD reply_key text COLLATE "C";
+ALTER TABLE dgen.request ADD hint text;
 SELECT dgen.request('external', 'k');
 ALTER TYPE dgen.context DROP ATTRIBUTE token;
 SELECT dgen.call('echo', 'k');
