@@ -180,9 +180,21 @@ CREATE FUNCTION dgen.reset(actor_type text, actor_key text) RETURNS boolean
 COMMENT ON FUNCTION dgen.reset(text, text) IS
 'gives an actor the initial state of its type and keeps its mailbox: true; false if there is no such actor. Waits for a running turn of the actor. Needs the privilege to work.';
 
+-- Senders do not wait for a deletion. What commits after the statement that removes messages
+-- stays, with its request and its idempotency key; so those after it, which see more, ask for this.
+CREATE FUNCTION dgen._ids_in_mailbox(type integer, box bigint, key text) RETURNS SETOF bigint
+	LANGUAGE sql STABLE
+	SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT COALESCE(m.message_id, m.seq) FROM dgen.message m WHERE m.type_id = type AND m.mailbox = box AND m.actor_key = key
+	UNION ALL
+	SELECT COALESCE(d.message_id, d.seq) FROM dgen.delayed_message d WHERE d.type_id = type AND d.mailbox = box AND d.actor_key = key
+$$;
+COMMENT ON FUNCTION dgen._ids_in_mailbox(integer, bigint, text) IS 'the messages of an actor, in the snapshot of the statement that calls it';
+
 -- Who asked is told that the request was cancelled; what a client still has to be told keeps
--- neither key nor payload. Requests come first: a reply to this actor that commits
--- meanwhile is then found in its mailbox.
+-- neither key nor payload. After the messages: a request that commits between the two would lose
+-- its message, and nobody would tell who asked.
 CREATE FUNCTION dgen._delete_requests(type integer, box bigint, key text) RETURNS boolean
 	LANGUAGE plpgsql
 	SET search_path = pg_catalog, pg_temp
@@ -191,11 +203,12 @@ DECLARE
 	removed boolean;
 	pending bigint[];
 BEGIN
-	removed := dgen._forget_asker(type, key);
-	DELETE FROM dgen.request r WHERE r.type_id = type AND r.mailbox = box AND r.actor_key = key AND r.status <> 'p';
-	removed := removed OR FOUND;
+	DELETE FROM dgen.request r WHERE r.type_id = type AND r.mailbox = box AND r.actor_key = key AND r.status <> 'p'
+		AND r.id NOT IN (SELECT dgen._ids_in_mailbox(type, box, key));
+	removed := FOUND;
 	pending := ARRAY(SELECT r.id FROM dgen.request r
-		WHERE r.type_id = type AND r.mailbox = box AND r.actor_key = key AND r.status = 'p');
+		WHERE r.type_id = type AND r.mailbox = box AND r.actor_key = key AND r.status = 'p'
+			AND r.id NOT IN (SELECT dgen._ids_in_mailbox(type, box, key)));
 	PERFORM dgen._end_requests(pending);
 	removed := removed OR pending <> '{}';
 	UPDATE dgen.request r SET actor_key = '', correlation = NULL, reply_type_id = NULL, reply_key = NULL
@@ -203,7 +216,7 @@ BEGIN
 	RETURN removed;
 END
 $$;
-COMMENT ON FUNCTION dgen._delete_requests(integer, bigint, text) IS 'ends the requests to an actor and forgets those from it; true if there were any';
+COMMENT ON FUNCTION dgen._delete_requests(integer, bigint, text) IS 'ends the requests to an actor whose messages are gone; true if there were any';
 
 -- What waits in a mailbox that is owned, in the order of dgen._remove_message.
 CREATE FUNCTION dgen._delete_messages(type integer, box bigint, key text) RETURNS boolean
@@ -265,12 +278,14 @@ DECLARE
 	removed boolean;
 BEGIN
 	PERFORM dgen._own(type, box);
-	removed := dgen._delete_requests(type, box, key);
-	removed := dgen._delete_actions(type, box, key) OR removed; -- before the messages: they may still reply
+	removed := dgen._forget_asker(type, key); -- before the messages: a reply that commits meanwhile is one of them
+	removed := dgen._delete_actions(type, box, key) OR removed; -- so is theirs
 	removed := dgen._delete_messages(type, box, key) OR removed;
+	removed := dgen._delete_requests(type, box, key) OR removed;
 	DELETE FROM dgen.dead_letter l WHERE l.type_id = type AND l.mailbox = box AND l.actor_key = key;
 	removed := removed OR FOUND;
-	DELETE FROM dgen.idempotency_key i WHERE i.type_id = type AND i.mailbox = box AND i.actor_key = key;
+	DELETE FROM dgen.idempotency_key i WHERE i.type_id = type AND i.mailbox = box AND i.actor_key = key
+		AND i.message_id NOT IN (SELECT dgen._ids_in_mailbox(type, box, key));
 	removed := removed OR FOUND;
 	DELETE FROM dgen.paused p WHERE p.type_id = type AND p.mailbox = box AND p.actor_key = key;
 	removed := removed OR FOUND;
@@ -436,7 +451,7 @@ COMMENT ON FUNCTION dgen.adopt_database() IS
 
 REVOKE ALL ON FUNCTION dgen._cancel(text, text, bigint),
 	dgen._action_mailbox(bigint, bigint), dgen._remove_message(integer, bigint, text, bigint),
-	dgen._delete_messages(integer, bigint, text), dgen._delete_actions(integer, bigint, text),
+	dgen._ids_in_mailbox(integer, bigint, text), dgen._delete_messages(integer, bigint, text), dgen._delete_actions(integer, bigint, text),
 	dgen._check_letter_id(bigint), dgen._redrive(bigint), dgen._discard(bigint), dgen._reset(text, text),
 	dgen._delete_requests(integer, bigint, text), dgen._delete_actor(text, text), dgen._pause(text, text),
 	dgen._resume(text, text), dgen._end_lock(integer, text), dgen._unlock(text, text), dgen._adopt(), dgen._raise_sequences(), dgen._adopt_database(), dgen.adopt_database()

@@ -24,7 +24,7 @@ static const char *mended;
 static bool rows = true; /* the user of "rows" points to it */
 
 static int
-write_row(dgen_turn *turn, const char *tag, int64_t n, int64_t h)
+write_row(dgen_turn *turn, const char *tag, int64_t n, int64_t h, const char *told)
 {
 	char numbers[3][24];
 	const char *values[] = {dgen_turn_actor_type(turn),
@@ -33,7 +33,8 @@ write_row(dgen_turn *turn, const char *tag, int64_t n, int64_t h)
 							dgen_turn_kind(turn),
 							numbers[0],
 							numbers[1],
-							numbers[2]};
+							numbers[2],
+							told};
 	PGconn *connection = dgen_turn_connection(turn);
 	PGresult *result;
 	int rc;
@@ -43,27 +44,28 @@ write_row(dgen_turn *turn, const char *tag, int64_t n, int64_t h)
 	snprintf(numbers[0], sizeof(numbers[0]), "%" PRId64, n);
 	snprintf(numbers[1], sizeof(numbers[1]), "%" PRId64, dgen_turn_message_id(turn));
 	snprintf(numbers[2], sizeof(numbers[2]), "%" PRId64, h);
-	result = PQexecParams(connection,
-						  "INSERT INTO torture.turn (actor_type, actor_key, tag, kind, n, id, h)"
-						  " VALUES ($1, $2, $3, $4, $5, $6, $7)",
-						  7, NULL, values, NULL, NULL, 0);
+	result =
+		PQexecParams(connection,
+					 "INSERT INTO torture.turn (actor_type, actor_key, tag, kind, n, id, h, told)"
+					 " VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+					 8, NULL, values, NULL, NULL, 0);
 	rc = PQresultStatus(result) == PGRES_COMMAND_OK ? 0 : dgen_turn_raise_result(turn, result);
 	PQclear(result);
 	return rc;
 }
 
 static int
-append_log(dgen_turn *turn, const char *tag, int64_t n, int64_t h)
+append_log(dgen_turn *turn, const char *tag, int64_t n, int64_t h, const char *told)
 {
 	const char *log = dgen_turn_get_string(turn, "log", "");
-	size_t size = strlen(log) + strlen(tag) + 100;
+	size_t size = strlen(log) + strlen(tag) + strlen(told) + 100;
 	char *longer = malloc(size);
 	int rc;
 
 	if (longer == NULL)
 		return DGEN_ENOMEM;
-	snprintf(longer, size, "%s%" PRId64 " %" PRId64 " %" PRId64 " %s %s\n", log, n,
-			 dgen_turn_message_id(turn), h, dgen_turn_kind(turn), tag);
+	snprintf(longer, size, "%s%" PRId64 " %" PRId64 " %" PRId64 " %s %s %s\n", log, n,
+			 dgen_turn_message_id(turn), h, dgen_turn_kind(turn), tag, told);
 	rc = dgen_turn_set_string(turn, "log", longer);
 	free(longer);
 	return rc;
@@ -71,13 +73,13 @@ append_log(dgen_turn *turn, const char *tag, int64_t n, int64_t h)
 
 /* What each turn does: count, chain the message's id to those before, and write it down. */
 static int
-note(dgen_turn *turn, const char *tag, int64_t *n, int64_t *h, void *user)
+note(dgen_turn *turn, const char *tag, int64_t *n, int64_t *h, const char *told, void *user)
 {
 	*n = dgen_turn_get_int64(turn, "n", 0) + 1;
 	*h = (dgen_turn_get_int64(turn, "h", 7) * 31 + dgen_turn_message_id(turn)) % HASH_MODULUS;
 	dgen_turn_set_int64(turn, "n", *n);
 	dgen_turn_set_int64(turn, "h", *h);
-	return user != NULL ? write_row(turn, tag, *n, *h) : append_log(turn, tag, *n, *h);
+	return user != NULL ? write_row(turn, tag, *n, *h, told) : append_log(turn, tag, *n, *h, told);
 }
 
 /* {"move": {"type", "key", "amount"}}: asks another actor to take it. */
@@ -96,6 +98,24 @@ move(dgen_turn *turn, const char *tag)
 					  DGEN_STRLEN, tag, NULL);
 }
 
+/* {"ask": {"type", "key", "tag", "once", "delay_ms"}}: asks another actor, who may never get to it. */
+static void
+ask(dgen_turn *turn, const char *tag)
+{
+	dgen_send_options options = DGEN_SEND_OPTIONS_INIT;
+	const char *key = dgen_turn_arg_string(turn, "/ask/key", NULL);
+	char message[200];
+
+	if (key == NULL)
+		return;
+	options.delay_ms = dgen_turn_arg_int64(turn, "/ask/delay_ms", 0);
+	options.idempotency_key = dgen_turn_arg_string(turn, "/ask/once", NULL);
+	snprintf(message, sizeof(message), "{\"tag\": \"%s\"}",
+			 dgen_turn_arg_string(turn, "/ask/tag", "?"));
+	dgen_turn_request(turn, dgen_turn_arg_string(turn, "/ask/type", NULL), key, message,
+					  DGEN_STRLEN, tag, &options);
+}
+
 static int
 play(dgen_turn *turn, const char *message, size_t length, void *user)
 {
@@ -106,10 +126,11 @@ play(dgen_turn *turn, const char *message, size_t length, void *user)
 
 	(void) message;
 	(void) length;
-	if (note(turn, tag, &n, &h, user) != 0)
+	if (note(turn, tag, &n, &h, "", user) != 0)
 		return DGEN_EFAILED;
 	pause_ms(dgen_turn_arg_int64(turn, "/sleep_ms", 0));
 	move(turn, tag);
+	ask(turn, tag);
 	dgen_turn_set_int64(
 		turn, "sum", dgen_turn_get_int64(turn, "sum", 0) + dgen_turn_arg_int64(turn, "/take", 0));
 	if (dgen_turn_arg_bool(turn, "/raise", false) && access(mended, F_OK) != 0)
@@ -130,14 +151,14 @@ play_or_lock(dgen_turn *turn, const char *message, size_t length, void *user)
 static int
 play_reply(dgen_turn *turn, const char *message, size_t length, void *user)
 {
+	const char *sqlstate = dgen_turn_reply_sqlstate(turn);
 	char tag[200];
 	int64_t n;
 	int64_t h;
 
-	(void) message;
 	(void) length;
 	snprintf(tag, sizeof(tag), "%s<", dgen_turn_correlation(turn));
-	return note(turn, tag, &n, &h, user);
+	return note(turn, tag, &n, &h, sqlstate != NULL ? sqlstate : message, user);
 }
 
 static const dgen_actor_type types[] = {

@@ -4,40 +4,44 @@ Each check returns sentences about what is wrong. Nothing here talks to the data
 """
 import collections
 
+import asked
 from history import MAYBE, NO, YES
 
 HASH_MODULUS = 1000003
 EVER = float("inf")
 
-Turn = collections.namedtuple("Turn", "actor tag kind n id h")
+Turn = collections.namedtuple("Turn", "actor tag kind n id h told")
 
 
 def check(history, turns, states, died):
-    """turns: Turn, all that were committed; states: actor -> {"n", "h", "sum"}; died: tag -> attempts."""
+    """turns: Turn, all that were committed; states: actor -> {"n", "h", "sum"}; died: tag -> (attempts, SQLSTATE)."""
     wrong = list(history.wrong)
     sent = {message.tag: message for message in history.messages}
     done = collections.defaultdict(list)
     for turn in turns:
         done[turn.tag].append(turn)
-    wrong += check_chains(turns, states)
+    wrong += check_chains(turns, states, history.deleted)
     wrong += check_once(done)
-    wrong += check_lost(sent, done)
+    wrong += check_lost(sent, done, died)
     wrong += check_invented(sent, done)
     wrong += check_moves(sent, done, states)
     wrong += check_replies(sent, done)
     wrong += check_deaths(sent, died)
     wrong += check_order(sent, done)
-    wrong += check_groups(sent, done)
+    wrong += check_groups(sent, done, died)
+    wrong += asked.check(history, done)
     return wrong
 
 
-def check_chains(turns, states):
-    """Turns of an actor follow one another, each on the state that the last one left."""
+def check_chains(turns, states, deleted):
+    """Turns of an actor follow one another, each on the state that the last one left; of one that was deleted, on none."""
     wrong = []
     by_actor = collections.defaultdict(list)
     for turn in turns:
         by_actor[turn.actor].append(turn)
     for actor, its in by_actor.items():
+        if actor in deleted:
+            continue
         its.sort(key=lambda turn: turn.n)
         h = 7
         for n, turn in enumerate(its, 1):
@@ -57,21 +61,25 @@ def check_once(done):
     return [f"{tag}: handled {len(turns)} times: {turns}" for tag, turns in done.items() if len(turns) > 1]
 
 
-def check_lost(sent, done):
+def check_lost(sent, done, died):
     return [f"{tag}: was acknowledged, and is lost ({message.actor}, {message.ids})" for tag, message in sent.items()
-            if message.outcome == YES and message.cancelled == NO and tag not in done]
+            if message.outcome == YES and message.cancelled == NO and tag not in (died if message.unsendable else done)]
 
 
 def check_invented(sent, done):
     wrong = []
+    by_actors = {message.ask.tag for message in sent.values() if message.ask}
     for tag in done:
         message = sent.get(tag.rstrip("<>"))
         if message is None:
-            wrong.append(f"{tag}: nobody sent it")
+            if tag not in by_actors:
+                wrong.append(f"{tag}: nobody sent it")
         elif tag == message.tag and message.outcome == NO:
             wrong.append(f"{tag}: was not sent or rolled back, and is handled")
         elif tag == message.tag and message.cancelled == YES:
             wrong.append(f"{tag}: was cancelled, and is handled")
+        elif tag == message.tag and message.unsendable:
+            wrong.append(f"{tag}: cannot be sent to a worker, and is handled")
     return wrong
 
 
@@ -110,12 +118,16 @@ def check_replies(sent, done):
 
 def check_deaths(sent, died):
     wrong = []
-    for tag, attempts in died.items():
+    for tag, (attempts, sqlstate) in died.items():
         message = sent.get(tag)
-        if message is not None and message.locks:
+        if message is not None and message.locks and not message.unsendable:
             continue
-        if message is None or not message.raises:
-            wrong.append(f"{tag}: died, and nothing was wrong with it")
+        if message is None or not (message.raises or message.unsendable):
+            wrong.append(f"{tag}: died of {sqlstate}, and nothing was wrong with it")
+        elif message.unsendable not in (None, sqlstate):
+            wrong.append(f"{tag}: died of {sqlstate} instead of {message.unsendable}")
+        elif message.cancelled == YES:
+            wrong.append(f"{tag}: was cancelled, and died")
         elif attempts != 3:
             wrong.append(f"{tag}: died after {attempts} attempts instead of 3")
     return wrong
@@ -165,7 +177,7 @@ def check_line(actor, latest_first, end):
     return wrong
 
 
-def check_groups(sent, done):
+def check_groups(sent, done, died):
     """What one transaction sends to an actor comes in that order."""
     wrong = []
     for group in {id(message.group): message.group for message in sent.values() if message.group}.values():
@@ -178,7 +190,7 @@ def check_groups(sent, done):
             if before is not None and before[0] > n:
                 wrong.append(f"{message.tag} is turn {n} of {message.actor}, before {before[1]} of the same transaction")
             last[message.actor, message.priority] = (n, message.tag)
-        there = {message.tag in done for message in group if message.cancelled == NO and message.outcome == MAYBE}
+        there = {message.tag in done or message.tag in died for message in group if message.cancelled == NO and message.outcome == MAYBE}
         if len(there) > 1:
             wrong.append(f"half of a transaction is there: {[message.tag for message in group]}")
     return wrong

@@ -19,6 +19,9 @@ class Message:
         self.locks = False              # its actor, for as long as it is handled; dies if its workers are killed
         self.called = False             # dgen.call: a turn in the sender's transaction
         self.move = None                # (actor, amount)
+        self.ask = None                 # Ask: its turn asks another actor
+        self.unsendable = None          # SQLSTATE: its worker cannot be sent it
+        self.extra = None               # the end of its JSON text
         self.group = None               # what was sent in the same transaction, in order
         self.began = None
         self.ended = None               # acknowledged
@@ -31,6 +34,16 @@ class Message:
         self.__dict__.update(traits)
 
 
+class Ask:
+    """What one actor asks another. With an idempotency key several ask for the same."""
+
+    def __init__(self, actor, tag, once=None, delay_ms=None):
+        self.actor = actor
+        self.tag = tag                  # of the message that is sent to `actor`
+        self.once = once
+        self.delay_ms = delay_ms
+
+
 class History:
     """Messages of one round. Clients add to it in parallel."""
 
@@ -38,6 +51,8 @@ class History:
         self.messages = []
         self.wrong = []                 # what no outcome explains: an error that must not be
         self.counts = {}
+        self.taken_back = {}            # tag of an asked message that was cancelled -> YES, MAYBE
+        self.deleted = set()            # actors, perhaps
         self.lock = threading.Lock()
 
     def add(self, message):
@@ -49,6 +64,15 @@ class History:
     def count(self, what, by=1):
         with self.lock:
             self.counts[what] = self.counts.get(what, 0) + by
+
+    def take_back(self, tag, outcome):
+        with self.lock:
+            if self.taken_back.get(tag) != YES:
+                self.taken_back[tag] = outcome
+
+    def delete(self, actor):
+        with self.lock:
+            self.deleted.add(actor)
 
     def complain(self, text):
         with self.lock:

@@ -67,13 +67,14 @@ class Workers:
 class Nemesis(threading.Thread):
     WEIGHTS = {"kill_worker": 20, "stop_worker": 8, "go_on_worker": 12, "terminate_worker": 12, "terminate_client": 10,
                "kill_backend": 1, "crash": 1, "hold_snapshot": 6, "hold_xid": 3, "pause": 8, "lock_row": 4, "vacuum": 3,
-               "vacuum_full": 1, "restart_workers": 1, "fail_over": 0}
+               "vacuum_full": 1, "disturb_indexes": 12, "restart_workers": 1, "fail_over": 0}
     DEADLY = {"kill_backend", "crash", "fail_over"}
 
-    def __init__(self, server, workers, history, round_, seed, standby):
+    def __init__(self, server, workers, indexes, history, round_, seed, standby):
         super().__init__(daemon=True, name="nemesis")
         self.server = server
         self.workers = workers
+        self.indexes = indexes
         self.history = history
         self.round = round_
         self.rng = random.Random(f"{seed} nemesis {round_}")
@@ -85,7 +86,6 @@ class Nemesis(threading.Thread):
         self.enabled.setdefault("kill_worker", 20)
         self.pace = self.rng.choice([0.02, 0.1, 0.4])
         self.ending = False
-        self.helpers = []
         self.sessions = {}      # of superusers that hold something: connection -> until when
 
     def run(self):
@@ -202,6 +202,9 @@ class Nemesis(threading.Thread):
         with session.cursor() as cursor:
             cursor.execute("VACUUM FULL " + self.rng.choice(["dgen.message", "dgen.actor"]))
 
+    def disturb_indexes(self):
+        self.indexes.disturb(self.rng, self.history)
+
     # ---- and good again ----
 
     def end(self):
@@ -210,6 +213,7 @@ class Nemesis(threading.Thread):
         for i in range(len(self.workers.processes)):
             self.workers.go_on(i)
         self.let_go(float("inf"))
+        self.indexes.end()
         self.server.sql("""SELECT dgen.resume(a.name, p.actor_key) FROM dgen.paused AS p JOIN dgen.actor_type AS a ON a.id = p.type_id
             WHERE p.actor_key <> ''""")
         self.server.sql("SELECT dgen.resume(t) FROM unnest('{inside,rows,plain}'::text[]) AS t")

@@ -35,7 +35,8 @@ def run(*command):
 
 
 class Server:
-    def __init__(self, directory, settings):
+    def __init__(self, directory, settings, encoding):
+        self.encoding = encoding
         self.directory = directory
         self.log = f"{directory}/server.log"
         self.made = 0
@@ -43,7 +44,7 @@ class Server:
         self.port = 5432
         self.data = f"{directory}/data{self.made}"
         self.standby = None     # (data, port)
-        run("initdb", "-A", "trust", "-U", "postgres", "-E", "UTF8", "--locale=C", "--no-sync", "-D", self.data)
+        run("initdb", "-A", "trust", "-U", "postgres", "-E", encoding, "--locale=C", "--no-sync", "-D", self.data)
         with open(f"{self.data}/postgresql.conf", "a") as conf:
             conf.write(SETTINGS + settings + f"\nunix_socket_directories = '{directory}'\n")
         self.start()

@@ -8,8 +8,9 @@ GRANT EXECUTE ON FUNCTION dgen.create_actor_type TO torture;
 SET ROLE torture;
 SET search_path = torture;
 
--- What each turn did, written in its transaction. There is no key: what happens twice is to be seen.
-CREATE TABLE turn (actor_type text, actor_key text, tag text, kind text, n bigint, id bigint, h bigint,
+-- What each turn did, written in its transaction, and what a reply told: JSON, or the SQLSTATE of an error.
+-- There is no key: what happens twice is to be seen.
+CREATE TABLE turn (actor_type text, actor_key text, tag text, kind text, n bigint, id bigint, h bigint, told text,
     at timestamptz DEFAULT clock_timestamp());
 CREATE TABLE mended (since timestamptz);
 
@@ -24,7 +25,8 @@ BEGIN
     IF message ? 'lock' AND ctx.kind IN ('cast', 'call') THEN
         RETURN dgen.lock();
     END IF;
-    INSERT INTO turn VALUES (ctx.actor_type, ctx.actor_key, tag, ctx.kind, n, ctx.message_id, h);
+    INSERT INTO turn VALUES (ctx.actor_type, ctx.actor_key, tag, ctx.kind, n, ctx.message_id, h,
+        CASE ctx.kind WHEN 'reply' THEN COALESCE(ctx.sqlstate, message::text) ELSE '' END);
     state := state || jsonb_build_object('n', n, 'h', h);
     IF ctx.kind = 'reply' THEN
         RETURN dgen.noreply(state);
@@ -36,6 +38,11 @@ BEGIN
         PERFORM dgen.request(message #>> '{move,type}', message #>> '{move,key}',
             jsonb_build_object('tag', tag || '>', 'take', message #> '{move,amount}'),
             reply_to => ctx, correlation => tag);
+    END IF;
+    IF message ? 'ask' THEN
+        PERFORM dgen.request(message #>> '{ask,type}', message #>> '{ask,key}',
+            jsonb_build_object('tag', message #> '{ask,tag}'), reply_to => ctx, correlation => tag,
+            idempotency_key => message #>> '{ask,once}', delay => (message #>> '{ask,delay_ms}')::int * interval '1 ms');
     END IF;
     IF message ? 'raise' AND NOT EXISTS (SELECT FROM mended) THEN
         RAISE EXCEPTION 'not mended yet' USING ERRCODE = 'TO042';

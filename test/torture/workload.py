@@ -6,14 +6,17 @@ import time
 
 import psycopg2
 
+from asking import Asking
 from history import MAYBE, NO, YES, Message
 
 TYPES = ["inside", "rows", "plain"]
+OUTSIDE = ["rows", "plain"]     # handled by processes with libdgen
 LOCKING = ["inside", "plain"]   # a locked part of "rows" could not write its row
 HOT_KEYS = 5
 COLD_KEYS = 40
 WIDE_KEYS = 1200        # more mailboxes than a transaction's marks have room for
 PATIENCE = "60 s"
+TOO_MUCH = "[" + ",".join(["1e131071"] * 4800) + "]"   # 75 kB, and 600 MB as text
 
 LOST = (psycopg2.OperationalError, psycopg2.InterfaceError)
 
@@ -28,7 +31,9 @@ class Lost(Exception):
     """The connection went away in mid-statement: the outcome is not known."""
 
 
-class Client(threading.Thread):
+class Client(threading.Thread, Asking):
+    TYPES = TYPES
+
     def __init__(self, number, server, history, round_, rng, enabled):
         super().__init__(daemon=True, name=f"client {number}")
         self.number = number
@@ -41,6 +46,7 @@ class Client(threading.Thread):
         self.steps = 0
         self.made = 0
         self.recent = []            # acknowledged, to cancel
+        self.asked = []             # casts whose actors ask, to take that back
         self.ending = False
         self.pokes = set()          # actors to which something was sent that nobody announced
 
@@ -49,7 +55,7 @@ class Client(threading.Thread):
     def connect(self):
         while not self.connection or self.connection.closed:
             try:
-                self.connection = self.server.connect("torture", application_name=f"client{self.number}")
+                self.connection = self.server.connect("torture", application_name=f"client{self.number}", client_encoding="LATIN1")
             except LOST:
                 time.sleep(self.rng.uniform(0.01, 0.1))
 
@@ -107,6 +113,8 @@ class Client(threading.Thread):
             return message
         if luck < 0.03:
             message.raises = True
+        elif luck < 0.05:
+            self.make_unsendable(message)
         elif luck < 0.2:
             message.move = (self.actor(), self.rng.randrange(1, 100))
         if message.actor[0] in LOCKING and self.rng.random() < 0.06:
@@ -117,6 +125,14 @@ class Client(threading.Thread):
         if self.rng.random() < 0.05:
             message.delay = self.rng.uniform(0.001, 0.3)
         return message
+
+    def make_unsendable(self, message):
+        """As text it is too large, or in SQL_ASCII none; a handler in the database does not mind."""
+        name, text, sqlstate = self.rng.choice([("much", TOO_MUCH, "54000"), ("bytes", '"\xe4\xff"', "22021")])
+        message.extra = f', "{name}": {text}}}'
+        if message.actor[0] in OUTSIDE and (sqlstate == "54000" or self.server.encoding == "SQL_ASCII"):
+            message.unsendable = sqlstate
+            self.history.count("unsendable")
 
     def payload(self, message):
         content = {"tag": message.tag}
@@ -129,7 +145,12 @@ class Client(threading.Thread):
             content["move"] = {"type": type_, "key": key, "amount": amount}
         if self.rng.random() < 0.04:
             content["sleep_ms"] = self.rng.randrange(50)
-        return json.dumps(content)
+        if message.ask:
+            ask = message.ask
+            content["ask"] = {"type": ask.actor[0], "key": ask.actor[1], "tag": ask.tag}
+            content["ask"].update({name: value for name, value in (("once", ask.once), ("delay_ms", ask.delay_ms)) if value})
+        text = json.dumps(content)
+        return text[:-1] + message.extra if message.extra else text
 
     def parameters(self, message):
         return (*message.actor, self.payload(message), message.delay and f"{message.delay} s", message.priority)
@@ -153,7 +174,8 @@ class Client(threading.Thread):
     def refused(self, message, sqlstate, text):
         """The error instead of a reply: the handler's, or that it was cancelled."""
         message.refused = sqlstate
-        if not (sqlstate == "TO042" and message.raises or sqlstate in DEATHS and message.locks or sqlstate == "ZD012" and message.cancelled != NO):
+        if not (sqlstate == "TO042" and message.raises or sqlstate in DEATHS and message.locks
+                or sqlstate == message.unsendable or sqlstate == "ZD012" and message.cancelled != NO):
             self.history.complain(f"{message.tag}: was refused: {sqlstate} {text}")
 
     def send(self, function, message):
@@ -360,7 +382,7 @@ class Client(threading.Thread):
 
 
 WEIGHTS = {"cast": 30, "ask": 20, "request": 10, "call": 10, "cancel": 5, "once": 8, "many": 6,
-           "transaction": 8, "rollback": 3, "prepared": 2, "wide": 0.15}
+           "transaction": 8, "rollback": 3, "prepared": 2, "wide": 0.15, "asking": 15, "take_back": 12}
 
 
 def choose(rng):
