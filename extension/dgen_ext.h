@@ -212,7 +212,7 @@ extern Relation dgen_table_open(DgenTable table, LOCKMODE lockmode);
 extern Oid dgen_table_owner(DgenTable table);
 /* Its triggers and constraints; the table is open, and so locked. */
 extern bool dgen_table_needs_executor(DgenTable table, Relation heap);
-/* Raises the server's error if a publication could not tell its subscribers of an UPDATE or DELETE. */
+/* Raises DGEN_ERR_CHANGED if a publication could not tell its subscribers of an UPDATE or DELETE. */
 extern void dgen_check_published(Relation heap, CmdType command);
 /*
  * A row of the columns that the code knows. There may be more behind them, which were added and

@@ -187,6 +187,42 @@ is_known(Oid oid)
 	return false;
 }
 
+/* An error of the server's, which is not the fault of any message: see dgen_is_blameless. */
+static void
+rethrow_unpublished(ErrorData *error)
+{
+	if (error->sqlerrcode == ERRCODE_INVALID_COLUMN_REFERENCE ||
+		error->sqlerrcode == ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE)
+	{
+		error->sqlerrcode = DGEN_ERR_CHANGED;
+		if (error->hint == NULL)
+			error->hint = pstrdup("Publish all columns and rows of the table, or only its inserts; "
+								  "pg_publication_tables shows what is published.");
+	}
+	ReThrowError(error);
+}
+
+static void
+check_replica_identity(Relation heap, CmdType command)
+{
+	MemoryContext context = CurrentMemoryContext;
+
+	PG_TRY();
+	{
+		CheckCmdReplicaIdentity(heap, command);
+	}
+	PG_CATCH();
+	{
+		ErrorData *error;
+
+		MemoryContextSwitchTo(context);
+		error = CopyErrorData();
+		FlushErrorState();
+		rethrow_unpublished(error);
+	}
+	PG_END_TRY();
+}
+
 void
 dgen_check_published(Relation heap, CmdType command)
 {
@@ -196,7 +232,7 @@ dgen_check_published(Relation heap, CmdType command)
 	if (published[command] == oid)
 		return;
 	before = changes;
-	CheckCmdReplicaIdentity(heap, command);
+	check_replica_identity(heap, command);
 	if (changes == before && is_known(oid))
 		published[command] = oid;
 }

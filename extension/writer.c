@@ -149,9 +149,9 @@ dgen_writer_try_update(DgenWriter *writer, ItemPointer tid, Datum *values, bool 
 	IndexEntries entries;
 	TM_Result result;
 
+	dgen_check_published(writer->heap, CMD_UPDATE);
 	if (writer->indexes == NULL)
 		return dgen_statement_update(writer->table, writer->heap, tid, values, nulls);
-	dgen_check_published(writer->heap, CMD_UPDATE);
 	tuple = form_row(writer, values, nulls);
 	result =
 		dgen_heap_update(writer->heap, tid, tuple, GetCurrentCommandId(true), &failure, &entries);
@@ -189,9 +189,9 @@ delete_row(Relation heap, ItemPointer tid, bool wait)
 
 	Assert(CheckRelationLockedByMe(heap, RowExclusiveLock, true));
 	PreventCommandIfReadOnly("a change of dgen's tables");
+	dgen_check_published(heap, CMD_DELETE);
 	if (heap->trigdesc != NULL)
 		return dgen_statement_delete(heap, tid, wait);
-	dgen_check_published(heap, CMD_DELETE);
 	return dgen_table_tuple_delete(heap, tid, GetCurrentCommandId(true), GetActiveSnapshot(), wait,
 								   &failure);
 }

@@ -319,7 +319,7 @@ CREATE TABLE dgen.request_asker (
 	reply_key       text        COLLATE "C" NOT NULL,
 	correlation     text,
 	PRIMARY KEY (request_id, mailbox, id)
-);
+) USING heap;
 COMMENT ON TABLE dgen.request_asker IS 'actors that wait for the reply to a request beside whoever sent it';
 COMMENT ON COLUMN dgen.request_asker.mailbox IS 'that of the request';
 COMMENT ON COLUMN dgen.request_asker.id IS 'tells apart who asks; drawn from dgen.message_seq';

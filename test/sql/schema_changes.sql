@@ -11,6 +11,8 @@ CREATE ACCESS METHOD other TYPE TABLE HANDLER heap_tableam_handler;
 SET default_table_access_method = other;
 CREATE EXTENSION dgen;
 RESET default_table_access_method;
+-- None of dgen's tables is of the other one.
+SELECT relname FROM pg_class WHERE relnamespace = 'dgen'::regnamespace AND relam = (SELECT oid FROM pg_am WHERE amname = 'other');
 CREATE FUNCTION echo(ctx dgen.context, state jsonb, message jsonb) RETURNS dgen.outcome
 	LANGUAGE plpgsql AS $$ BEGIN RETURN dgen.reply(message, jsonb_build_object('last', message, 'token', ctx.token)); END $$;
 SELECT dgen.create_actor_type('echo', 'echo');

@@ -78,6 +78,27 @@ handled($old);
 pass('with another one it is');
 $old->safe_psql('postgres', 'ALTER TABLE dgen.message REPLICA IDENTITY USING INDEX message_order');
 
+# Nor is it the fault of any message, with a trigger on the table or without.
+for my $trigger ('', q{CREATE FUNCTION nothing() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$;
+		CREATE TRIGGER nothing AFTER UPDATE ON dgen.actor FOR EACH ROW EXECUTE FUNCTION nothing()}) {
+	my $with = $trigger ? 'with a trigger' : 'without triggers';
+	my $handled = q{SELECT state->>'n' FROM dgen.actor WHERE actor_key = 'k1'};
+	my $before = $old->safe_psql('postgres', $handled);
+	$old->safe_psql('postgres', "CREATE PUBLICATION narrow FOR TABLE dgen.actor (actor_key); $trigger");
+	($status, $out, $err) = $old->psql('postgres', q{\set VERBOSITY verbose
+		SELECT dgen.call('counter', 'k1', '{}')});
+	like($err, qr/ZD039: .*cannot update table "actor".*Column list.*HINT: .*Publish all columns/s, "a column list that is too short is named, $with");
+	$old->safe_psql('postgres', q{SELECT dgen.cast('counter', 'k1', '{}'); SELECT dgen.start_workers(1)});
+	$old->poll_query_until('postgres', q{SELECT count(*) = 1 FROM dgen.failed_attempt WHERE actor_key = 'k1'}) or die 'did not fail';
+	$old->safe_psql('postgres', 'SELECT dgen.stop_workers()');
+	is($old->safe_psql('postgres', q{SELECT attempts, sqlstate FROM dgen.failed_attempt WHERE actor_key = 'k1'}), '0|ZD039', "no attempt is counted, $with");
+	$old->safe_psql('postgres', 'DROP PUBLICATION narrow; SELECT dgen.start_workers(1)');
+	handled($old);
+	is($old->safe_psql('postgres', $handled), $before + 1, "and the message is handled without the publication, $with");
+	$old->safe_psql('postgres', 'SELECT dgen.stop_workers()');
+}
+$old->safe_psql('postgres', 'DROP FUNCTION nothing() CASCADE');
+
 # ---- a subscriber ----
 
 $new->safe_psql('postgres', 'CREATE EXTENSION dgen; ' . $handler);
