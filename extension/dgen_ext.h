@@ -1005,6 +1005,7 @@ extern bool dgen_batch_has(const Batch *batch, int32 type_id, int64 mailbox);
 
 /* At the end of a session; client_is_gone: it has not been ended by the server. */
 extern void dgen_suspect_batch(bool client_is_gone);
+extern void dgen_suspect_turn(void);
 /* So many turns of the actor have come to an end. */
 extern void dgen_absolve(const BatchActor *actor, int turns);
 extern void dgen_limit_suspects(SuspicionLevel level, BatchLimits *limits);
@@ -1062,6 +1063,7 @@ enum OutcomeColumn
 
 /* Is a handler running in this session? */
 extern bool dgen_in_handler(void);
+extern const Charge *dgen_turn_that_may_end_session(void);
 /* Raises DGEN_ERR_NESTED if one is; what: "dgen.call" */
 extern void dgen_refuse_in_handler(const char *what, const char *hint);
 /* The actor whose turn runs; NULL outside of handlers. */

@@ -370,6 +370,20 @@ set_type(Attachment *attachment, int i, int32 type_id, const char *name)
 }
 
 /* The distinct types named, each checked for the privilege to work for it. */
+/* Mostly a mistake: the worker's callbacks and the handler take turns on the same actors. */
+static void
+warn_of_handler(const ActorType *type)
+{
+	if (type->handler == NULL)
+		return;
+	ereport(WARNING,
+			(errmsg("actor type \"%s\" has a handler in the database", type->name),
+			 errdetail("Its messages are handled by this worker and by that handler, whichever "
+					   "comes first."),
+			 errhint("To leave all of them to external workers, its owner sets handler => '' with "
+					 "dgen.alter_actor_type.")));
+}
+
 static Attachment *
 resolve_types(FunctionCallInfo fcinfo)
 {
@@ -401,8 +415,10 @@ resolve_types(FunctionCallInfo fcinfo)
 		dgen_check_privilege(type, GetUserId(), PRIVILEGE_WORK);
 		for (int j = 0; j < ntypes; j++)
 			known |= types[j]->id == type->id;
-		if (!known)
-			types[ntypes++] = type;
+		if (known)
+			continue;
+		warn_of_handler(type);
+		types[ntypes++] = type;
 	}
 	attachment = make_attachment(ntypes);
 	for (int i = 0; i < ntypes; i++)

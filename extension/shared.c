@@ -302,6 +302,7 @@ static void
 leave(int code, Datum argument)
 {
 	dgen_suspect_batch(code == 0);
+	dgen_suspect_turn();
 	if (IsTransactionOrTransactionBlock())
 		AbortOutOfAnyTransaction();
 	dgen_part_leave(code == 0);

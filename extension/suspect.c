@@ -17,6 +17,9 @@
  * locks of the dead session are free. It may be forgotten there, and is with the server:
  * then the next session that ends begins anew.
  *
+ * A handler in the database runs in its worker's session, and may be what ends it, by
+ * pg_terminate_backend or an error of level FATAL. The turn that ran is the only suspect then.
+ *
  * The attempt is recorded by the next claim, in its own transaction (dgen_record_charges).
  */
 #include "dgen_ext.h"
@@ -74,6 +77,29 @@ dgen_suspect_batch(bool client_is_gone)
 		suspicion.messages = Max(suspicion.messages, actor->nmessages);
 		dgen_set_suspicion(actor->type->id, actor->mailbox, suspicion);
 	}
+}
+
+/* The session that ends still holds its locks. */
+void
+dgen_suspect_turn(void)
+{
+	const Charge *turn = dgen_turn_that_may_end_session();
+	Charge ended;
+	Suspicion suspicion;
+
+	if (turn == NULL || dgen_database == NULL)
+		return;
+	ended = *turn;
+	ended.sqlstate = DGEN_ERR_SESSION_ENDED;
+	suspicion = dgen_suspicion_of(ended.type_id, ended.mailbox);
+	if (suspicion.level == SUSPICION_ALONE || dgen_is_of_actions(ended.type_id))
+		dgen_charge(&ended);
+	if (dgen_is_of_actions(ended.type_id))
+		return;
+	if (suspicion.level != SUSPICION_ALONE)
+		suspicion.level++;
+	suspicion.messages = Max(suspicion.messages, 1);
+	dgen_set_suspicion(ended.type_id, ended.mailbox, suspicion);
 }
 
 void

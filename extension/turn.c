@@ -251,6 +251,19 @@ dgen_in_handler(void)
 	return current_actor != NULL;
 }
 
+/*
+ * If the session ends now: the turn whose handler may be the reason, or NULL. One that took too
+ * long is charged already; a locked part is another's business.
+ */
+const Charge *
+dgen_turn_that_may_end_session(void)
+{
+	if (!DGEN_IS_BACKGROUND_WORKER || current_actor == NULL || running_turn.fence != 0 ||
+		cancels > CANCELS_BEFORE_EXIT)
+		return NULL;
+	return &running_turn;
+}
+
 const BatchActor *
 dgen_current_actor(void)
 {

@@ -95,9 +95,9 @@ extern const char *dgen__error_text(const dgen__error *error);
 extern const char *dgen__error_hint(const dgen__error *error);
 /* At the end of a log line: " (hint: ...)", or nothing. */
 #define DGEN__HINT_FORMAT "%s%s%s"
-#define DGEN__HINT_OF(error)                                          \
-	(error)->hint != NULL ? " (hint: " : "", dgen__error_hint(error), \
-		(error)->hint != NULL ? ")" : ""
+#define DGEN__HINT_OF(error)                                                       \
+	dgen__error_hint(error)[0] != '\0' ? " (hint: " : "", dgen__error_hint(error), \
+		dgen__error_hint(error)[0] != '\0' ? ")" : ""
 
 /* ---- check.c: what is refused before it goes to the server ----------------------------
  *

@@ -386,8 +386,14 @@ static void
 log_notice(void *context, const PGresult *notice)
 {
 	const char *text = PQresultErrorField(notice, PG_DIAG_MESSAGE_PRIMARY);
+	const char *hint = PQresultErrorField(notice, PG_DIAG_MESSAGE_HINT);
+	const char *severity = PQresultErrorField(notice, PG_DIAG_SEVERITY_NONLOCALIZED);
+	const bool warns = severity != NULL && strcmp(severity, "WARNING") == 0;
 
-	dgen__worker_log(context, DGEN_LOG_INFO, "server: %s", text == NULL ? "" : text);
+	dgen__worker_log(context, warns ? DGEN_LOG_WARNING : DGEN_LOG_INFO,
+					 "server: %s" DGEN__HINT_FORMAT, text == NULL ? "" : text,
+					 hint == NULL ? "" : " (hint: ", hint == NULL ? "" : hint,
+					 hint == NULL ? "" : ")");
 }
 
 static void
