@@ -245,15 +245,17 @@ test_casts(void)
 	check_contains(done[1].error, "\"nosuch\" does not exist", "its text");
 	check_contains(done[1].hint, "create_actor_type", "and what to do");
 	check_text(done[5].reply, "4", "the call comes after them, and one was the same as another");
-	check_int(number("SELECT (dgen.state('counter', 'cast')->>'n')::int"), 4, "in the database, too");
+	check_int(number("SELECT (dgen.state('counter', 'cast')->>'n')::int"), 4,
+			  "in the database, too");
 
 	for (int i = 0; i < 25000; i++)
-		if (dgen_client_start_cast(client, "silent", "many", "[1, 2, 3]", DGEN_STRLEN, NULL, count_it,
-								   &sent) != 0)
+		if (dgen_client_start_cast(client, "silent", "many", "[1, 2, 3]", DGEN_STRLEN, NULL,
+								   count_it, &sent) != 0)
 			printf("# %s\n", dgen_client_error(client));
 	check_int(dgen_client_finish(client, PATIENCE), 0, "25000 casts");
 	check_int(sent, 25000, "are told to be committed");
-	check_int(number("SELECT count(*) FROM dgen.mailbox('silent', 'many')"), 25000, "and are there");
+	check_int(number("SELECT count(*) FROM dgen.mailbox('silent', 'many')"), 25000,
+			  "and are there");
 	sql("SELECT dgen.delete_actor('silent', 'many')");
 
 	check_int(dgen_client_start_cast(client, "nosuch", "x", NULL, 0, NULL, NULL, NULL), 0,
@@ -303,8 +305,8 @@ test_refused(void)
 	options.priority = 40000;
 	check_int(dgen_client_start_cast(client, "counter", "k", NULL, 0, &options, note, &done),
 			  DGEN_EINVAL, "too high a priority");
-	check_int(dgen_client_start_cast(NULL, "counter", "k", NULL, 0, NULL, note, &done),
-			  DGEN_EINVAL, "a NULL client");
+	check_int(dgen_client_start_cast(NULL, "counter", "k", NULL, 0, NULL, note, &done), DGEN_EINVAL,
+			  "a NULL client");
 	check_int(dgen_client_fd(NULL), DGEN_EINVAL, "has no descriptor");
 	check_int((long long) dgen_client_under_way(client), 0, "start nothing");
 	check_int(done.times, 0, "and call nobody back");
@@ -328,8 +330,8 @@ test_beside(void)
 	check_int(dgen_client_call(client, "counter", "b", NULL, 0, PATIENCE, &reply, NULL), 0,
 			  "a call by itself");
 	call(client, "counter", "b", NULL, PATIENCE, &done);
-	check_int(dgen_client_call(client, "counter", "b", NULL, 0, PATIENCE, &reply, NULL),
-			  DGEN_EBUSY, "is not possible while something is under way");
+	check_int(dgen_client_call(client, "counter", "b", NULL, 0, PATIENCE, &reply, NULL), DGEN_EBUSY,
+			  "is not possible while something is under way");
 	check_contains(dgen_client_hint(client), "dgen_client_finish", "before it is finished");
 	check_int(dgen_client_finish(client, PATIENCE), 0, "after that");
 	check_text(done.reply, "2", "which has its reply");
@@ -444,10 +446,11 @@ test_nudge(void)
 	kill(PQbackendPID(connection), SIGCONT);
 	if (version < 170000)
 	{
-		check(becomes("SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'CALL dgen.await_any%' "
-					  "AND state = 'active' AND wait_event_type = 'Extension'",
-					  1),
-			  "await_any does not see what came with it");
+		check(
+			becomes("SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'CALL dgen.await_any%' "
+					"AND state = 'active' AND wait_event_type = 'Extension'",
+					1),
+			"await_any does not see what came with it");
 		check_int(number("SELECT count(*) FROM pg_stat_activity WHERE query LIKE "
 						 "'CALL dgen.await_any%' AND backend_xmin IS NOT NULL"),
 				  0, "and holds no snapshot");
@@ -459,10 +462,11 @@ test_nudge(void)
 	PQsendQueryParams(connection, await, 0, NULL, NULL, NULL, NULL, 0);
 	PQpipelineSync(connection);
 	PQflush(connection);
-	check(becomes("SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'CALL dgen.await_any%' AND "
-				  "state = 'active' AND wait_event_type = 'Extension' AND backend_xmin IS NULL",
-				  1),
-		  "a lone sync does not end it; it holds no snapshot");
+	check(
+		becomes("SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'CALL dgen.await_any%' AND "
+				"state = 'active' AND wait_event_type = 'Extension' AND backend_xmin IS NULL",
+				1),
+		"a lone sync does not end it; it holds no snapshot");
 	PQsendQueryParams(connection, "SELECT 1", 0, NULL, NULL, NULL, NULL, 0);
 	PQpipelineSync(connection);
 	PQflush(connection);
@@ -474,10 +478,11 @@ test_nudge(void)
 			"state = 'active'",
 			1);
 	PQfinish(connection);
-	check(becomes("SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'CALL dgen.await_any%' AND "
-				  "state = 'active'",
-				  0),
-		  "as does the end of its client");
+	check(
+		becomes("SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'CALL dgen.await_any%' AND "
+				"state = 'active'",
+				0),
+		"as does the end of its client");
 }
 
 /* ---- one that always has something to send ---- */
@@ -563,8 +568,8 @@ test_busy(void)
 	int started = 0;
 	char large[6000];
 
-	while (started < 100 && dgen_client_start_cast(client, "silent", "busy", NULL, 0, NULL, count_it,
-												   &sent) == 0)
+	while (started < 100 &&
+		   dgen_client_start_cast(client, "silent", "busy", NULL, 0, NULL, count_it, &sent) == 0)
 		started++;
 	check(started > 3 && started < 30, "only so much can be under way");
 	check_int(client->error.code, DGEN_EBUSY, "then it is too much");
@@ -729,10 +734,11 @@ test_cancelled(void)
 	finished = 0;
 	call(client, "silent", "cancel", NULL, -1, &done[0]);
 	step_while(client, is_not_awaiting);
-	check(becomes("SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'CALL dgen.await_any%' AND "
-				  "state = 'active'",
-				  1),
-		  "the server waits");
+	check(
+		becomes("SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'CALL dgen.await_any%' AND "
+				"state = 'active'",
+				1),
+		"the server waits");
 	sql("SELECT pg_cancel_backend(%d)", PQbackendPID(client->connection));
 	for (int i = 0; i < 3; i++)
 	{
@@ -761,8 +767,7 @@ test_final(void)
 	call(client, "silent", "final", NULL, -1, &done[1]);
 	check_int(dgen_client_finish(client, PATIENCE), DGEN_EVERSION,
 			  "an error that trying again cannot mend");
-	check_int(done[0].code + done[1].code, 2 * DGEN_EVERSION,
-			  "ends all that is under way");
+	check_int(done[0].code + done[1].code, 2 * DGEN_EVERSION, "ends all that is under way");
 	check_int((long long) dgen_client_under_way(client), 0, "once");
 	sql("UPDATE pg_extension SET extversion = '" DGEN_VERSION_STRING "' WHERE extname = 'dgen'");
 	dgen_client_close(client);

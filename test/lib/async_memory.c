@@ -36,15 +36,15 @@ start(dgen_client *client, bool *done)
 
 	options.headers = "{\"a\": 1}";
 	options.idempotency_key = "k";
-	started += dgen_client_start_call(client, "counter", "m", NULL, 0, NULL, 20000, note,
-									  &done[0]) == 0;
+	started +=
+		dgen_client_start_call(client, "counter", "m", NULL, 0, NULL, 20000, note, &done[0]) == 0;
 	started += dgen_client_start_call(client, "counter", "m", fail, DGEN_STRLEN, NULL, 20000, note,
 									  &done[1]) == 0;
-	started += dgen_client_start_cast(client, "counter", "m", NULL, 0, &options, note,
-									  &done[2]) == 0;
+	started +=
+		dgen_client_start_cast(client, "counter", "m", NULL, 0, &options, note, &done[2]) == 0;
 	started += dgen_client_start_cast(client, "nosuch", "m", NULL, 0, NULL, note, &done[3]) == 0;
-	started += dgen_client_start_call(client, "silent", "m", NULL, 0, NULL, 20, note,
-									  &done[4]) == 0;
+	started +=
+		dgen_client_start_call(client, "silent", "m", NULL, 0, NULL, 20, note, &done[4]) == 0;
 }
 
 static bool

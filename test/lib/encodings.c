@@ -109,8 +109,9 @@ bad_ones_fail_alone(dgen_client *client)
 
 		snprintf(key, sizeof(key), "many%d", i);
 		codes[i] = 1;
-		(void) dgen_client_start_cast(client, "euro", key, is_bad(i) ? "\"" EURO "\"" : "\"" UMLAUT "\"",
-									  DGEN_STRLEN, NULL, note, (void *) (intptr_t) i);
+		(void) dgen_client_start_cast(client, "euro", key,
+									  is_bad(i) ? "\"" EURO "\"" : "\"" UMLAUT "\"", DGEN_STRLEN,
+									  NULL, note, (void *) (intptr_t) i);
 	}
 	check_int(dgen_client_finish(client, PATIENCE), 0, "several hundred casts end");
 	check_int(ended, MANY, "each gets its callback");
@@ -140,13 +141,13 @@ afterwards_all_is_as_before(dgen_client *client)
 static void
 a_reply_that_cannot_be_is_an_error(dgen_client *client)
 {
-	int code = dgen_client_call(client, "euro", "reply", "{\"what\": \"reply\"}", DGEN_STRLEN, PATIENCE,
-								NULL, NULL);
+	int code = dgen_client_call(client, "euro", "reply", "{\"what\": \"reply\"}", DGEN_STRLEN,
+								PATIENCE, NULL, NULL);
 
 	check(code != 0, "a reply that the database cannot hold is an error");
 	check_text(dgen_client_sqlstate(client), "22P05", "that says why");
-	code = dgen_client_call(client, "euro", "fail", "{\"what\": \"fail\"}", DGEN_STRLEN, PATIENCE, NULL,
-							NULL);
+	code = dgen_client_call(client, "euro", "fail", "{\"what\": \"fail\"}", DGEN_STRLEN, PATIENCE,
+							NULL, NULL);
 	check_int(code, DGEN_EFAILED, "a refusal with such a text");
 	check_text(dgen_client_error(client), "costs 5 ?", "has what ASCII has of it");
 }

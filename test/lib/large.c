@@ -17,7 +17,7 @@
 #include "check.h"
 
 #define PATIENCE 60000 /* ms for a call */
-#define MOST 300000     /* bytes of a message */
+#define MOST 300000    /* bytes of a message */
 #define UNDER_WAY 40
 
 static int calls = 400;

@@ -670,32 +670,6 @@ COMMIT;
 CALL dgen.wait('1 s');
 SELECT dgen.delete_actor('job', 'x');
 
--- ---- the size of batches ----
-
--- What counts is what the worker says that its turns took, not how long it was away. And a batch
--- that took very long counts as less: in 10 ms there is room for 50 turns then.
-SELECT dgen.detach();
-RESET dgen.batch_duration;
-SELECT dgen.create_actor_type('sized');
-SELECT dgen.attach('w', '{sized}') IS NULL AS attached;
-SELECT dgen.cast_many('sized', array_agg('k'::text), array_agg(to_jsonb(i))) FROM generate_series(1, 300) i;
-BEGIN;
-SELECT count(*) FROM dgen.claim(max_messages => 2);
-SELECT FROM pg_sleep(0.1);
-SELECT dgen.commit_turns(ARRAY[2], run_us => 100);
-COMMIT;
-BEGIN;
-SELECT count(*) FROM dgen.claim();
-SELECT FROM pg_sleep(0.1);
-SELECT dgen.commit_turns(ARRAY[1]);
-COMMIT;
-BEGIN;
-SELECT count(*) FROM dgen.claim();
-ROLLBACK;
-SELECT dgen.detach();
-SELECT dgen.drop_actor_type('sized', discard => true);
-SELECT dgen.attach('w', '{job}') IS NULL AS attached;
-
 SELECT dgen.detach();
 SELECT dgen.drop_actor_type('job', discard => true), dgen.drop_actor_type('slow', discard => true);
 RESET ROLE;
