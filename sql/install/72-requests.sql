@@ -18,7 +18,8 @@ CREATE VIEW dgen._first_requests WITH (security_barrier) AS
 		CASE WHEN a.id IS NOT NULL THEN r.reply_key END AS asking_key,
 		r.correlation,
 		r.sent_at,
-		CASE r.status WHEN 'p' THEN COALESCE(r.due_at, r.sent_at) ELSE r.replied_at END + t.retention AS deadline,
+		-- A time that ends the calendar has none after it.
+		LEAST(CASE r.status WHEN 'p' THEN COALESCE(r.due_at, r.sent_at) ELSE r.replied_at END, '290000-01-01') + t.retention AS deadline,
 		r.mailbox
 	FROM dgen.request r
 	JOIN dgen.actor_type t ON t.id = r.type_id
@@ -37,7 +38,7 @@ CREATE VIEW dgen._later_requests WITH (security_barrier) AS
 		CASE WHEN a.id IS NOT NULL THEN w.reply_key END AS asking_key,
 		w.correlation,
 		w.asked_at AS sent_at,
-		COALESCE(r.due_at, r.sent_at) + t.retention AS deadline,
+		LEAST(COALESCE(r.due_at, r.sent_at), '290000-01-01') + t.retention AS deadline,
 		r.mailbox
 	FROM dgen.request_asker w
 	JOIN dgen.request r ON r.id = w.request_id AND r.mailbox = w.mailbox
@@ -114,7 +115,7 @@ BEGIN
 			FROM dgen.request r
 			JOIN dgen.actor_type t ON t.id = r.type_id
 			WHERE r.id > after AND r.id <= last AND r.status = 'p'
-				AND COALESCE(r.due_at, r.sent_at) + t.retention <= clock_timestamp()
+				AND COALESCE(r.due_at, r.sent_at) <= clock_timestamp() - t.retention
 			LIMIT max_rows
 			FOR UPDATE OF r SKIP LOCKED) AS o
 		GROUP BY o.retention

@@ -85,6 +85,10 @@ BEGIN
 	PERFORM FROM dgen.claim();
 	RETURN outcome_of(format('SELECT dgen.commit_turns(ARRAY[0], outcomes => ARRAY[''retry''], delays => ARRAY[%L::interval])', delay));
 END $$;
+-- A request that is due at the end of the calendar has a deadline all the same.
+SELECT dgen.request('outside', 'late', not_before => '294276-12-31') > 0 AS requested;
+SELECT count(*) FROM dgen.requests WHERE actor_key = 'late' AND deadline > now();
+
 SELECT dgen.drop_actor_type('outside', discard => true);
 SELECT dgen.create_actor_type('outside');
 SELECT dgen.cast('outside', 'k') > 0 AS sent;
