@@ -227,6 +227,9 @@ extern void dgen_table_lock(DgenTable table,
 /* An index scan of up to nkeys equality or range keys; the snapshot must stay active. */
 extern void dgen_scan_begin(DgenScan *scan, DgenTable table, int index, Snapshot snapshot,
 							int nkeys);
+/* For who writes the table afterwards: one lock less than to read first, and none to be upgraded. */
+extern void dgen_scan_begin_locked(DgenScan *scan, DgenTable table, int index, Snapshot snapshot,
+								   int nkeys, LOCKMODE lockmode);
 extern void dgen_scan_seek(DgenScan *scan, ScanKey keys, int nkeys); /* may be called again */
 extern bool dgen_scan_next(DgenScan *scan);
 extern bool dgen_scan_only(DgenScan *scan); /* where the keys are all columns of a unique index */

@@ -28,6 +28,17 @@ dgen_refuse_isolation(const char *what)
  * would be a deadlock with a REINDEX, which has locked the table meanwhile and waits for its index.
  */
 static void
+begin_scans(Reader *reader, Snapshot snapshot)
+{
+	LOCKMODE lockmode = reader->look ? AccessShareLock : RowExclusiveLock;
+
+	dgen_scan_begin_locked(&reader->messages, TABLE_MESSAGE, INDEX_PRIMARY, snapshot, 2, lockmode);
+	dgen_scan_begin_locked(&reader->actors, TABLE_ACTOR, INDEX_PRIMARY, snapshot, 3, lockmode);
+	dgen_scan_begin_locked(&reader->failed, TABLE_FAILED_ATTEMPT, INDEX_PRIMARY, snapshot, 2,
+						   lockmode);
+}
+
+static void
 begin_read(Reader *reader, const BatchLimits *limits, int per_actor, ReadRow how)
 {
 	Batch *batch;
@@ -51,14 +62,7 @@ begin_read(Reader *reader, const BatchLimits *limits, int per_actor, ReadRow how
 
 	CommandCounterIncrement();
 	PushActiveSnapshot(GetTransactionSnapshot());
-	if (!reader->look)
-	{
-		dgen_table_lock(TABLE_ACTOR, RowExclusiveLock);
-		dgen_table_lock(TABLE_FAILED_ATTEMPT, RowExclusiveLock);
-	}
-	dgen_scan_begin(&reader->messages, TABLE_MESSAGE, INDEX_PRIMARY, GetActiveSnapshot(), 2);
-	dgen_scan_begin(&reader->actors, TABLE_ACTOR, INDEX_PRIMARY, GetActiveSnapshot(), 3);
-	dgen_scan_begin(&reader->failed, TABLE_FAILED_ATTEMPT, INDEX_PRIMARY, GetActiveSnapshot(), 2);
+	begin_scans(reader, GetActiveSnapshot());
 	reader->actor_blocks = RelationGetNumberOfBlocks(reader->actors.heap);
 }
 

@@ -16,6 +16,7 @@
 #include "catalog/namespace.h"
 #include "catalog/pg_am.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_collation.h"
 #include "catalog/pg_index.h"
 #include "catalog/pg_inherits.h"
 #include "catalog/pg_type.h"
@@ -77,10 +78,13 @@ refuse_dropped(const Checked *checked, const char *name)
 				 "its place.");
 }
 
+/* Of the types that dgen's columns have, text alone has one. */
 static Oid
 collation_of(const ColumnShape *column)
 {
-	return OidIsValid(column->collation) ? column->collation : get_typcollation(column->type);
+	if (OidIsValid(column->collation))
+		return column->collation;
+	return column->type == TEXTOID ? DEFAULT_COLLATION_OID : InvalidOid;
 }
 
 /* "jsonb", or "text COLLATE "C"" */

@@ -299,7 +299,14 @@ open_index(DgenTable table, int index)
 void
 dgen_scan_begin(DgenScan *scan, DgenTable table, int index, Snapshot snapshot, int nkeys)
 {
-	scan->heap = dgen_table_open(table, AccessShareLock);
+	dgen_scan_begin_locked(scan, table, index, snapshot, nkeys, AccessShareLock);
+}
+
+void
+dgen_scan_begin_locked(DgenScan *scan, DgenTable table, int index, Snapshot snapshot, int nkeys,
+					   LOCKMODE lockmode)
+{
+	scan->heap = dgen_table_open(table, lockmode);
 	scan->index = open_index(table, index);
 	scan->slot = table_slot_create(scan->heap, NULL);
 	scan->scan = dgen_index_beginscan(scan->heap, scan->index, snapshot, nkeys);
