@@ -31,12 +31,6 @@ field(const PGresult *rows, int row, int column)
 	return PQgetisnull(rows, row, column) ? NULL : PQgetvalue(rows, row, column);
 }
 
-static int64_t
-number(const PGresult *rows, int row, int column)
-{
-	return strtoll(PQgetvalue(rows, row, column), NULL, 10);
-}
-
 static int
 find_type(const dgen_worker *worker, const char *name)
 {
@@ -99,7 +93,7 @@ decode_actor(dgen_worker *worker, int row)
 		return dgen__fail(&worker->error, DGEN_ESERVER, "the server sent an actor of type \"%s\"",
 						  type);
 	actor->key = PQgetvalue(rows, row, DGEN__CLAIM_KEY);
-	actor->version = number(rows, row, DGEN__CLAIM_VERSION);
+	actor->version = dgen__result_number(rows, row, DGEN__CLAIM_VERSION);
 	actor->row = row;
 	actor->action = strcmp(PQgetvalue(rows, row, DGEN__CLAIM_KIND), DGEN__ACTION) == 0;
 	return take_state(worker, actor);
@@ -124,7 +118,7 @@ dgen__batch_decode(dgen_worker *worker, PGresult *rows)
 	batch->part = dgen__batch_is_part(rows);
 	for (int row = 0; row < PQntuples(rows) && result == 0; row++)
 	{
-		if (number(rows, row, DGEN__CLAIM_ACTOR) != batch->nactors)
+		if (dgen__result_number(rows, row, DGEN__CLAIM_ACTOR) != batch->nactors)
 			result = decode_actor(worker, row);
 		if (result == 0)
 			batch->actors[batch->nactors - 1].nmessages++;
@@ -156,13 +150,13 @@ dgen__batch_set_state(dgen_worker *worker, int actor, const char *json, size_t l
 static void
 decode_message(const PGresult *rows, int row, dgen__message *message)
 {
-	message->id = number(rows, row, DGEN__CLAIM_ID);
+	message->id = dgen__result_number(rows, row, DGEN__CLAIM_ID);
 	message->kind = PQgetvalue(rows, row, DGEN__CLAIM_KIND);
-	message->attempt = (int) number(rows, row, DGEN__CLAIM_ATTEMPT);
+	message->attempt = (int) dgen__result_number(rows, row, DGEN__CLAIM_ATTEMPT);
 	message->message = PQgetvalue(rows, row, DGEN__CLAIM_MESSAGE);
 	message->length = (size_t) PQgetlength(rows, row, DGEN__CLAIM_MESSAGE);
 	message->headers = field(rows, row, DGEN__CLAIM_HEADERS);
-	message->in_reply_to = number(rows, row, DGEN__CLAIM_IN_REPLY_TO);
+	message->in_reply_to = dgen__result_number(rows, row, DGEN__CLAIM_IN_REPLY_TO);
 	message->correlation = field(rows, row, DGEN__CLAIM_CORRELATION);
 	message->error = field(rows, row, DGEN__CLAIM_ERROR);
 	message->sqlstate = field(rows, row, DGEN__CLAIM_SQLSTATE);

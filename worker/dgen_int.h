@@ -587,6 +587,8 @@ extern int dgen__result_check(const PGresult *result, const char *what, int colu
 							  bool may_be_null, dgen__error *error);
 extern int dgen__claim_check(const PGresult *rows, dgen__error *error);
 extern int dgen__many_check(const PGresult *rows, size_t sent, dgen__error *error);
+/* Of what one of these has found to be a number; 0: NULL. */
+extern int64_t dgen__result_number(const PGresult *result, int row, int column);
 
 /* ---- array.c: PostgreSQL's arrays in binary form ------------------------------------------
  *

@@ -30,8 +30,7 @@ take_row(dgen_client *client, dgen__operation *operation, const PGresult *rows, 
 								 PQgetvalue(rows, row, DGEN__MANY_ERROR),
 								 PQgetvalue(rows, row, DGEN__MANY_HINT));
 	else if (operation->send.request)
-		open_call(client->async, operation,
-				  strtoll(PQgetvalue(rows, row, DGEN__MANY_ID), NULL, 10));
+		open_call(client->async, operation, dgen__result_number(rows, row, DGEN__MANY_ID));
 }
 
 /* row -1: it has none, and is a cast that was sent. */
@@ -59,8 +58,7 @@ all_were_sent(dgen_client *client, const PGresult *rows)
 
 	for (long element = 1; client->async->sent.first != NULL; element++)
 	{
-		bool is_next =
-			row < count && strtol(PQgetvalue(rows, row, DGEN__MANY_ELEMENT), NULL, 10) == element;
+		bool is_next = row < count && dgen__result_number(rows, row, DGEN__MANY_ELEMENT) == element;
 
 		was_sent(client, client->async->sent.first, rows, is_next ? row++ : -1);
 	}

@@ -3,15 +3,15 @@
  * that is not ours, or something that stands between, must not lead us out of our arrays. What is
  * not as it has to be is an error after which the connection is dropped.
  */
-#include <errno.h>
 #include <limits.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "dgen_int.h"
 
 #define CLAIM_COLUMNS (DGEN__CLAIM_TOKEN + 1)
 #define MANY_COLUMNS (DGEN__MANY_ELEMENT + 1)
+
+#define MOST_DIGITS 19 /* of a number that fits, and none of so many goes round in 64 bits */
 
 /* ---- any result ---- */
 
@@ -35,20 +35,35 @@ is_text(const PGresult *result, int columns)
 	return true;
 }
 
-/* All of it is a decimal number in the range. */
+/* All of it is a decimal number without a sign, as the server writes one. A NULL is not. */
 static bool
 get_number(const PGresult *result, int row, int column, int64_t low, int64_t high, int64_t *number)
 {
 	const char *text = PQgetvalue(result, row, column);
-	char *end;
+	int length = PQgetlength(result, row, column);
+	uint64_t value = 0;
 
-	if (PQgetisnull(result, row, column) || text[0] == '\0' ||
-		strchr(" \t\n\v\f\r+", text[0]) != NULL)
+	if (length <= 0 || length > MOST_DIGITS)
 		return false;
-	errno = 0;
-	*number = strtoll(text, &end, 10);
-	return errno == 0 && *end == '\0' && end == text + PQgetlength(result, row, column) &&
-		   *number >= low && *number <= high;
+	for (int i = 0; i < length; i++)
+	{
+		if (text[i] < '0' || text[i] > '9')
+			return false;
+		value = value * 10 + (uint64_t) (text[i] - '0');
+	}
+	*number = (int64_t) value;
+	return value <= INT64_MAX && *number >= low && *number <= high;
+}
+
+/* What was checked has nothing but digits. */
+int64_t
+dgen__result_number(const PGresult *result, int row, int column)
+{
+	uint64_t value = 0;
+
+	for (const char *text = PQgetvalue(result, row, column); *text >= '0' && *text <= '9'; text++)
+		value = value * 10 + (uint64_t) (*text - '0');
+	return (int64_t) value;
 }
 
 static bool
@@ -59,14 +74,13 @@ is_number(const PGresult *result, int row, int column, int64_t low, int64_t high
 	return get_number(result, row, column, low, high, &number);
 }
 
-/* Of 1 to `most` bytes, and no NUL among them. */
+/* Of 1 to `most` bytes, and no NUL among them. A NULL has none. */
 static bool
 is_name(const PGresult *result, int row, int column, size_t most)
 {
 	size_t length = (size_t) PQgetlength(result, row, column);
 
-	return !PQgetisnull(result, row, column) && length > 0 && length <= most &&
-		   strlen(PQgetvalue(result, row, column)) == length;
+	return length > 0 && length <= most && strlen(PQgetvalue(result, row, column)) == length;
 }
 
 int
@@ -99,14 +113,8 @@ same(const PGresult *rows, int row, int other, int column)
 static const char *
 wrong_message(const PGresult *rows, int row)
 {
-	if (!is_name(rows, row, DGEN__CLAIM_TYPE, DGEN__MAX_TYPE_BYTES))
-		return "the type";
-	if (!is_name(rows, row, DGEN__CLAIM_KEY, SIZE_MAX))
-		return "the key";
 	if (!is_name(rows, row, DGEN__CLAIM_KIND, SIZE_MAX))
 		return "the kind";
-	if (!is_number(rows, row, DGEN__CLAIM_VERSION, 0, INT64_MAX))
-		return "the version";
 	if (!is_number(rows, row, DGEN__CLAIM_ID, 1, INT64_MAX))
 		return "the message's id";
 	if (!is_number(rows, row, DGEN__CLAIM_ATTEMPT, 1, INT_MAX))
@@ -129,6 +137,27 @@ wrong_kind(const PGresult *rows, int row)
 																			: NULL;
 }
 
+/* What the first row of an actor has. */
+static const char *
+wrong_first(const PGresult *rows, int row)
+{
+	if (!is_name(rows, row, DGEN__CLAIM_TYPE, DGEN__MAX_TYPE_BYTES))
+		return "the type";
+	if (!is_name(rows, row, DGEN__CLAIM_KEY, SIZE_MAX))
+		return "the key";
+	if (!is_number(rows, row, DGEN__CLAIM_VERSION, 0, INT64_MAX))
+		return "the version";
+	return NULL;
+}
+
+static const char *
+wrong_further(const PGresult *rows, int row)
+{
+	if (!same(rows, row, row - 1, DGEN__CLAIM_TYPE) || !same(rows, row, row - 1, DGEN__CLAIM_KEY))
+		return "another actor";
+	return PQgetisnull(rows, row, DGEN__CLAIM_STATE) ? NULL : "a second state";
+}
+
 /* Actors are numbered from 1 on, and the rows of one follow each other. */
 static const char *
 wrong_actor(const PGresult *rows, int row, int64_t *actor)
@@ -137,11 +166,7 @@ wrong_actor(const PGresult *rows, int row, int64_t *actor)
 
 	if (!get_number(rows, row, DGEN__CLAIM_ACTOR, before, before + 1, actor) || *actor == 0)
 		return "the number of the actor";
-	if (*actor != before)
-		return NULL;
-	if (!same(rows, row, row - 1, DGEN__CLAIM_TYPE) || !same(rows, row, row - 1, DGEN__CLAIM_KEY))
-		return "another actor";
-	return PQgetisnull(rows, row, DGEN__CLAIM_STATE) ? NULL : "a second state";
+	return *actor == before ? wrong_further(rows, row) : wrong_first(rows, row);
 }
 
 int

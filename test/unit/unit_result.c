@@ -266,8 +266,13 @@ values_that_cannot_be_are_refused(void)
 	};
 
 	for (size_t i = 0; i < COUNT(wrong); i++)
-		if (!CHECK(!claim_with(1, wrong[i].column, wrong[i].value)))
+	{
+		/* The first row of an actor has it. */
+		int row = wrong[i].column == DGEN__CLAIM_VERSION ? 2 : 1;
+
+		if (!CHECK(!claim_with(row, wrong[i].column, wrong[i].value)))
 			printf("# column %d: %s\n", wrong[i].column, wrong[i].value);
+	}
 }
 
 /* A NUL would end the text for some and not for others. */
