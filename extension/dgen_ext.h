@@ -223,8 +223,11 @@ extern void dgen_check_published(Relation heap, CmdType command);
 extern HeapTuple dgen_row_form(TupleDesc desc, Datum *values, bool *nulls, int ncolumns);
 extern void dgen_row_deform(HeapTuple row, TupleDesc desc, Datum *values, bool *nulls,
 							int ncolumns);
-extern void dgen_table_lock(DgenTable table,
-							LOCKMODE lockmode); /* held to the end of the transaction */
+/*
+ * Held to the end of the transaction. It comes before the snapshot of what has to be found: an ALTER
+ * TABLE that it waited for may have written all rows anew, and an older snapshot shows none of them.
+ */
+extern void dgen_table_lock(DgenTable table, LOCKMODE lockmode);
 
 /* An index scan of up to nkeys equality or range keys; the snapshot must stay active. */
 extern void dgen_scan_begin(DgenScan *scan, DgenTable table, int index, Snapshot snapshot,

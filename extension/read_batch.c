@@ -26,7 +26,21 @@ dgen_refuse_isolation(const char *what)
 /*
  * What is going to be written is locked so before it is read. To come back for the stronger lock
  * would be a deadlock with a REINDEX, which has locked the table meanwhile and waits for its index.
+ *
+ * And all that is read is locked before the snapshot is taken. One from before an ALTER TABLE that
+ * writes the rows anew, such as SET LOGGED, shows an empty table: see dgen_table_lock.
  */
+static void
+lock_tables(bool look)
+{
+	const LOCKMODE mode = look ? AccessShareLock : RowExclusiveLock;
+
+	dgen_table_lock(TABLE_ACTOR, mode);
+	dgen_table_lock(TABLE_FAILED_ATTEMPT, mode);
+	dgen_table_lock(TABLE_MESSAGE, AccessShareLock);
+	dgen_table_lock(TABLE_PAUSED, AccessShareLock);
+}
+
 static void
 begin_read(Reader *reader, const BatchLimits *limits, int per_actor, ReadRow how)
 {
@@ -50,12 +64,8 @@ begin_read(Reader *reader, const BatchLimits *limits, int per_actor, ReadRow how
 	reader->now = GetCurrentTimestamp();
 
 	CommandCounterIncrement();
+	lock_tables(reader->look);
 	PushActiveSnapshot(GetTransactionSnapshot());
-	if (!reader->look)
-	{
-		dgen_table_lock(TABLE_ACTOR, RowExclusiveLock);
-		dgen_table_lock(TABLE_FAILED_ATTEMPT, RowExclusiveLock);
-	}
 	dgen_scan_begin(&reader->messages, TABLE_MESSAGE, INDEX_PRIMARY, GetActiveSnapshot(), 2);
 	dgen_scan_begin(&reader->actors, TABLE_ACTOR, INDEX_PRIMARY, GetActiveSnapshot(), 3);
 	dgen_scan_begin(&reader->failed, TABLE_FAILED_ATTEMPT, INDEX_PRIMARY, GetActiveSnapshot(), 2);
