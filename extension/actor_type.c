@@ -191,10 +191,12 @@ build_type(DgenScan *scan, Snapshot snapshot)
 static CachedType *
 load_type(int index, ScanKey key)
 {
-	Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
 	CachedType *type = NULL;
+	Snapshot snapshot;
 	DgenScan scan;
 
+	dgen_table_lock(TABLE_ACTOR_TYPE, AccessShareLock);
+	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	dgen_scan_begin(&scan, TABLE_ACTOR_TYPE, index, snapshot, 1);
 	dgen_scan_seek(&scan, key, 1);
 	if (dgen_scan_next(&scan))

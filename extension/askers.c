@@ -154,8 +154,8 @@ dgen_tell_askers(int64 id, const Reply *reply)
 	ScanKeyData key;
 
 	CommandCounterIncrement();
-	PushActiveSnapshot(GetLatestSnapshot());
 	dgen_table_lock(TABLE_REQUEST_ASKER, RowExclusiveLock);
+	PushActiveSnapshot(GetLatestSnapshot());
 	dgen_key_int8(&key, 1, BTEqualStrategyNumber, id);
 	dgen_scan_begin(&scan, TABLE_REQUEST_ASKER, INDEX_PRIMARY, GetActiveSnapshot(), 1);
 	dgen_scan_seek(&scan, &key, 1);

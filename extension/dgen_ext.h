@@ -212,6 +212,8 @@ extern Relation dgen_table_open(DgenTable table, LOCKMODE lockmode);
 extern Oid dgen_table_owner(DgenTable table);
 /* Its triggers and constraints; the table is open, and so locked. */
 extern bool dgen_table_needs_executor(DgenTable table, Relation heap);
+/* Does a write call functions that somebody has added: of those, or of an index? */
+extern bool dgen_table_calls_functions(DgenTable table, Relation heap);
 /* Raises DGEN_ERR_CHANGED if a publication could not tell its subscribers of an UPDATE or DELETE. */
 extern void dgen_check_published(Relation heap, CmdType command);
 /*
@@ -221,8 +223,11 @@ extern void dgen_check_published(Relation heap, CmdType command);
 extern HeapTuple dgen_row_form(TupleDesc desc, Datum *values, bool *nulls, int ncolumns);
 extern void dgen_row_deform(HeapTuple row, TupleDesc desc, Datum *values, bool *nulls,
 							int ncolumns);
-extern void dgen_table_lock(DgenTable table,
-							LOCKMODE lockmode); /* held to the end of the transaction */
+/*
+ * Held to the end of the transaction. It comes before the snapshot of what has to be found: an ALTER
+ * TABLE that it waited for may have written all rows anew, and an older snapshot shows none of them.
+ */
+extern void dgen_table_lock(DgenTable table, LOCKMODE lockmode);
 
 /* An index scan of up to nkeys equality or range keys; the snapshot must stay active. */
 extern void dgen_scan_begin(DgenScan *scan, DgenTable table, int index, Snapshot snapshot,
@@ -284,7 +289,10 @@ extern bool dgen_statement_update(DgenTable table, Relation heap, ItemPointer ti
 								  bool *nulls);
 extern TM_Result dgen_statement_delete(Relation heap, ItemPointer tid, bool wait);
 
-/* For a statement on a table of dgen's: with the rights of its owner; and with those before. */
+/*
+ * For a statement on a table of dgen's: with the rights of its owner, and dgen's search_path, if
+ * that calls functions of somebody else's; and with those before.
+ */
 typedef struct Rights
 {
 	Oid user;
@@ -292,7 +300,7 @@ typedef struct Rights
 	int nest_level;
 } Rights;
 
-extern void dgen_become_owner(Relation heap, Rights *before);
+extern void dgen_become_owner(DgenTable table, Relation heap, Rights *before);
 extern void dgen_become_again(const Rights *before);
 
 /*

@@ -70,7 +70,7 @@ take(const ActorType *type, int64 mailbox, text *actor_key, text *key, int64 id,
 	bool taken;
 	Rights before;
 
-	dgen_become_owner(heap, &before);
+	dgen_become_owner(TABLE_IDEMPOTENCY_KEY, heap, &before);
 	SPI_connect();
 	if (SPI_execute_plan(take_plan(), values, NULL, false, 0) != SPI_OK_INSERT)
 		elog(ERROR, "could not take an idempotency key: %s", SPI_result_code_string(SPI_result));

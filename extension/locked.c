@@ -116,9 +116,8 @@ dgen_read_locked(const ActorType *type, int64 mailbox, int64 fence, text *key, R
 	bool found;
 
 	CommandCounterIncrement();
+	dgen_table_lock(TABLE_LOCKED, how == READ_LOOK ? AccessShareLock : RowExclusiveLock);
 	PushActiveSnapshot(GetTransactionSnapshot());
-	if (how != READ_LOOK)
-		dgen_table_lock(TABLE_LOCKED, RowExclusiveLock);
 	found = find_row(type->id, mailbox, fence, key, &row);
 	PopActiveSnapshot();
 	return found ? read_row(type, &row, how) : NULL;
@@ -207,8 +206,8 @@ read_again(const BatchActor *actor, LockedRow *row)
 	bool found;
 
 	CommandCounterIncrement();
-	PushActiveSnapshot(GetTransactionSnapshot());
 	dgen_table_lock(TABLE_LOCKED, RowExclusiveLock);
+	PushActiveSnapshot(GetTransactionSnapshot());
 	found = find_row(actor->type->id, actor->mailbox, 0, actor->key, row);
 	PopActiveSnapshot();
 	return found;

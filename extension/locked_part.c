@@ -344,6 +344,7 @@ try_candidate(const WorkerSession *session, Look *look, const Candidate *candida
 static bool
 look_for(const WorkerSession *session, Look *look)
 {
+	dgen_table_lock(TABLE_LOCKED, AccessShareLock);
 	PushActiveSnapshot(GetTransactionSnapshot());
 	collect(look, INDEX_BY_EXPIRY, LOCKED_EXPIRES_AT, DT_NOEND);
 	collect(look, INDEX_BY_TIME, LOCKED_RETRY_AT, GetCurrentTimestamp());

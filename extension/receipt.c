@@ -120,7 +120,7 @@ run(const char *sql, int64 worker_id, int64 batch, void (*get)(Datum value, void
 	bool isnull;
 	Rights before;
 
-	dgen_become_owner(heap, &before);
+	dgen_become_owner(TABLE_RECEIPT, heap, &before);
 	SPI_connect();
 	if (SPI_execute_with_args(sql, lengthof(types), types, values, NULL, false, 0) < 0)
 		elog(ERROR, "could not write a receipt: %s", SPI_result_code_string(SPI_result));

@@ -147,10 +147,12 @@ find_with(DgenScan *scan, int64 id, Request *request)
 bool
 dgen_find_request(int64 id, Request *request)
 {
-	Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
+	Snapshot snapshot;
 	DgenScan scan;
 	bool found;
 
+	dgen_table_lock(TABLE_REQUEST, AccessShareLock);
+	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	dgen_scan_begin(&scan, TABLE_REQUEST, INDEX_PRIMARY, snapshot, 1);
 	found = find_with(&scan, id, request);
 	dgen_scan_end(&scan);
@@ -162,11 +164,13 @@ dgen_find_request(int64 id, Request *request)
 void
 dgen_find_answered(const int64 *ids, int count, bool *answered)
 {
-	Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
+	Snapshot snapshot;
 	Oid role = dgen_calling_role();
 	DgenScan scan;
 	ScanKeyData key;
 
+	dgen_table_lock(TABLE_REQUEST, AccessShareLock);
+	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	dgen_scan_begin(&scan, TABLE_REQUEST, INDEX_PRIMARY, snapshot, 1);
 	for (int i = 0; i < count; i++)
 	{
@@ -352,8 +356,8 @@ static void
 open_answers(Answers *answers)
 {
 	CommandCounterIncrement();
+	dgen_writer_open(&answers->writer, TABLE_REQUEST); /* its lock comes first, see lock_tables */
 	PushActiveSnapshot(GetLatestSnapshot());
-	dgen_writer_open(&answers->writer, TABLE_REQUEST); /* its lock comes first, see begin_read */
 	dgen_scan_begin(&answers->scan, TABLE_REQUEST, INDEX_PRIMARY, GetActiveSnapshot(), 1);
 	answers->open = true;
 }

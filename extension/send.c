@@ -291,7 +291,6 @@ move_messages(TimestampTz now)
 	int moved = 0;
 	bool more = false;
 
-	dgen_table_lock(TABLE_DELAYED_MESSAGE, RowExclusiveLock);
 	dgen_writer_open(&writer, TABLE_MESSAGE);
 	dgen_key_time(&key, 1, BTGreaterEqualStrategyNumber, DT_NOBEGIN);
 	dgen_scan_begin(&scan, TABLE_DELAYED_MESSAGE, INDEX_BY_TIME, GetActiveSnapshot(), 1);
@@ -364,6 +363,8 @@ dgen_move_due(void)
 	dgen_check_adopted();
 	dgen_alarm_taken();
 	dgen_wakeup_retries();
+	dgen_table_lock(TABLE_DELAYED_MESSAGE, RowExclusiveLock);
+	dgen_table_lock(TABLE_FAILED_ATTEMPT, AccessShareLock);
 	PushActiveSnapshot(GetTransactionSnapshot());
 	more = move_messages(now);
 	wake_after_backoff(now);

@@ -369,7 +369,6 @@ set_type(Attachment *attachment, int i, int32 type_id, const char *name)
 	type->name = MemoryContextStrdup(attachment->context, name);
 }
 
-/* The distinct types named, each checked for the privilege to work for it. */
 /* Mostly a mistake: the worker's callbacks and the handler take turns on the same actors. */
 static void
 warn_of_handler(const ActorType *type)
@@ -384,6 +383,7 @@ warn_of_handler(const ActorType *type)
 					 "dgen.alter_actor_type.")));
 }
 
+/* The distinct types named, each checked for the privilege to work for it. */
 static Attachment *
 resolve_types(FunctionCallInfo fcinfo)
 {

@@ -388,33 +388,35 @@ dgen_check_index_horizon(Relation index)
 
 /* ---- writing ---- */
 
-static bool
-is_plain_index(Oid oid)
+static void
+add_index(WriteNeeds *needs, Oid oid)
 {
 	HeapTuple tuple = SearchSysCache1(INDEXRELID, ObjectIdGetDatum(oid));
 	Form_pg_index form;
-	bool plain;
 
 	if (!HeapTupleIsValid(tuple))
-		return true; /* dropped just now */
+		return; /* dropped just now */
 	form = (Form_pg_index) GETSTRUCT(tuple);
-	plain = form->indimmediate && !form->indisexclusion;
+	needs->executor |= !form->indimmediate || form->indisexclusion;
+	needs->functions |= !heap_attisnull(tuple, Anum_pg_index_indexprs, NULL) ||
+						!heap_attisnull(tuple, Anum_pg_index_indpred, NULL);
 	ReleaseSysCache(tuple);
-	return plain;
 }
 
-bool
-dgen_needs_executor(Relation heap)
+WriteNeeds
+dgen_write_needs(Relation heap)
 {
 	TupleConstr *constraints = RelationGetDescr(heap)->constr;
-	bool needed = heap->trigdesc != NULL || (constraints != NULL && constraints->num_check > 0);
+	WriteNeeds needs = {.executor = heap->trigdesc != NULL ||
+									(constraints != NULL && constraints->num_check > 0)};
 	List *indexes = RelationGetIndexList(heap);
 	ListCell *cell;
 
 	foreach (cell, indexes)
-		needed |= !is_plain_index(lfirst_oid(cell));
+		add_index(&needs, lfirst_oid(cell));
 	list_free(indexes);
-	return needed;
+	needs.functions |= needs.executor;
+	return needs;
 }
 
 /* ---- rows ---- */

@@ -52,8 +52,14 @@ DGEN_NORETURN extern void dgen_refuse_missing_index(DgenTable table, int index);
 /* An index that this transaction's snapshots must not use yet: see pg_index.indcheckxmin. */
 extern void dgen_check_index_horizon(Relation index);
 
-/* Has a write more to do than the row and its index entries: triggers, constraints? */
-extern bool dgen_needs_executor(Relation heap);
+/* What a write has to do besides the row and its index entries. */
+typedef struct WriteNeeds
+{
+	bool executor;  /* triggers or constraints */
+	bool functions; /* of somebody else's, which are called: by those, or by an index */
+} WriteNeeds;
+
+extern WriteNeeds dgen_write_needs(Relation heap);
 
 extern void dgen_check_row_type(const TableShape *type, TupleDesc desc);
 

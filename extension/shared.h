@@ -319,7 +319,7 @@ extern void dgen_order_workers(Database *database); /* they look at their orders
 extern void dgen_poke_launcher(void);
 extern void dgen_poke_workers(void); /* in-database workers of all databases */
 
-/* ---- wait.c: who sleeps, and who is woken ---- */
+/* ---- wait.c, baton.c: who sleeps, and who is woken ---- */
 
 extern void dgen_wait_enter(void); /* the session is a worker now; busy at first */
 extern void dgen_wait_leave(void); /* it is one no more: hands its baton on */

@@ -3,7 +3,7 @@
  * are written that have triggers, or constraints that need the executor: log triggers (pg_repack),
  * audit, foreign keys, CHECK. All of them see what they would see of dgen's functions in SQL, whose
  * rights and search_path the statements have: those of the owner of the table, and dgen's own, so
- * that whoever sends has no say in what a trigger calls.
+ * that whoever sends has no say in what a trigger, a CHECK or an index calls.
  *
  * A row that is found by its place is locked there first. Where that does not succeed somebody else
  * has written it, and nothing is done, as in writer.c; and an UPDATE cannot wander off to another
@@ -43,11 +43,11 @@ static SPIPlanPtr plans[DGEN_TABLE_COUNT][COMMANDS];
 /* ---- rights ---- */
 
 void
-dgen_become_owner(Relation heap, Rights *before)
+dgen_become_owner(DgenTable table, Relation heap, Rights *before)
 {
 	GetUserIdAndSecContext(&before->user, &before->context);
 	SetUserIdAndSecContext(heap->rd_rel->relowner, before->context | SECURITY_LOCAL_USERID_CHANGE);
-	before->nest_level = heap->trigdesc == NULL ? 0 : NewGUCNestLevel();
+	before->nest_level = dgen_table_calls_functions(table, heap) ? NewGUCNestLevel() : 0;
 	if (before->nest_level > 0)
 		(void) set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION,
 								 GUC_ACTION_SAVE, true, 0, false);
@@ -202,7 +202,7 @@ run(DgenTable table, Relation heap, Command command, ItemPointer tid, const Datu
 	Rights before;
 	bool isnull;
 
-	dgen_become_owner(heap, &before);
+	dgen_become_owner(table, heap, &before);
 	PushActiveSnapshot(
 		GetLatestSnapshot()); /* the caller may have none, and values may be toasted */
 	SPI_connect();

@@ -322,6 +322,7 @@ run_slice(Slice *slice, bool *tired)
 	slice->at = slice->sweep.from;
 	PG_TRY();
 	{
+		dgen_table_lock(TABLE_MESSAGE, AccessShareLock);
 		PushActiveSnapshot(GetTransactionSnapshot());
 		through = walk(slice);
 	}

@@ -37,8 +37,8 @@
 typedef struct TableState
 {
 	Oid table;
-	bool checked;        /* its shape */
-	bool needs_executor; /* to be written; once it is checked */
+	bool checked;     /* its shape */
+	WriteNeeds needs; /* once it is checked */
 	Oid indexes[MAX_INDEXES];
 	bool index_checked[MAX_INDEXES];
 } TableState;
@@ -154,12 +154,12 @@ static void
 check(DgenTable table, Relation heap)
 {
 	TableState *state = &states[table];
-	bool needs_executor;
+	WriteNeeds needs;
 
 	dgen_check_table(table, heap);
-	needs_executor = dgen_needs_executor(heap);
+	needs = dgen_write_needs(heap);
 	state->checked = state->table == RelationGetRelid(heap);
-	state->needs_executor = needs_executor;
+	state->needs = needs;
 }
 
 Relation
@@ -172,10 +172,22 @@ dgen_table_open(DgenTable table, LOCKMODE lockmode)
 	return heap;
 }
 
+static WriteNeeds
+needs_of(DgenTable table, Relation heap)
+{
+	return states[table].checked ? states[table].needs : dgen_write_needs(heap);
+}
+
 bool
 dgen_table_needs_executor(DgenTable table, Relation heap)
 {
-	return states[table].checked ? states[table].needs_executor : dgen_needs_executor(heap);
+	return needs_of(table, heap).executor;
+}
+
+bool
+dgen_table_calls_functions(DgenTable table, Relation heap)
+{
+	return needs_of(table, heap).functions;
 }
 
 static bool

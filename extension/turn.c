@@ -214,12 +214,19 @@ start_timer(const BatchActor *actor, const BatchMessage *message)
 						 CANCEL_AGAIN_MS);
 }
 
+/*
+ * A cancel that nobody has come to is over with its turn: it would meet what comes next, such as the
+ * record of the failed attempt. That of another timeout stays.
+ */
 static void
 stop_timer(void)
 {
 	dgen_crash_note_end();
 	if (turn_timeout_id != MAX_TIMEOUTS)
 		disable_timeout(turn_timeout_id, false);
+	if (cancels > 0 && !get_timeout_indicator(STATEMENT_TIMEOUT, false) &&
+		!get_timeout_indicator(LOCK_TIMEOUT, false))
+		QueryCancelPending = false;
 }
 
 static void
@@ -455,6 +462,43 @@ is_unwanted(const ActorType *type, const BatchMessage *message)
 	return message->kind == KIND_DEAD_LETTER && !type->handle_dead_letters;
 }
 
+/* With the owner's rights in force. What it leaves is undone or refused here, unless the turn is undone itself. */
+static void
+run_handler(const BatchActor *actor, const BatchMessage *message, bool inline_call,
+			Outcome *outcome)
+{
+	const ActorType *type = actor->type;
+
+	set_search_path(type->search_path);
+	PushActiveSnapshot(GetTransactionSnapshot());
+	read_outcome(type, invoke(find_handler(type), actor, message), outcome);
+	if (outcome->kind == OUTCOME_LOCK && (actor->locked || dgen_is_of_actions(type->id)))
+		refuse_lock(actor);
+	if (outcome->kind != OUTCOME_FAIL && outcome->kind != OUTCOME_RETRY)
+	{
+		dgen_fire_deferred(inline_call);
+		dgen_leftovers_check(type);
+	}
+	PopActiveSnapshot();
+}
+
+static void
+begin_turn(const BatchActor *actor, const BatchMessage *message, bool inline_call)
+{
+	current_actor = actor;
+	dgen_leftovers_begin(inline_call);
+	start_timer(actor, message);
+}
+
+/* Well or not. Raises nothing. */
+static void
+end_turn(void)
+{
+	current_actor = NULL;
+	dgen_leftovers_end();
+	stop_timer();
+}
+
 void
 dgen_run_turn(const BatchActor *actor, const BatchMessage *message, bool inline_call,
 			  Outcome *outcome)
@@ -478,29 +522,15 @@ dgen_run_turn(const BatchActor *actor, const BatchMessage *message, bool inline_
 	nest_level = NewGUCNestLevel();
 	refresh_handlers();
 	SetUserIdAndSecContext(type->owner, security_context | SECURITY_LOCAL_USERID_CHANGE);
-	current_actor = actor;
-	dgen_leftovers_begin(inline_call);
-	start_timer(actor, message);
+	begin_turn(actor, message, inline_call);
 
 	PG_TRY();
 	{
-		set_search_path(type->search_path);
-		PushActiveSnapshot(GetTransactionSnapshot());
-		read_outcome(type, invoke(find_handler(type), actor, message), outcome);
-		if (outcome->kind == OUTCOME_LOCK && (actor->locked || dgen_is_of_actions(type->id)))
-			refuse_lock(actor);
-		if (outcome->kind != OUTCOME_FAIL && outcome->kind != OUTCOME_RETRY)
-		{
-			dgen_fire_deferred(inline_call);
-			dgen_leftovers_check(type);
-		}
-		PopActiveSnapshot();
+		run_handler(actor, message, inline_call, outcome);
 	}
 	PG_CATCH();
 	{
-		current_actor = NULL;
-		dgen_leftovers_end();
-		stop_timer();
+		end_turn();
 		if (cancels > 0 && geterrcode() == ERRCODE_QUERY_CANCELED)
 		{
 			MemoryContextSwitchTo(context);
@@ -511,9 +541,7 @@ dgen_run_turn(const BatchActor *actor, const BatchMessage *message, bool inline_
 	}
 	PG_END_TRY();
 
-	current_actor = NULL;
-	dgen_leftovers_end();
-	stop_timer();
+	end_turn();
 	if (cancels > 0)
 		raise_timeout(type, message);
 	AtEOXact_GUC(false, nest_level); /* what the handler has SET goes, too */

@@ -20,347 +20,16 @@
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "postmaster/interrupt.h"
-#include "storage/proc.h"
 
 #include "dgen_ext.h"
+#include "baton.h"
 #include "shared.h"
 
 #define WATCH_GRACE INT64CONST(1000000) /* us after which the watch is overdue */
 #define POLL_MIN 10                     /* ms between looks without shared memory */
 #define POLL_MAX 1000
 
-/* Latches to set once the lock is released, so that who wakes does not run into it. */
-typedef struct Calls
-{
-	int count;
-	int slots[8];
-} Calls;
-
-/* Types for which a waiter has been called in this round. */
-typedef struct Cover
-{
-	bool all;
-	int count;
-	int32 types[2 * SLOT_TYPES];
-} Cover;
-
 static int poll_interval = POLL_MIN;
-
-static void
-set_latch(int slot)
-{
-	SetLatch(&GetPGProcByNumber(slot)->procLatch);
-}
-
-static void
-note(Calls *calls, int slot)
-{
-	if (calls->count < lengthof(calls->slots))
-		calls->slots[calls->count++] = slot;
-	else
-		set_latch(slot);
-}
-
-static void
-unlock_and_call(const Calls *calls)
-{
-	LWLockRelease(&dgen_database->lock);
-	for (int i = 0; i < calls->count; i++)
-		set_latch(calls->slots[i]);
-}
-
-bool
-dgen_slot_serves(const Slot *slot, int32 type_id)
-{
-	if (type_id == ANY_TYPE || slot->all_types)
-		return true;
-	if ((slot->buckets & (UINT64CONST(1) << bucket_of(type_id))) == 0)
-		return false;
-	for (int i = 0; i < slot->ntypes; i++)
-		if (slot->types[i] == type_id)
-			return true;
-	return false;
-}
-
-/* ---- the lists; the lock of the database is held ---- */
-
-static void
-push(int *head, int index)
-{
-	Link *link = &slot_at(index)->link;
-
-	link->prev = NOBODY;
-	link->next = *head;
-	if (*head != NOBODY)
-		slot_at(*head)->link.prev = index;
-	*head = index;
-}
-
-static void
-unlink_slot(int *head, int index)
-{
-	Link *link = &slot_at(index)->link;
-
-	if (link->prev != NOBODY)
-		slot_at(link->prev)->link.next = link->next;
-	else
-		*head = link->next;
-	if (link->next != NOBODY)
-		slot_at(link->next)->link.prev = link->prev;
-	link->prev = link->next = NOBODY;
-}
-
-/* The one that has waited longest: it is called last, so it can watch longest. */
-static void
-appoint_watch(TimestampTz now, Calls *calls)
-{
-	dgen_database->watch = dgen_database->waiting_tail;
-	dgen_database->watch_until = now;
-	if (dgen_database->watch != NOBODY)
-		note(calls, dgen_database->watch);
-}
-
-static void
-alert_watch(TimestampTz until, Calls *calls)
-{
-	if (dgen_database->watch == NOBODY || dgen_database->watch_until <= until)
-		return;
-	dgen_database->watch_until = until;
-	note(calls, dgen_database->watch);
-}
-
-static void
-start_waiting(int index, TimestampTz now)
-{
-	Database *database = dgen_database;
-	Slot *slot = slot_at(index);
-	uint64 mask = pg_atomic_read_u64(&database->waiting_mask);
-
-	if (database->waiting == NOBODY)
-		database->waiting_tail = index;
-	push(&database->waiting, index);
-	pg_atomic_write_u64(&database->waiting_mask, mask | slot->buckets);
-	slot->state = SLOT_WAITING;
-	if (database->watch == NOBODY)
-	{
-		database->watch = index;
-		database->watch_until = now;
-	}
-}
-
-static void
-stop_waiting(int index, TimestampTz now, Calls *calls)
-{
-	Database *database = dgen_database;
-	Slot *slot = slot_at(index);
-	uint64 mask = 0;
-
-	if (database->waiting_tail == index)
-		database->waiting_tail = slot->link.prev;
-	unlink_slot(&database->waiting, index);
-	slot->state = SLOT_BUSY;
-	for (int i = database->waiting; i != NOBODY; i = slot_at(i)->link.next)
-		mask |= slot_at(i)->buckets;
-	pg_atomic_write_u64(&database->waiting_mask, mask);
-	if (database->watch == index)
-		appoint_watch(now, calls);
-}
-
-/* ---- batons; the lock is held ---- */
-
-static void
-take_baton(int index, int32 type_id, TimestampTz now, Calls *calls)
-{
-	Slot *slot = slot_at(index);
-
-	slot->state = SLOT_CALLED;
-	slot->called_at = now;
-	slot->called_for = type_id;
-	push(&dgen_database->called, index);
-	alert_watch(now + BATON_TIME, calls);
-}
-
-static void
-hand_baton(int index, int32 type_id, TimestampTz now, Calls *calls)
-{
-	stop_waiting(index, now, calls);
-	take_baton(index, type_id, now, calls);
-	note(calls, index);
-}
-
-/* One that was handed in the future is late: the clock was set back. */
-static bool
-is_fresh(const Slot *slot, TimestampTz now)
-{
-	return now >= slot->called_at && now - slot->called_at < BATON_TIME;
-}
-
-/*
- * A session that was called and has not claimed yet will see whatever is committed
- * by now, so it does for this type as well.
- */
-static void
-call_one(int32 type_id, TimestampTz now, Calls *calls)
-{
-	for (int i = dgen_database->called; i != NOBODY; i = slot_at(i)->link.next)
-		if (dgen_slot_serves(slot_at(i), type_id) && is_fresh(slot_at(i), now))
-			return;
-
-	for (int i = dgen_database->waiting; i != NOBODY; i = slot_at(i)->link.next)
-	{
-		if (dgen_slot_serves(slot_at(i), type_id))
-		{
-			hand_baton(i, type_id, now, calls);
-			return;
-		}
-	}
-}
-
-/*
- * Whoever is called but did not come loses its baton to the next. What a session has called
- * itself to was not announced. Returns when to look again.
- */
-static TimestampTz
-pass_late_batons(TimestampTz now, Calls *calls)
-{
-	TimestampTz until = ALARM_NONE;
-	int next;
-
-	for (int i = dgen_database->called; i != NOBODY; i = next)
-	{
-		Slot *slot = slot_at(i);
-
-		next = slot->link.next;
-		if (is_fresh(slot, now))
-			until = Min(until, slot->called_at + BATON_TIME);
-		else
-		{
-			unlink_slot(&dgen_database->called, i);
-			slot->state = SLOT_BUSY;
-			if (slot->called_for != ANY_TYPE)
-				dgen_wakeup_announce(slot->called_for);
-			call_one(slot->called_for, now, calls);
-			until = Min(until, now + BATON_TIME);
-		}
-	}
-	return until;
-}
-
-static void
-add_cover(Cover *cover, int32 type_id)
-{
-	if (cover->count < lengthof(cover->types))
-		cover->types[cover->count++] = type_id;
-}
-
-/* Does the slot serve a type in the bucket (-1: any) for which nobody was called yet? Adds its types. */
-static bool
-extends_cover(Cover *cover, const Slot *slot, int bucket)
-{
-	bool extends = slot->all_types && !cover->all;
-
-	if (cover->all)
-		return false;
-	for (int i = 0; i < slot->ntypes; i++)
-	{
-		bool known = false;
-
-		if (bucket >= 0 && bucket_of(slot->types[i]) != bucket)
-			continue;
-		for (int j = 0; j < cover->count && !known; j++)
-			known = cover->types[j] == slot->types[i];
-		if (known)
-			continue;
-		add_cover(cover, slot->types[i]);
-		extends = true;
-	}
-	cover->all = slot->all_types;
-	return extends;
-}
-
-static void
-call_all(int bucket, TimestampTz now, Calls *calls)
-{
-	Cover cover = {0};
-	int next;
-
-	for (int i = dgen_database->waiting; i != NOBODY; i = next)
-	{
-		next = slot_at(i)->link.next;
-		if (extends_cover(&cover, slot_at(i), bucket))
-			hand_baton(i, ANY_TYPE, now, calls);
-	}
-}
-
-/* ---- calling ---- */
-
-static bool
-somebody_waits(int bucket)
-{
-	uint64 mask = pg_atomic_read_u64(&dgen_database->waiting_mask);
-
-	return bucket < 0 ? mask != 0 : (mask & (UINT64CONST(1) << bucket)) != 0;
-}
-
-void
-dgen_call_for(int32 type_id)
-{
-	Calls calls = {0};
-
-	if (!somebody_waits(bucket_of(type_id)))
-		return;
-	LWLockAcquire(&dgen_database->lock, LW_EXCLUSIVE);
-	call_one(type_id, GetCurrentTimestamp(), &calls);
-	unlock_and_call(&calls);
-}
-
-void
-dgen_wakeup_later(int32 type_id)
-{
-	if (dgen_shared_attach() && somebody_waits(bucket_of(type_id)))
-		dgen_alarm_retry(type_id, GetCurrentTimestamp() + BATON_TIME);
-}
-
-/*
- * The baton is this session's, which is awake: nobody else is called, or kept from waiting, unless
- * it does not claim in time. So it has to be noted also while nobody waits.
- */
-bool
-dgen_call_self(int32 type_id)
-{
-	Calls calls = {0};
-
-	if (dgen_slot == NULL || dgen_slot->state != SLOT_BUSY || !dgen_slot_serves(dgen_slot, type_id))
-		return false;
-	LWLockAcquire(&dgen_database->lock, LW_EXCLUSIVE);
-	take_baton(DGEN_MY_PROCNO, type_id, GetCurrentTimestamp(), &calls);
-	unlock_and_call(&calls);
-	return true;
-}
-
-void
-dgen_call_all(int bucket)
-{
-	Calls calls = {0};
-
-	if (!somebody_waits(bucket))
-		return;
-	LWLockAcquire(&dgen_database->lock, LW_EXCLUSIVE);
-	call_all(bucket, GetCurrentTimestamp(), &calls);
-	unlock_and_call(&calls);
-}
-
-void
-dgen_alert_watch(TimestampTz until)
-{
-	Calls calls = {0};
-
-	if (!somebody_waits(-1))
-		return;
-	LWLockAcquire(&dgen_database->lock, LW_EXCLUSIVE);
-	alert_watch(until, &calls);
-	unlock_and_call(&calls);
-}
 
 /* ---- this session ---- */
 
@@ -392,22 +61,22 @@ dgen_wait_leave(void)
 	if (state != SLOT_NONE)
 		pg_atomic_fetch_sub_u32(&dgen_database->workers, 1);
 	if (state == SLOT_WAITING)
-		stop_waiting(DGEN_MY_PROCNO, now, &calls);
+		dgen_stop_waiting(DGEN_MY_PROCNO, now, &calls);
 	else if (state == SLOT_CALLED)
-		unlink_slot(&dgen_database->called, DGEN_MY_PROCNO);
+		dgen_drop_baton(DGEN_MY_PROCNO);
 	dgen_slot->state = SLOT_NONE;
 
 	if (state == SLOT_CALLED && dgen_slot->called_for != ANY_TYPE)
-		call_one(dgen_slot->called_for, now, &calls);
+		dgen_call_one(dgen_slot->called_for, now, &calls);
 
 	/* Those who are about to wait look again, too: it may have left something to its next claim. */
 	if (state == SLOT_CALLED || state == SLOT_BUSY)
 		for (int i = 0; i < dgen_slot->ntypes; i++)
 		{
 			dgen_wakeup_announce(dgen_slot->types[i]);
-			call_one(dgen_slot->types[i], now, &calls);
+			dgen_call_one(dgen_slot->types[i], now, &calls);
 		}
-	unlock_and_call(&calls);
+	dgen_unlock_and_call(&calls);
 }
 
 void
@@ -418,8 +87,7 @@ dgen_wait_taken(void)
 	LWLockAcquire(&dgen_database->lock, LW_EXCLUSIVE);
 	if (dgen_slot->state == SLOT_CALLED)
 	{
-		unlink_slot(&dgen_database->called, DGEN_MY_PROCNO);
-		dgen_slot->state = SLOT_BUSY;
+		dgen_drop_baton(DGEN_MY_PROCNO);
 	}
 	LWLockRelease(&dgen_database->lock);
 }
@@ -434,7 +102,7 @@ begin_wait(void)
 	LWLockAcquire(&dgen_database->lock, LW_EXCLUSIVE);
 	waits = dgen_slot->state == SLOT_BUSY;
 	if (waits)
-		start_waiting(DGEN_MY_PROCNO, GetCurrentTimestamp());
+		dgen_start_waiting(DGEN_MY_PROCNO, GetCurrentTimestamp());
 	LWLockRelease(&dgen_database->lock);
 	if (!waits)
 		return false;
@@ -446,8 +114,8 @@ begin_wait(void)
 
 	LWLockAcquire(&dgen_database->lock, LW_EXCLUSIVE);
 	if (dgen_slot->state == SLOT_WAITING)
-		stop_waiting(DGEN_MY_PROCNO, GetCurrentTimestamp(), &calls);
-	unlock_and_call(&calls);
+		dgen_stop_waiting(DGEN_MY_PROCNO, GetCurrentTimestamp(), &calls);
+	dgen_unlock_and_call(&calls);
 	return false;
 }
 
@@ -463,16 +131,15 @@ end_wait(WaitResult result)
 
 	LWLockAcquire(&dgen_database->lock, LW_EXCLUSIVE);
 	if (dgen_slot->state == SLOT_WAITING)
-		stop_waiting(DGEN_MY_PROCNO, now, &calls);
+		dgen_stop_waiting(DGEN_MY_PROCNO, now, &calls);
 	else if (dgen_slot->state == SLOT_CALLED && result == WAIT_TIMED_OUT)
 		result = WAIT_READY;
 	else if (dgen_slot->state == SLOT_CALLED && result == WAIT_INTERRUPTED)
 	{
-		unlink_slot(&dgen_database->called, DGEN_MY_PROCNO);
-		dgen_slot->state = SLOT_BUSY;
-		call_one(dgen_slot->called_for, now, &calls);
+		dgen_drop_baton(DGEN_MY_PROCNO);
+		dgen_call_one(dgen_slot->called_for, now, &calls);
 	}
-	unlock_and_call(&calls);
+	dgen_unlock_and_call(&calls);
 	return result;
 }
 
@@ -487,13 +154,13 @@ call_for_rates(TimestampTz now, Calls *calls)
 	for (int i = 0; i < count; i++)
 	{
 		dgen_wakeup_announce(types[i]);
-		call_one(types[i], now, calls);
+		dgen_call_one(types[i], now, calls);
 	}
 	if (dgen_private_rates_ring(now))
 	{
 		for (int bucket = 0; bucket < BUCKETS; bucket++)
 			dgen_wakeup_announce(bucket);
-		call_all(-1, now, calls);
+		dgen_call_everybody(-1, now, calls);
 	}
 	return Min(next, dgen_rate_due());
 }
@@ -502,7 +169,7 @@ call_for_rates(TimestampTz now, Calls *calls)
 static TimestampTz
 watch(TimestampTz now, Calls *calls)
 {
-	TimestampTz until = pass_late_batons(now, calls);
+	TimestampTz until = dgen_pass_late_batons(now, calls);
 	TimestampTz due = dgen_next_due();
 	TimestampTz rate_due = dgen_rate_due();
 
@@ -513,12 +180,12 @@ watch(TimestampTz now, Calls *calls)
 	if (dgen_look_overdue(now, 0))
 	{
 		dgen_look_begins(now);
-		call_all(-1, now, calls);
+		dgen_call_everybody(-1, now, calls);
 	}
 	else if (due <= now)
 	{
 		/* Alarms are any worker's business, the watch's as well as another's. */
-		call_one(ANY_TYPE, now, calls);
+		dgen_call_one(ANY_TYPE, now, calls);
 		due = now + BATON_TIME;
 	}
 	return Min(Min(until, due), dgen_next_look(now));
@@ -548,7 +215,7 @@ tend_watch(TimestampTz now)
 				database->watch_until = until;
 		}
 	}
-	unlock_and_call(&calls);
+	dgen_unlock_and_call(&calls);
 	return until;
 }
 

@@ -154,6 +154,27 @@ ALTER TABLE dgen.message ADD CONSTRAINT one_error UNIQUE (error) DEFERRABLE INIT
 SELECT dgen.cast('inside', 'ok', '1') > 0 AS sent;
 SELECT dgen.call('inside', 'ok', '1');
 
+-- Nor has a sender's search_path a say in what a CHECK or an index calls, where dgen writes with its own rights.
+CREATE FUNCTION tell(key text) RETURNS text IMMUTABLE LANGUAGE plpgsql AS $$
+BEGIN
+	RAISE INFO 'search_path % for %', current_setting('search_path'), key;
+	RETURN key;
+END $$;
+DROP TRIGGER note ON dgen.delayed_message;
+DROP TRIGGER note ON dgen.idempotency_key;
+DROP TRIGGER note ON dgen.receipt;
+ALTER TABLE dgen.delayed_message ADD CHECK (tell(actor_key) <> '');
+SET search_path = pg_catalog, public;
+SELECT dgen.cast('inside', 'check', delay => '1 day') > 0 AS sent;
+CREATE INDEX told ON dgen.idempotency_key (tell(actor_key));
+SELECT dgen.cast('inside', 'index', idempotency_key => 'told') > 0 AS sent;
+DROP INDEX dgen.told;
+CREATE INDEX told ON dgen.idempotency_key (message_id) WHERE tell(actor_key) = 'part';
+SELECT dgen.cast('inside', 'part', idempotency_key => 'told') > 0 AS sent;
+DROP INDEX dgen.told;
+SELECT dgen.cast('inside', 'part', idempotency_key => 'untold') > 0 AS sent, current_setting('search_path') AS afterwards;
+RESET search_path;
+
 -- A read-only transaction writes nothing, whichever way.
 BEGIN READ ONLY;
 SELECT dgen.send_reply(:request, '1');

@@ -74,6 +74,21 @@ for my $how (qw(raise fail retry timeout)) {
 		DELETE FROM dgen.dead_letter});
 }
 
+# A turn that does not look for its cancel before it has returned has failed, and is not run for ever: nothing
+# else meets that cancel.
+sql(q{
+	CREATE FUNCTION deaf(ctx dgen.context, state jsonb, message jsonb) RETURNS dgen.outcome LANGUAGE sql AS $$
+		SELECT dgen.noreply(jsonb_build_object('digits', length(div(repeat('7', message::int)::numeric, repeat('3', message::int / 2)::numeric)::text)))
+	$$;
+	SELECT dgen.create_actor_type('deaf', 'deaf', turn_timeout => '20 ms', max_attempts => 1);
+	SELECT dgen.start_workers(1);
+	SELECT dgen.cast('deaf', 'k', '40000')});
+becomes(q{SELECT count(*) FROM dgen.messages}, 0, 'a turn that is deaf to its cancel comes to an end');
+is(sql(q{SELECT attempts, sqlstate FROM dgen.dead_letters}), '1|ZD041', 'as a turn that took too long');
+sql(q{SELECT dgen.stop_workers()});
+becomes(q{SELECT count(*) FROM dgen.workers}, 0, 'the worker stops');
+sql(q{SELECT dgen.drop_actor_type('deaf', discard => true)});
+
 # ---- outside ----
 
 # A claim takes what fits into dgen.batch_duration, by what turns took so far: also those that failed.
