@@ -36,14 +36,6 @@ typedef struct Calls
 	int slots[8];
 } Calls;
 
-/* Types for which a waiter has been called in this round. */
-typedef struct Cover
-{
-	bool all;
-	int count;
-	int32 types[2 * SLOT_TYPES];
-} Cover;
-
 static int poll_interval = POLL_MIN;
 
 static void
@@ -67,19 +59,6 @@ unlock_and_call(const Calls *calls)
 	LWLockRelease(&dgen_database->lock);
 	for (int i = 0; i < calls->count; i++)
 		set_latch(calls->slots[i]);
-}
-
-bool
-dgen_slot_serves(const Slot *slot, int32 type_id)
-{
-	if (type_id == ANY_TYPE || slot->all_types)
-		return true;
-	if ((slot->buckets & (UINT64CONST(1) << bucket_of(type_id))) == 0)
-		return false;
-	for (int i = 0; i < slot->ntypes; i++)
-		if (slot->types[i] == type_id)
-			return true;
-	return false;
 }
 
 /* ---- the lists; the lock of the database is held ---- */
@@ -169,22 +148,23 @@ stop_waiting(int index, TimestampTz now, Calls *calls)
 /* ---- batons; the lock is held ---- */
 
 static void
-take_baton(int index, int32 type_id, TimestampTz now, Calls *calls)
+take_baton(int index, int32 type_id, Lane lane, TimestampTz now, Calls *calls)
 {
 	Slot *slot = slot_at(index);
 
 	slot->state = SLOT_CALLED;
 	slot->called_at = now;
 	slot->called_for = type_id;
+	slot->called_lane = lane;
 	push(&dgen_database->called, index);
 	alert_watch(now + BATON_TIME, calls);
 }
 
 static void
-hand_baton(int index, int32 type_id, TimestampTz now, Calls *calls)
+hand_baton(int index, int32 type_id, Lane lane, TimestampTz now, Calls *calls)
 {
 	stop_waiting(index, now, calls);
-	take_baton(index, type_id, now, calls);
+	take_baton(index, type_id, lane, now, calls);
 	note(calls, index);
 }
 
@@ -200,19 +180,41 @@ is_fresh(const Slot *slot, TimestampTz now)
  * by now, so it does for this type as well.
  */
 static void
-call_one(int32 type_id, TimestampTz now, Calls *calls)
+call_one(int32 type_id, Lane lane, TimestampTz now, Calls *calls)
 {
+	int next;
+
 	for (int i = dgen_database->called; i != NOBODY; i = slot_at(i)->link.next)
-		if (dgen_slot_serves(slot_at(i), type_id) && is_fresh(slot_at(i), now))
+		if (dgen_slot_takes(slot_at(i), type_id, lane) && is_fresh(slot_at(i), now) &&
+			!dgen_slot_may_lack(slot_at(i), lane))
 			return;
 
-	for (int i = dgen_database->waiting; i != NOBODY; i = slot_at(i)->link.next)
+	for (int i = dgen_database->waiting; i != NOBODY; i = next)
 	{
-		if (dgen_slot_serves(slot_at(i), type_id))
-		{
-			hand_baton(i, type_id, now, calls);
+		bool enough = !dgen_slot_may_lack(slot_at(i), lane);
+
+		next = slot_at(i)->link.next;
+		if (!dgen_slot_takes(slot_at(i), type_id, lane))
+			continue;
+		hand_baton(i, type_id, lane, now, calls);
+		if (enough)
 			return;
-		}
+	}
+}
+
+/*
+ * In place of a session that does not come. While it was called for one thing it was not called for
+ * the next one, of another type or in another lane: that is for others now, none of whom may take all
+ * that it does. Parts first: who comes for them comes for messages, too.
+ */
+static void
+call_in_place_of(const Slot *slot, TimestampTz now, Calls *calls)
+{
+	for (int i = 0; i < slot->ntypes; i++)
+	{
+		if (dgen_slot_takes(slot, slot->types[i], LANE_PARTS))
+			call_one(slot->types[i], LANE_PARTS, now, calls);
+		call_one(slot->types[i], LANE_ANY, now, calls);
 	}
 }
 
@@ -239,43 +241,12 @@ pass_late_batons(TimestampTz now, Calls *calls)
 			slot->state = SLOT_BUSY;
 			if (slot->called_for != ANY_TYPE)
 				dgen_wakeup_announce(slot->called_for);
-			call_one(slot->called_for, now, calls);
+			call_one(slot->called_for, slot->called_lane, now, calls);
+			call_in_place_of(slot, now, calls);
 			until = Min(until, now + BATON_TIME);
 		}
 	}
 	return until;
-}
-
-static void
-add_cover(Cover *cover, int32 type_id)
-{
-	if (cover->count < lengthof(cover->types))
-		cover->types[cover->count++] = type_id;
-}
-
-/* Does the slot serve a type in the bucket (-1: any) for which nobody was called yet? Adds its types. */
-static bool
-extends_cover(Cover *cover, const Slot *slot, int bucket)
-{
-	bool extends = slot->all_types && !cover->all;
-
-	if (cover->all)
-		return false;
-	for (int i = 0; i < slot->ntypes; i++)
-	{
-		bool known = false;
-
-		if (bucket >= 0 && bucket_of(slot->types[i]) != bucket)
-			continue;
-		for (int j = 0; j < cover->count && !known; j++)
-			known = cover->types[j] == slot->types[i];
-		if (known)
-			continue;
-		add_cover(cover, slot->types[i]);
-		extends = true;
-	}
-	cover->all = slot->all_types;
-	return extends;
 }
 
 static void
@@ -287,8 +258,8 @@ call_all(int bucket, TimestampTz now, Calls *calls)
 	for (int i = dgen_database->waiting; i != NOBODY; i = next)
 	{
 		next = slot_at(i)->link.next;
-		if (extends_cover(&cover, slot_at(i), bucket))
-			hand_baton(i, ANY_TYPE, now, calls);
+		if (dgen_cover_extend(&cover, slot_at(i), bucket))
+			hand_baton(i, ANY_TYPE, LANE_ANY, now, calls);
 	}
 }
 
@@ -302,16 +273,28 @@ somebody_waits(int bucket)
 	return bucket < 0 ? mask != 0 : (mask & (UINT64CONST(1) << bucket)) != 0;
 }
 
-void
-dgen_call_for(int32 type_id)
+static void
+call_in_lane(int32 type_id, Lane lane)
 {
 	Calls calls = {0};
 
 	if (!somebody_waits(bucket_of(type_id)))
 		return;
 	LWLockAcquire(&dgen_database->lock, LW_EXCLUSIVE);
-	call_one(type_id, GetCurrentTimestamp(), &calls);
+	call_one(type_id, lane, GetCurrentTimestamp(), &calls);
 	unlock_and_call(&calls);
+}
+
+void
+dgen_call_for(int32 type_id)
+{
+	call_in_lane(type_id, LANE_ANY);
+}
+
+void
+dgen_call_for_part(int32 type_id)
+{
+	call_in_lane(type_id, LANE_PARTS);
 }
 
 void
@@ -333,7 +316,7 @@ dgen_call_self(int32 type_id)
 	if (dgen_slot == NULL || dgen_slot->state != SLOT_BUSY || !dgen_slot_serves(dgen_slot, type_id))
 		return false;
 	LWLockAcquire(&dgen_database->lock, LW_EXCLUSIVE);
-	take_baton(DGEN_MY_PROCNO, type_id, GetCurrentTimestamp(), &calls);
+	take_baton(DGEN_MY_PROCNO, type_id, LANE_ANY, GetCurrentTimestamp(), &calls);
 	unlock_and_call(&calls);
 	return true;
 }
@@ -347,6 +330,22 @@ dgen_call_all(int bucket)
 		return;
 	LWLockAcquire(&dgen_database->lock, LW_EXCLUSIVE);
 	call_all(bucket, GetCurrentTimestamp(), &calls);
+	unlock_and_call(&calls);
+}
+
+void
+dgen_call_others(void)
+{
+	Calls calls = {0};
+
+	if (dgen_slot == NULL)
+		return;
+	for (int i = 0; i < dgen_slot->ntypes; i++)
+		dgen_wakeup_announce(dgen_slot->types[i]);
+	if (!somebody_waits(-1))
+		return;
+	LWLockAcquire(&dgen_database->lock, LW_EXCLUSIVE);
+	call_in_place_of(dgen_slot, GetCurrentTimestamp(), &calls);
 	unlock_and_call(&calls);
 }
 
@@ -398,15 +397,15 @@ dgen_wait_leave(void)
 	dgen_slot->state = SLOT_NONE;
 
 	if (state == SLOT_CALLED && dgen_slot->called_for != ANY_TYPE)
-		call_one(dgen_slot->called_for, now, &calls);
+		call_one(dgen_slot->called_for, dgen_slot->called_lane, now, &calls);
 
 	/* Those who are about to wait look again, too: it may have left something to its next claim. */
 	if (state == SLOT_CALLED || state == SLOT_BUSY)
+	{
 		for (int i = 0; i < dgen_slot->ntypes; i++)
-		{
 			dgen_wakeup_announce(dgen_slot->types[i]);
-			call_one(dgen_slot->types[i], now, &calls);
-		}
+		call_in_place_of(dgen_slot, now, &calls);
+	}
 	unlock_and_call(&calls);
 }
 
@@ -470,7 +469,7 @@ end_wait(WaitResult result)
 	{
 		unlink_slot(&dgen_database->called, DGEN_MY_PROCNO);
 		dgen_slot->state = SLOT_BUSY;
-		call_one(dgen_slot->called_for, now, &calls);
+		call_one(dgen_slot->called_for, dgen_slot->called_lane, now, &calls);
 	}
 	unlock_and_call(&calls);
 	return result;
@@ -487,7 +486,7 @@ call_for_rates(TimestampTz now, Calls *calls)
 	for (int i = 0; i < count; i++)
 	{
 		dgen_wakeup_announce(types[i]);
-		call_one(types[i], now, calls);
+		call_one(types[i], LANE_ANY, now, calls);
 	}
 	if (dgen_private_rates_ring(now))
 	{
@@ -518,7 +517,7 @@ watch(TimestampTz now, Calls *calls)
 	else if (due <= now)
 	{
 		/* Alarms are any worker's business, the watch's as well as another's. */
-		call_one(ANY_TYPE, now, calls);
+		call_one(ANY_TYPE, LANE_ANY, now, calls);
 		due = now + BATON_TIME;
 	}
 	return Min(Min(until, due), dgen_next_look(now));
