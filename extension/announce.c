@@ -44,8 +44,14 @@ dgen_wakeup_unheld(int32 type_id)
 	if (dgen_database == NULL)
 		return;
 	dgen_locked_ask(type_id);
+	dgen_wakeup_part(type_id);
+}
+
+void
+dgen_wakeup_part(int32 type_id)
+{
 	announce(bucket_of(type_id));
-	dgen_call_for(type_id);
+	dgen_call_for_part(type_id);
 }
 
 void

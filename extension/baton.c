@@ -10,14 +10,6 @@
 #include "shared.h"
 #include "baton.h"
 
-/* Types for which a waiter has been called in this round. */
-typedef struct Cover
-{
-	bool all;
-	int count;
-	int32 types[2 * SLOT_TYPES];
-} Cover;
-
 static void
 set_latch(int slot)
 {
@@ -39,19 +31,6 @@ dgen_unlock_and_call(const Calls *calls)
 	LWLockRelease(&dgen_database->lock);
 	for (int i = 0; i < calls->count; i++)
 		set_latch(calls->slots[i]);
-}
-
-bool
-dgen_slot_serves(const Slot *slot, int32 type_id)
-{
-	if (type_id == ANY_TYPE || slot->all_types)
-		return true;
-	if ((slot->buckets & (UINT64CONST(1) << bucket_of(type_id))) == 0)
-		return false;
-	for (int i = 0; i < slot->ntypes; i++)
-		if (slot->types[i] == type_id)
-			return true;
-	return false;
 }
 
 /* ---- the lists; the lock of the database is held ---- */
@@ -141,22 +120,23 @@ dgen_stop_waiting(int index, TimestampTz now, Calls *calls)
 /* ---- batons; the lock is held ---- */
 
 static void
-take_baton(int index, int32 type_id, TimestampTz now, Calls *calls)
+take_baton(int index, int32 type_id, Lane lane, TimestampTz now, Calls *calls)
 {
 	Slot *slot = slot_at(index);
 
 	slot->state = SLOT_CALLED;
 	slot->called_at = now;
 	slot->called_for = type_id;
+	slot->called_lane = lane;
 	push(&dgen_database->called, index);
 	alert_watch(now + BATON_TIME, calls);
 }
 
 static void
-hand_baton(int index, int32 type_id, TimestampTz now, Calls *calls)
+hand_baton(int index, int32 type_id, Lane lane, TimestampTz now, Calls *calls)
 {
 	dgen_stop_waiting(index, now, calls);
-	take_baton(index, type_id, now, calls);
+	take_baton(index, type_id, lane, now, calls);
 	note(calls, index);
 }
 
@@ -179,19 +159,41 @@ is_fresh(const Slot *slot, TimestampTz now)
  * by now, so it does for this type as well.
  */
 void
-dgen_call_one(int32 type_id, TimestampTz now, Calls *calls)
+dgen_call_one(int32 type_id, Lane lane, TimestampTz now, Calls *calls)
 {
+	int next;
+
 	for (int i = dgen_database->called; i != NOBODY; i = slot_at(i)->link.next)
-		if (dgen_slot_serves(slot_at(i), type_id) && is_fresh(slot_at(i), now))
+		if (dgen_slot_takes(slot_at(i), type_id, lane) && is_fresh(slot_at(i), now) &&
+			!dgen_slot_may_lack(slot_at(i), lane))
 			return;
 
-	for (int i = dgen_database->waiting; i != NOBODY; i = slot_at(i)->link.next)
+	for (int i = dgen_database->waiting; i != NOBODY; i = next)
 	{
-		if (dgen_slot_serves(slot_at(i), type_id))
-		{
-			hand_baton(i, type_id, now, calls);
+		bool enough = !dgen_slot_may_lack(slot_at(i), lane);
+
+		next = slot_at(i)->link.next;
+		if (!dgen_slot_takes(slot_at(i), type_id, lane))
+			continue;
+		hand_baton(i, type_id, lane, now, calls);
+		if (enough)
 			return;
-		}
+	}
+}
+
+/*
+ * While it was called for one thing it was not called for the next one, of another type or in another
+ * lane: that is for others now, none of whom may take all that it does. Parts first: who comes for them
+ * comes for messages, too.
+ */
+void
+dgen_call_in_place_of(const Slot *slot, TimestampTz now, Calls *calls)
+{
+	for (int i = 0; i < slot->ntypes; i++)
+	{
+		if (dgen_slot_takes(slot, slot->types[i], LANE_PARTS))
+			dgen_call_one(slot->types[i], LANE_PARTS, now, calls);
+		dgen_call_one(slot->types[i], LANE_ANY, now, calls);
 	}
 }
 
@@ -217,43 +219,12 @@ dgen_pass_late_batons(TimestampTz now, Calls *calls)
 			dgen_drop_baton(i);
 			if (slot->called_for != ANY_TYPE)
 				dgen_wakeup_announce(slot->called_for);
-			dgen_call_one(slot->called_for, now, calls);
+			dgen_call_one(slot->called_for, slot->called_lane, now, calls);
+			dgen_call_in_place_of(slot, now, calls);
 			until = Min(until, now + BATON_TIME);
 		}
 	}
 	return until;
-}
-
-static void
-add_cover(Cover *cover, int32 type_id)
-{
-	if (cover->count < lengthof(cover->types))
-		cover->types[cover->count++] = type_id;
-}
-
-/* Does the slot serve a type in the bucket (-1: any) for which nobody was called yet? Adds its types. */
-static bool
-extends_cover(Cover *cover, const Slot *slot, int bucket)
-{
-	bool extends = slot->all_types && !cover->all;
-
-	if (cover->all)
-		return false;
-	for (int i = 0; i < slot->ntypes; i++)
-	{
-		bool known = false;
-
-		if (bucket >= 0 && bucket_of(slot->types[i]) != bucket)
-			continue;
-		for (int j = 0; j < cover->count && !known; j++)
-			known = cover->types[j] == slot->types[i];
-		if (known)
-			continue;
-		add_cover(cover, slot->types[i]);
-		extends = true;
-	}
-	cover->all = slot->all_types;
-	return extends;
 }
 
 void
@@ -265,8 +236,8 @@ dgen_call_everybody(int bucket, TimestampTz now, Calls *calls)
 	for (int i = dgen_database->waiting; i != NOBODY; i = next)
 	{
 		next = slot_at(i)->link.next;
-		if (extends_cover(&cover, slot_at(i), bucket))
-			hand_baton(i, ANY_TYPE, now, calls);
+		if (dgen_cover_extend(&cover, slot_at(i), bucket))
+			hand_baton(i, ANY_TYPE, LANE_ANY, now, calls);
 	}
 }
 
@@ -280,16 +251,28 @@ somebody_waits(int bucket)
 	return bucket < 0 ? mask != 0 : (mask & (UINT64CONST(1) << bucket)) != 0;
 }
 
-void
-dgen_call_for(int32 type_id)
+static void
+call_in_lane(int32 type_id, Lane lane)
 {
 	Calls calls = {0};
 
 	if (!somebody_waits(bucket_of(type_id)))
 		return;
 	LWLockAcquire(&dgen_database->lock, LW_EXCLUSIVE);
-	dgen_call_one(type_id, GetCurrentTimestamp(), &calls);
+	dgen_call_one(type_id, lane, GetCurrentTimestamp(), &calls);
 	dgen_unlock_and_call(&calls);
+}
+
+void
+dgen_call_for(int32 type_id)
+{
+	call_in_lane(type_id, LANE_ANY);
+}
+
+void
+dgen_call_for_part(int32 type_id)
+{
+	call_in_lane(type_id, LANE_PARTS);
 }
 
 void
@@ -311,7 +294,7 @@ dgen_call_self(int32 type_id)
 	if (dgen_slot == NULL || dgen_slot->state != SLOT_BUSY || !dgen_slot_serves(dgen_slot, type_id))
 		return false;
 	LWLockAcquire(&dgen_database->lock, LW_EXCLUSIVE);
-	take_baton(DGEN_MY_PROCNO, type_id, GetCurrentTimestamp(), &calls);
+	take_baton(DGEN_MY_PROCNO, type_id, LANE_ANY, GetCurrentTimestamp(), &calls);
 	dgen_unlock_and_call(&calls);
 	return true;
 }
@@ -325,6 +308,22 @@ dgen_call_all(int bucket)
 		return;
 	LWLockAcquire(&dgen_database->lock, LW_EXCLUSIVE);
 	dgen_call_everybody(bucket, GetCurrentTimestamp(), &calls);
+	dgen_unlock_and_call(&calls);
+}
+
+void
+dgen_call_others(void)
+{
+	Calls calls = {0};
+
+	if (dgen_slot == NULL)
+		return;
+	for (int i = 0; i < dgen_slot->ntypes; i++)
+		dgen_wakeup_announce(dgen_slot->types[i]);
+	if (!somebody_waits(-1))
+		return;
+	LWLockAcquire(&dgen_database->lock, LW_EXCLUSIVE);
+	dgen_call_in_place_of(dgen_slot, GetCurrentTimestamp(), &calls);
 	dgen_unlock_and_call(&calls);
 }
 

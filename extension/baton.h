@@ -8,6 +8,8 @@
 
 #include "utils/timestamp.h"
 
+#include "shared.h"
+
 /* Latches to set once the lock is released, so that who wakes does not run into it. */
 typedef struct Calls
 {
@@ -21,8 +23,10 @@ extern void dgen_unlock_and_call(const Calls *calls);
 extern void dgen_start_waiting(int index, TimestampTz now);
 extern void dgen_stop_waiting(int index, TimestampTz now, Calls *calls);
 
-/* A waiter that serves the type, unless a fresh baton is out. */
-extern void dgen_call_one(int32 type_id, TimestampTz now, Calls *calls);
+/* A waiter that takes what the type has in the lane, unless a fresh baton is out. */
+extern void dgen_call_one(int32 type_id, Lane lane, TimestampTz now, Calls *calls);
+/* Others for all that a session takes which does not come. */
+extern void dgen_call_in_place_of(const Slot *slot, TimestampTz now, Calls *calls);
 /* For each type in the bucket (-1: of all) one. */
 extern void dgen_call_everybody(int bucket, TimestampTz now, Calls *calls);
 /* It was claimed, or its holder does not come: the session is busy. */

@@ -544,6 +544,8 @@ extern void dgen_wakeup_replied(int64 request_id);
 extern void dgen_wakeup_locked(int32 type_id); /* commit leaves a locked part to be run */
 /* A claim left work of the type behind: wake one more worker, if one waits. */
 extern void dgen_wakeup_left(int32 type_id);
+/* It keeps this session for long: others are called for all that it takes, and may have been called for. */
+extern void dgen_wakeup_others(void);
 
 /* ---- held_locks.c: who waits for what this transaction has locked -------- */
 
@@ -749,6 +751,7 @@ typedef struct WorkerType
 {
 	int32 type_id;
 	const char *name; /* under which a client has attached: a rename does not reach it */
+	bool runs_parts;  /* its locked parts; else they are left to others */
 	double turn_us;   /* measured time of a turn, moving average; 0: not known */
 
 	/* With max_rate, in a claim. */
@@ -1238,7 +1241,10 @@ extern bool dgen_charge_part(const Charge *charge, const ActorType *type, const 
 
 extern void dgen_locked_ask(int32 type_id); /* for a look; never raises */
 extern void dgen_locked_ask_all(void);
-extern bool dgen_locked_asked(int32 type_id, uint32 *asked); /* before the snapshot of the look */
+/* Before the snapshot of the look. False: nobody has, or the worker leaves the type's parts to others. */
+extern bool dgen_part_is_wanted(const WorkerType *type, uint32 *asked);
+/* It has attached, and leaves parts to others. */
+extern void dgen_part_call_others(const WorkerSession *session);
 extern void dgen_locked_answer(int32 type_id, uint32 asked); /* it found nothing */
 /* May this session run a part, or is it needed for messages? True: it is counted as running one. */
 extern bool dgen_part_reserve(int32 type_id);

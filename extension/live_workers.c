@@ -77,36 +77,67 @@ copy_workers(int *count)
 	return workers;
 }
 
-/* Names of the types that the role may read. */
-static ArrayType *
-readable_types(const Slot *worker, Oid role)
+typedef struct Names
 {
+	int count;
 	Datum names[SLOT_TYPES];
-	int count = 0;
+} Names;
 
+/* Those of the types that the role may read. */
+typedef struct Readable
+{
+	Names all;
+	Names messages;
+	Names actions;
+	Names locked;
+} Readable;
+
+static void
+add_name(Names *names, const char *name)
+{
+	names->names[names->count++] = CStringGetTextDatum(name);
+}
+
+static Datum
+name_array(Names *names)
+{
+	return PointerGetDatum(
+		construct_array(names->names, names->count, TEXTOID, -1, false, TYPALIGN_INT));
+}
+
+/* One of which it takes actions and messages is there twice. */
+static void
+read_types(const Slot *worker, Oid role, Readable *readable)
+{
 	for (int i = 0; i < worker->ntypes; i++)
 	{
-		const ActorType *type = dgen_type_by_id(worker->types[i], true);
+		const int32 type_id = worker->types[i];
+		const ActorType *type = dgen_type_by_id(dgen_actors_type(type_id), true);
+		bool of_actions = dgen_is_of_actions(type_id);
 
-		if (type != NULL && !dgen_is_of_actions(type->id) &&
-			dgen_has_privilege(type, role, PRIVILEGE_READ))
-			names[count++] = CStringGetTextDatum(type->name);
+		if (type == NULL || !dgen_has_privilege(type, role, PRIVILEGE_READ))
+			continue;
+		add_name(of_actions ? &readable->actions : &readable->messages, type->name);
+		if (!of_actions || !dgen_slot_names(worker, type->id))
+			add_name(&readable->all, type->name);
+		if (dgen_slot_names_part(worker, i))
+			add_name(&readable->locked, type->name);
 	}
-	return construct_array(names, count, TEXTOID, -1, false, TYPALIGN_INT);
 }
 
 static void
 put_worker(ReturnSetInfo *result, const Slot *worker, Oid role)
 {
-	ArrayType *types = readable_types(worker, role);
-	Datum values[9];
-	bool nulls[9] = {false};
+	Readable readable = {0};
+	Datum values[12];
+	bool nulls[12] = {false};
 
-	if (ArrayGetNItems(ARR_NDIM(types), ARR_DIMS(types)) == 0 && !superuser_arg(role))
+	read_types(worker, role, &readable);
+	if (readable.all.count == 0 && !superuser_arg(role))
 		return;
 	values[0] = Int64GetDatum(worker->worker_id);
 	values[1] = CStringGetTextDatum(worker->name);
-	values[2] = PointerGetDatum(types);
+	values[2] = name_array(&readable.all);
 	values[3] = BoolGetDatum(worker->in_database);
 	nulls[4] = worker->client[0] == '\0';
 	values[4] = nulls[4] ? (Datum) 0 : CStringGetTextDatum(worker->client);
@@ -114,6 +145,9 @@ put_worker(ReturnSetInfo *result, const Slot *worker, Oid role)
 	values[6] = BoolGetDatum(worker->busy);
 	values[7] = TimestampTzGetDatum(worker->since);
 	values[8] = Int64GetDatum(worker->turns);
+	values[9] = name_array(&readable.messages);
+	values[10] = name_array(&readable.actions);
+	values[11] = name_array(&readable.locked);
 	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 }
 

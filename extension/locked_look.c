@@ -6,7 +6,19 @@
  *     asked ──> a look, by whoever claims ──found one──> runs it, and calls the next worker
  *                    └──found nothing──> answered, up to what had been asked when it began
  *
- * And who may run one: of several workers of a type one is kept for messages.
+ * Who leaves the locked parts of a type to others neither looks nor answers, and is not called.
+ * Two workers of a type sleep, R runs its parts and L does not:
+ *
+ *     a turn in L locks an actor, and commits    asked, and R is called: by itself L would claim, not
+ *                                                look, and sleep on, and R with it until the safety net
+ *     R begins a part, there is another          calls whoever runs parts, too: who is called for the
+ *                                                messages that R leaves may be L
+ *     R is stopped, called and not come          its calls are passed on in the lanes they came in
+ *     R is gone, L is the only one               nobody looks, so nobody answers: whoever attaches and
+ *                                                may run it finds that it was asked for
+ *
+ * And who may run one: of several workers of a type one is kept for messages, which may be one that
+ * runs no parts: so R is called when L attaches.
  */
 #include "postgres.h"
 
@@ -35,13 +47,35 @@ dgen_locked_ask_all(void)
 		pg_atomic_fetch_add_u32(&dgen_database->locked_asked[bucket], 1);
 }
 
-bool
-dgen_locked_asked(int32 type_id, uint32 *asked)
+static bool
+is_asked(int32 type_id, uint32 *asked)
 {
 	if (!dgen_shared_attach())
 		return true;
 	*asked = pg_atomic_read_u32(&dgen_database->locked_asked[bucket_of(type_id)]);
 	return *asked != pg_atomic_read_u32(&dgen_database->locked_answered[bucket_of(type_id)]);
+}
+
+bool
+dgen_part_is_wanted(const WorkerType *type, uint32 *asked)
+{
+	return type->runs_parts && is_asked(type->type_id, asked);
+}
+
+/* Whoever was kept for messages of such a type may run a part from now on. */
+void
+dgen_part_call_others(const WorkerSession *session)
+{
+	uint32 asked;
+
+	for (int i = 0; i < session->ntypes; i++)
+	{
+		const WorkerType *type = &session->types[i];
+
+		if (!type->runs_parts && !dgen_is_of_actions(type->type_id) &&
+			is_asked(type->type_id, &asked))
+			dgen_wakeup_part(type->type_id);
+	}
 }
 
 void

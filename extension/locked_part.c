@@ -370,6 +370,7 @@ begin_one(const WorkerSession *session, const ActorType *type, uint32 asked)
 	PopActiveSnapshot();
 	if (!paused && look_for(session, &look))
 	{
+		dgen_wakeup_others();
 		dgen_wakeup_left(type->id);
 		return true;
 	}
@@ -387,18 +388,18 @@ dgen_part_begin(WorkerSession *session)
 
 	for (int i = 0; i < session->ntypes && !begun; i++)
 	{
-		int32 type_id = session->types[(session->rotation + i) % session->ntypes].type_id;
+		const WorkerType *worker_type = &session->types[(session->rotation + i) % session->ntypes];
 		const ActorType *type;
 		uint32 asked;
 
-		if (!dgen_locked_asked(type_id, &asked))
+		if (!dgen_part_is_wanted(worker_type, &asked))
 			continue;
 		dgen_refuse_isolation("claiming a locked part");
 		/* As for a batch: dgen.drop_actor_type waits for this lock, and not for rows in between. */
 		dgen_table_lock(TABLE_MESSAGE, RowExclusiveLock);
 		dgen_table_lock(TABLE_LOCKED, RowExclusiveLock);
 		dgen_check_adopted();
-		type = dgen_type_by_id(type_id, true);
+		type = dgen_type_by_id(worker_type->type_id, true);
 		begun =
 			type != NULL && dgen_session_serves(session, type) && begin_one(session, type, asked);
 	}

@@ -32,7 +32,7 @@ is_asked(const WorkerSession *session)
 	uint32 asked;
 
 	for (int i = 0; i < session->ntypes; i++)
-		if (dgen_locked_asked(session->types[i].type_id, &asked))
+		if (dgen_part_is_wanted(&session->types[i], &asked))
 			return true;
 	return false;
 }

@@ -104,16 +104,13 @@ publish(void)
 		strlcpy(dgen_slot->name, session->name, NAMEDATALEN);
 		strlcpy(dgen_slot->client, current->client, NAMEDATALEN);
 		dgen_slot->in_database = session->in_database;
-		dgen_slot->all_types = session->ntypes > SLOT_TYPES;
-		for (int i = 0; i < session->ntypes; i++)
-			dgen_slot->buckets |= UINT64CONST(1) << bucket_of(session->types[i].type_id);
-		dgen_slot->ntypes = Min(session->ntypes, SLOT_TYPES);
-		for (int i = 0; i < dgen_slot->ntypes; i++)
-			dgen_slot->types[i] = session->types[i].type_id;
+		dgen_slot_set_types(dgen_slot, session);
 	}
 	LWLockRelease(&dgen_database->lock);
-	if (dgen_slot->worker_id != 0)
-		dgen_wait_enter();
+	if (dgen_slot->worker_id == 0)
+		return;
+	dgen_wait_enter();
+	dgen_part_call_others(session);
 }
 
 static void
@@ -340,8 +337,8 @@ watch_client(void)
 
 /* ---- dgen.attach ---- */
 
-static void
-refuse_argument(const char *problem, const char *hint)
+void
+dgen_refuse_attach(const char *problem, const char *hint)
 {
 	ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("cannot attach: %s", problem),
 					errhint("%s", hint)));
@@ -353,20 +350,12 @@ set_name(WorkerSession *session, FunctionCallInfo fcinfo)
 	text *name;
 
 	if (PG_ARGISNULL(0))
-		refuse_argument("name is NULL", "Give a name by which dgen.workers shows this worker.");
+		dgen_refuse_attach("name is NULL", "Give a name by which dgen.workers shows this worker.");
 	name = PG_GETARG_TEXT_PP(0);
 	if (VARSIZE_ANY_EXHDR(name) == 0 || VARSIZE_ANY_EXHDR(name) >= NAMEDATALEN)
-		refuse_argument("name is empty or longer than 63 bytes", "Give a name of 1 to 63 bytes.");
+		dgen_refuse_attach("name is empty or longer than 63 bytes",
+						   "Give a name of 1 to 63 bytes.");
 	text_to_cstring_buffer(name, session->name, NAMEDATALEN);
-}
-
-static void
-set_type(Attachment *attachment, int i, int32 type_id, const char *name)
-{
-	WorkerType *type = &attachment->session.types[i];
-
-	type->type_id = type_id;
-	type->name = MemoryContextStrdup(attachment->context, name);
 }
 
 /* Mostly a mistake: the worker's callbacks and the handler take turns on the same actors. */
@@ -397,11 +386,11 @@ resolve_types(FunctionCallInfo fcinfo)
 	const ActorType **types;
 
 	if (PG_ARGISNULL(1))
-		refuse_argument("actor_types is NULL", hint);
+		dgen_refuse_attach("actor_types is NULL", hint);
 	deconstruct_array(PG_GETARG_ARRAYTYPE_P(1), TEXTOID, -1, false, TYPALIGN_INT, &names, &nulls,
 					  &count);
 	if (count == 0)
-		refuse_argument("actor_types is empty", hint);
+		dgen_refuse_attach("actor_types is empty", hint);
 
 	types = palloc(count * sizeof(*types));
 	for (int i = 0; i < count; i++)
@@ -410,7 +399,7 @@ resolve_types(FunctionCallInfo fcinfo)
 		bool known = false;
 
 		if (nulls[i])
-			refuse_argument("actor_types has a NULL", hint);
+			dgen_refuse_attach("actor_types has a NULL", hint);
 		type = dgen_type_by_name(DatumGetTextPP(names[i]));
 		dgen_check_privilege(type, GetUserId(), PRIVILEGE_WORK);
 		for (int j = 0; j < ntypes; j++)
@@ -422,76 +411,9 @@ resolve_types(FunctionCallInfo fcinfo)
 	}
 	attachment = make_attachment(ntypes);
 	for (int i = 0; i < ntypes; i++)
-		set_type(attachment, i, types[i]->id, types[i]->name);
+		dgen_session_set_type(&attachment->session, attachment->context, i, types[i]->id,
+							  types[i]->name);
 	return attachment;
-}
-
-static bool
-has_type(const WorkerSession *session, int32 type_id)
-{
-	for (int i = 0; i < session->ntypes; i++)
-		if (session->types[i].type_id == type_id)
-			return true;
-	return false;
-}
-
-/* Types that the worker handles, and says more about; may be NULL. */
-static List *
-declared_types(const WorkerSession *session, FunctionCallInfo fcinfo, int n, const char *name)
-{
-	Datum *names;
-	bool *nulls;
-	int count;
-	List *types = NIL;
-
-	if (PG_ARGISNULL(n))
-		return NIL;
-	deconstruct_array(PG_GETARG_ARRAYTYPE_P(n), TEXTOID, -1, false, TYPALIGN_INT, &names, &nulls,
-					  &count);
-	for (int i = 0; i < count; i++)
-	{
-		const ActorType *type = nulls[i] ? NULL : dgen_type_by_name(DatumGetTextPP(names[i]));
-
-		if (type == NULL || !has_type(session, type->id))
-			refuse_argument(
-				psprintf("%s has a NULL, or a type that actor_types lacks", name),
-				psprintf("Name only types that actor_types names, or leave %s out.", name));
-		types = list_append_unique_ptr(types, (void *) type);
-	}
-	return types;
-}
-
-/* The types of their actions come behind the others. */
-static void
-serve_actions(Attachment *attachment, List *types)
-{
-	WorkerSession *session = &attachment->session;
-	Size size = (session->ntypes + list_length(types)) * sizeof(WorkerType);
-	WorkerType *all = MemoryContextAllocZero(attachment->context, size);
-	ListCell *cell;
-
-	memcpy(all, session->types, session->ntypes * sizeof(WorkerType));
-	session->types = all;
-	foreach (cell, types)
-	{
-		const ActorType *type = lfirst(cell);
-
-		set_type(attachment, session->ntypes++, -type->id, type->name);
-	}
-}
-
-static void
-declare(Attachment *attachment, FunctionCallInfo fcinfo)
-{
-	List *dead_letters = declared_types(&attachment->session, fcinfo, 3, "dead_letters");
-	List *actions = declared_types(&attachment->session, fcinfo, 4, "actions");
-	ListCell *cell;
-
-	foreach (cell, dead_letters)
-		dgen_declare(lfirst(cell), DECLARED_DEAD_LETTERS);
-	foreach (cell, actions)
-		dgen_declare(lfirst(cell), DECLARED_ACTIONS);
-	serve_actions(attachment, actions);
 }
 
 static Datum
@@ -535,7 +457,7 @@ dgen_attach(PG_FUNCTION_ARGS)
 	set_name(&attachment->session, fcinfo);
 	attachment->session.id = dgen_nextval(SEQUENCE_WORKER);
 	values[2] = type_id_array(&attachment->session);
-	declare(attachment, fcinfo);
+	dgen_session_take_lanes(&attachment->session, attachment->context, fcinfo);
 	insert_row(attachment, values[2], fcinfo);
 	attachment->mark = dgen_session_mark_new();
 	put_on_top(attachment, GetCurrentSubTransactionId());
@@ -572,7 +494,10 @@ dgen_session_serve(int64 id, const char *name, int ntypes, const int32 *type_ids
 	session->role = GetUserId();
 	strlcpy(session->name, name, NAMEDATALEN);
 	for (int i = 0; i < ntypes; i++)
+	{
 		session->types[i].type_id = type_ids[i];
+		session->types[i].runs_parts = !dgen_is_of_actions(type_ids[i]);
+	}
 	for (int i = 0; i < ntypes && current != NULL; i++)
 		for (int j = 0; j < current->session.ntypes; j++)
 			if (current->session.types[j].type_id == type_ids[i])

@@ -1,13 +1,27 @@
 /*
- * Of session.c, for those who start workers.
+ * Of session.c, for those who attach and start workers.
  */
 #ifndef DGEN_SESSION_H
 #define DGEN_SESSION_H
 
 #include "postgres.h"
 
+#include "fmgr.h"
+
+#include "dgen_ext.h"
+
 extern void dgen_session_init(void); /* callbacks */
 extern void dgen_session_serve(int64 id, const char *name, int ntypes, const int32 *type_ids);
-extern bool dgen_worker_lives(int64 worker_id); /* live_workers.c */
+extern void dgen_refuse_attach(const char *problem, const char *hint); /* raises 22023 */
+extern bool dgen_worker_lives(int64 worker_id);                        /* live_workers.c */
+
+/* ---- lanes.c: of dgen.attach ---- */
+
+/* The name is copied into the context. */
+extern void dgen_session_set_type(WorkerSession *session, MemoryContext context, int i,
+								  int32 type_id, const char *name);
+/* Of the types that it was given, the lanes that the arguments name; and writes that down. */
+extern void dgen_session_take_lanes(WorkerSession *session, MemoryContext context,
+									FunctionCallInfo fcinfo);
 
 #endif /* DGEN_SESSION_H */

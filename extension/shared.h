@@ -26,7 +26,7 @@
 
 #include "dgen_ext.h"
 
-#define SHARED_NAME "dgen 6" /* name and layout version of the control struct */
+#define SHARED_NAME "dgen 7" /* name and layout version of the control struct */
 
 #define NOBODY (-1)      /* no slot */
 #define MAX_DATABASES 64 /* with dgen in use at the same time; others poll */
@@ -60,6 +60,13 @@ typedef enum SlotState
 	SLOT_CALLED /* woken, has not claimed yet: holds a baton */
 } SlotState;
 
+/* What somebody is called for, or a slot takes. */
+typedef enum Lane
+{
+	LANE_ANY,  /* messages of a type; or actions, whose types are others */
+	LANE_PARTS /* its locked parts */
+} Lane;
+
 typedef struct Link
 {
 	int prev;
@@ -80,13 +87,16 @@ typedef struct Slot
 	bool all_types; /* types[] is not complete */
 	int ntypes;
 	int32 types[SLOT_TYPES];
-	uint64 buckets; /* of its types */
+	uint64 buckets;   /* of its types */
+	uint32 no_parts;  /* bit n: it leaves the locked parts of types[n] to others */
+	bool lacks_parts; /* those of any of its types */
 
 	/* Waiting for work. */
 	SlotState state; /* its own session reads it without the lock */
 	Link link;       /* in waiting or called */
 	TimestampTz called_at;
-	int32 called_for;    /* ANY_TYPE: an alarm or a look */
+	int32 called_for; /* ANY_TYPE: an alarm or a look */
+	Lane called_lane;
 	volatile bool poked; /* it should look at its orders; set without the lock, before its latch */
 
 	/* Waiting for replies. */
@@ -325,9 +335,12 @@ extern void dgen_wait_enter(void); /* the session is a worker now; busy at first
 extern void dgen_wait_leave(void); /* it is one no more: hands its baton on */
 extern void dgen_wait_taken(void); /* it claims: its baton is taken */
 
-extern bool dgen_slot_serves(const Slot *slot, int32 type_id);
-extern void dgen_call_for(int32 type_id);  /* wakes one waiter, unless a fresh baton is out */
+extern void dgen_call_for(int32 type_id); /* wakes one waiter, unless a fresh baton is out */
+extern void dgen_call_for_part(
+	int32 type_id);                        /* the same, one that runs locked parts of the type */
 extern bool dgen_call_self(int32 type_id); /* this session claims soon; false if it would not */
+extern void dgen_call_others(
+	void); /* to what this session takes, as it goes on with something else */
 extern void dgen_call_all(
 	int bucket); /* wakes one for every type in the bucket; -1: for every type */
 extern void dgen_alert_watch(TimestampTz until); /* it must not sleep longer than that */
@@ -344,12 +357,41 @@ typedef enum WaitResult
 extern WaitResult dgen_wait_for_work(TimestampTz deadline);
 extern void dgen_wait_found_work(void); /* who polls looks often again */
 
+/* ---- serving.c: what a slot takes ---- */
+
+extern bool dgen_slot_serves(const Slot *slot, int32 type_id);
+extern bool dgen_slot_takes(const Slot *slot, int32 type_id, Lane lane);
+extern bool dgen_slot_names(const Slot *slot, int32 type_id);
+extern bool dgen_slot_names_part(const Slot *slot,
+								 int n); /* does it run locked parts of types[n]? */
+/* It takes what it may not take after all: others are to be called, too. */
+extern bool dgen_slot_may_lack(const Slot *slot, Lane lane);
+extern void dgen_slot_set_types(Slot *slot, const WorkerSession *session);
+
+typedef struct Covered
+{
+	int count;
+	int32 types[2 * SLOT_TYPES];
+} Covered;
+
+/* What a waiter has been called for in a round; zeroed at first. */
+typedef struct Cover
+{
+	bool all;
+	Covered any;
+	Covered parts;
+} Cover;
+
+/* Does the slot take anything in the bucket (-1: any) for which nobody was called yet? Adds it. */
+extern bool dgen_cover_extend(Cover *cover, const Slot *slot, int bucket);
+
 /* ---- announce.c ---- */
 
-extern void dgen_announce_all(void);        /* work of any type, in some mailboxes */
-extern void dgen_generations_forget(void);  /* the next wait returns at once */
-extern bool dgen_generations_changed(void); /* since the last claim began */
-extern bool dgen_is_claiming(void);         /* the transaction has begun with a claim */
+extern void dgen_announce_all(void);         /* work of any type, in some mailboxes */
+extern void dgen_wakeup_part(int32 type_id); /* a locked part of the type; never raises */
+extern void dgen_generations_forget(void);   /* the next wait returns at once */
+extern bool dgen_generations_changed(void);  /* since the last claim began */
+extern bool dgen_is_claiming(void);          /* the transaction has begun with a claim */
 /* Of wakeup.c: the transaction of a claim, or a part of it, is undone; it has ended. */
 extern void dgen_claim_undone(void);
 extern void dgen_claim_over(void);

@@ -67,15 +67,15 @@ dgen_wait_leave(void)
 	dgen_slot->state = SLOT_NONE;
 
 	if (state == SLOT_CALLED && dgen_slot->called_for != ANY_TYPE)
-		dgen_call_one(dgen_slot->called_for, now, &calls);
+		dgen_call_one(dgen_slot->called_for, dgen_slot->called_lane, now, &calls);
 
 	/* Those who are about to wait look again, too: it may have left something to its next claim. */
 	if (state == SLOT_CALLED || state == SLOT_BUSY)
+	{
 		for (int i = 0; i < dgen_slot->ntypes; i++)
-		{
 			dgen_wakeup_announce(dgen_slot->types[i]);
-			dgen_call_one(dgen_slot->types[i], now, &calls);
-		}
+		dgen_call_in_place_of(dgen_slot, now, &calls);
+	}
 	dgen_unlock_and_call(&calls);
 }
 
@@ -86,9 +86,7 @@ dgen_wait_taken(void)
 		return;
 	LWLockAcquire(&dgen_database->lock, LW_EXCLUSIVE);
 	if (dgen_slot->state == SLOT_CALLED)
-	{
 		dgen_drop_baton(DGEN_MY_PROCNO);
-	}
 	LWLockRelease(&dgen_database->lock);
 }
 
@@ -137,7 +135,7 @@ end_wait(WaitResult result)
 	else if (dgen_slot->state == SLOT_CALLED && result == WAIT_INTERRUPTED)
 	{
 		dgen_drop_baton(DGEN_MY_PROCNO);
-		dgen_call_one(dgen_slot->called_for, now, &calls);
+		dgen_call_one(dgen_slot->called_for, dgen_slot->called_lane, now, &calls);
 	}
 	dgen_unlock_and_call(&calls);
 	return result;
@@ -154,7 +152,7 @@ call_for_rates(TimestampTz now, Calls *calls)
 	for (int i = 0; i < count; i++)
 	{
 		dgen_wakeup_announce(types[i]);
-		dgen_call_one(types[i], now, calls);
+		dgen_call_one(types[i], LANE_ANY, now, calls);
 	}
 	if (dgen_private_rates_ring(now))
 	{
@@ -185,7 +183,7 @@ watch(TimestampTz now, Calls *calls)
 	else if (due <= now)
 	{
 		/* Alarms are any worker's business, the watch's as well as another's. */
-		dgen_call_one(ANY_TYPE, now, calls);
+		dgen_call_one(ANY_TYPE, LANE_ANY, now, calls);
 		due = now + BATON_TIME;
 	}
 	return Min(Min(until, due), dgen_next_look(now));

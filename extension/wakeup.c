@@ -41,6 +41,7 @@ typedef struct Marks
 	int32 left[MAX_MARKED_TYPES];
 	int nlocked;
 	int32 locked[MAX_MARKED_TYPES]; /* with a locked part to be run */
+	bool away;                      /* it begins what keeps this session for long */
 	int nreplied;
 	int64 replied[MAX_MARKED_REPLIES];
 	bool replied_any;
@@ -129,6 +130,15 @@ dgen_wakeup_left(int32 type_id)
 	if (!dgen_shared_attach())
 		return;
 	add_type(marks.left, &marks.nleft, NULL, type_id);
+	marked = true;
+}
+
+void
+dgen_wakeup_others(void)
+{
+	if (!dgen_shared_attach())
+		return;
+	marks.away = true;
 	marked = true;
 }
 
@@ -244,6 +254,8 @@ act_on_commit(void)
 {
 	give_hints();
 	call_for_sent();
+	if (marks.away)
+		dgen_call_others();
 	/* Also a reason for sessions that are about to wait, this one too, not to. */
 	for (int i = 0; i < marks.nleft; i++)
 		dgen_wakeup_now(marks.left[i]);
@@ -274,6 +286,7 @@ forget_marks(void)
 {
 	marks.nsent = marks.nleft = marks.nlocked = marks.nreplied = marks.nboxes = marks.nswept = 0;
 	marks.sent_any = marks.sent_claiming = marks.replied_any = marks.sweep_any = false;
+	marks.away = false;
 	marks.due = ALARM_NONE;
 	marks.alarm_subid = InvalidSubTransactionId;
 	marks.orders = marks.start = false;

@@ -408,8 +408,10 @@ typedef struct dgen_actor_type
 	void *user; /* for the callbacks; stays the application's */
 
 	/*
-	 * Which of them a message comes to. One that is needed and NULL is DGEN_ESTATE, and
-	 * fails the attempt. init runs before the first turn of a new actor, in that turn and
+	 * Which of them a message comes to. The messages of an actor come in order, so a worker
+	 * leaves none of them to others: one that is needed and NULL is DGEN_ESTATE, and
+	 * fails the attempt. With handle_action alone it takes no messages, and without
+	 * handle_locked no locked parts; with none at all the type is refused. init runs before the first turn of a new actor, in that turn and
 	 * with its message (NULL: nothing to do); an actor is new until a turn has changed
 	 * its state.
 	 */

@@ -1126,6 +1126,8 @@ extern bool dgen__worker_stopping(const dgen_worker *worker);
 extern void dgen__worker_log(dgen_worker *worker, dgen_log_level level, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 extern void dgen__worker_attached(dgen_worker *worker);
+/* Of session_attach.c: DGEN_EINVAL for a type without any. */
+extern int dgen__check_callbacks(const dgen_actor_type *type, dgen__error *error);
 extern void dgen__log(dgen_log_callback log, void *user, dgen_log_level level, const char *format,
 					  va_list arguments); /* one line */
 extern void dgen__worker_end(dgen_worker *worker, int result);

@@ -25,6 +25,30 @@ handles_actions(const dgen_actor_type *type)
 	return type->handle_action != NULL;
 }
 
+/* Any callback is for messages, except that for actions. */
+static bool
+takes_messages(const dgen_actor_type *type)
+{
+	return type->init != NULL || type->handle_cast != NULL || type->handle_call != NULL ||
+		   type->handle_reply != NULL || type->handle_timer != NULL ||
+		   type->handle_dead_letter != NULL || type->handle_locked != NULL;
+}
+
+int
+dgen__check_callbacks(const dgen_actor_type *type, dgen__error *error)
+{
+	if (takes_messages(type) || handles_actions(type))
+		return 0;
+	return dgen__fail_hint(error, DGEN_EINVAL, "Set handle_cast, or another one that it is for.",
+						   "actor type \"%s\" has no callback", type->name);
+}
+
+static bool
+runs_locked_parts(const dgen_actor_type *type)
+{
+	return type->handle_locked != NULL;
+}
+
 /* The names of those types that are wanted (NULL: all). */
 static void
 write_types(const dgen_worker *worker, bool (*wanted)(const dgen_actor_type *), dgen__array *names)
@@ -36,35 +60,73 @@ write_types(const dgen_worker *worker, bool (*wanted)(const dgen_actor_type *), 
 	dgen__array_end(names);
 }
 
+/* What the worker names of its types for dgen.attach. */
+typedef struct Named
+{
+	dgen__array types;
+	dgen__array dead_letters;
+	dgen__array actions;
+	dgen__array messages;
+	dgen__array locked;
+} Named;
+
+static void
+name_types(const dgen_worker *worker, Named *named)
+{
+	write_types(worker, NULL, &named->types);
+	write_types(worker, handles_dead_letters, &named->dead_letters);
+	write_types(worker, handles_actions, &named->actions);
+	write_types(worker, takes_messages, &named->messages);
+	write_types(worker, runs_locked_parts, &named->locked);
+}
+
+static void
+free_names(Named *named)
+{
+	dgen__array_free(&named->types);
+	dgen__array_free(&named->dead_letters);
+	dgen__array_free(&named->actions);
+	dgen__array_free(&named->messages);
+	dgen__array_free(&named->locked);
+}
+
+static void
+add_value(const char **values, int *lengths, int n, const dgen__array *names, bool given)
+{
+	values[n] = given ? names->data.data : NULL;
+	lengths[n] = (int) names->data.length;
+}
+
+/* Those that are all of them are left out. */
+static int
+send_names(dgen_worker *worker, const Named *named)
+{
+	const char *values[8] = {worker->name, NULL, DGEN_VERSION_STRING,
+							 worker->created_types ? "true" : "false"};
+	int lengths[8] = {0};
+	const int formats[8] = {0, 1, 0, 0, 1, 1, 1, 1};
+
+	if (named->types.data.failed || named->dead_letters.data.failed || named->actions.data.failed ||
+		named->messages.data.failed || named->locked.data.failed)
+		return dgen__fail(&worker->error, DGEN_ENOMEM, "out of memory");
+	add_value(values, lengths, 1, &named->types, true);
+	add_value(values, lengths, 4, &named->dead_letters, named->dead_letters.any);
+	add_value(values, lengths, 5, &named->actions, named->actions.any);
+	add_value(values, lengths, 6, &named->messages, named->messages.count < worker->ntypes);
+	add_value(values, lengths, 7, &named->locked, named->locked.count < named->messages.count);
+	return dgen__session_send(worker, &dgen__sql_attach, values, lengths, formats,
+							  DGEN__ANSWER_ATTACH);
+}
+
 static int
 send_attach(dgen_worker *worker)
 {
-	dgen__array types = {0};
-	dgen__array dead_letters = {0};
-	dgen__array actions = {0};
-	const char *values[6] = {worker->name, NULL, DGEN_VERSION_STRING,
-							 worker->created_types ? "true" : "false"};
-	int lengths[6] = {0};
-	const int formats[6] = {0, 1, 0, 0, 1, 1};
+	Named named = {0};
 	int result;
 
-	write_types(worker, NULL, &types);
-	write_types(worker, handles_dead_letters, &dead_letters);
-	write_types(worker, handles_actions, &actions);
-	values[1] = types.data.data;
-	lengths[1] = (int) types.data.length;
-	values[4] = dead_letters.any ? dead_letters.data.data : NULL;
-	lengths[4] = (int) dead_letters.data.length;
-	values[5] = actions.any ? actions.data.data : NULL;
-	lengths[5] = (int) actions.data.length;
-	if (types.data.failed || dead_letters.data.failed || actions.data.failed)
-		result = dgen__fail(&worker->error, DGEN_ENOMEM, "out of memory");
-	else
-		result = dgen__session_send(worker, &dgen__sql_attach, values, lengths, formats,
-									DGEN__ANSWER_ATTACH);
-	dgen__array_free(&types);
-	dgen__array_free(&dead_letters);
-	dgen__array_free(&actions);
+	name_types(worker, &named);
+	result = send_names(worker, &named);
+	free_names(&named);
 	return result;
 }
 

@@ -98,9 +98,9 @@ const dgen__statement dgen__sql_settings = {
  */
 const dgen__statement dgen__sql_attach = {
 	NULL,
-	"SELECT extension_version, worker_id, pg_catalog.pg_backend_pid() FROM dgen.attach($1, $2, $3, dead_letters => $5, actions => $6) "
+	"SELECT extension_version, worker_id, pg_catalog.pg_backend_pid() FROM dgen.attach($1, $2, $3, dead_letters => $5, actions => $6, messages => $7, locked => $8) "
 	"WHERE $4 OR (SELECT bool_and(dgen.actor_type_exists(name)) FROM unnest($2) AS name)",
-	6,
+	8,
 };
 
 const dgen__statement dgen__sql_begin = {

@@ -218,7 +218,7 @@ check_type(dgen_worker *worker, const dgen_actor_type *type)
 		if (strcmp(worker->types[i].name, type->name) == 0)
 			return dgen__fail(&worker->error, DGEN_EINVAL,
 							  "actor type \"%s\" is registered already", type->name);
-	return 0;
+	return dgen__check_callbacks(type, &worker->error);
 }
 
 static int

@@ -1,11 +1,11 @@
 -- Workers: attaching a session, waiting for work, and workers inside the database.
 
 CREATE FUNCTION dgen.attach(name text, actor_types text[], library_version text DEFAULT NULL,
-		dead_letters text[] DEFAULT NULL, actions text[] DEFAULT NULL, OUT worker_id bigint, OUT extension_version text, OUT type_ids integer[])
+		dead_letters text[] DEFAULT NULL, actions text[] DEFAULT NULL, messages text[] DEFAULT NULL, locked text[] DEFAULT NULL, OUT worker_id bigint, OUT extension_version text, OUT type_ids integer[])
 	RETURNS record LANGUAGE C VOLATILE
 	AS 'MODULE_PATHNAME', 'dgen_attach';
-COMMENT ON FUNCTION dgen.attach(text, text[], text, text[], text[]) IS
-	'makes this session a worker for the actor types; again: replaces what it was. dead_letters: those of them whose actors are to be told of their dead letters, from now on; actions: those whose actions it takes, too';
+COMMENT ON FUNCTION dgen.attach(text, text[], text, text[], text[], text[], text[]) IS
+	'makes this session a worker for the actor types; again: replaces what it was. dead_letters: those of them whose actors are to be told of their dead letters, from now on; actions: those whose actions it takes, too; messages: those whose messages it takes, NULL: all; locked: of these those whose locked parts it may run, NULL: all';
 
 CREATE FUNCTION dgen.detach() RETURNS void LANGUAGE C VOLATILE
 	AS 'MODULE_PATHNAME', 'dgen_detach';
@@ -19,7 +19,8 @@ COMMENT ON PROCEDURE dgen.wait(interval, boolean) IS
 
 -- The rows are restricted to workers for types that the caller may read.
 CREATE FUNCTION dgen._workers(OUT id bigint, OUT name text, OUT types text[], OUT in_database boolean,
-		OUT client_addr text, OUT pid integer, OUT busy boolean, OUT since timestamptz, OUT turns bigint)
+		OUT client_addr text, OUT pid integer, OUT busy boolean, OUT since timestamptz, OUT turns bigint,
+		OUT messages text[], OUT actions text[], OUT locked text[])
 	RETURNS SETOF record LANGUAGE C VOLATILE
 	AS 'MODULE_PATHNAME', 'dgen_workers';
 COMMENT ON FUNCTION dgen._workers() IS 'rows of dgen.workers, from shared memory';
@@ -35,7 +36,10 @@ SELECT live.id,
 	live.since,
 	live.turns,
 	attached.attached_at,
-	attached.library_version
+	attached.library_version,
+	live.messages,
+	live.actions,
+	live.locked
 FROM dgen._workers() AS live
 	LEFT JOIN dgen.worker AS attached USING (id);
 COMMENT ON VIEW dgen.workers IS 'live workers, for actor types that the caller may read';
@@ -45,6 +49,9 @@ COMMENT ON COLUMN dgen.workers.client_addr IS 'NULL: in-database, or connected b
 COMMENT ON COLUMN dgen.workers.busy IS 'runs a batch now';
 COMMENT ON COLUMN dgen.workers.since IS 'when it became busy, or stopped being busy';
 COMMENT ON COLUMN dgen.workers.turns IS 'turns that it has run';
+COMMENT ON COLUMN dgen.workers.messages IS 'those of them whose messages it takes';
+COMMENT ON COLUMN dgen.workers.actions IS 'those whose actions it takes';
+COMMENT ON COLUMN dgen.workers.locked IS 'those whose locked parts it may run';
 
 -- In-database workers. Each runs as the owner of the actor types that it handles, so
 -- the count is per owner of types with a handler.

@@ -90,6 +90,19 @@ AS $$
 $$;
 COMMENT ON FUNCTION dgen._part_holder(bigint) IS 'which process runs the attempt of a locked part';
 
+-- A type whose workers are there, and leave these of its to others: messages, actions or locked parts.
+CREATE FUNCTION dgen._nobody_takes(type integer, lane text) RETURNS boolean
+	LANGUAGE sql STABLE
+	SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT count(*) > 0
+		AND NOT bool_or(t.name = ANY (CASE lane WHEN 'messages' THEN w.messages WHEN 'actions' THEN w.actions ELSE w.locked END))
+	FROM dgen.actor_type t
+	JOIN dgen.workers w ON t.name = ANY (w.types)
+	WHERE t.id = type
+$$;
+COMMENT ON FUNCTION dgen._nobody_takes(integer, text) IS 'are there workers for the type, all of which leave the messages, actions or locked parts to others?';
+
 CREATE FUNCTION dgen._explain_locked(type integer, box bigint, key text) RETURNS text
 	LANGUAGE sql STABLE
 	SET search_path = pg_catalog, pg_temp
@@ -99,6 +112,8 @@ AS $$
 			WHEN h.process IS NOT NULL THEN format('attempt %s is run by %s', k.attempt, dgen._describe_process(h.process))
 			WHEN k.retry_at > clock_timestamp() AND isfinite(k.retry_at) THEN
 				format('attempt %s begins at %s', k.attempt + 1, date_trunc('seconds', k.retry_at))
+			WHEN dgen._nobody_takes(type, 'locked') THEN
+				format('attempt %s waits, because no attached worker runs locked parts of its type', k.attempt + 1)
 			ELSE format('attempt %s waits for a worker', k.attempt + 1)
 		END
 		|| CASE WHEN k.last_error IS NULL THEN '' ELSE format(', the last one failed with error %s', concat_ws(': ', dgen._show(k.last_sqlstate, 'SQLSTATE'), dgen._show(k.last_error, 'error'))) END
@@ -196,6 +211,8 @@ CREATE FUNCTION dgen._explain_workers(type integer) RETURNS text
 	SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT CASE
+			WHEN count(w.pid) = 0 AND t.handler IS NULL AND dgen._nobody_takes(type, 'messages') THEN
+				'waits, because no attached worker takes messages of its type'
 			WHEN count(w.pid) = 0 AND t.handler IS NULL THEN 'waits, because no external worker is attached for its type'
 			WHEN count(w.pid) = 0 AND dgen._explain_owner(type) IS NOT NULL THEN dgen._explain_owner(type)
 			WHEN count(w.pid) = 0 THEN 'waits, because no worker runs for its type: dgen.start_workers starts some'
@@ -203,7 +220,7 @@ AS $$
 			ELSE 'is about to be handled'
 		END
 	FROM dgen.actor_type t
-	LEFT JOIN dgen.workers w ON t.name = ANY (w.types)
+	LEFT JOIN dgen.workers w ON t.name = ANY (w.messages)
 	WHERE t.id = type
 	GROUP BY t.id
 $$;
@@ -251,7 +268,11 @@ CREATE FUNCTION dgen._explain_actions(type integer, box bigint, key text) RETURN
 	SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT format(' %s of it %s%s%s.', dgen._count(count(*), 'action'), CASE count(*) WHEN 1 THEN 'waits' ELSE 'wait' END,
-		(SELECT ', because its type does not handle actions any more' FROM dgen.actor_type t WHERE t.id = type AND NOT t.handle_actions),
+		(SELECT CASE
+				WHEN NOT t.handle_actions THEN ', because its type does not handle actions any more'
+				WHEN dgen._nobody_takes(type, 'actions') THEN ', because no attached worker takes actions of its type'
+			END
+			FROM dgen.actor_type t WHERE t.id = type),
 		CASE WHEN count(f.attempts) > 0 THEN format(', %s after failed attempts, the last with error %s', count(f.attempts),
 			(array_agg(concat_ws(': ', dgen._show(f.sqlstate, 'SQLSTATE'), dgen._show(f.error, 'error')) ORDER BY f.retry_at DESC NULLS LAST))[1]) END)
 	FROM (
@@ -305,7 +326,7 @@ COMMENT ON FUNCTION dgen.explain_actor(text, text) IS
 REVOKE ALL ON FUNCTION dgen._describe_process(integer), dgen._lock_holder(integer, bigint),
 	dgen._explain_lock(integer, bigint),
 	dgen._explain_row(integer, bigint, text), dgen._explain_pause(integer, bigint, text),
-	dgen._part_holder(bigint), dgen._explain_locked(integer, bigint, text),
+	dgen._part_holder(bigint), dgen._nobody_takes(integer, text), dgen._explain_locked(integer, bigint, text),
 	dgen._explain_backoff(integer, bigint, text), dgen._explain_full(integer, bigint),
 	dgen._explain_concurrency(integer), dgen._explain_rate(integer), dgen._explain_adoption(), dgen._explain_owner(integer), dgen._explain_workers(integer),
 	dgen._explain_dead(integer, bigint, text), dgen._explain_idle(integer, bigint, text), dgen._explain_actions(integer, bigint, text), dgen._explain_actor(text, text)

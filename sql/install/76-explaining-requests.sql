@@ -10,10 +10,11 @@ AS $$
 		(SELECT format('is paused since %s', date_trunc('seconds', p.paused_at)) FROM dgen.paused p
 			WHERE p.type_id = t.id AND p.mailbox = 0 AND p.actor_key = ''),
 		(SELECT CASE
+				WHEN t.handler IS NULL AND dgen._nobody_takes(type, 'messages') THEN 'is not handled, because no attached worker takes its messages'
 				WHEN t.handler IS NULL THEN 'is not handled, because no external worker is attached for it'
 				ELSE 'is not handled, because no worker runs for it: dgen.start_workers starts some'
 			END
-			WHERE NOT EXISTS (SELECT FROM dgen.workers w WHERE t.name = ANY (w.types)))) || '.'
+			WHERE NOT EXISTS (SELECT FROM dgen.workers w WHERE t.name = ANY (w.messages)))) || '.'
 	FROM dgen.actor_type t
 	WHERE t.id = type
 $$;
