@@ -669,6 +669,7 @@ extern void dgen_memo_set(int32 type_id, int64 mailbox, const Remembered *rememb
  * long as before. Does not take the place of another mailbox.
  */
 extern void dgen_memo_raise_floor(int32 type_id, int64 mailbox, int64 floor, int64 passed);
+extern void dgen_memos_forget(void); /* of this database */
 
 typedef enum SuspicionLevel
 {
@@ -717,6 +718,7 @@ extern void dgen_crash_note_begin(int entry);    /* of the roster */
 extern void dgen_crash_note(const Charge *turn); /* it begins in this process */
 extern void dgen_crash_note_end(void);           /* it is over; async-signal-safe */
 extern void dgen_crash_conclude(void);           /* before the first turn; makes a transaction */
+extern void dgen_crashes_forget(void);           /* of this database */
 
 /* ---- maintain.c: what time makes superfluous --------------------------- */
 
