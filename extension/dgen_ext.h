@@ -1010,6 +1010,7 @@ extern void dgen_suspect_batch(bool client_is_gone);
 extern void dgen_suspect_turn(void);
 /* So many turns of the actor have come to an end. */
 extern void dgen_absolve(const BatchActor *actor, int turns);
+extern void dgen_absolve_part(const Charge *part);
 extern void dgen_limit_suspects(SuspicionLevel level, BatchLimits *limits);
 
 /* ---- handler.c: handlers in SQL that are one expression ------------------------ */
