@@ -1147,6 +1147,7 @@ extern void dgen_failure_of_outcome(Failure *failure, const Outcome *outcome);
 
 /* Is the error neither a message's nor a handler's fault: a full disk, a deadlock? */
 extern bool dgen_is_blameless(const ErrorData *error);
+extern void dgen_log_changed(const ErrorData *error);
 
 /* Is the lock table full? */
 extern bool dgen_is_out_of_locks(const ErrorData *error);

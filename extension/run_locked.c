@@ -118,6 +118,8 @@ take_error(RunPart *run)
 	run->failed = true;
 	dgen_failure_of_error(&run->failure, error);
 	run->failure.retry = dgen_is_blameless(error);
+	if (error->sqlerrcode == DGEN_ERR_CHANGED)
+		dgen_log_changed(error);
 }
 
 static void
