@@ -296,6 +296,8 @@ attempt_one(Run *run, int mailbox)
 	 */
 	dgen_absolve(attempt->actor, 1);
 	attempt->failure.retry |= dgen_is_blameless(attempt->error);
+	if (attempt->error != NULL && attempt->error->sqlerrcode == DGEN_ERR_CHANGED)
+		dgen_log_changed(attempt->error);
 	return dgen_record_failure(attempt->actor, &attempt->actor->messages[0], &attempt->failure);
 }
 

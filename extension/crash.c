@@ -110,6 +110,14 @@ dgen_crash_new_life(void)
 	}
 }
 
+void
+dgen_crashes_forget(void)
+{
+	for (int i = 0; notes != NULL && i < CRASHES; i++)
+		if (notes->crashes[i].database == MyDatabaseId)
+			notes->crashes[i].database = InvalidOid;
+}
+
 /* ---- in a worker ---- */
 
 void

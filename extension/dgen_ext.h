@@ -682,6 +682,7 @@ extern void dgen_memo_set(int32 type_id, int64 mailbox, const Remembered *rememb
  * long as before. Does not take the place of another mailbox.
  */
 extern void dgen_memo_raise_floor(int32 type_id, int64 mailbox, int64 floor, int64 passed);
+extern void dgen_memos_forget(void); /* of this database */
 
 typedef enum SuspicionLevel
 {
@@ -730,6 +731,7 @@ extern void dgen_crash_note_begin(int entry);    /* of the roster */
 extern void dgen_crash_note(const Charge *turn); /* it begins in this process */
 extern void dgen_crash_note_end(void);           /* it is over; async-signal-safe */
 extern void dgen_crash_conclude(void);           /* before the first turn; makes a transaction */
+extern void dgen_crashes_forget(void);           /* of this database */
 
 /* ---- maintain.c: what time makes superfluous --------------------------- */
 
@@ -1022,6 +1024,7 @@ extern void dgen_suspect_batch(bool client_is_gone);
 extern void dgen_suspect_turn(void);
 /* So many turns of the actor have come to an end. */
 extern void dgen_absolve(const BatchActor *actor, int turns);
+extern void dgen_absolve_part(const Charge *part);
 extern void dgen_limit_suspects(SuspicionLevel level, BatchLimits *limits);
 
 /* ---- handler.c: handlers in SQL that are one expression ------------------------ */
@@ -1158,6 +1161,7 @@ extern void dgen_failure_of_outcome(Failure *failure, const Outcome *outcome);
 
 /* Is the error neither a message's nor a handler's fault: a full disk, a deadlock? */
 extern bool dgen_is_blameless(const ErrorData *error);
+extern void dgen_log_changed(const ErrorData *error);
 
 /* Is the lock table full? */
 extern bool dgen_is_out_of_locks(const ErrorData *error);

@@ -10,6 +10,7 @@
 #include "catalog/pg_extension.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
 #include "utils/rel.h"
 
 #include "dgen_ext.h"
@@ -19,8 +20,9 @@
 
 PG_FUNCTION_INFO_V1(dgen_check_update);
 
-char *
-dgen_installed_version(void)
+/* Its version, and the schema that it is in; NULL: it is not installed. */
+static char *
+read_extension(Oid *schema)
 {
 	Relation relation = table_open(ExtensionRelationId, AccessShareLock);
 	ScanKeyData key;
@@ -39,10 +41,27 @@ dgen_installed_version(void)
 			heap_getattr(tuple, Anum_pg_extension_extversion, RelationGetDescr(relation), &isnull);
 
 		version = TextDatumGetCString(value);
+		*schema = ((Form_pg_extension) GETSTRUCT(tuple))->extnamespace;
 	}
 	systable_endscan(scan);
 	table_close(relation, AccessShareLock);
 	return version;
+}
+
+char *
+dgen_installed_version(void)
+{
+	Oid schema;
+
+	return read_extension(&schema);
+}
+
+char *
+dgen_installed_schema(void)
+{
+	Oid schema;
+
+	return read_extension(&schema) == NULL ? NULL : get_namespace_name(schema);
 }
 
 /* ---- versions ---- */

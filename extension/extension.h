@@ -7,6 +7,7 @@
 #include "postgres.h"
 
 extern char *dgen_installed_version(void);   /* NULL: not installed in this database */
+extern char *dgen_installed_schema(void);    /* likewise */
 extern bool dgen_is_exactly_installed(void); /* that of the library */
 extern bool dgen_fits_installed(void);       /* or one with the same major and minor version */
 

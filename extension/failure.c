@@ -354,6 +354,28 @@ dgen_is_out_of_locks(const ErrorData *error)
 		   strcmp(error->message_id, "out of shared memory") == 0;
 }
 
+#define LOG_INTERVAL_MS 60000
+
+/*
+ * A table of dgen's was changed (ZD039): nothing is counted, and the same error comes with each retry. An
+ * in-database worker says so when it begins, and once a minute.
+ */
+void
+dgen_log_changed(const ErrorData *error)
+{
+	static char logged[256];
+	static TimestampTz logged_at = 0;
+	TimestampTz now = GetCurrentTimestamp();
+
+	if (error->message == NULL || (strncmp(logged, error->message, sizeof(logged) - 1) == 0 &&
+								   !TimestampDifferenceExceeds(logged_at, now, LOG_INTERVAL_MS)))
+		return;
+	strlcpy(logged, error->message, sizeof(logged));
+	logged_at = now;
+	ereport(LOG, (errcode(DGEN_ERR_CHANGED), errmsg("messages wait: %s", error->message),
+				  error->hint != NULL ? errhint("%s", error->hint) : 0));
+}
+
 /* A deadlock: the turns before it in this transaction may have caused it with the locks they keep. */
 bool
 dgen_is_blameless(const ErrorData *error)

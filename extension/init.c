@@ -17,5 +17,6 @@ _PG_init(void)
 	dgen_wakeup_init();
 	dgen_launcher_init();
 	dgen_leftovers_init();
+	dgen_prepared_init();
 	dgen_noted_init();
 }

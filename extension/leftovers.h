@@ -13,6 +13,7 @@
 /* ---- leftovers.c ---- */
 
 extern void dgen_leftovers_init(void);
+extern void dgen_prepared_init(void); /* prepared.c */
 
 /*
  * Can what a turn leaves be told from what the caller of dgen.call has only if the turn has a

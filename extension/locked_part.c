@@ -600,7 +600,8 @@ dgen_charge_part(const Charge *charge, const ActorType *type, const Failure *fai
 	if (charge->sqlstate != DGEN_ERR_LOCK_LOST)
 		once_more.delay = &at_once;
 	once_more.ended = charge->sqlstate == DGEN_ERR_SERVER_CRASHED;
-	if (!dgen_part_is_alive(charge->fence) &&
+	/* Its session may not be gone yet. */
+	if (dgen_part_is_alive(charge->fence) ||
 		!fail_attempt(type, charge->mailbox, charge->fence, &once_more))
 		dgen_charge(charge); /* for the next claim */
 	return true;

@@ -169,6 +169,30 @@ find_or_take(const Place *place)
 	return memo != NULL ? memo : take(place);
 }
 
+/* ---- an extension that is gone ---- */
+
+static void
+forget_in(MemoBucket *bucket)
+{
+	SpinLockAcquire(&bucket->mutex);
+	for (int i = 0; i < MEMO_WAYS; i++)
+	{
+		if (bucket->places[i].memo.database != MyDatabaseId)
+			continue;
+		bucket->used[i] = bucket->tags[i] = 0;
+		memset(&bucket->places[i].memo, 0, sizeof(Memo));
+	}
+	SpinLockRelease(&bucket->mutex);
+}
+
+void
+dgen_memos_forget(void)
+{
+	for (int i = 0; i < MEMO_BUCKETS; i++)
+		forget_in(&dgen_shared->memos[i]);
+	table = InvalidOid;
+}
+
 /* ---- floors ---- */
 
 /*

@@ -19,6 +19,7 @@
 typedef struct RunPart
 {
 	MemoryContext context;
+	Charge part;
 	bool lost; /* somebody has ended the lock: what it did is undone */
 	bool failed;
 	Failure failure;
@@ -90,6 +91,8 @@ run_handler(RunPart *run)
 		run->lost = true;
 		return false;
 	}
+	run->part.type_id = given->actors[0].type->id;
+	run->part.message_id = given->actors[0].messages[0].id;
 	dgen_set_running_batch(given);
 	dgen_run_turn(&given->actors[0], &given->actors[0].messages[0], false, &outcome);
 	MemoryContextSwitchTo(run->context);
@@ -115,6 +118,8 @@ take_error(RunPart *run)
 	run->failed = true;
 	dgen_failure_of_error(&run->failure, error);
 	run->failure.retry = dgen_is_blameless(error);
+	if (error->sqlerrcode == DGEN_ERR_CHANGED)
+		dgen_log_changed(error);
 }
 
 static void
@@ -173,6 +178,7 @@ dgen_run_locked(WorkerSession *session)
 	dgen_session_busy(true);
 	dgen_part_hold_on();
 	try_handler(&run);
+	dgen_absolve_part(&run.part);
 	if (run.failed)
 		record(&run);
 	if (run.lost)

@@ -18,7 +18,8 @@
  * then the next session that ends begins anew.
  *
  * A handler in the database runs in its worker's session, and may be what ends it, by
- * pg_terminate_backend or an error of level FATAL. The turn that ran is the only suspect then.
+ * pg_terminate_backend or an error of level FATAL. The turn that ran is the only suspect then. So is
+ * a locked part, which is alone in any case: the levels count how often, for its message.
  *
  * The attempt is recorded by the next claim, in its own transaction (dgen_record_charges).
  */
@@ -79,6 +80,34 @@ dgen_suspect_batch(bool client_is_gone)
 	}
 }
 
+/* No type has such an id: what is known of the message's part, and not of a mailbox. */
+static int32
+type_of_part(const Charge *part)
+{
+	return -part->type_id;
+}
+
+static void
+suspect_part(const Charge *part)
+{
+	Suspicion suspicion = dgen_suspicion_of(type_of_part(part), part->message_id);
+
+	if (suspicion.level == SUSPICION_ALONE)
+		dgen_charge(part);
+	else
+		suspicion.level++;
+	suspicion.messages = 1;
+	dgen_set_suspicion(type_of_part(part), part->message_id, suspicion);
+}
+
+/* Its handler has come back. */
+void
+dgen_absolve_part(const Charge *part)
+{
+	if (dgen_suspicion_of(type_of_part(part), part->message_id).level != SUSPICION_NONE)
+		dgen_set_suspicion(type_of_part(part), part->message_id, (Suspicion){SUSPICION_NONE, 0});
+}
+
 /* The session that ends still holds its locks. */
 void
 dgen_suspect_turn(void)
@@ -91,6 +120,11 @@ dgen_suspect_turn(void)
 		return;
 	ended = *turn;
 	ended.sqlstate = DGEN_ERR_SESSION_ENDED;
+	if (ended.fence != 0)
+	{
+		suspect_part(&ended);
+		return;
+	}
 	suspicion = dgen_suspicion_of(ended.type_id, ended.mailbox);
 	if (suspicion.level == SUSPICION_ALONE || dgen_is_of_actions(ended.type_id))
 		dgen_charge(&ended);

@@ -82,9 +82,24 @@ lookup(const char *name)
 	return OidIsValid(schema) ? get_relname_relid(name, schema) : InvalidOid;
 }
 
+/* NOT relocatable does not keep anybody from ALTER SCHEMA. */
+static void
+refuse_renamed_schema(void)
+{
+	const char *schema = dgen_installed_schema();
+
+	if (schema == NULL || strcmp(schema, "dgen") == 0)
+		return;
+	ereport(ERROR, (errcode(DGEN_ERR_CHANGED),
+					errmsg("the schema of extension dgen is called \"%s\"", schema),
+					errdetail("It has to be called dgen."),
+					errhint("Run ALTER SCHEMA %s RENAME TO dgen.", quote_identifier(schema))));
+}
+
 static void
 refuse_missing(const char *name)
 {
+	refuse_renamed_schema();
 	if (dgen_installed_version() != NULL)
 		ereport(ERROR,
 				(errcode(DGEN_ERR_CHANGED), errmsg("relation dgen.%s does not exist", name),

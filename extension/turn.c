@@ -260,13 +260,12 @@ dgen_in_handler(void)
 
 /*
  * If the session ends now: the turn whose handler may be the reason, or NULL. One that took too
- * long is charged already; a locked part is another's business.
+ * long is charged already.
  */
 const Charge *
 dgen_turn_that_may_end_session(void)
 {
-	if (!DGEN_IS_BACKGROUND_WORKER || current_actor == NULL || running_turn.fence != 0 ||
-		cancels > CANCELS_BEFORE_EXIT)
+	if (!DGEN_IS_BACKGROUND_WORKER || current_actor == NULL || cancels > CANCELS_BEFORE_EXIT)
 		return NULL;
 	return &running_turn;
 }

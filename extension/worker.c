@@ -341,7 +341,9 @@ recover(Worker *worker)
 	error = CopyErrorData();
 	if (dgen_is_out_of_locks(error) && dgen_is_attached())
 		dgen_narrow_batches(dgen_worker_session());
-	if (error->sqlerrcode != DGEN_ERR_NOT_ADOPTED || !worker->told_not_adopted)
+	if (error->sqlerrcode == DGEN_ERR_CHANGED)
+		dgen_log_changed(error);
+	else if (error->sqlerrcode != DGEN_ERR_NOT_ADOPTED || !worker->told_not_adopted)
 		EmitErrorReport();
 	worker->told_not_adopted = error->sqlerrcode == DGEN_ERR_NOT_ADOPTED;
 	if (error->sqlerrcode == DGEN_ERR_UPDATING)

@@ -41,3 +41,11 @@ COMMENT ON FUNCTION dgen._begin_update(text, text) IS
 'begins an upgrade script: checks the library, and lets nobody be in the middle of anything when another minor version comes';
 
 REVOKE ALL ON FUNCTION dgen._check_update(text), dgen._begin_update(text, text) FROM PUBLIC;
+
+CREATE FUNCTION dgen._forget_former() RETURNS void
+	LANGUAGE c
+	AS 'MODULE_PATHNAME', 'dgen_forget_former';
+COMMENT ON FUNCTION dgen._forget_former() IS
+'for CREATE EXTENSION: shared memory forgets what it knows of an extension that was dropped in this database, whose ids come again';
+REVOKE ALL ON FUNCTION dgen._forget_former() FROM PUBLIC;
+SELECT dgen._forget_former();

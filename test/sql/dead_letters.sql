@@ -5,6 +5,7 @@
 SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS dgen;
 RESET client_min_messages;
+SET dgen.batch_duration = '1 min';   -- batches as large as they may be, however slow the machine
 CREATE ROLE regress_dgen_letters;
 GRANT USAGE ON SCHEMA dgen TO regress_dgen_letters;
 GRANT EXECUTE ON FUNCTION dgen.create_actor_type TO regress_dgen_letters;

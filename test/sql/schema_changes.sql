@@ -134,6 +134,14 @@ CALL try('ALTER TYPE dgen.outcome RENAME ATTRIBUTE hint TO tip', 'ALTER TYPE dge
 SELECT dgen.fail('no', 'SH001', 'Ask again.');
 SELECT dgen.call('echo', 'k', '9'), dgen.state('echo', 'k');
 
+-- The schema, which ALTER EXTENSION would not change.
+\c -
+ALTER SCHEMA dgen RENAME TO "Other";
+SELECT "Other".state('echo', 'k');
+SELECT "Other".request('external', 'k');
+ALTER SCHEMA "Other" RENAME TO dgen;
+SELECT dgen.state('echo', 'k');
+
 -- A column that is lost stays lost.
 ALTER TABLE dgen.request DROP COLUMN hint;
 SELECT dgen.request('external', 'k');

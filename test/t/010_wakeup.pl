@@ -312,13 +312,24 @@ sub test_due {
 	handled('due2', 2, 'and an earlier one before it');
 }
 
-# H10: what no wakeup announces is found by the look.
+# H10: a session that has dgen's library asks for a look when it ends a prepared transaction; what no
+# wakeup announces is found by the safety-net look.
 sub test_safety_net {
+	my ($preloaded) = @_;
 	all_idle();
 	sql(q{BEGIN; SELECT dgen.cast('counter', 'prepared'); SELECT dgen.cast('counter', 'prepared', delay => '1 ms');
 		PREPARE TRANSACTION 'p'});
 	all_idle();
 	sql(q{COMMIT PREPARED 'p'});
+	if ($preloaded) {
+		handled('prepared', 2, 'messages of a prepared transaction are found when it has committed');
+		sql(q{BEGIN; SELECT dgen.call('counter', 'prepared'); PREPARE TRANSACTION 'p'});
+		sql(q{SELECT dgen.cast('counter', 'prepared')});
+		all_idle();
+		sql(q{ROLLBACK PREPARED 'p'});
+		handled('prepared', 3, 'and those of an actor that one has held, when it is rolled back');
+		return;
+	}
 	$node->append_conf('postgresql.conf', 'dgen.safety_net_interval = 1');
 	$node->reload;
 	handled('prepared', 2, 'messages of a prepared transaction are found');
@@ -337,7 +348,7 @@ for my $preload (0, 1) {
 	test_all_come();
 	test_own_baton() if $preload;
 	test_wait_ends();
-	test_safety_net();
+	test_safety_net($preload);
 	$node->stop('fast');
 	unlike(slurp_file($node->logfile), qr/PANIC|TRAP|terminated by signal/, 'nothing crashed');
 }

@@ -23,7 +23,13 @@ sql(q{
 	CREATE EXTENSION dgen;
 	CREATE FUNCTION work(ctx dgen.context, state jsonb, message jsonb) RETURNS dgen.outcome LANGUAGE plpgsql AS $$
 	BEGIN
-		IF ctx.kind = 'cast' AND message ? 'act' THEN
+		IF ctx.kind = 'cast' AND message ? 'lock' THEN
+			RETURN dgen.lock();
+		ELSIF ctx.kind = 'locked' AND message = '{"lock": "end"}' THEN
+			PERFORM pg_terminate_backend(pg_backend_pid());
+		ELSIF ctx.kind = 'locked' AND message = '{"lock": "wait"}' THEN
+			PERFORM pg_advisory_xact_lock(1);
+		ELSIF ctx.kind = 'cast' AND message ? 'act' THEN
 			PERFORM dgen.act('end', message -> 'act');
 		ELSIF message = '"end"' THEN
 			PERFORM pg_terminate_backend(pg_backend_pid());
@@ -56,6 +62,12 @@ sql(q{SELECT dgen.cast('job', 'a', '{"act": "end"}')});
 becomes($waiting, 0, 'an action is done with');
 is(sql("$dead WHERE actor_key = 'a'"), 'a "end" 2 ZD042', 'one that ends its session is a dead letter');
 
+# ---- a locked part ----
+
+sql(q{SELECT dgen.cast('job', 'l', m) FROM unnest('{"{\"lock\": \"end\"}", "\"behind\""}'::jsonb[]) m});
+becomes($waiting, 0, 'a locked part is done with');
+is(sql("$dead WHERE actor_key = 'l'"), 'l {"lock": "end"} 2 ZD042', 'one that ends its session is a dead letter, and what waits behind it is handled');
+
 # ---- somebody else ends the session ----
 
 my $holder = $node->background_psql('postgres');
@@ -66,6 +78,19 @@ becomes($waits, 1, 'a turn waits');
 sql(q{SELECT pg_terminate_backend(pid, 100000) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND objid = 1});
 becomes($waits, 1, 'and again, when its worker was ended');
 is(sql(qq{SELECT attempts FROM dgen.messages WHERE message_id = $id}), 0, 'no attempt is counted');
+$holder->quit;
+becomes($waiting, 0, 'it is handled');
+is(sql("$dead WHERE actor_key = 'w'"), '', 'and is no dead letter');
+
+$holder = $node->background_psql('postgres');
+$holder->query_safe('SELECT pg_advisory_lock(1)');
+$id = sql(q{SELECT dgen.cast('job', 'w', '{"lock": "wait"}')});
+for my $end ('first', 'second') {
+	becomes($waits, 1, "a locked part waits: the $end end");
+	sql(q{SELECT pg_terminate_backend(pid, 100000) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND objid = 1});
+}
+becomes($waits, 1, 'and again');
+is(sql(qq{SELECT attempts FROM dgen.messages WHERE message_id = $id}), 0, 'no attempt of it is counted');
 $holder->quit;
 becomes($waiting, 0, 'it is handled');
 is(sql("$dead WHERE actor_key = 'w'"), '', 'and is no dead letter');
