@@ -248,6 +248,8 @@ step(dgen_client *client)
 		dgen_client_close(client);
 		return DGEN_ESTATE;
 	}
+	if (dgen__is_child(client->process)) /* a callback has forked, and the child came back */
+		return dgen__refuse_child(&client->error, "client");
 	dgen__loop_alarm(&async->loop, dgen__pipeline_deadline(async));
 	return 1;
 }
@@ -400,6 +402,17 @@ forget_callbacks(dgen__async *async)
 		o->callback = NULL;
 	for (size_t i = 0; i < async->nopen; i++)
 		async->open[i]->callback = NULL;
+}
+
+/* In a callback: when the step that runs it is left. In a child nobody is called any more. */
+void
+dgen__async_close_later(dgen_client *client)
+{
+	client->async->closing = true;
+	if (!dgen__is_child(client->process))
+		return;
+	forget_callbacks(client->async);
+	dgen__leave_session(client->connection, client->process);
 }
 
 void

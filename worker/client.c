@@ -147,9 +147,9 @@ dgen_client_close(dgen_client *client)
 {
 	if (client == NULL)
 		return;
-	if (client->async != NULL && client->async->running && !dgen__is_child(client->process))
+	if (client->async != NULL && client->async->running)
 	{
-		client->async->closing = true;
+		dgen__async_close_later(client);
 		return;
 	}
 	dgen__async_close(client);

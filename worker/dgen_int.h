@@ -231,6 +231,8 @@ extern void dgen__state_confirm(dgen__state *state); /* the server has it now; n
 extern unsigned dgen__this_process(void);     /* this one, as its handles note it */
 extern bool dgen__is_child(unsigned process); /* of that one, by a fork */
 extern int dgen__refuse_child(dgen__error *error, const char *what);
+/* In a child: it no longer has the parent's socket. */
+extern void dgen__leave_session(PGconn *connection, unsigned process);
 /* PQfinish. In a child the parent's session goes on. */
 extern void dgen__disconnect(PGconn *connection, unsigned process);
 
@@ -869,6 +871,7 @@ extern int dgen__client_greet(dgen_client *client, const PGresult *version); /* 
 /* async.c: what the application calls */
 extern int dgen__async_refuse(dgen_client *client); /* while something is under way; else 0 */
 extern void dgen__async_close(dgen_client *client);
+extern void dgen__async_close_later(dgen_client *client);
 
 /* operation.c: operations that end, with client->error or `why`, which is not part of the client */
 extern void dgen__queue_add(dgen__queue *queue, dgen__operation *operation);

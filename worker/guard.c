@@ -65,9 +65,15 @@ leave_socket(int socket)
 }
 
 void
-dgen__disconnect(PGconn *connection, unsigned process)
+dgen__leave_session(PGconn *connection, unsigned process)
 {
 	if (dgen__is_child(process) && connection != NULL && PQsocket(connection) >= 0)
 		leave_socket(PQsocket(connection));
+}
+
+void
+dgen__disconnect(PGconn *connection, unsigned process)
+{
+	dgen__leave_session(connection, process);
 	PQfinish(connection);
 }

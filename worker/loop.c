@@ -99,7 +99,8 @@ dgen__loop_alarm(dgen__loop *loop, int64_t deadline)
 {
 	struct itimerspec time = {0};
 
-	if (deadline == DGEN__NEVER && loop->deadline == DGEN__NEVER)
+	if (dgen__is_child(loop->process) || /* it is the parent's */
+		(deadline == DGEN__NEVER && loop->deadline == DGEN__NEVER))
 		return;
 	if (deadline != DGEN__NEVER)
 	{

@@ -84,7 +84,8 @@ narrow(dgen__async *async, size_t count, bool again)
 	else if (!again && async->suspects > 0)
 	{
 		async->suspects -= count < async->suspects ? count : async->suspects;
-		async->most *= 2;
+		if (async->most < async->suspects) /* those that are over do not come again */
+			async->most *= 2;
 	}
 }
 

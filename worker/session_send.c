@@ -57,8 +57,11 @@ dgen__session_send_plain(dgen_worker *worker, const dgen__statement *statement, 
 int
 dgen__session_prepare(dgen_worker *worker, const dgen__statement *statement)
 {
-	int sent = PQsendPrepare(worker->connection, statement->name, statement->sql, 0, NULL);
+	int sent;
 
+	if (dgen__is_child(worker->process)) /* so has that of attaching */
+		return dgen__refuse_child(&worker->error, "worker");
+	sent = PQsendPrepare(worker->connection, statement->name, statement->sql, 0, NULL);
 	return checked(worker, sent ? 0 : DGEN_ECONNECT, DGEN__ANSWER_PREPARE);
 }
 

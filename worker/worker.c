@@ -169,7 +169,9 @@ close_in_callback(dgen_worker *worker)
 	worker->batch.broken = true;
 	dgen_worker_stop(worker);
 	(void) dgen__fail(&worker->error, DGEN_ECONNECT, "the worker was closed in a callback");
-	if (worker->connection != NULL && PQsocket(worker->connection) >= 0)
+	if (dgen__is_child(worker->process)) /* the callback has forked */
+		dgen__leave_session(worker->connection, worker->process);
+	else if (worker->connection != NULL && PQsocket(worker->connection) >= 0)
 		(void) shutdown(PQsocket(worker->connection), SHUT_RDWR);
 }
 
@@ -178,7 +180,7 @@ dgen_worker_close(dgen_worker *worker)
 {
 	if (worker == NULL)
 		return;
-	if (worker->entered && !dgen__is_child(worker->process))
+	if (worker->entered)
 		close_in_callback(worker);
 	else
 		free_worker(worker);
@@ -583,7 +585,11 @@ dgen_worker_run(dgen_worker *worker)
 int
 dgen_worker_fd(dgen_worker *worker)
 {
-	return worker == NULL || !worker->loop_is_open ? DGEN_EINVAL : worker->loop.epoll;
+	if (worker == NULL || !worker->loop_is_open)
+		return DGEN_EINVAL;
+	if (dgen__is_child(worker->process))
+		return dgen__refuse_child(&worker->error, "worker");
+	return worker->loop.epoll;
 }
 
 int

@@ -6,17 +6,18 @@ CREATE FUNCTION dgen._request_status(status "char") RETURNS text
 COMMENT ON FUNCTION dgen._request_status("char") IS 'the status of a request in words';
 
 -- Whoever may read the type that is asked sees its requests, and whoever may read the type
--- of an actor that asks sees what that waits for. Which actor asks is shown to these alone.
+-- of an actor that asks sees what that waits for. Which actor asks, and what it has told itself
+-- with the correlation, is shown to these alone.
 CREATE VIEW dgen._first_requests WITH (security_barrier) AS
 	SELECT
 		r.id,
 		t.name AS actor_type,
-		r.actor_key,
+		dgen._show(r.actor_key, 'actor key') AS actor_key,
 		dgen._request_status(r.status) AS status,
 		r.requester AS role,
 		a.name AS asking_type,
-		CASE WHEN a.id IS NOT NULL THEN r.reply_key END AS asking_key,
-		r.correlation,
+		CASE WHEN a.id IS NOT NULL THEN dgen._show(r.reply_key, 'actor key') END AS asking_key,
+		CASE WHEN a.id IS NOT NULL THEN dgen._show(r.correlation, 'correlation') END AS correlation,
 		r.sent_at,
 		-- A time that ends the calendar has none after it.
 		LEAST(CASE r.status WHEN 'p' THEN COALESCE(r.due_at, r.sent_at) ELSE r.replied_at END, '290000-01-01') + t.retention AS deadline,
@@ -31,12 +32,12 @@ CREATE VIEW dgen._later_requests WITH (security_barrier) AS
 	SELECT
 		r.id,
 		t.name AS actor_type,
-		r.actor_key,
+		dgen._show(r.actor_key, 'actor key') AS actor_key,
 		dgen._request_status(r.status) AS status,
 		r.requester AS role,
 		a.name AS asking_type,
-		CASE WHEN a.id IS NOT NULL THEN w.reply_key END AS asking_key,
-		w.correlation,
+		CASE WHEN a.id IS NOT NULL THEN dgen._show(w.reply_key, 'actor key') END AS asking_key,
+		CASE WHEN a.id IS NOT NULL THEN dgen._show(w.correlation, 'correlation') END AS correlation,
 		w.asked_at AS sent_at,
 		LEAST(COALESCE(r.due_at, r.sent_at), '290000-01-01') + t.retention AS deadline,
 		r.mailbox
@@ -57,6 +58,7 @@ COMMENT ON COLUMN dgen.requests.status IS 'pending, replied, failed or cancelled
 COMMENT ON COLUMN dgen.requests.role IS 'who asked, or as whom the turn ran that did';
 COMMENT ON COLUMN dgen.requests.asking_type IS 'the actor whose turn asked, and which gets the reply as a message; NULL: a client, which awaits it, or the reader may not read that type';
 COMMENT ON COLUMN dgen.requests.deadline IS 'pending: then it ends with ZD016; otherwise the reply is kept until then';
+COMMENT ON COLUMN dgen.requests.correlation IS 'as the actor that asks gave it to dgen.request; NULL also if the reader may not read that type';
 COMMENT ON COLUMN dgen.requests.mailbox IS 'dgen.mailbox_of(actor_key)';
 
 -- In C, because whoever answers at the same moment is waited for, and then came first.
@@ -135,7 +137,7 @@ CREATE FUNCTION dgen._explain_requests(type integer, key text) RETURNS text
 	SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT format(' It waits for the reply of actor "%s" of type "%s", since %s (request %s%s).',
-		(array_agg(w.actor_key ORDER BY w.since))[1], (array_agg(t.name ORDER BY w.since))[1],
+		dgen._show((array_agg(w.actor_key ORDER BY w.since))[1], 'actor key'), (array_agg(t.name ORDER BY w.since))[1],
 		date_trunc('seconds', min(w.since)), (array_agg(w.id ORDER BY w.since))[1],
 		CASE WHEN count(*) > 1 THEN format(', and of %s more', count(*) - 1) END)
 	FROM (

@@ -410,7 +410,8 @@ BEGIN
 			UNION ALL SELECT max(l.message_id) FROM dgen.dead_letter l
 			UNION ALL SELECT max(f.message_id) FROM dgen.failed_attempt f
 			UNION ALL SELECT max(i.message_id) FROM dgen.idempotency_key i
-			UNION ALL SELECT max(r.id) FROM dgen.request r) AS numbers(number))),
+			UNION ALL SELECT max(r.id) FROM dgen.request r
+			UNION ALL SELECT max(w.id) FROM dgen.request_asker w) AS numbers(number))),
 		('dgen.version_seq', (SELECT greatest(
 			(SELECT max(a.version) FROM dgen.actor a), (SELECT max(k.fence) FROM dgen.locked k)))),
 		('dgen.worker_id_seq', (SELECT greatest(

@@ -19,6 +19,7 @@ static PGconn *beside;
 static int (*in_turn)(dgen_turn *turn);
 static void (*in_commit)(void);
 static void (*in_log)(void);
+static void (*in_attached)(void);
 static int codes[4];
 static int attached;
 
@@ -82,6 +83,8 @@ static void
 note_attached(dgen_worker *of, void *user)
 {
 	attached += of == worker && user == &attached;
+	if (in_attached != NULL)
+		in_attached();
 }
 
 /* What run returns; the message is sent before. */
@@ -108,6 +111,7 @@ begin(void)
 	in_turn = NULL;
 	in_commit = NULL;
 	in_log = NULL;
+	in_attached = NULL;
 	attached = 0;
 	(void) number(
 		"SELECT dgen.delete_actor('guarded', 'k') WHERE dgen.actor_type_exists('guarded')");
@@ -252,6 +256,24 @@ return_in_child(dgen_turn *turn)
 	return 0;
 }
 
+static int
+close_in_child(dgen_turn *turn)
+{
+	(void) turn;
+	returns = fork();
+	if (returns == 0)
+		dgen_worker_close(worker);
+	else
+		codes[0] = status_of(returns);
+	return 0;
+}
+
+static void
+attached_in_child(void)
+{
+	(void) return_in_child(NULL);
+}
+
 static void
 child_leaves_the_worker(void)
 {
@@ -271,6 +293,28 @@ child_leaves_the_worker(void)
 	if (returns == 0)
 		_exit(100 - code);
 	check_int(code, 0, "a worker whose turn returns in a child, too, ends well");
+	check_int(codes[0], DGEN_ESTATE, "run ends in the child");
+	check_int(handled(), 1, "the turn is committed once");
+	check_int(attached, 1, "in the session that there was");
+	dgen_worker_close(worker);
+
+	begin();
+	in_turn = close_in_child;
+	code = run_worker();
+	if (returns == 0)
+		_exit(100 - code);
+	check_int(code, 0, "a worker that a child closes in a turn ends well");
+	check_int(codes[0], 0, "so does run in the child");
+	check_int(handled(), 1, "the turn is committed once");
+	check_int(attached, 1, "in the session that there was");
+	dgen_worker_close(worker);
+
+	begin();
+	in_attached = attached_in_child;
+	code = run_worker();
+	if (returns == 0)
+		_exit(100 - code);
+	check_int(code, 0, "a worker that a child leaves when it has attached ends well");
 	check_int(codes[0], DGEN_ESTATE, "run ends in the child");
 	check_int(handled(), 1, "the turn is committed once");
 	check_int(attached, 1, "in the session that there was");
@@ -319,6 +363,52 @@ child_leaves_the_client(void)
 	(void) number("SELECT dgen.delete_actor('guarded', 'c')");
 }
 
+static void
+fork_in_answer(dgen_client *client, int code, const char *reply, size_t length, void *user)
+{
+	(void) code;
+	(void) reply;
+	(void) length;
+	(void) user;
+	(void) dgen_client_start_cast(client, "guarded", "c", "1", 1, NULL, NULL, NULL);
+	returns = fork();
+	if (returns > 0)
+		codes[0] = status_of(returns);
+}
+
+static void
+close_in_answer(dgen_client *client, int code, const char *reply, size_t length, void *user)
+{
+	fork_in_answer(client, code, reply, length, user);
+	if (returns == 0)
+		dgen_client_close(client);
+}
+
+/* What waits to be sent is sent by the parent alone. */
+static void
+child_comes_back_to_the_client(dgen_client_callback callback, bool closes, const char *name)
+{
+	dgen_client *client;
+	int code;
+
+	begin();
+	check_int(dgen_client_open(&client, conninfo, NULL), 0, name);
+	(void) dgen_client_start_cast(client, "guarded", "c", "1", 1, NULL, callback, NULL);
+	code = dgen_client_finish(client, 20000);
+	if (returns == 0)
+	{
+		if (!closes)
+			dgen_client_close(client);
+		_exit(100 - code);
+	}
+	check_int(code, 0, "the parent goes on");
+	check_int(codes[0], DGEN_ESTATE, "the child does not");
+	check_int(number("SELECT count(*) FROM dgen.messages WHERE actor_key = 'c'"), 2,
+			  "each message was sent once");
+	dgen_client_close(client);
+	(void) number("SELECT dgen.delete_actor('guarded', 'c')");
+}
+
 int
 main(int argc, char **argv)
 {
@@ -330,6 +420,8 @@ main(int argc, char **argv)
 	close_ends_the_session();
 	child_leaves_the_worker();
 	child_leaves_the_client();
+	child_comes_back_to_the_client(fork_in_answer, false, "a callback that forks");
+	child_comes_back_to_the_client(close_in_answer, true, "a callback whose child closes");
 	PQfinish(beside);
 	return 0;
 }
