@@ -1,7 +1,7 @@
 /*
  * Announcements: that there is work of a type, at this moment. Whoever is about to wait looks
  * whether something was announced since its last claim began, and does not wait then;
- * whoever waits already is called (wait.c).
+ * whoever waits already is called (baton.c).
  */
 #include "postgres.h"
 

@@ -1,7 +1,7 @@
 /*
  * Wakeups: no message waits while a worker sleeps (I6), whoever dies or stops (I7).
  *
- * Follows extension/wakeup.c, held_locks.c, announce.c, wait.c, hints.c and claim.c step by
+ * Follows extension/wakeup.c, held_locks.c, announce.c, baton.c, wait.c, hints.c and claim.c step by
  * step; what they do under one lock is one step here. There is one actor type. Of messages
  * only their number is kept: order, states and snapshots are in turn.pml. README.md tells
  * what is left out.
@@ -93,7 +93,7 @@ byte deaths = DEATHS, stops = STOPS, faults = FAULTS, looks = LOOKS, sends = TUR
 #define somebody_waits (waits(0) || waits(1) || waits(2))
 #define somebody_is_called (called(0) || called(1) || called(2))
 
-/* ---- wait.c: the lists, in the lock of the database ---- */
+/* ---- baton.c: the lists, in the lock of the database ---- */
 
 /* Which of them is left open: the order of the list is one of those possible. */
 inline choose_waiting(i)
