@@ -129,6 +129,22 @@ AS $$
 $$;
 COMMENT ON FUNCTION dgen._may_create_types(regrole) IS 'may the role create actor types?';
 
+-- A GRANT writes its rows also where it changes nothing: it waits for whoever else writes them, and fails after that.
+-- So it is left out then. In a transaction with one snapshot nobody can tell, as that may be too old.
+CREATE FUNCTION dgen._granted(grantee regrole, OUT usage boolean, OUT views bigint)
+	LANGUAGE sql
+	SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT EXISTS (SELECT FROM pg_namespace n, aclexplode(n.nspacl) AS a
+			WHERE n.nspname = 'dgen' AND a.grantee = _granted.grantee AND a.grantor = n.nspowner AND a.privilege_type = 'USAGE'),
+		(SELECT count(*) FROM pg_class c, aclexplode(c.relacl) AS a
+			WHERE c.relnamespace = 'dgen'::regnamespace
+				AND c.relname IN ('actor_types', 'actors', 'messages', 'dead_letters', 'requests', 'workers')
+				AND a.grantee = _granted.grantee AND a.grantor = c.relowner AND a.privilege_type = 'SELECT')
+	WHERE current_setting('transaction_isolation') IN ('read committed', 'read uncommitted')
+$$;
+COMMENT ON FUNCTION dgen._granted(regrole) IS 'what a role has of schema and of the six views; NULL if that cannot be told';
+
 CREATE FUNCTION dgen._grant_objects(grantee regrole) RETURNS void
 	LANGUAGE plpgsql
 	SET search_path = pg_catalog, pg_temp
@@ -137,6 +153,7 @@ DECLARE
 	owns  boolean := EXISTS (SELECT FROM dgen.actor_type t WHERE t.owner = grantee);
 	uses  boolean := EXISTS (SELECT FROM dgen.privilege p WHERE p.role = grantee);
 	reads boolean;
+	has   record;
 	name  text := CASE WHEN grantee = 0::oid THEN 'PUBLIC' ELSE grantee::text END;
 BEGIN
 	IF grantee <> 0::oid THEN
@@ -149,15 +166,18 @@ BEGIN
 		END IF;
 	END IF;
 
+	SELECT * INTO has FROM dgen._granted(grantee);
 	reads := owns OR EXISTS (SELECT FROM dgen.privilege p WHERE p.role = grantee AND p.privilege = 'read');
 	IF uses OR reads OR dgen._may_create_types(grantee) THEN
-		EXECUTE format('GRANT USAGE ON SCHEMA dgen TO %s', name);
-	ELSE
+		IF has.usage IS NOT TRUE THEN
+			EXECUTE format('GRANT USAGE ON SCHEMA dgen TO %s', name);
+		END IF;
+	ELSIF has.usage IS NOT FALSE THEN
 		EXECUTE format('REVOKE USAGE ON SCHEMA dgen FROM %s', name);
 	END IF;
-	IF reads THEN
+	IF reads AND has.views IS DISTINCT FROM 6 THEN
 		EXECUTE format('GRANT SELECT ON dgen.actor_types, dgen.actors, dgen.messages, dgen.dead_letters, dgen.requests, dgen.workers TO %s', name);
-	ELSE
+	ELSIF NOT reads AND has.views IS DISTINCT FROM 0 THEN
 		EXECUTE format('REVOKE SELECT ON dgen.actor_types, dgen.actors, dgen.messages, dgen.dead_letters, dgen.requests, dgen.workers FROM %s', name);
 	END IF;
 END
@@ -228,5 +248,5 @@ END
 $$;
 COMMENT ON FUNCTION dgen._revoke(text, regrole, text) IS 'revokes send, read or work';
 
-REVOKE ALL ON FUNCTION dgen._depend_on_role(regrole, boolean, boolean), dgen._may_create_types(regrole), dgen._grant_objects(regrole), dgen._check_not_null(text, boolean, text), dgen._check_role(regrole),
+REVOKE ALL ON FUNCTION dgen._depend_on_role(regrole, boolean, boolean), dgen._may_create_types(regrole), dgen._granted(regrole), dgen._grant_objects(regrole), dgen._check_not_null(text, boolean, text), dgen._check_role(regrole),
 	dgen._grant(text, regrole, text), dgen._revoke(text, regrole, text) FROM PUBLIC;

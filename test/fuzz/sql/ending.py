@@ -110,9 +110,10 @@ class Ending:
         for (database, tag), fate in self.run.sent.fates.items():
             count = handled.get(tag, 0)
             if database == self.database and (fate is True and count != 1 or fate is False and count or count > 1):
-                wrong.append(f"{tag} {'was committed' if fate else 'was not committed'}, and handled {count} times")
+                wrong.append(f"{tag} {'was committed' if fate else 'was not committed'}, and handled {count} times: "
+                             + "; ".join(self.run.sent.stories[database, tag]))
         if wrong:
-            self.run.judge.complain(f"{len(wrong)} messages in {self.database}: {'; '.join(wrong[:10])}")
+            self.run.judge.complain(f"{len(wrong)} messages in {self.database}: " + "\n".join(wrong[:10]))
 
     def check_vault(self):
         changed = self.sql("""SELECT v.t FROM fuzz.vault_before v WHERE v.t NOT IN (

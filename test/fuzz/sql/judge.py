@@ -5,7 +5,8 @@ import re
 TOLERATED = re.compile(r"tuple concurrently (updated|deleted)|invalid memory alloc request size")
 LEAKS = re.compile(r"leak|you don't own a lock|not closed|still referenced|nonexistent|unexpected|internal error|corrupt|"
                    r"problem in alloc|write past chunk|already deallocated|snapshot .* still active|subtransaction left", re.I)
-LOG = re.compile(rb"PANIC|TRAP|terminated by signal|Sanitizer| XX\d\d\d |you don't own a lock|reference leak|was not closed|leaked|\(null\)")
+# Of an error in several lines the first one counts: each has the SQLSTATE, only that one what is expected.
+LOG = re.compile(rb"PANIC|TRAP|terminated by signal|Sanitizer| XX\d\d\d .*?(?:ERROR|FATAL|WARNING|LOG):  |you don't own a lock|reference leak|was not closed|leaked|\(null\)")
 LOG_EXPECTED = re.compile(rb"tuple concurrently|invalid memory alloc request size")
 
 # How a session may end that did nothing wrong.

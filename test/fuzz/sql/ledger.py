@@ -1,4 +1,5 @@
 """Messages whose fate is known: what committed is handled once, what was rolled back is not."""
+import collections
 import threading
 
 from values import literal
@@ -11,11 +12,17 @@ class Sent:
         self.lock = threading.Lock()
         self.fates = {}         # (database, tag)
         self.unannounced = set()    # tags of prepared transactions: nothing wakes a worker for them
+        self.stories = collections.defaultdict(list)    # (database, tag) -> statements, with what came of them
 
     def settle(self, database, tags, fate):
         with self.lock:
             for tag in tags:
                 self.fates[database, tag] = fate
+
+    def tell(self, database, tags, recent):
+        """What the session has just done with them."""
+        for tag in tags:
+            self.stories[database, tag].append(f"{recent[1][:200]} => {recent[2][:200]}")
 
 
 class Ledger:
@@ -53,6 +60,7 @@ class Ledger:
         lost = session.rng.random() < 0.2
         tag, statement = self.make(session, self.LOST if lost else self.FORMS)
         outcome = session.execute(statement)
+        self.sent.tell(self.database, [tag], session.recent[-1])
         self.sent.settle(self.database, [tag], False)
         if not outcome.error and not lost:
             self.open.append(tag)
@@ -61,16 +69,18 @@ class Ledger:
         tag, statement = self.make(session, self.FORMS)
         self.sent.settle(self.database, [tag], None)
         outcome = session.execute(statement)
+        self.sent.tell(self.database, [tag], session.recent[-1])
         self.sent.settle(self.database, [tag], not outcome.error)
 
-    def ended(self, outcome):
+    def end(self, session, statement):
+        outcome = session.execute(statement)
+        self.sent.tell(self.database, self.open, session.recent[-1])
         self.sent.settle(self.database, self.open, "COMMIT" in outcome.tags)
         self.open = []
 
-    def prepared(self, outcome, committing):
-        """A cancel may come when COMMIT PREPARED is done and has not said so."""
+    def prepared(self, committed):
         self.sent.unannounced.update(self.open)
-        self.sent.settle(self.database, self.open, committing and ("COMMIT PREPARED" in outcome.tags or None))
+        self.sent.settle(self.database, self.open, committed)
         self.open = []
 
     def doubt(self):

@@ -189,14 +189,19 @@ class Session(threading.Thread):
     def private_rolled_back(self, statement, binary=False):
         """What superusers alone may call are parts of functions: alone they need not keep what the whole keeps."""
         if self.statements.superuser and "dgen._" in statement:
-            self.execute("BEGIN")
-            self.execute(statement)
-            self.execute("ROLLBACK")
+            if self.begin("BEGIN"):
+                self.execute(statement)
+                self.execute("ROLLBACK")
         else:
             self.execute(statement, binary)
 
+    def begin(self, statement):
+        """BEGIN may be cancelled as well, and then each statement after it would be a transaction of its own."""
+        return not self.execute(statement).error
+
     def transaction(self):
-        self.execute(self.rng.choice(BEGINS))
+        if not self.begin(self.rng.choice(BEGINS)):
+            return
         private = False
         for _ in range(self.rng.randrange(1, 7)):
             private = self.step() or private
@@ -228,7 +233,7 @@ class Session(threading.Thread):
     def end(self, rollback):
         luck = self.rng.random()
         if rollback or luck < 0.2:
-            self.ledger.ended(self.execute("ROLLBACK"))
+            self.ledger.end(self, "ROLLBACK")
         elif luck < 0.25:
             self.connection.close()     # with the transaction open
             raise ConnectionError
@@ -236,13 +241,28 @@ class Session(threading.Thread):
             self.ledger.doubt()
             gid = f"{self.number} {self.lives} {len(self.recent)} {self.rng.random()}"
             if "PREPARE TRANSACTION" in self.execute(f"PREPARE TRANSACTION '{gid}'").tags:
-                verb = self.rng.choice(["COMMIT", "ROLLBACK"])
-                self.ledger.prepared(self.execute(f"{verb} PREPARED '{gid}'"), verb == "COMMIT")
+                self.finish_prepared(gid, self.rng.choice(["COMMIT", "ROLLBACK"]))
             else:
                 self.ledger.forget()
         else:
             self.ledger.doubt()
-            self.ledger.ended(self.execute("COMMIT"))
+            self.ledger.end(self, "COMMIT")
+
+    def finish_prepared(self, gid, verb):
+        """What fails, by a cancel or a setting, leaves it prepared, and the end of the run rolls that back."""
+        outcome = self.execute(f"{verb} PREPARED '{gid}'")
+        done = f"{verb} PREPARED" in outcome.tags
+        if not done and self.still_prepared(gid) is False:
+            self.run_.judge.complain(f"{verb} PREPARED has failed and is done: {outcome.error.text() if outcome.error else ''}")
+        self.ledger.prepared(done and verb == "COMMIT")
+
+    def still_prepared(self, gid):
+        """None: nobody says, as all attempts were cancelled."""
+        for _ in range(20):
+            outcome = self.execute(f"SELECT count(*) FROM pg_catalog.pg_prepared_xacts WHERE gid = '{gid}'")
+            if outcome.rows:
+                return outcome.value == b"1"
+        return None
 
     def work(self):
         """A worker that does strange things in its batches."""
@@ -251,14 +271,15 @@ class Session(threading.Thread):
         if attached.error:
             return
         for _ in range(self.rng.randrange(1, 5)):
-            self.execute("BEGIN ISOLATION LEVEL READ COMMITTED")
+            if not self.begin("BEGIN ISOLATION LEVEL READ COMMITTED"):
+                continue
             locked = self.rng.choice(["false", "true"])
             claimed = self.execute(f"SELECT * FROM dgen.claim({self.rng.choice(['NULL', '1', '3'])}, {self.rng.choice(['NULL', '1', '3'])}, locked => {locked})")
             if claimed.rows and claimed.rows[0][6] == b"locked":
                 self.execute("COMMIT")
-                self.execute("BEGIN")
-                self.execute("SELECT dgen.claim_locked()")
-                self.execute("SELECT dgen.commit_turns(ARRAY[1])")
+                if self.begin("BEGIN"):
+                    self.execute("SELECT dgen.claim_locked()")
+                    self.execute("SELECT dgen.commit_turns(ARRAY[1])")
             elif claimed.rows:
                 if self.role == "postgres" and self.rng.random() < 0.3:
                     self.execute(f"SET LOCAL ROLE {self.rng.choice(['fuzz_sender', 'fuzz_other', 'fuzz_nobody', 'fuzz_worker'])}")
