@@ -96,8 +96,11 @@ may_vacate(Oid database, bool copy)
 		   (is_template(database) || DGEN_DATABASE_OWNERCHECK(database, GetUserId()));
 }
 
-/* Sends the workers of the database away for the time of the statement; NULL if there are none. */
-static Database *
+/*
+ * Sends the workers of the database away for the time of the statement; NULL if there are none.
+ * Inline, its variable would look to the compiler like one that a longjmp may clobber.
+ */
+static pg_noinline Database *
 vacate(const char *name, bool copy)
 {
 	Oid oid = get_database_oid(name, true);

@@ -105,19 +105,42 @@ form_row(const DgenWriter *writer, Datum *values, bool *nulls)
 						 dgen_shapes[writer->table].ncolumns);
 }
 
+/*
+ * Values that are stored out of line are read, and deleted, in a snapshot that is active: without one
+ * their parts might be vacuumed away. Some callers have none. True: there is one to pop.
+ */
+static bool
+have_snapshot(void)
+{
+	if (ActiveSnapshotSet())
+		return false;
+	PushActiveSnapshot(GetTransactionSnapshot());
+	return true;
+}
+
+static void
+release_snapshot(bool pushed)
+{
+	if (pushed)
+		PopActiveSnapshot();
+}
+
 void
 dgen_writer_insert(DgenWriter *writer, Datum *values, bool *nulls)
 {
 	HeapTuple tuple;
+	bool pushed;
 
 	if (writer->indexes == NULL)
 	{
 		dgen_statement_insert(writer->table, writer->heap, values, nulls, &writer->tid);
 		return;
 	}
+	pushed = have_snapshot();
 	tuple = form_row(writer, values, nulls);
 	simple_heap_insert(writer->heap, tuple);
 	insert_entries_of(writer, tuple, ENTRIES_ALL, false);
+	release_snapshot(pushed);
 	writer->tid = tuple->t_self;
 	heap_freetuple(tuple);
 }
@@ -129,6 +152,8 @@ dgen_writer_insert(DgenWriter *writer, Datum *values, bool *nulls)
 void
 dgen_writer_insert_many(DgenWriter *writer, TupleTableSlot **slots, int count)
 {
+	bool pushed;
+
 	if (writer->indexes == NULL)
 	{
 		for (int i = 0; i < count; i++)
@@ -136,9 +161,11 @@ dgen_writer_insert_many(DgenWriter *writer, TupleTableSlot **slots, int count)
 								  slots[i]->tts_isnull, &writer->tid);
 		return;
 	}
+	pushed = have_snapshot();
 	heap_multi_insert(writer->heap, slots, count, GetCurrentCommandId(true), 0, NULL);
 	for (int i = 0; i < count; i++)
 		insert_entries(writer, slots[i], ENTRIES_ALL, false);
+	release_snapshot(pushed);
 }
 
 bool
@@ -148,10 +175,12 @@ dgen_writer_try_update(DgenWriter *writer, ItemPointer tid, Datum *values, bool 
 	TM_FailureData failure;
 	IndexEntries entries;
 	TM_Result result;
+	bool pushed;
 
 	dgen_check_published(writer->heap, CMD_UPDATE);
 	if (writer->indexes == NULL)
 		return dgen_statement_update(writer->table, writer->heap, tid, values, nulls);
+	pushed = have_snapshot();
 	tuple = form_row(writer, values, nulls);
 	result =
 		dgen_heap_update(writer->heap, tid, tuple, GetCurrentCommandId(true), &failure, &entries);
@@ -160,6 +189,7 @@ dgen_writer_try_update(DgenWriter *writer, ItemPointer tid, Datum *values, bool 
 		insert_entries_of(writer, tuple, entries, true);
 		*tid = tuple->t_self;
 	}
+	release_snapshot(pushed);
 	heap_freetuple(tuple);
 	return result == TM_Ok;
 }
@@ -186,14 +216,19 @@ static TM_Result
 delete_row(Relation heap, ItemPointer tid, bool wait)
 {
 	TM_FailureData failure;
+	TM_Result result;
+	bool pushed;
 
 	Assert(CheckRelationLockedByMe(heap, RowExclusiveLock, true));
 	PreventCommandIfReadOnly("a change of dgen's tables");
 	dgen_check_published(heap, CMD_DELETE);
 	if (heap->trigdesc != NULL)
 		return dgen_statement_delete(heap, tid, wait);
-	return dgen_table_tuple_delete(heap, tid, GetCurrentCommandId(true), GetActiveSnapshot(), wait,
-								   &failure);
+	pushed = have_snapshot();
+	result = dgen_table_tuple_delete(heap, tid, GetCurrentCommandId(true), GetActiveSnapshot(),
+									 wait, &failure);
+	release_snapshot(pushed);
+	return result;
 }
 
 bool

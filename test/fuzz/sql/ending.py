@@ -13,6 +13,7 @@ MAKE_GOOD = [
     "WHERE t.name NOT LIKE '%vault'",
     "SELECT dgen.unlock(t.name, l.actor_key) FROM dgen.locked l JOIN dgen.actor_type t ON t.id = l.type_id",
     "SELECT dgen.redrive(message_id) FROM dgen.dead_letters WHERE actor_type = 'ledger'",
+    "SELECT dgen.set_owner(t.name, 'fuzz_owner') FROM dgen.actor_type t JOIN pg_roles r ON r.oid = t.owner WHERE NOT r.rolcanlogin",
     "SELECT dgen.adopt_database()",
     "SELECT dgen.start_workers(2)",
 ]
