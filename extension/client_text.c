@@ -135,12 +135,14 @@ numbers_text(const JsonbContainer *container)
 Size
 dgen_jsonb_text_bound(Datum jsonb)
 {
-	Jsonb *value = DatumGetJsonbP(jsonb);
-	Size size = (Size) VARSIZE(value) * WORST_STRING + numbers_text(&value->root);
+	Pointer value = DatumGetPointer(jsonb);
+	Size size = VARSIZE_ANY_EXHDR(value);
+	int32 aligned[VARATT_SHORT_MAX / sizeof(int32) + 1];
+	const char *root = VARDATA_ANY(value);
 
-	if ((Pointer) value != DatumGetPointer(jsonb))
-		pfree(value);
-	return size;
+	if (VARATT_IS_SHORT(value))
+		root = memcpy(aligned, root, size);
+	return (size + VARHDRSZ) * WORST_STRING + numbers_text((const JsonbContainer *) root);
 }
 
 /* ---- every byte ---- */

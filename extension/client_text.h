@@ -37,7 +37,10 @@ extern void dgen_client_text_begin(ClientText *client);
 /* Neither fetches nor decompresses. */
 extern Size dgen_raw_size(Datum value);
 
-/* No less than what the jsonb is as text, and not much more for its numbers; reads no strings. */
+/*
+ * No less than what the jsonb is as text, and not much more for its numbers; reads no strings. The value
+ * is neither compressed nor stored elsewhere.
+ */
 extern Size dgen_jsonb_text_bound(Datum jsonb);
 
 /* Exact, but for up to three characters too many of each number. False: the client lacks something of it. The values are not toasted. */

@@ -63,7 +63,8 @@ gather(const BatchActor *actor, int n, Row *row)
 {
 	const BatchMessage *message = &actor->messages[n];
 
-	memset(row, 0, sizeof(*row));
+	row->count = 0;
+	row->raw = 0;
 	add_piece(row, "message", message->message, true);
 	if (n == 0)
 		add_piece(row, "state", JsonbPGetDatum(actor->state), true);
@@ -81,10 +82,29 @@ detoast(Row *row)
 		row->pieces[i].value = PointerGetDatum(PG_DETOAST_DATUM(row->pieces[i].value));
 }
 
-static Size
-bound_of(const Piece *piece)
+/* Compressed, or stored elsewhere. (What is stored elsewhere counts as short, too.) */
+static bool
+is_toasted(Datum value)
 {
-	return piece->json ? dgen_jsonb_text_bound(piece->value) : dgen_raw_size(piece->value);
+	Pointer pointer = DatumGetPointer(value);
+
+	return VARATT_IS_EXTERNAL(pointer) || VARATT_IS_COMPRESSED(pointer);
+}
+
+/* Strings are not read, and what is short is not copied. */
+static void
+bound_text(Row *row)
+{
+	row->text = 0;
+	for (int i = 0; i < row->count; i++)
+	{
+		Piece *piece = &row->pieces[i];
+
+		if (piece->json && is_toasted(piece->value))
+			piece->value = PointerGetDatum(PG_DETOAST_DATUM(piece->value));
+		row->text +=
+			piece->json ? dgen_jsonb_text_bound(piece->value) : dgen_raw_size(piece->value);
+	}
 }
 
 static void
@@ -146,21 +166,26 @@ scan(ClientText *client, Row *row, Size most, Failure *failure)
 	return row->text <= most;
 }
 
-/*
- * In steps that cost more and more, see client_text.c. Up to `room` it does not matter how much
- * text it is.
- */
+/* In steps that cost more and more, see client_text.c. Says how much text it is, or a bound of that. */
 static bool
-can_be_sent(ClientText *client, Row *row, Size room, Size most, Failure *failure)
+measure(ClientText *client, Row *row, Size most, Failure *failure)
 {
-	row->text = row->raw * DGEN_WORST_TEXT;
-	if (row->text <= room && !client->checks)
-		return true;
+	if (!client->checks)
+	{
+		bound_text(row);
+		if (row->text <= most)
+			return true;
+	}
 	detoast(row);
-	row->text = 0;
-	for (int i = 0; i < row->count; i++)
-		row->text += bound_of(&row->pieces[i]);
-	return (row->text <= most && !client->checks) || scan(client, row, most, failure);
+	return scan(client, row, most, failure);
+}
+
+/* Does not look at what is small. */
+static bool
+can_be_sent(ClientText *client, Row *row, Size most, Failure *failure)
+{
+	return (!client->checks && row->raw * DGEN_WORST_TEXT <= most) ||
+		   measure(client, row, most, failure);
 }
 
 /* ---- a batch ---- */
@@ -198,10 +223,9 @@ fail_first(Checks *checks, BatchActor *actor, const Failure *failure)
 static void
 keep_detoasted(const Checks *checks, BatchMessage *message, const Row *row)
 {
-	Pointer stored = DatumGetPointer(message->message);
 	Datum value = row->pieces[0].value;
 
-	if (DatumGetPointer(value) == stored || VARATT_IS_SHORT(stored) ||
+	if (!is_toasted(message->message) || is_toasted(value) ||
 		VARSIZE(DatumGetPointer(value)) > KEPT_BYTES)
 		return;
 	MemoryContextSwitchTo(checks->batch->context);
@@ -223,7 +247,7 @@ check_actor(Checks *checks, BatchActor *actor)
 
 		MemoryContextReset(checks->scratch);
 		gather(actor, n, &row);
-		if (!can_be_sent(&checks->client, &row, room, DGEN_MOST_TEXT, &failure))
+		if (!measure(&checks->client, &row, DGEN_MOST_TEXT, &failure))
 		{
 			if (n > 0)
 			{
@@ -301,7 +325,7 @@ dgen_check_part(Batch *batch)
 	begin_checks(&checks, batch);
 	MemoryContextSwitchTo(checks.scratch);
 	gather(&batch->actors[0], 0, &row);
-	fits = can_be_sent(&checks.client, &row, DGEN_MOST_TEXT, DGEN_MOST_TEXT, &failure);
+	fits = can_be_sent(&checks.client, &row, DGEN_MOST_TEXT, &failure);
 	MemoryContextSwitchTo(old);
 	if (!fits)
 		dgen_part_fail(&failure);
@@ -322,7 +346,7 @@ dgen_check_answer(Answer *answer)
 		return;
 	dgen_client_text_begin(&client);
 	add_piece(&row, "reply", answer->reply, true);
-	if (can_be_sent(&client, &row, DGEN_MOST_TEXT, DGEN_MOST_TEXT, &failure))
+	if (can_be_sent(&client, &row, DGEN_MOST_TEXT, &failure))
 		return;
 	answer->failed = true;
 	answer->error = (char *) failure.error;
@@ -363,7 +387,7 @@ placeholder(const char *what, Datum value, bool json, bool any_encoding)
 	if (any_encoding)
 		client.checks = false;
 	add_piece(&row, what, value, json);
-	if (can_be_sent(&client, &row, DGEN_MOST_SHOWN, DGEN_MOST_SHOWN, &failure))
+	if (can_be_sent(&client, &row, DGEN_MOST_SHOWN, &failure))
 		return NULL;
 	return psprintf("(%s)", failure.error);
 }
