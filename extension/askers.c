@@ -172,6 +172,7 @@ dgen_tell_askers(int64 id, const Reply *reply)
 /* ---- ended without a reply, for SQL ---- */
 
 PG_FUNCTION_INFO_V1(dgen_end_requests);
+PG_FUNCTION_INFO_V1(dgen_end_askers);
 
 /* Which share what it takes to write them, and are forgotten together. */
 #define END_TOGETHER 100
@@ -201,12 +202,10 @@ end_some(const Elements *requests, int from, const Reply *reply)
 	return ended;
 }
 
-/* Without an error they are cancelled. */
-Datum
-dgen_end_requests(PG_FUNCTION_ARGS)
+/* Without an error it is cancelled. */
+static Reply
+error_argument(FunctionCallInfo fcinfo)
 {
-	Elements requests;
-	int64 ended = 0;
 	Reply reply = {
 		.error = text_argument(fcinfo, 1),
 		.sqlstate = text_argument(fcinfo, 2),
@@ -215,8 +214,28 @@ dgen_end_requests(PG_FUNCTION_ARGS)
 
 	if (reply.error == NULL)
 		dgen_cancelled_reply(&reply);
+	return reply;
+}
+
+Datum
+dgen_end_requests(PG_FUNCTION_ARGS)
+{
+	Elements requests;
+	int64 ended = 0;
+	Reply reply = error_argument(fcinfo);
+
 	dgen_get_elements(fcinfo, 0, INT8OID, &requests);
 	for (int from = 0; from < requests.count; from += END_TOGETHER)
 		ended += end_some(&requests, from, &reply);
 	PG_RETURN_INT64(ended);
+}
+
+/* Of a request that has no row. */
+Datum
+dgen_end_askers(PG_FUNCTION_ARGS)
+{
+	Reply reply = error_argument(fcinfo);
+
+	dgen_tell_askers(PG_GETARG_INT64(0), &reply);
+	PG_RETURN_VOID();
 }

@@ -744,7 +744,8 @@ extern bool dgen_maintain(void);
 
 extern void dgen_session_mark_init(void);
 extern int dgen_session_mark_new(void);
-extern void dgen_session_mark_claims(int value);
+extern void dgen_session_mark_claims(void);
+extern void dgen_session_mark_keep(int value);
 extern bool dgen_session_mark_lost(int value, bool committed);
 
 /* ---- session.c: attach, detach, wait, dgen.workers --------------------- */

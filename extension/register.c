@@ -46,10 +46,18 @@ dgen_register_starter(Oid database, int count)
 							&orders, sizeof(orders));
 }
 
-/* Somebody has to try again, who may be asleep. */
+/*
+ * Somebody has to try again, who may be asleep: since before this was known, or else for no longer
+ * than until then. What is missing is in shared memory already, so whoever takes the note away at
+ * this moment finds it there (dgen_register_all).
+ */
 static void
-note_incomplete(bool known)
+note_incomplete(void)
 {
+	bool known;
+
+	pg_memory_barrier();
+	known = dgen_shared->incomplete;
 	dgen_shared->incomplete = true;
 	if (known)
 		return;
@@ -140,26 +148,43 @@ dgen_want_starter(Database *database)
 {
 	database->starter_wanted = true;
 	if (!register_wanted_starter(database))
-		note_incomplete(dgen_shared->incomplete);
+		note_incomplete();
 }
 
 /* ---- all of them ---- */
 
-/* Whoever wants something while this runs says so again. */
+static bool
+anything_missing(void)
+{
+	bool missing = false;
+
+	LWLockAcquire(&dgen_shared->lock, LW_SHARED);
+	for (int i = 0; i < MAX_DATABASES; i++)
+		missing |= dgen_shared->databases[i].starter_wanted;
+	for (int i = 0; i < dgen_shared->nentries; i++)
+		missing |= worker_entry_at(i)->ticket != 0 && !worker_entry_at(i)->registered;
+	LWLockRelease(&dgen_shared->lock);
+	return missing;
+}
+
+/* While this tries, the note stays: who goes to sleep meanwhile has to know how long. */
 void
 dgen_register_all(void)
 {
-	bool known = dgen_shared->incomplete;
 	bool free = true;
 
-	dgen_shared->incomplete = false;
-	pg_memory_barrier();
 	for (int i = 0; i < MAX_DATABASES && free; i++)
 		free = register_wanted_starter(&dgen_shared->databases[i]);
 	for (int i = 0; i < dgen_shared->nentries && free; i++)
 		free = register_entry(i);
+	if (free)
+	{
+		dgen_shared->incomplete = false;
+		pg_memory_barrier();
+		free = !anything_missing();
+	}
 	if (!free)
-		note_incomplete(known);
+		note_incomplete();
 }
 
 static bool

@@ -80,7 +80,7 @@ dgen_worker_session_of_caller(void)
 void
 dgen_session_claims(void)
 {
-	dgen_session_mark_claims(dgen_is_attached() ? current->mark : 0);
+	dgen_session_mark_claims();
 }
 
 /* Makes the slot say what holds now. */
@@ -191,9 +191,11 @@ at_transaction_end(XactEvent event, void *arg)
 {
 	bool ends =
 		event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT || event == XACT_EVENT_PREPARE;
+	int mark = current == NULL ? 0 : current->mark;
 
-	if (ends &&
-		dgen_session_mark_lost(current == NULL ? 0 : current->mark, event == XACT_EVENT_COMMIT))
+	if (event == XACT_EVENT_PRE_COMMIT || event == XACT_EVENT_PRE_PREPARE)
+		dgen_session_mark_keep(mark);
+	if (ends && dgen_session_mark_lost(mark, event == XACT_EVENT_COMMIT))
 		leave_worker();
 	if (current == NULL || current->subid == InvalidSubTransactionId)
 		return;

@@ -5,7 +5,7 @@
  * found at another value once DISCARD ALL or RESET ALL has run:
  *
  *     attach ──mark set──> worker ──DISCARD ALL──> mark gone ──commit──> detached (session.c)
- *                            └──RESET ALL in a turn──> mark gone ──next claim──> set again
+ *                            └──RESET ALL in a turn──> mark gone ──before commit──> set again
  */
 #include "dgen_ext.h"
 
@@ -15,8 +15,6 @@
 
 static int mark = 0;
 static bool claiming = false; /* in this transaction */
-static bool unset = false;    /* by a turn; until the next claim */
-static bool again = false;    /* set by the claim of this transaction */
 
 void
 dgen_session_mark_init(void)
@@ -44,30 +42,28 @@ dgen_session_mark_new(void)
 
 	last = last % (INT_MAX - 1) + 1;
 	set(last);
-	unset = false;
 	return last;
 }
 
 /* Whatever a turn resets in this transaction, the client is there. */
 void
-dgen_session_mark_claims(int value)
+dgen_session_mark_claims(void)
 {
 	claiming = true;
-	again |= unset && value != 0;
-	if (unset && value != 0)
+}
+
+/* Before the commit, which makes it last: may raise. A reset that comes later counts. */
+void
+dgen_session_mark_keep(int value)
+{
+	if (claiming && value != 0 && value != mark)
 		set(value);
-	unset = false;
 }
 
 /* At the end of a transaction that has committed, or not: was the session reset? */
 bool
 dgen_session_mark_lost(int value, bool committed)
 {
-	bool lost = committed && value != 0 && value != mark && !unset;
-
-	/* What a claim has set again is undone with it. */
-	unset |= (lost && claiming) || (again && !committed);
-	again = false;
 	claiming = false;
-	return lost && !unset;
+	return committed && value != 0 && value != mark;
 }

@@ -388,6 +388,20 @@ dgen_check_index_horizon(Relation index)
 
 /* ---- writing ---- */
 
+/* The support functions of those are anybody's. */
+static bool
+has_added_opclass(HeapTuple index)
+{
+	bool null;
+	Datum datum = SysCacheGetAttr(INDEXRELID, index, Anum_pg_index_indclass, &null);
+	const oidvector *classes = (oidvector *) DatumGetPointer(datum);
+
+	for (int i = 0; i < classes->dim1; i++)
+		if (classes->values[i] >= FirstNormalObjectId)
+			return true;
+	return false;
+}
+
 static void
 add_index(WriteNeeds *needs, Oid oid)
 {
@@ -399,7 +413,8 @@ add_index(WriteNeeds *needs, Oid oid)
 	form = (Form_pg_index) GETSTRUCT(tuple);
 	needs->executor |= !form->indimmediate || form->indisexclusion;
 	needs->functions |= !heap_attisnull(tuple, Anum_pg_index_indexprs, NULL) ||
-						!heap_attisnull(tuple, Anum_pg_index_indpred, NULL);
+						!heap_attisnull(tuple, Anum_pg_index_indpred, NULL) ||
+						has_added_opclass(tuple);
 	ReleaseSysCache(tuple);
 }
 

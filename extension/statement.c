@@ -214,18 +214,10 @@ run(DgenTable table, Relation heap, Command command, ItemPointer tid, const Datu
 	dgen_become_again(&before);
 }
 
-/* Has this transaction removed or replaced it, in an earlier command? To lock it would be an error. */
-static bool
-is_written_by_us(Relation heap, ItemPointer tid, TupleTableSlot *slot)
-{
-	bool null;
-
-	return !table_tuple_fetch_row_version(heap, tid, GetActiveSnapshot(), slot) &&
-		   table_tuple_fetch_row_version(heap, tid, SnapshotAny, slot) &&
-		   TransactionIdIsCurrentTransactionId(DatumGetTransactionId(
-			   slot_getsysattr(slot, MaxTransactionIdAttributeNumber, &null)));
-}
-
+/*
+ * A row that was seen, and is invisible now, was removed or replaced by an earlier command of this
+ * transaction, whatever else has locked it: xmax may be a multixact.
+ */
 static TM_Result
 lock_row(Relation heap, ItemPointer tid, LockTupleMode mode, bool wait)
 {
@@ -235,14 +227,11 @@ lock_row(Relation heap, ItemPointer tid, LockTupleMode mode, bool wait)
 
 	CommandCounterIncrement();
 	PushActiveSnapshot(GetLatestSnapshot());
-	if (is_written_by_us(heap, tid, slot))
-		result = TM_SelfModified;
-	else
-		result = table_tuple_lock(heap, tid, GetActiveSnapshot(), slot, GetCurrentCommandId(true),
-								  mode, wait ? LockWaitBlock : LockWaitSkip, 0, &failure);
+	result = table_tuple_lock(heap, tid, GetActiveSnapshot(), slot, GetCurrentCommandId(true), mode,
+							  wait ? LockWaitBlock : LockWaitSkip, 0, &failure);
 	PopActiveSnapshot();
 	ExecDropSingleTupleTableSlot(slot);
-	return result;
+	return result == TM_Invisible ? TM_SelfModified : result;
 }
 
 static DgenTable

@@ -72,6 +72,9 @@ dgen__check_object(dgen__error *error, const char *what, const char *json, size_
 	return rc;
 }
 
+/* No struct ever gets that large: more is what was in the memory of one that was not initialised. */
+#define MOST_STRUCT_BYTES 4096
+
 static bool
 is_zero(const char *bytes, size_t length)
 {
@@ -88,11 +91,11 @@ dgen__check_struct(dgen__error *error, const char *name, const void *given, void
 
 	memset(copy, 0, size);
 	memcpy(&has, given, sizeof(has));
-	memcpy(copy, given, has < size ? has : size);
-	if (has < sizeof(has))
+	if (has < sizeof(has) || has > MOST_STRUCT_BYTES)
 		return dgen__fail_hint(error, DGEN_EINVAL,
 							   "Initialise it with the struct's INIT macro, or size = sizeof.",
 							   "the size of %s is %zu", name, has);
+	memcpy(copy, given, has < size ? has : size);
 	if (has > size && !is_zero((const char *) given + size, has - size))
 		return dgen__fail_hint(
 			error, DGEN_EINVAL,

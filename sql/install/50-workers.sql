@@ -25,9 +25,20 @@ CREATE FUNCTION dgen._workers(OUT id bigint, OUT name text, OUT types text[], OU
 	AS 'MODULE_PATHNAME', 'dgen_workers';
 COMMENT ON FUNCTION dgen._workers() IS 'rows of dgen.workers, from shared memory';
 
+-- The views call them with the rights of their reader. A comparison with a key is not held back.
+CREATE FUNCTION dgen._show(value jsonb, what cstring) RETURNS jsonb
+	LANGUAGE c STABLE STRICT
+	AS 'MODULE_PATHNAME', 'dgen_show_jsonb';
+COMMENT ON FUNCTION dgen._show(jsonb, cstring) IS 'the value, or what stands for one that the reader cannot be sent';
+
+CREATE FUNCTION dgen._show(value text, what cstring) RETURNS text
+	LANGUAGE c STABLE STRICT LEAKPROOF
+	AS 'MODULE_PATHNAME', 'dgen_show_text';
+COMMENT ON FUNCTION dgen._show(text, cstring) IS 'the value, or what stands for one that the reader cannot be sent';
+
 CREATE VIEW dgen.workers WITH (security_barrier) AS
 SELECT live.id,
-	live.name,
+	dgen._show(live.name, 'worker name') AS name,
 	live.types,
 	CASE WHEN live.in_database THEN 'in-database' ELSE 'external' END AS kind,
 	live.client_addr::inet AS client_addr,

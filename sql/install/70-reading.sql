@@ -66,17 +66,6 @@ COMMENT ON COLUMN dgen.actor_types.handle_dead_letters IS 'an actor is told of i
 COMMENT ON COLUMN dgen.actor_types.handle_actions IS 'turns of its actors may store actions';
 COMMENT ON COLUMN dgen.actor_types.paused_at IS 'since when the whole type is paused; NULL: it is not';
 
--- The views call them with the rights of their reader. A comparison with a key is not held back.
-CREATE FUNCTION dgen._show(value jsonb, what cstring) RETURNS jsonb
-	LANGUAGE c STABLE STRICT
-	AS 'MODULE_PATHNAME', 'dgen_show_jsonb';
-COMMENT ON FUNCTION dgen._show(jsonb, cstring) IS 'the value, or what stands for one that the reader cannot be sent';
-
-CREATE FUNCTION dgen._show(value text, what cstring) RETURNS text
-	LANGUAGE c STABLE STRICT LEAKPROOF
-	AS 'MODULE_PATHNAME', 'dgen_show_text';
-COMMENT ON FUNCTION dgen._show(text, cstring) IS 'the value, or what stands for one that the reader cannot be sent';
-
 CREATE VIEW dgen.actors WITH (security_barrier) AS
 	SELECT
 		t.name AS actor_type,
@@ -236,7 +225,7 @@ CREATE VIEW dgen.dead_letters WITH (security_barrier) AS
 		dgen._show(l.error, 'error') AS error,
 		dgen._show(l.sqlstate, 'SQLSTATE') AS sqlstate,
 		dgen._show(l.hint, 'hint') AS hint,
-		l.worker,
+		dgen._show(l.worker, 'worker name') AS worker,
 		l.sent_at,
 		l.died_at,
 		l.priority::integer AS priority,

@@ -69,6 +69,27 @@ CREATE FUNCTION dgen._end_requests(requests bigint[], error text DEFAULT NULL, s
 COMMENT ON FUNCTION dgen._end_requests(bigint[], text, text, text) IS
 'ends those of the requests that are open with an error, without one as cancelled, and tells all who asked; how many were open';
 
+CREATE FUNCTION dgen._end_askers(request bigint, error text DEFAULT NULL, sqlstate text DEFAULT NULL, hint text DEFAULT NULL)
+	RETURNS void
+	LANGUAGE c
+	AS 'MODULE_PATHNAME', 'dgen_end_askers';
+COMMENT ON FUNCTION dgen._end_askers(bigint, text, text, text) IS
+'tells the actors that wait for a request that has no row, as dgen._end_requests does';
+
+-- A dump has no requests of clients whose role is gone, and all actors that wait for the same reply.
+CREATE FUNCTION dgen._end_left_askers() RETURNS void
+	LANGUAGE sql
+	SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT dgen._end_askers(l.request_id, format('request %s was not restored, because the role that sent it first was dropped', l.request_id),
+		'ZD012', 'Ask again, with another idempotency key.')
+	FROM (
+		SELECT DISTINCT a.request_id
+		FROM dgen.request_asker a
+		WHERE NOT EXISTS (SELECT FROM dgen.request r WHERE r.id = a.request_id AND r.mailbox = a.mailbox)) AS l
+$$;
+COMMENT ON FUNCTION dgen._end_left_askers() IS 'tells the actors that wait for a request that was not restored';
+
 -- An actor that is gone waits for nothing. A reply that is kept for others stays.
 CREATE FUNCTION dgen._forget_asker(type integer, key text) RETURNS boolean
 	LANGUAGE plpgsql
@@ -154,5 +175,5 @@ AS $$
 $$;
 COMMENT ON FUNCTION dgen._explain_requests(integer, text) IS 'for whose reply does the actor wait? A sentence';
 
-REVOKE ALL ON FUNCTION dgen._end_requests(bigint[], text, text, text), dgen._forget_asker(integer, text),
+REVOKE ALL ON FUNCTION dgen._end_requests(bigint[], text, text, text), dgen._end_askers(bigint, text, text, text), dgen._end_left_askers(), dgen._forget_asker(integer, text),
 	dgen._end_late_requests(bigint, bigint, integer), dgen._explain_requests(integer, text) FROM PUBLIC;

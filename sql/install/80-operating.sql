@@ -400,7 +400,7 @@ CREATE FUNCTION dgen._raise_sequences() RETURNS void
 	SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-	LOCK TABLE dgen.message, dgen.worker, dgen.actor_type IN SHARE ROW EXCLUSIVE MODE;
+	LOCK TABLE dgen.actor_type, dgen.message, dgen.worker IN SHARE ROW EXCLUSIVE MODE; -- in the order of dgen._drop_actor_type
 	PERFORM setval(used.sequence, used.highest)
 	FROM (VALUES
 		('dgen.message_seq'::regclass, (SELECT max(number) FROM (
@@ -437,6 +437,7 @@ BEGIN
 	DELETE FROM dgen.adoption;
 	PERFORM dgen._adopt();
 	PERFORM dgen._depend_on_roles();
+	PERFORM dgen._end_left_askers();
 	PERFORM dgen._types_changed();
 	PERFORM dgen._wake(t.id) FROM dgen.actor_type t;
 	PERFORM dgen._wake(-t.id) FROM dgen.actor_type t WHERE t.handle_actions;

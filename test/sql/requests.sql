@@ -86,6 +86,17 @@ SELECT dgen.request('oracle', 'd') AS r \gset
 \set VERBOSITY sqlstate
 SELECT dgen.await_reply(:r, '0');
 SELECT dgen.await_reply(:r, '1 ms');
+-- Why, it is told who has waited.
+CREATE FUNCTION pg_temp.detail(request bigint, timeout interval) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+	detail text;
+BEGIN
+	PERFORM dgen.await_reply(request, timeout);
+EXCEPTION WHEN SQLSTATE 'ZD010' THEN
+	GET STACKED DIAGNOSTICS detail = PG_EXCEPTION_DETAIL;
+	RETURN detail;
+END $$;
+SELECT pg_temp.detail(:r, '0') AS zero, pg_temp.detail(:r, '1 us') LIKE 'Actor "d" of type "oracle" waits%' AS waited;
 \set VERBOSITY default
 SELECT dgen.send_reply(:r, '"late"');
 SELECT dgen.await_reply(:r, '0');

@@ -24,7 +24,7 @@ RESET ALL;
 COMMIT;
 TABLE reset_worker;
 
--- A turn that does so is one of the client that is there. The next reset counts again.
+-- A turn that does so is one of the client that is there. The next reset counts again, also before another turn.
 SELECT FROM dgen.attach('w', '{reset}');
 SELECT dgen.cast('reset', 'k', '1') > 0 AS sent;
 BEGIN;
@@ -38,6 +38,32 @@ SELECT message FROM dgen.claim();
 COMMIT;
 TABLE reset_worker;
 DISCARD ALL;
+TABLE reset_worker;
+
+SELECT FROM dgen.attach('w', '{reset}');
+BEGIN;
+SELECT count(message) FROM dgen.claim();
+RESET ALL;
+COMMIT;
+TABLE reset_worker;
+DISCARD ALL;
+TABLE reset_worker;
+
+-- Of turns that are undone nothing is left, nor of what they reset.
+SELECT FROM dgen.attach('w', '{reset}');
+BEGIN;
+SELECT count(message) FROM dgen.claim();
+RESET ALL;
+ROLLBACK;
+BEGIN;
+SELECT count(message) FROM dgen.claim();
+RESET ALL;
+COMMIT;
+BEGIN;
+SELECT count(message) FROM dgen.claim();
+ROLLBACK;
+TABLE reset_worker;
+RESET ALL;
 TABLE reset_worker;
 
 -- A locked part: its attempt has failed, and the next one begins.

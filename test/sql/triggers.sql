@@ -173,7 +173,33 @@ CREATE INDEX told ON dgen.idempotency_key (message_id) WHERE tell(actor_key) = '
 SELECT dgen.cast('inside', 'part', idempotency_key => 'told') > 0 AS sent;
 DROP INDEX dgen.told;
 SELECT dgen.cast('inside', 'part', idempotency_key => 'untold') > 0 AS sent, current_setting('search_path') AS afterwards;
+CREATE FUNCTION compare(a text, b text) RETURNS integer IMMUTABLE LANGUAGE plpgsql AS $$
+BEGIN
+	RAISE INFO 'search_path % compares with %', current_setting('search_path'), b;
+	RETURN bttextcmp(a, b);
+END $$;
+CREATE OPERATOR CLASS told FOR TYPE text USING btree AS OPERATOR 1 <, OPERATOR 2 <=, OPERATOR 3 =, OPERATOR 4 >=, OPERATOR 5 >,
+	FUNCTION 1 compare(text, text);
+TRUNCATE dgen.idempotency_key;
+CREATE INDEX told ON dgen.idempotency_key (actor_key told);
+SELECT dgen.cast('inside', 'one', idempotency_key => 'class') > 0 AS sent;
+SELECT dgen.cast('inside', 'two', idempotency_key => 'class') > 0 AS sent, current_setting('search_path') AS afterwards;
+DROP INDEX dgen.told;
 RESET search_path;
+
+-- What this transaction has removed, in a subtransaction and with a lock from before, it does not lock anew.
+CREATE TRIGGER note AFTER DELETE ON dgen.message FOR EACH ROW EXECUTE FUNCTION note();
+SELECT FROM dgen.attach('worker', ARRAY['outside']);
+BEGIN;
+SELECT count(*) FROM dgen.claim() LIMIT 1;
+SELECT count(*) > 0 AS locked FROM (SELECT FROM dgen.message FOR KEY SHARE) AS m;
+SAVEPOINT s;
+DELETE FROM dgen.message;
+SELECT dgen.commit_turns(ARRAY[1]);
+\echo :LAST_ERROR_SQLSTATE
+ROLLBACK;
+SELECT dgen.detach();
+DROP TRIGGER note ON dgen.message;
 
 -- A read-only transaction writes nothing, whichever way.
 BEGIN READ ONLY;

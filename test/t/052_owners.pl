@@ -76,6 +76,7 @@ sub test_external {
 sub test_dump {
 	sql(q{SET ROLE second; SELECT dgen.grant_read('moved', 'third'), dgen.grant_send('moved', '-')});
 	sql(q{SET ROLE third; SELECT dgen.request('moved', 'r')});
+	sql(q{INSERT INTO dgen.request_asker SELECT id, mailbox, nextval('dgen.message_seq'), now(), type_id, 'asks', 'c1' FROM dgen.request});
 	sql(q{SELECT dgen.stop_workers()});
 	sql(q{SET allow_system_table_mods = on; DELETE FROM pg_authid WHERE rolname = 'third'});
 	command_ok([ 'pg_dump', '--no-acl', '-f', "$dir/dump.sql", $node->connstr('postgres') ], 'a database is dumped');
@@ -91,6 +92,9 @@ sub test_dump {
 		AND classid = 'pg_class'::regclass AND objsubid > 0};
 	is($node->safe_psql('copy', $dependencies), '0', 'a dump has no dependencies');
 	$node->safe_psql('copy', 'SELECT dgen.adopt_database()');
+	is($node->safe_psql('copy', q{SELECT kind, sqlstate, correlation, message, error ~ '^request \d+ was not restored' FROM dgen.mailbox('moved', 'asks')}),
+		'reply|ZD012|c1|null|t', 'an actor that waited for a reply to the same request is told');
+	is($node->safe_psql('copy', q{SELECT count(*) FROM dgen.request_asker}), '0', 'and waits no more');
 	is($node->safe_psql('copy', $dependencies), '1', 'they come with dgen.adopt_database');
 	is($node->safe_psql('copy', q{SELECT has_schema_privilege('second', 'dgen', 'USAGE')}), 't', 'and so do grants');
 	my (undef, undef, $error) = $node->psql('postgres', q{SET allow_system_table_mods = on; DELETE FROM dgen.actor_type; DROP ROLE second});

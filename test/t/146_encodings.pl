@@ -172,4 +172,19 @@ is_sql(dead_letters_of('b'), '1|22P05|message has a character, 0xe2 0x82 0xac, t
 is_sql(q{SELECT message FROM dgen.dead_letters}, "\"\xe2\x82\xac\"", 'which a client in UTF-8 sees as it is');
 is_sql(q{SET client_encoding = 'LATIN1'; SELECT message FROM dgen.dead_letters}, to_json('(message has a character, 0xe2 0x82 0xac, that the client\'s encoding "LATIN1" lacks)'), 'and one in LATIN1 does not');
 
+# ---- the name of a worker ----
+
+# An error as the handler gives it, which ends in a dead letter that names the worker.
+my $held = $node->background_psql($database);
+$held->query_safe(q{SELECT FROM dgen.attach('worker ' || chr(8364), ARRAY['euro'], NULL)});
+sql(q{SELECT dgen.cast('euro', 'c', '{}')});
+$held->query_safe(q{BEGIN; SELECT FROM dgen.claim()});
+my $name = '(worker name has a character, 0xe2 0x82 0xac, that the client\'s encoding "LATIN1" lacks)';
+is_sql(q{SET client_encoding = 'LATIN1'; SELECT name FROM dgen.workers}, $name, 'dgen.workers has a text in place of a name');
+is_sql(q{SELECT name FROM dgen.workers}, "worker \xe2\x82\xac", 'where it can be sent it is there');
+like(sql(q{SET client_encoding = 'LATIN1'; SELECT dgen.explain_actor('euro', 'c')}), qr/\(worker "\(worker name has a character, 0xe2 0x82 0xac, .*/, 'dgen.explain_actor does so, too');
+$held->query_safe(q{SELECT dgen.commit_turns(ARRAY[0], errors => ARRAY['no'], sqlstates => ARRAY['ZD4XX'], outcomes => ARRAY['error']); COMMIT});
+is_sql(q{SET client_encoding = 'LATIN1'; SELECT worker FROM dgen.dead_letters WHERE actor_key = 'c'}, $name, 'and dgen.dead_letters');
+$held->quit;
+
 done_testing();

@@ -132,6 +132,24 @@ options_without_size_are_refused(void)
 	dgen__error_free(&e);
 }
 
+/* Beyond them there may be no memory at all: the sanitizers see who reads it. */
+static void
+options_with_a_wild_size_are_refused(void)
+{
+	static const size_t sizes[] = {SIZE_MAX, SIZE_MAX / 2, (size_t) 0x7f0012345678, 4097, 1};
+	dgen_send_options copy;
+	dgen__error e = {0};
+
+	for (size_t i = 0; i < COUNT(sizes); i++)
+	{
+		dgen_send_options options = {.size = sizes[i]};
+
+		CHECK(dgen__check_send_options(&e, &options, &copy) == DGEN_EINVAL);
+		CHECK(strstr(dgen__error_text(&e), "the size of dgen_send_options is ") != NULL);
+	}
+	dgen__error_free(&e);
+}
+
 static void
 options_of_another_version_fit(void)
 {
@@ -193,6 +211,7 @@ static const tap_test tests[] = {
 	TEST(json_at_the_limits_of_jsonb_passes),
 	TEST(object_is_an_object),
 	TEST(options_without_size_are_refused),
+	TEST(options_with_a_wild_size_are_refused),
 	TEST(options_of_another_version_fit),
 	TEST(options_have_bounds),
 	TEST(sqlstate_is_five_digits_or_capitals),
