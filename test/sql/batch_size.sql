@@ -22,5 +22,17 @@ COMMIT;
 BEGIN;
 SELECT count(*) FROM dgen.claim();
 ROLLBACK;
+
+-- Many small messages are one batch, though the same bytes could be much more text (numbers such as
+-- 1e131071).
+SELECT dgen.create_actor_type('small');
+SELECT dgen.attach('w', '{small}') IS NULL AS attached;
+SET dgen.batch_duration = '1 min';
+SELECT dgen.cast_many('small', array_agg('k' || lpad((i % 100)::text, 2, '0')), array_agg(to_jsonb(repeat('x', 41)))) FROM generate_series(1, 1000) i;
+BEGIN;
+SELECT count(*) FROM dgen.claim(max_messages => 1000);
+ROLLBACK;
+RESET dgen.batch_duration;
 SELECT dgen.detach();
+SELECT dgen.drop_actor_type('small', discard => true);
 SELECT dgen.drop_actor_type('sized', discard => true);
