@@ -686,6 +686,7 @@ extern bool dgen__is_final(const dgen__error *error);
  * ours. Another connection may see the end of it earlier.
  */
 #define DGEN__UPDATING "ZD038"
+#define DGEN__CHANGED "ZD039" /* somebody has changed a table of dgen's */
 extern bool dgen__is_updating(const dgen__error *error);
 extern int dgen__set_updating(dgen__error *error);
 
@@ -1138,6 +1139,9 @@ struct dgen_worker
 	dgen__cache *cache;
 	dgen__suspects suspects;
 	int failed_commits;  /* in a row */
+	char changed[256];   /* the last error with DGEN__CHANGED; empty: batches commit */
+	int64_t changed_at;  /* when it was logged */
+	int changed_tries;   /* since batches do not commit */
 	int uncached_claims; /* to come, in which all states are sent */
 	int narrow_claims;   /* to come, which take few actors: the server is short of locks */
 	int narrow;          /* so few */
