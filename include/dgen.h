@@ -329,7 +329,8 @@ DGEN_API int dgen_client_state(dgen_client *client, const char *type, const char
  *
  *     DGEN_EFAILED    the handler failed, or the request was cancelled
  *     DGEN_ETIMEOUT   no reply in time. The request goes on, and its reply is dropped; one that
- *                     could not be sent before that is not sent any more.
+ *                     could not be sent before that is not sent any more. With SQLSTATE ZD010 the
+ *                     error says what the request waits for, see dgen_client_start_call.
  *     DGEN_EUNKNOWN   see above
  *     DGEN_ECONNECT   the client was closed
  *     others          as dgen_client_cast and dgen_client_call return them
@@ -356,6 +357,11 @@ DGEN_API int dgen_client_start_cast(dgen_client *client, const char *type, const
 /*
  * Starts a call. timeout_ms is counted from now, for all that it takes; 0 is the default of 5 s, -1
  * no limit. callback is needed. Else as start_cast.
+ *
+ * When the time is over the server is asked what the request waits for, such as a worker, as
+ * dgen_client_call tells it. The callback waits for that, 1 s at most; if the reply has come
+ * meanwhile, it gets the reply. The server is asked about one call at a time, at most each 100 ms: of calls that
+ * time out together the others get DGEN_ETIMEOUT at once and without a reason, as do all without a connection.
  */
 DGEN_API int dgen_client_start_call(dgen_client *client, const char *type, const char *key,
 									const char *message, size_t length,

@@ -430,6 +430,8 @@ dgen__async_close(dgen_client *client)
 	for (dgen__operation *sent = async->sent.first; sent != NULL; sent = sent->next)
 		if (!sent->over)
 			doubt_at_close(client, sent);
+	if (async->explained != NULL)
+		dgen__operation_time_out(client, async->explained);
 	for (size_t i = 0; i < async->nopen; i++)
 		if (!async->open[i]->over)
 			end_at_close(client, async->open[i], "the request goes on");

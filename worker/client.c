@@ -240,22 +240,6 @@ begin(dgen_client *client, bool waits)
 			   : connect_client(client);
 }
 
-static bool
-field_is(const PGresult *result, int field, const char *value)
-{
-	const char *text = PQresultErrorField(result, field);
-
-	return text != NULL && strcmp(text, value) == 0;
-}
-
-/* The server marks errors that are the answer to a request, as docs/sql-api.md tells. */
-static bool
-is_answer(const PGresult *result)
-{
-	return field_is(result, PG_DIAG_SCHEMA_NAME, "dgen") &&
-		   field_is(result, PG_DIAG_DATATYPE_NAME, "reply");
-}
-
 static int
 fail(dgen_client *client, const char *doubt, const PGresult *result)
 {
@@ -268,7 +252,7 @@ fail(dgen_client *client, const char *doubt, const PGresult *result)
 	if (PQstatus(client->connection) == CONNECTION_BAD)
 		return doubt != NULL ? dgen__fail_doubtful(error, doubt, error)
 							 : (error->code = DGEN_ECONNECT);
-	if (is_answer(result))
+	if (dgen__result_is_answer(result))
 		error->code = DGEN_EFAILED;
 	return error->code;
 }

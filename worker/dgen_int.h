@@ -470,6 +470,7 @@ extern const dgen__statement *const dgen__sql_client[]; /* up to NULL */
 /* A client's with several operations under way. */
 extern const dgen__statement dgen__sql_send_many;
 extern const dgen__statement dgen__sql_await_any;
+extern const dgen__statement dgen__sql_await_now;
 enum dgen__many_parameter
 {
 	DGEN__MANY_TYPES,
@@ -591,6 +592,8 @@ extern int dgen__claim_check(const PGresult *rows, dgen__error *error);
 extern int dgen__many_check(const PGresult *rows, size_t sent, dgen__error *error);
 /* Of what one of these has found to be a number; 0: NULL. */
 extern int64_t dgen__result_number(const PGresult *result, int row, int column);
+/* Is the error the answer to a request, and not one of the statement that looked for it? */
+extern bool dgen__result_is_answer(const PGresult *result);
 
 /* ---- array.c: PostgreSQL's arrays in binary form ------------------------------------------
  *
@@ -683,6 +686,7 @@ extern bool dgen__is_final(const dgen__error *error);
  * ours. Another connection may see the end of it earlier.
  */
 #define DGEN__UPDATING "ZD038"
+#define DGEN__CHANGED "ZD039" /* somebody has changed a table of dgen's */
 extern bool dgen__is_updating(const dgen__error *error);
 extern int dgen__set_updating(dgen__error *error);
 
@@ -736,6 +740,8 @@ extern int dgen__connect_continue(PGconn *connection, dgen__loop *loop, int64_t 
  *     start ──> waiting ──send_many──> sent ──a cast: committed──> callback
  *                  │                    │ └────a call: its id────> open ──await_any──> callback
  *                  └───────────────────>┴──── timeout, lost connection: callback
+ *
+ * Of an open call that times out the server may be asked first why (pipeline_explain.c).
  *
  * One that ends while the server is still to say something about it stays where it is,
  * over, until that has come.
@@ -843,6 +849,11 @@ typedef struct dgen__async
 	int64_t nudge_at;  /* when to make sure that the server sees what was sent behind await_any */
 	int nudge_ms;      /* after which time again */
 	int64_t await_at;  /* not before, after an error */
+	dgen__operation
+		*explained;     /* an open call whose time is over: its callback waits for the reason */
+	bool explaining;    /* the server is being asked for one, be it still wanted or not */
+	PGresult *reason;   /* until its transaction is committed */
+	int64_t explain_at; /* not before */
 	dgen__array arrays[DGEN__MANY_PARAMETERS];
 } dgen__async;
 
@@ -887,6 +898,7 @@ extern void dgen__operations_send_apart(
 extern void dgen__operations_lost(dgen_client *client,
 								  const dgen__error *why); /* while being sent */
 extern void dgen__operations_expire(dgen_client *client);
+extern void dgen__operation_time_out(dgen_client *client, dgen__operation *operation);
 extern void dgen__operations_sweep(dgen_client *client); /* frees open ones that are over */
 
 /* pipeline.c: when the client connects, goes on and rests */
@@ -905,6 +917,8 @@ typedef enum dgen__came
 	DGEN__CAME_AWAIT_SYNC,
 	DGEN__CAME_SEND,
 	DGEN__CAME_SEND_SYNC, /* what was sent is committed */
+	DGEN__CAME_EXPLAIN,
+	DGEN__CAME_EXPLAIN_SYNC,
 	DGEN__CAME_SYNC
 } dgen__came;
 
@@ -918,6 +932,13 @@ extern int dgen__pipeline_send(dgen_client *client); /* whatever there is to sen
 /* pipeline_answer.c: what has come; an error: the connection is lost, or of no use */
 extern int dgen__pipeline_take(dgen_client *client);
 extern int dgen__pipeline_lost(dgen_client *client); /* sets the error */
+
+/* pipeline_explain.c: why a call has no reply in time */
+extern bool dgen__explain_begin(dgen_client *client, dgen__operation *call, int64_t now);
+extern bool dgen__explain_is_due(const dgen__async *async);
+extern int dgen__explain_send(dgen_client *client);
+extern void dgen__explain_came(dgen_client *client, PGresult *result); /* keeps async->reason */
+extern int dgen__explain_synced(dgen_client *client);
 
 /* ---- cache.c: states between batches ---------------------------------------------------------------
  *
@@ -1118,6 +1139,9 @@ struct dgen_worker
 	dgen__cache *cache;
 	dgen__suspects suspects;
 	int failed_commits;  /* in a row */
+	char changed[256];   /* the last error with DGEN__CHANGED; empty: batches commit */
+	int64_t changed_at;  /* when it was logged */
+	int changed_tries;   /* since batches do not commit */
 	int uncached_claims; /* to come, in which all states are sent */
 	int narrow_claims;   /* to come, which take few actors: the server is short of locks */
 	int narrow;          /* so few */

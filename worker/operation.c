@@ -83,6 +83,8 @@ dgen__operation_end(dgen_client *client, dgen__operation *operation, const char 
 	dgen__timeouts_remove(&async->timeouts, operation);
 	operation->over = true;
 	async->under_way--;
+	if (async->explained == operation)
+		async->explained = NULL;
 	if (operation->place == DGEN__OPEN)
 		async->any_over = true;
 	else if (operation->place == DGEN__WAITING)
@@ -127,6 +129,19 @@ dgen__operations_end_all(dgen_client *client, const dgen__error *why)
 			end_with(client, async->open[i], why);
 }
 
+/* Without a reason. */
+void
+dgen__operation_time_out(dgen_client *client, dgen__operation *operation)
+{
+	if (operation->place == DGEN__WAITING && operation->doubts == 0)
+		(void) dgen__fail(&client->error, DGEN_ETIMEOUT,
+						  "the message could not be sent in time, and will not be");
+	else
+		(void) dgen__fail_hint(&client->error, DGEN_ETIMEOUT,
+							   "The request goes on; give it more time.", "no reply in time");
+	dgen__operation_end(client, operation, NULL, 0);
+}
+
 void
 dgen__operations_expire(dgen_client *client)
 {
@@ -135,15 +150,8 @@ dgen__operations_expire(dgen_client *client)
 
 	while ((first = dgen__timeouts_first(&client->async->timeouts)) != NULL &&
 		   first->deadline <= now)
-	{
-		if (first->place == DGEN__WAITING && first->doubts == 0)
-			(void) dgen__fail(&client->error, DGEN_ETIMEOUT,
-							  "the message could not be sent in time, and will not be");
-		else
-			(void) dgen__fail_hint(&client->error, DGEN_ETIMEOUT,
-								   "The request goes on; give it more time.", "no reply in time");
-		dgen__operation_end(client, first, NULL, 0);
-	}
+		if (!dgen__explain_begin(client, first, now))
+			dgen__operation_time_out(client, first);
 }
 
 /* Those that are over go. */

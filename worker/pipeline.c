@@ -1,7 +1,7 @@
 /*
  * The conversation of a client that has several operations under way, in pipeline mode:
  * when it connects, steps and rests. pipeline_send.c says what is sent, pipeline_answer.c
- * what the answers mean.
+ * what the answers mean; pipeline_explain.c is about calls that time out.
  */
 #include <poll.h>
 #include <string.h>
@@ -10,6 +10,9 @@
 
 #define CONNECT_MIN_MS 100
 #define CONNECT_MAX_MS 10000
+
+/* Between two nudges of a connection that is to be used in another way. */
+#define LAST_NUDGE_MS 100
 
 /* ---- the connection ---- */
 
@@ -39,9 +42,10 @@ dgen__pipeline_disconnect(dgen_client *client)
 	dgen__disconnect(client->connection, client->process);
 	client->connection = NULL;
 	PQclear(async->rows);
-	async->rows = NULL;
+	PQclear(async->reason);
+	async->rows = async->reason = NULL;
 	async->answers.first = async->answers.count = 0;
-	async->sending = async->awaiting = false;
+	async->sending = async->awaiting = async->explaining = false;
 	async->nudge_at = DGEN__NEVER;
 	dgen__error_clear(&async->error);
 	async->link = DGEN__LINK_IDLE;
@@ -219,39 +223,59 @@ dgen__pipeline_deadline(const dgen__async *async)
 	const dgen__operation *first = dgen__timeouts_first(&async->timeouts);
 	int64_t deadline = earlier(async->deadline, first == NULL ? DGEN__NEVER : first->deadline);
 
-	if (async->awaiting && async->sending)
+	if (async->awaiting && (async->sending || async->explaining))
 		deadline = earlier(deadline, async->nudge_at);
 	if (async->link == DGEN__LINK_RUNNING && !async->sending &&
-		(async->waiting.count > 0 || (!async->awaiting && async->nopen > 0)))
+		(async->waiting.count > 0 || (!async->awaiting && !async->explaining && async->nopen > 0)))
 		deadline = earlier(deadline, async->waiting.count > 0 ? 0 : async->await_at);
-	if (async->link == DGEN__LINK_IDLE && async->waiting.count > 0)
+	if (dgen__explain_is_due(async) || (async->link == DGEN__LINK_IDLE && async->waiting.count > 0))
 		deadline = 0;
 	return deadline;
 }
 
 /* ---- making room for functions of one round trip ---- */
 
-/* An await_any of calls that are all over ends when it is nudged. */
+/* 1: something came; 0: not in that time (ms; -1: no limit). */
+static int
+wait_for_answer(dgen_client *client, int ms)
+{
+	struct pollfd socket = {.fd = PQsocket(client->connection), .events = POLLIN};
+	int unsent = PQflush(client->connection);
+	int came;
+
+	if (unsent < 0)
+		return DGEN_ECONNECT;
+	if (unsent > 0)
+		socket.events |= POLLOUT;
+	came = poll(&socket, 1, ms);
+	(void) dgen__read_input(client->connection);
+	return came != 0;
+}
+
+/*
+ * An await_any of calls that are all over ends when it is nudged: once more after some time, as the
+ * server may get await_any and nudge in one piece.
+ */
 static int
 drain(dgen_client *client)
 {
 	dgen__async *async = client->async;
-	int code = 0;
+	int nudge_ms = 1;
+	int came = 0;
+	int code;
 
-	if (async->awaiting && (dgen__answers_add(&async->answers, DGEN__CAME_SYNC) != 0 ||
-							!PQpipelineSync(client->connection)))
-		return DGEN_ECONNECT;
 	while ((code = dgen__pipeline_take(client)) == 0 && async->answers.count > 0)
 	{
-		struct pollfd socket = {.fd = PQsocket(client->connection), .events = POLLIN};
-		int unsent = PQflush(client->connection);
-
-		if (unsent < 0)
-			return DGEN_ECONNECT;
-		if (unsent > 0)
-			socket.events |= POLLOUT;
-		(void) poll(&socket, 1, -1);
-		(void) dgen__read_input(client->connection);
+		if (async->awaiting && came == 0)
+		{
+			if (dgen__answers_add(&async->answers, DGEN__CAME_SYNC) != 0 ||
+				!PQpipelineSync(client->connection))
+				return DGEN_ECONNECT;
+			nudge_ms = nudge_ms < LAST_NUDGE_MS ? nudge_ms * 2 : nudge_ms;
+		}
+		came = wait_for_answer(client, async->awaiting ? nudge_ms : -1);
+		if (came < 0)
+			return came;
 	}
 	return code;
 }

@@ -351,6 +351,8 @@ sync_came(dgen_client *client, dgen__came answer, const PGresult *result)
 	}
 	if (answer == DGEN__CAME_SEND_SYNC)
 		return sent(client);
+	if (answer == DGEN__CAME_EXPLAIN_SYNC)
+		return dgen__explain_synced(client);
 	return answer == DGEN__CAME_AWAIT_SYNC ? awaited(client) : 0;
 }
 
@@ -365,7 +367,9 @@ statement_came(dgen_client *client, dgen__came answer, PGresult *result)
 		return version_came(client, result);
 	if (answer == DGEN__CAME_AWAIT)
 		async->awaiting = false;
-	if (PQresultStatus(result) != PGRES_TUPLES_OK)
+	if (answer == DGEN__CAME_EXPLAIN)
+		dgen__explain_came(client, result);
+	else if (PQresultStatus(result) != PGRES_TUPLES_OK)
 		(void) dgen__fail_result(&async->error, result);
 	else if (answer == DGEN__CAME_SEND)
 		async->rows = result;
@@ -380,7 +384,7 @@ came(dgen_client *client, PGresult *result)
 	dgen__came answer = (dgen__came) dgen__answers_take(&client->async->answers);
 
 	if (answer == DGEN__CAME_SYNC || answer == DGEN__CAME_SEND_SYNC ||
-		answer == DGEN__CAME_AWAIT_SYNC)
+		answer == DGEN__CAME_AWAIT_SYNC || answer == DGEN__CAME_EXPLAIN_SYNC)
 		return sync_came(client, answer, result);
 	return statement_came(client, answer, result);
 }
@@ -401,7 +405,7 @@ dgen__pipeline_take(dgen_client *client)
 		nothing = result == NULL ? nothing + 1 : 0;
 		if (result != NULL)
 			code = came(client, result);
-		if (result == async->rows)
+		if (result == async->rows || result == async->reason)
 			result = NULL; /* until its transaction is committed */
 	}
 	if (code == 0 && (nothing == 2 || PQstatus(connection) == CONNECTION_BAD))

@@ -10,6 +10,9 @@
  * it when something more comes. Where it cannot tell (it got both sections in one piece),
  * the lone sync behind them, the nudge, is what it notices. While something does wait,
  * await_any only looks, so that a client that always sends gets its replies, too.
+ *
+ * The question why a call has no reply in time may come behind any of them, and no await_any
+ * behind it before its answer.
  */
 #include <string.h>
 
@@ -191,7 +194,7 @@ nudge(dgen_client *client)
 	dgen__async *async = client->async;
 	int64_t now = dgen__now_ms();
 
-	if (!async->awaiting || !async->sending)
+	if (!async->awaiting || (!async->sending && !async->explaining))
 		return 0;
 	if (async->nudge_at != DGEN__NEVER && now < async->nudge_at)
 		return 0;
@@ -215,8 +218,9 @@ dgen__pipeline_send(dgen_client *client)
 	if (async->link != DGEN__LINK_RUNNING)
 		return 0;
 	dgen__operations_sweep(client);
-	if (!async->sending && !async->awaiting && async->nopen > 0 &&
-		dgen__now_ms() >= async->await_at)
+	code = dgen__explain_send(client);
+	if (code == 0 && !async->sending && !async->awaiting && !async->explaining &&
+		async->nopen > 0 && dgen__now_ms() >= async->await_at)
 		code = send_await(client, async->waiting.count > 0 ? "0" : NULL);
 	if (code == 0 && !async->sending && async->waiting.count > 0)
 		code = send_waiting(client);

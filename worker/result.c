@@ -211,3 +211,21 @@ dgen__many_check(const PGresult *rows, size_t sent, dgen__error *error)
 	}
 	return 0;
 }
+
+/* ---- errors ---- */
+
+static bool
+field_is(const PGresult *result, int field, const char *value)
+{
+	const char *text = PQresultErrorField(result, field);
+
+	return text != NULL && strcmp(text, value) == 0;
+}
+
+/* The server marks them, as docs/sql-api.md tells. */
+bool
+dgen__result_is_answer(const PGresult *result)
+{
+	return field_is(result, PG_DIAG_SCHEMA_NAME, "dgen") &&
+		   field_is(result, PG_DIAG_DATATYPE_NAME, "reply");
+}

@@ -68,12 +68,24 @@ narrow_claims(dgen_worker *worker)
 	worker->narrow_claims = NARROW_CLAIMS;
 }
 
+/* That is nobody's attempt: the messages come again when the table is as it was. */
+static int
+table_changed(dgen_worker *worker)
+{
+	dgen__batch_drop(worker);
+	return worker->phase == DGEN__LEAVING
+			   ? 0
+			   : dgen__fail_error(&worker->error, &worker->section_error);
+}
+
 /* Whatever the reason was, it is no reason to give up for good. */
 static int
 commit_failed(dgen_worker *worker)
 {
 	bool mended;
 
+	if (strcmp(worker->section_error.sqlstate, DGEN__CHANGED) == 0)
+		return table_changed(worker);
 	if (worker->batch.part)
 		return part_failed(worker);
 	narrow_claims(worker);
@@ -254,6 +266,8 @@ commit_came(dgen_worker *worker, PGresult *result)
 						  "the batch was rolled back instead of committed");
 	}
 	worker->failed_commits = 0;
+	worker->changed[0] = '\0';
+	worker->changed_tries = 0;
 	dgen__batch_committed(worker);
 	return 0;
 }

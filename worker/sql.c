@@ -78,6 +78,12 @@ const dgen__statement dgen__sql_await_any = {
 	2,
 };
 
+const dgen__statement dgen__sql_await_now = {
+	NULL,
+	"SELECT dgen.await_reply($1, '0')",
+	1,
+};
+
 /* ---- the worker ---- */
 
 /*

@@ -325,7 +325,8 @@ is_attached(const dgen_worker *worker)
 void
 dgen__worker_attached(dgen_worker *worker)
 {
-	dgen__worker_log(worker, DGEN_LOG_INFO, "attached as worker %s", worker->id);
+	dgen__worker_log(worker, worker->changed[0] == '\0' ? DGEN_LOG_INFO : DGEN_LOG_DEBUG,
+					 "attached as worker %s", worker->id);
 	if (worker->options.attached != NULL)
 		worker->options.attached(worker, worker->options.attached_user);
 }
@@ -353,6 +354,28 @@ dgen__worker_end(dgen_worker *worker, int result)
 						 dgen_worker_error(worker), DGEN__HINT_OF(&worker->error));
 }
 
+#define CHANGED_INTERVAL_MS 60000
+
+/*
+ * A table of dgen's that was changed fails each retry alike, until somebody has mended it: that is
+ * said when it begins, and once a minute.
+ */
+static bool
+was_told(dgen_worker *worker)
+{
+	const char *text = dgen_worker_error(worker);
+	int64_t now = dgen__now_ms();
+
+	if (strcmp(worker->error.sqlstate, DGEN__CHANGED) != 0)
+		return false;
+	if (strncmp(worker->changed, text, sizeof(worker->changed) - 1) == 0 &&
+		now - worker->changed_at < CHANGED_INTERVAL_MS)
+		return true;
+	snprintf(worker->changed, sizeof(worker->changed), "%s", text);
+	worker->changed_at = now;
+	return false;
+}
+
 void
 dgen__worker_rest(dgen_worker *worker, const dgen__error *why)
 {
@@ -376,12 +399,15 @@ dgen__worker_rest(dgen_worker *worker, const dgen__error *why)
 		return;
 	}
 	worker->attempts++;
+	if (strcmp(worker->error.sqlstate, DGEN__CHANGED) == 0)
+		worker->attempts = ++worker->changed_tries; /* claims may succeed meanwhile */
 	ms = dgen__backoff_ms(&worker->random, worker->attempts, worker->options.reconnect_min_ms,
 						  worker->options.reconnect_max_ms);
 	worker->phase = DGEN__RESTING;
 	worker->deadline = dgen__now_ms() + ms;
-	dgen__worker_log(worker, DGEN_LOG_WARNING, "%s; connecting again in %d ms" DGEN__HINT_FORMAT,
-					 dgen_worker_error(worker), ms, DGEN__HINT_OF(&worker->error));
+	dgen__worker_log(worker, was_told(worker) ? DGEN_LOG_DEBUG : DGEN_LOG_WARNING,
+					 "%s; connecting again in %d ms" DGEN__HINT_FORMAT, dgen_worker_error(worker),
+					 ms, DGEN__HINT_OF(&worker->error));
 }
 
 static void

@@ -339,6 +339,7 @@ test_beside(void)
 			  "it is");
 	check_text(reply, "3", "with the next one");
 	call(client, "silent", "b", NULL, 20, &done);
+	client->async->explain_at = DGEN__NEVER;
 	check_int(dgen_client_finish(client, PATIENCE), 0, "a call that times out");
 	check_int(done.code, DGEN_ETIMEOUT, "says so");
 	check(client->async->awaiting, "while the server still waits for it");
@@ -544,6 +545,7 @@ test_timeouts(void)
 	finished = 0;
 	for (int i = 0; i < CALLS; i++)
 		call(client, "silent", "timeout", NULL, 100 + (i * 37 % CALLS) * 3, &done[i]);
+	client->async->explain_at = DGEN__NEVER; /* which would be some later than others */
 	check(dgen_client_timeout(client) == 0, "what was started wants a step at once");
 	check_int(dgen_client_finish(client, 0), DGEN_ETIMEOUT, "finish has a timeout, too");
 	check_contains(dgen_client_error(client), "50 operations", "and says how many there are");

@@ -1,8 +1,11 @@
-# A table of dgen's that was changed (ZD039): workers in the database say so, and go on when it is as it was.
+# A table of dgen's that was changed (ZD039): workers say so, and go on when it is as it was.
 use strict;
 use warnings;
+use lib 'test/lib';
+use IPC::Run;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
+use Programs;
 use Test::More;
 
 my $node = PostgreSQL::Test::Cluster->new('changed');
@@ -34,6 +37,39 @@ my $log = slurp_file($node->logfile);
 is(() = $log =~ /LOG:  messages wait: table dgen\.actor was changed: column "x" was added/g, 1, 'the log says once what was changed');
 like($log, qr/HINT:  Run ALTER TABLE dgen\.actor DROP COLUMN x/, 'and how to get back');
 unlike($log, qr/ERROR:  table dgen\.actor was changed/, 'and nothing for each try');
+
+# ---- a worker of libdgen ----
+
+my $build = Programs::build();
+my $worker_log = "$PostgreSQL::Test::Utils::log_path/changed_worker.log";
+sql(q{SELECT dgen.stop_workers()});
+my $worker = IPC::Run::start(["$build/test/worker", $node->connstr('postgres')], '>', \my $nothing, '2>', $worker_log);
+becomes(q{SELECT bool_and('counter' = ANY (messages)) FROM dgen.workers}, 't', 'a worker of libdgen works');
+
+# Waits for the third session since: the second one has failed like the first.
+sub tries_again {
+	my ($tried) = @_;
+	for (1 .. 10 * $PostgreSQL::Test::Utils::timeout_default) {
+		return 1 if (() = slurp_file($worker_log) =~ /: attached as worker/g) >= $tried + 2;
+		select undef, undef, undef, 0.1;
+	}
+	return 0;
+}
+
+# The first one is met by a claim, the other one when the turn is committed.
+for my $table (qw(actor request)) {
+	my $tried = () = slurp_file($worker_log) =~ /: attached as worker/g;
+	sql(qq{BEGIN; SELECT dgen.request('counter', '$table'); ALTER TABLE dgen.$table ADD COLUMN x integer; COMMIT});
+	ok(tries_again($tried), "$table: it tries again");
+	sql(qq{ALTER TABLE dgen.$table DROP COLUMN x});
+	becomes(qq{SELECT count(*) FROM dgen.requests WHERE actor_key = '$table' AND status = 'replied'}, 1, "$table: and works when it is as it was");
+	my $told = slurp_file($worker_log);
+	is(() = $told =~ /^(?!debug).*dgen\.$table was changed.*hint: Run ALTER TABLE dgen\.$table DROP COLUMN x/mg, 1, "$table: it has said so once");
+}
+is(() = slurp_file($worker_log) =~ /^info: attached as worker/mg, 1, 'and has not told each session');
+is(sql(q{SELECT count(*) FROM dgen.dead_letters}), 0, 'nothing was counted as an attempt');
+$worker->signal('TERM');
+$worker->finish;
 
 $node->stop;
 done_testing();
