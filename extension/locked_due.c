@@ -62,7 +62,6 @@ expire_due(TimestampTz now)
 	ScanKeyData key;
 	int count = 0;
 
-	dgen_table_lock(TABLE_LOCKED, RowExclusiveLock);
 	PushActiveSnapshot(GetTransactionSnapshot());
 	dgen_key_time(&key, 1, BTGreaterEqualStrategyNumber, DT_NOBEGIN);
 	dgen_scan_begin(&scan, TABLE_LOCKED, INDEX_BY_EXPIRY, GetActiveSnapshot(), 1);
@@ -126,6 +125,7 @@ dgen_locked_due(TimestampTz now)
 {
 	MemoryContext old = MemoryContextSwitchTo(TopTransactionContext);
 
+	dgen_table_lock(TABLE_LOCKED, RowExclusiveLock);
 	expire_due(now);
 	ask_for_due(now);
 	MemoryContextSwitchTo(old);

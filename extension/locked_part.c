@@ -341,7 +341,6 @@ try_candidate(const WorkerSession *session, Look *look, const Candidate *candida
 static bool
 look_for(const WorkerSession *session, Look *look)
 {
-	dgen_table_lock(TABLE_LOCKED, AccessShareLock);
 	PushActiveSnapshot(GetTransactionSnapshot());
 	collect(look, INDEX_BY_EXPIRY, LOCKED_EXPIRES_AT, DT_NOEND);
 	collect(look, INDEX_BY_TIME, LOCKED_RETRY_AT, GetCurrentTimestamp());
@@ -395,6 +394,7 @@ dgen_part_begin(WorkerSession *session)
 		/* As for a batch: dgen.drop_actor_type waits for this lock, and not for rows in between. */
 		dgen_table_lock(TABLE_MESSAGE, RowExclusiveLock);
 		dgen_table_lock(TABLE_LOCKED, RowExclusiveLock);
+		dgen_table_lock(TABLE_PAUSED, AccessShareLock);
 		dgen_check_adopted();
 		type = dgen_type_by_id(worker_type->type_id, true);
 		begun =
