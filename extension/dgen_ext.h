@@ -1253,8 +1253,8 @@ extern void dgen_locked_ask(int32 type_id); /* for a look; never raises */
 extern void dgen_locked_ask_all(void);
 /* Before the snapshot of the look. False: nobody has, or the worker leaves the type's parts to others. */
 extern bool dgen_part_is_wanted(const WorkerType *type, uint32 *asked);
-/* It has attached, and leaves parts to others. */
-extern void dgen_part_call_others(const WorkerSession *session);
+/* It is free for messages, and leaves parts to others. It has a slot; never raises. */
+extern void dgen_part_call_others(void);
 extern void dgen_locked_answer(int32 type_id, uint32 asked); /* it found nothing */
 /* May this session run a part, or is it needed for messages? True: it is counted as running one. */
 extern bool dgen_part_reserve(int32 type_id);
