@@ -30,6 +30,13 @@ dgen_wakeup_announce(int32 type_id)
 }
 
 void
+dgen_announce_buckets(uint64 buckets)
+{
+	for (; buckets != 0; buckets &= buckets - 1)
+		announce(pg_rightmost_one_pos64(buckets));
+}
+
+void
 dgen_announce_all(void)
 {
 	for (int bucket = 0; bucket < BUCKETS; bucket++)

@@ -154,6 +154,49 @@ is_fresh(const Slot *slot, TimestampTz now)
 	return now >= slot->called_at && now - slot->called_at < BATON_TIME;
 }
 
+/* The first in the list, of those that are known to take it; NOBODY: none is. */
+static int
+one_that_takes(int i, int32 type_id, Lane lane)
+{
+	while (i != NOBODY && dgen_slot_takes(slot_at(i), type_id, lane) != TAKES_SURELY)
+		i = slot_at(i)->link.next;
+	return i;
+}
+
+static bool
+is_called(int32 type_id, Lane lane, TimestampTz now)
+{
+	for (int i = one_that_takes(dgen_database->called, type_id, lane); i != NOBODY;
+		 i = one_that_takes(slot_at(i)->link.next, type_id, lane))
+		if (is_fresh(slot_at(i), now))
+			return true;
+	return false;
+}
+
+static bool
+one_alike_is_called(const Slot *slot, TimestampTz now)
+{
+	for (int i = dgen_database->called; i != NOBODY; i = slot_at(i)->link.next)
+		if (dgen_slots_alike(slot_at(i), slot) && is_fresh(slot_at(i), now))
+			return true;
+	return false;
+}
+
+/* One of each kind: it is not known which of them takes it. */
+static void
+call_who_may_take(int32 type_id, Lane lane, TimestampTz now, Calls *calls)
+{
+	int next;
+
+	for (int i = dgen_database->waiting; i != NOBODY; i = next)
+	{
+		next = slot_at(i)->link.next;
+		if (dgen_slot_takes(slot_at(i), type_id, lane) == TAKES_PERHAPS &&
+			!one_alike_is_called(slot_at(i), now))
+			hand_baton(i, type_id, lane, now, calls);
+	}
+}
+
 /*
  * A session that was called and has not claimed yet will see whatever is committed
  * by now, so it does for this type as well.
@@ -161,24 +204,15 @@ is_fresh(const Slot *slot, TimestampTz now)
 void
 dgen_call_one(int32 type_id, Lane lane, TimestampTz now, Calls *calls)
 {
-	int next;
+	int waiting;
 
-	for (int i = dgen_database->called; i != NOBODY; i = slot_at(i)->link.next)
-		if (dgen_slot_takes(slot_at(i), type_id, lane) && is_fresh(slot_at(i), now) &&
-			!dgen_slot_may_lack(slot_at(i), lane))
-			return;
-
-	for (int i = dgen_database->waiting; i != NOBODY; i = next)
-	{
-		bool enough = !dgen_slot_may_lack(slot_at(i), lane);
-
-		next = slot_at(i)->link.next;
-		if (!dgen_slot_takes(slot_at(i), type_id, lane))
-			continue;
-		hand_baton(i, type_id, lane, now, calls);
-		if (enough)
-			return;
-	}
+	if (is_called(type_id, lane, now))
+		return;
+	waiting = one_that_takes(dgen_database->waiting, type_id, lane);
+	if (waiting != NOBODY)
+		hand_baton(waiting, type_id, lane, now, calls);
+	else
+		call_who_may_take(type_id, lane, now, calls);
 }
 
 /*
@@ -189,9 +223,14 @@ dgen_call_one(int32 type_id, Lane lane, TimestampTz now, Calls *calls)
 void
 dgen_call_in_place_of(const Slot *slot, TimestampTz now, Calls *calls)
 {
+	if (slot->all_types) /* not all of them are known */
+	{
+		dgen_call_everybody(-1, now, calls);
+		return;
+	}
 	for (int i = 0; i < slot->ntypes; i++)
 	{
-		if (dgen_slot_takes(slot, slot->types[i], LANE_PARTS))
+		if (dgen_slot_names_part(slot, i))
 			dgen_call_one(slot->types[i], LANE_PARTS, now, calls);
 		dgen_call_one(slot->types[i], LANE_ANY, now, calls);
 	}
@@ -291,7 +330,8 @@ dgen_call_self(int32 type_id)
 {
 	Calls calls = {0};
 
-	if (dgen_slot == NULL || dgen_slot->state != SLOT_BUSY || !dgen_slot_serves(dgen_slot, type_id))
+	if (dgen_slot == NULL || dgen_slot->state != SLOT_BUSY ||
+		dgen_slot_takes(dgen_slot, type_id, LANE_ANY) != TAKES_SURELY)
 		return false;
 	LWLockAcquire(&dgen_database->lock, LW_EXCLUSIVE);
 	take_baton(DGEN_MY_PROCNO, type_id, LANE_ANY, GetCurrentTimestamp(), &calls);
@@ -318,8 +358,7 @@ dgen_call_others(void)
 
 	if (dgen_slot == NULL)
 		return;
-	for (int i = 0; i < dgen_slot->ntypes; i++)
-		dgen_wakeup_announce(dgen_slot->types[i]);
+	dgen_announce_buckets(dgen_slot->buckets);
 	if (!somebody_waits(-1))
 		return;
 	LWLockAcquire(&dgen_database->lock, LW_EXCLUSIVE);

@@ -1237,10 +1237,16 @@ extern void dgen_part_leave(bool client_is_gone);
 /* The session that holds the fence is ended. */
 extern void dgen_part_end_holder(int64 fence);
 extern bool dgen_part_is_alive(int64 fence); /* does a session hold it? */
+
+/* ---- locked_due.c: attempts whose time is over, or whose session is --------------- */
+
 /* Alarms: asks for looks, and ends attempts whose time is over. */
 extern void dgen_locked_due(TimestampTz now);
 /* The session of an attempt ended because of it: false if the charge is for none. */
 extern bool dgen_charge_part(const Charge *charge, const ActorType *type, const Failure *failure);
+/* False: somebody else owns the actor. The fence may be an older one: nothing has failed then. */
+extern bool dgen_part_fail_attempt(const ActorType *type, int64 mailbox, int64 fence,
+								   const Failure *failure);
 
 /* ---- locked_look.c: is there a locked part to be run? Shared memory ------------- */
 
@@ -1248,8 +1254,8 @@ extern void dgen_locked_ask(int32 type_id); /* for a look; never raises */
 extern void dgen_locked_ask_all(void);
 /* Before the snapshot of the look. False: nobody has, or the worker leaves the type's parts to others. */
 extern bool dgen_part_is_wanted(const WorkerType *type, uint32 *asked);
-/* It has attached, and leaves parts to others. */
-extern void dgen_part_call_others(const WorkerSession *session);
+/* It is free for messages, and leaves parts to others. It has a slot; never raises. */
+extern void dgen_part_call_others(void);
 extern void dgen_locked_answer(int32 type_id, uint32 asked); /* it found nothing */
 /* May this session run a part, or is it needed for messages? True: it is counted as running one. */
 extern bool dgen_part_reserve(int32 type_id);

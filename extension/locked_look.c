@@ -18,7 +18,8 @@
  *                                                may run it finds that it was asked for
  *
  * And who may run one: of several workers of a type one is kept for messages, which may be one that
- * runs no parts: so R is called when L attaches.
+ * runs no parts. It is free for them when it attaches, and when it has run a part of another type, or
+ * has looked for one: L calls R then. One that runs parts of the type looks itself.
  */
 #include "postgres.h"
 
@@ -62,19 +63,33 @@ dgen_part_is_wanted(const WorkerType *type, uint32 *asked)
 	return type->runs_parts && is_asked(type->type_id, asked);
 }
 
-/* Whoever was kept for messages of such a type may run a part from now on. */
-void
-dgen_part_call_others(const WorkerSession *session)
+static bool
+take_kept(int32 type_id)
 {
-	uint32 asked;
+	uint64 bit = UINT64CONST(1) << bucket_of(type_id);
 
-	for (int i = 0; i < session->ntypes; i++)
+	if ((pg_atomic_read_u64(&dgen_database->kept) & bit) == 0)
+		return false;
+	return (pg_atomic_fetch_and_u64(&dgen_database->kept, ~bit) & bit) != 0;
+}
+
+/*
+ * Whoever was kept for messages of such a type may run a part from now on. Only they are called: two
+ * that look for parts in vain would call each other for ever.
+ */
+void
+dgen_part_call_others(void)
+{
+	for (int i = 0; i < dgen_slot->ntypes; i++)
 	{
-		const WorkerType *type = &session->types[i];
+		int32 type_id = dgen_slot->types[i];
 
-		if (!type->runs_parts && !dgen_is_of_actions(type->type_id) &&
-			is_asked(type->type_id, &asked))
-			dgen_wakeup_part(type->type_id);
+		if (dgen_is_of_actions(type_id) || dgen_slot_names_part(dgen_slot, i) ||
+			!take_kept(type_id))
+			continue;
+		/* Or of another type in the bucket. */
+		dgen_wakeup_announce(type_id);
+		dgen_call_all(bucket_of(type_id));
 	}
 }
 
@@ -87,11 +102,13 @@ dgen_locked_answer(int32 type_id, uint32 asked)
 
 /* ---- who runs one ---- */
 
+/* As this session does. */
 static bool
 works_here(const Slot *slot, int32 type_id)
 {
 	return slot->pid != 0 && slot->database == MyDatabaseId && slot->worker_id != 0 &&
-		   dgen_slot_serves(slot, type_id);
+		   (dgen_slot_takes(slot, type_id, LANE_ANY) == TAKES_SURELY ||
+			dgen_slots_alike(slot, dgen_slot));
 }
 
 bool
@@ -116,6 +133,8 @@ dgen_part_reserve(int32 type_id)
 	may = running == 0 || running + 1 < workers;
 	if (may)
 		dgen_slot->part = LOOKING;
+	else
+		pg_atomic_fetch_or_u64(&dgen_database->kept, UINT64CONST(1) << bucket_of(type_id));
 	LWLockRelease(&dgen_database->lock);
 	return may;
 }
@@ -129,6 +148,8 @@ dgen_part_publish(int64 fence)
 	LWLockAcquire(&dgen_database->lock, LW_EXCLUSIVE);
 	dgen_slot->part = fence;
 	LWLockRelease(&dgen_database->lock);
+	if (fence == 0 && dgen_slot->worker_id != 0)
+		dgen_part_call_others();
 }
 
 /* By a session that lives and has not ended it. */

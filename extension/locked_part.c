@@ -21,14 +21,11 @@
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
-/* Parts that a look tries to get, at most; and of an alarm, that it ends. */
+/* Parts that a look tries to get, at most. */
 #define MOST_CANDIDATES 16
 
 /* An in-database worker cancels its handler itself: this is for one that cannot, us. */
 #define EXPIRY_GRACE_US INT64CONST(5000000)
-
-/* What could not be ended, because a turn ran, is tried again after this, us. */
-#define EXPIRY_RETRY_US INT64CONST(200000)
 
 typedef struct Part
 {
@@ -344,7 +341,6 @@ try_candidate(const WorkerSession *session, Look *look, const Candidate *candida
 static bool
 look_for(const WorkerSession *session, Look *look)
 {
-	dgen_table_lock(TABLE_LOCKED, AccessShareLock);
 	PushActiveSnapshot(GetTransactionSnapshot());
 	collect(look, INDEX_BY_EXPIRY, LOCKED_EXPIRES_AT, DT_NOEND);
 	collect(look, INDEX_BY_TIME, LOCKED_RETRY_AT, GetCurrentTimestamp());
@@ -398,6 +394,7 @@ dgen_part_begin(WorkerSession *session)
 		/* As for a batch: dgen.drop_actor_type waits for this lock, and not for rows in between. */
 		dgen_table_lock(TABLE_MESSAGE, RowExclusiveLock);
 		dgen_table_lock(TABLE_LOCKED, RowExclusiveLock);
+		dgen_table_lock(TABLE_PAUSED, AccessShareLock);
 		dgen_check_adopted();
 		type = dgen_type_by_id(worker_type->type_id, true);
 		begun =
@@ -469,140 +466,11 @@ dgen_part_charge_lost(void)
 	dgen_part_abandon();
 }
 
-/* ---- when its time is over, or its session ---- */
-
-static bool
-fail_attempt(const ActorType *type, int64 mailbox, int64 fence, const Failure *failure)
-{
-	Batch *batch;
-
-	if (dgen_try_own(type->id, mailbox) == HELD_BY_ANOTHER)
-		return false;
-	batch = dgen_read_locked(type, mailbox, fence, NULL, READ_TRY);
-	if (batch != NULL)
-		(void) dgen_record_failure(&batch->actors[0], &batch->actors[0].messages[0], failure);
-	return true;
-}
-
 void
 dgen_part_fail(const Failure *failure)
 {
 	const ActorType *type = dgen_type_by_id(part.type_id, true);
 
 	if (type != NULL)
-		(void) fail_attempt(type, part.mailbox, part.fence, failure);
-}
-
-static void
-expire(int32 type_id, const Candidate *candidate)
-{
-	const ActorType *type = dgen_type_by_id(type_id, true);
-	Failure failure = {.sqlstate = pstrdup(unpack_sql_state(DGEN_ERR_LOCK_TIMEOUT))};
-
-	if (type == NULL)
-		return;
-	failure.error = psprintf("locked part took longer than lock_timeout of " INT64_FORMAT " ms",
-							 type->lock_timeout_ms);
-	if (fail_attempt(type, candidate->mailbox, candidate->fence, &failure))
-		dgen_part_end_holder(candidate->fence);
-	else
-		dgen_wakeup_due(GetCurrentTimestamp() + EXPIRY_RETRY_US);
-}
-
-/* Those whose time is over, and when that of the next one is. */
-static void
-expire_due(TimestampTz now)
-{
-	Candidate due[MOST_CANDIDATES];
-	int32 types[MOST_CANDIDATES];
-	DgenScan scan;
-	ScanKeyData key;
-	int count = 0;
-
-	dgen_table_lock(TABLE_LOCKED, RowExclusiveLock);
-	PushActiveSnapshot(GetTransactionSnapshot());
-	dgen_key_time(&key, 1, BTGreaterEqualStrategyNumber, DT_NOBEGIN);
-	dgen_scan_begin(&scan, TABLE_LOCKED, INDEX_BY_EXPIRY, GetActiveSnapshot(), 1);
-	dgen_scan_seek(&scan, &key, 1);
-	while (dgen_scan_next(&scan))
-	{
-		TimestampTz expires_at;
-
-		dgen_scan_row(&scan);
-		expires_at = DatumGetTimestampTz(scan.values[LOCKED_EXPIRES_AT]);
-		if (expires_at > now || count == MOST_CANDIDATES)
-		{
-			if (expires_at != DT_NOEND)
-				dgen_wakeup_due(Max(expires_at, now));
-			break;
-		}
-		types[count] = DatumGetInt32(scan.values[LOCKED_TYPE_ID]);
-		due[count].mailbox = DatumGetInt64(scan.values[LOCKED_MAILBOX]);
-		due[count++].fence = DatumGetInt64(scan.values[LOCKED_FENCE]);
-	}
-	dgen_scan_end(&scan);
-	PopActiveSnapshot();
-	for (int i = 0; i < count; i++)
-		expire(types[i], &due[i]);
-}
-
-/* Whose back-off is over: a look will find them. */
-static void
-ask_for_due(TimestampTz now)
-{
-	DgenScan scan;
-	ScanKeyData key;
-	int32 last = ANY_TYPE;
-
-	PushActiveSnapshot(GetTransactionSnapshot());
-	dgen_key_time(&key, 1, BTGreaterEqualStrategyNumber, DT_NOBEGIN);
-	dgen_scan_begin(&scan, TABLE_LOCKED, INDEX_BY_TIME, GetActiveSnapshot(), 1);
-	dgen_scan_seek(&scan, &key, 1);
-	while (dgen_scan_next(&scan))
-	{
-		TimestampTz retry_at;
-
-		dgen_scan_row(&scan);
-		retry_at = DatumGetTimestampTz(scan.values[LOCKED_RETRY_AT]);
-		if (retry_at > now)
-		{
-			if (retry_at != DT_NOEND)
-				dgen_wakeup_due(retry_at);
-			break;
-		}
-		if (DatumGetInt32(scan.values[LOCKED_TYPE_ID]) != last)
-			dgen_wakeup_unheld(DatumGetInt32(scan.values[LOCKED_TYPE_ID]));
-		last = DatumGetInt32(scan.values[LOCKED_TYPE_ID]);
-	}
-	dgen_scan_end(&scan);
-	PopActiveSnapshot();
-}
-
-void
-dgen_locked_due(TimestampTz now)
-{
-	MemoryContext old = MemoryContextSwitchTo(TopTransactionContext);
-
-	expire_due(now);
-	ask_for_due(now);
-	MemoryContextSwitchTo(old);
-}
-
-/* Another attempt may run already: then this one is nobody's business any more. */
-bool
-dgen_charge_part(const Charge *charge, const ActorType *type, const Failure *failure)
-{
-	static const Interval at_once;
-	Failure once_more = *failure;
-
-	if (charge->fence == 0)
-		return false;
-	if (charge->sqlstate != DGEN_ERR_LOCK_LOST)
-		once_more.delay = &at_once;
-	once_more.ended = charge->sqlstate == DGEN_ERR_SERVER_CRASHED;
-	/* Its session may not be gone yet. */
-	if (dgen_part_is_alive(charge->fence) ||
-		!fail_attempt(type, charge->mailbox, charge->fence, &once_more))
-		dgen_charge(charge); /* for the next claim */
-	return true;
+		(void) dgen_part_fail_attempt(type, part.mailbox, part.fence, failure);
 }

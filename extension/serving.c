@@ -4,9 +4,12 @@
  *
  * types[] has each type whose messages it takes, and the negative of each whose actions. The locked
  * parts are those of the former, except where no_parts says otherwise. A slot with more types than it
- * names counts as serving all; it is only about locked parts that it may be known to lack some.
+ * names takes perhaps any other type of its buckets: it is called only where nobody is known to take the
+ * type, one of those that take the same, and never kept others from being called.
  */
 #include "postgres.h"
+
+#include "common/hashfn.h"
 
 #include "dgen_ext.h"
 #include "shared.h"
@@ -23,12 +26,6 @@ place_of(const Slot *slot, int32 type_id)
 }
 
 bool
-dgen_slot_serves(const Slot *slot, int32 type_id)
-{
-	return type_id == ANY_TYPE || slot->all_types || place_of(slot, type_id) >= 0;
-}
-
-bool
 dgen_slot_names(const Slot *slot, int32 type_id)
 {
 	return place_of(slot, type_id) >= 0;
@@ -40,23 +37,30 @@ dgen_slot_names_part(const Slot *slot, int n)
 	return !dgen_is_of_actions(slot->types[n]) && (slot->no_parts & (((uint32) 1) << n)) == 0;
 }
 
-bool
+static bool
+has_bucket(const Slot *slot, int bucket)
+{
+	return (slot->buckets & (UINT64CONST(1) << bucket)) != 0;
+}
+
+Takes
 dgen_slot_takes(const Slot *slot, int32 type_id, Lane lane)
 {
-	int n;
+	int n = place_of(slot, type_id);
 
-	if (lane == LANE_ANY)
-		return dgen_slot_serves(slot, type_id);
-	if (slot->all_types)
-		return !dgen_is_of_actions(type_id);
-	n = place_of(slot, type_id);
-	return n >= 0 && dgen_slot_names_part(slot, n);
+	if (type_id == ANY_TYPE)
+		return TAKES_SURELY;
+	if (n >= 0)
+		return lane == LANE_ANY || dgen_slot_names_part(slot, n) ? TAKES_SURELY : TAKES_NOT;
+	if (!slot->all_types || !has_bucket(slot, bucket_of(type_id)))
+		return TAKES_NOT;
+	return lane == LANE_PARTS && dgen_is_of_actions(type_id) ? TAKES_NOT : TAKES_PERHAPS;
 }
 
 bool
-dgen_slot_may_lack(const Slot *slot, Lane lane)
+dgen_slots_alike(const Slot *a, const Slot *b)
 {
-	return lane == LANE_PARTS && slot->all_types && slot->lacks_parts;
+	return a->all_types && b->all_types && a->takes == b->takes;
 }
 
 /* The lock of the database is held. */
@@ -65,7 +69,7 @@ dgen_slot_set_types(Slot *slot, const WorkerSession *session)
 {
 	slot->buckets = 0;
 	slot->no_parts = 0;
-	slot->lacks_parts = false;
+	slot->takes = 0;
 	slot->all_types = session->ntypes > SLOT_TYPES;
 	slot->ntypes = Min(session->ntypes, SLOT_TYPES);
 	for (int i = 0; i < session->ntypes; i++)
@@ -74,7 +78,7 @@ dgen_slot_set_types(Slot *slot, const WorkerSession *session)
 		bool lacks = !dgen_is_of_actions(type->type_id) && !type->runs_parts;
 
 		slot->buckets |= UINT64CONST(1) << bucket_of(type->type_id);
-		slot->lacks_parts |= lacks;
+		slot->takes += hash_bytes_uint32_extended((uint32) type->type_id, lacks);
 		if (i >= SLOT_TYPES)
 			continue;
 		slot->types[i] = type->type_id;
@@ -97,13 +101,24 @@ add(Covered *covered, int32 type_id)
 	return true;
 }
 
+/* The same for slots that do not name all that they take. */
+static bool
+add_kind(Cover *cover, const Slot *slot)
+{
+	for (int i = 0; i < cover->nkinds; i++)
+		if (cover->kinds[i] == slot->takes)
+			return false;
+	if (cover->nkinds < lengthof(cover->kinds))
+		cover->kinds[cover->nkinds++] = slot->takes;
+	return true;
+}
+
 bool
 dgen_cover_extend(Cover *cover, const Slot *slot, int bucket)
 {
-	bool extends = slot->all_types && !cover->all;
+	bool extends =
+		slot->all_types && (bucket < 0 || has_bucket(slot, bucket)) && add_kind(cover, slot);
 
-	if (cover->all)
-		return false;
 	for (int i = 0; i < slot->ntypes; i++)
 	{
 		if (bucket >= 0 && bucket_of(slot->types[i]) != bucket)
@@ -112,6 +127,5 @@ dgen_cover_extend(Cover *cover, const Slot *slot, int bucket)
 		if (dgen_slot_names_part(slot, i))
 			extends |= add(&cover->parts, slot->types[i]);
 	}
-	cover->all = slot->all_types && !slot->lacks_parts;
 	return extends;
 }

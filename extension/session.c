@@ -110,7 +110,7 @@ publish(void)
 	if (dgen_slot->worker_id == 0)
 		return;
 	dgen_wait_enter();
-	dgen_part_call_others(session);
+	dgen_part_call_others();
 }
 
 static void

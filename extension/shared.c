@@ -64,6 +64,7 @@ clear_database(Database *database, Oid oid)
 	pg_atomic_write_u64(&database->waiting_mask, 0);
 	pg_atomic_write_u64(&database->next_due, (uint64) ALARM_UNKNOWN);
 	pg_atomic_write_u64(&database->retries, 0);
+	pg_atomic_write_u64(&database->kept, 0);
 	pg_atomic_write_u64(&database->rate_due, (uint64) ALARM_NONE);
 	pg_atomic_write_u64(&database->private_rate_due, (uint64) ALARM_NONE);
 	pg_atomic_write_u64(&database->last_look, 0);
@@ -88,6 +89,7 @@ init_database(Database *database, int tranche)
 	pg_atomic_init_u64(&database->waiting_mask, 0);
 	pg_atomic_init_u64(&database->next_due, 0);
 	pg_atomic_init_u64(&database->retries, 0);
+	pg_atomic_init_u64(&database->kept, 0);
 	pg_atomic_init_u64(&database->rate_due, 0);
 	pg_atomic_init_u64(&database->private_rate_due, 0);
 	pg_atomic_init_u64(&database->last_look, 0);

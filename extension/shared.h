@@ -26,13 +26,13 @@
 
 #include "dgen_ext.h"
 
-#define SHARED_NAME "dgen 7" /* name and layout version of the control struct */
+#define SHARED_NAME "dgen 8" /* name and layout version of the control struct */
 
 #define NOBODY (-1)      /* no slot */
 #define MAX_DATABASES 64 /* with dgen in use at the same time; others poll */
 #define BUCKETS 64       /* actor types, hashed; one bit each in a mask */
 #define MISS_BITS 128    /* per bucket of types */
-#define SLOT_TYPES 32    /* types a slot names; a session with more counts as serving all */
+#define SLOT_TYPES 32    /* types a slot names; a session with more may serve any other, too */
 #define SLOT_REQUESTS 16 /* replies a slot waits for by id; with more any reply wakes it */
 #define REPLY_BUCKETS 256
 #define MAX_CHARGES 64
@@ -87,9 +87,9 @@ typedef struct Slot
 	bool all_types; /* types[] is not complete */
 	int ntypes;
 	int32 types[SLOT_TYPES];
-	uint64 buckets;   /* of its types */
-	uint32 no_parts;  /* bit n: it leaves the locked parts of types[n] to others */
-	bool lacks_parts; /* those of any of its types */
+	uint64 buckets;  /* of all its types */
+	uint32 no_parts; /* bit n: it leaves the locked parts of types[n] to others */
+	uint64 takes;    /* a hash of all that it takes */
 
 	/* Waiting for work. */
 	SlotState state; /* its own session reads it without the lock */
@@ -160,6 +160,8 @@ typedef struct Database
 	/* By bucket: rises when there may be a locked part to be run; the last one that a look found nothing after. */
 	pg_atomic_uint32 locked_asked[BUCKETS];
 	pg_atomic_uint32 locked_answered[BUCKETS];
+	pg_atomic_uint64
+		kept; /* buckets of types whose parts somebody did not run, being kept for messages */
 
 	pg_atomic_uint64 next_due; /* TimestampTz */
 	pg_atomic_uint64 retries;  /* buckets of types to be called at the alarm: dgen_wakeup_retry */
@@ -359,13 +361,19 @@ extern void dgen_wait_found_work(void); /* who polls looks often again */
 
 /* ---- serving.c: what a slot takes ---- */
 
-extern bool dgen_slot_serves(const Slot *slot, int32 type_id);
-extern bool dgen_slot_takes(const Slot *slot, int32 type_id, Lane lane);
+typedef enum Takes
+{
+	TAKES_NOT,
+	TAKES_PERHAPS, /* it does not name all of its types */
+	TAKES_SURELY
+} Takes;
+
+extern Takes dgen_slot_takes(const Slot *slot, int32 type_id, Lane lane);
+/* Neither names all of its types, and they take the same. */
+extern bool dgen_slots_alike(const Slot *a, const Slot *b);
 extern bool dgen_slot_names(const Slot *slot, int32 type_id);
 extern bool dgen_slot_names_part(const Slot *slot,
 								 int n); /* does it run locked parts of types[n]? */
-/* It takes what it may not take after all: others are to be called, too. */
-extern bool dgen_slot_may_lack(const Slot *slot, Lane lane);
 extern void dgen_slot_set_types(Slot *slot, const WorkerSession *session);
 
 typedef struct Covered
@@ -377,9 +385,10 @@ typedef struct Covered
 /* What a waiter has been called for in a round; zeroed at first. */
 typedef struct Cover
 {
-	bool all;
 	Covered any;
 	Covered parts;
+	int nkinds;
+	uint64 kinds[2 * SLOT_TYPES]; /* Slot.takes of those that do not name all */
 } Cover;
 
 /* Does the slot take anything in the bucket (-1: any) for which nobody was called yet? Adds it. */
@@ -387,6 +396,7 @@ extern bool dgen_cover_extend(Cover *cover, const Slot *slot, int bucket);
 
 /* ---- announce.c ---- */
 
+extern void dgen_announce_buckets(uint64 buckets);
 extern void dgen_announce_all(void);         /* work of any type, in some mailboxes */
 extern void dgen_wakeup_part(int32 type_id); /* a locked part of the type; never raises */
 extern void dgen_generations_forget(void);   /* the next wait returns at once */

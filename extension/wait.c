@@ -72,8 +72,7 @@ dgen_wait_leave(void)
 	/* Those who are about to wait look again, too: it may have left something to its next claim. */
 	if (state == SLOT_CALLED || state == SLOT_BUSY)
 	{
-		for (int i = 0; i < dgen_slot->ntypes; i++)
-			dgen_wakeup_announce(dgen_slot->types[i]);
+		dgen_announce_buckets(dgen_slot->buckets);
 		dgen_call_in_place_of(dgen_slot, now, &calls);
 	}
 	dgen_unlock_and_call(&calls);
@@ -136,6 +135,7 @@ end_wait(WaitResult result)
 	{
 		dgen_drop_baton(DGEN_MY_PROCNO);
 		dgen_call_one(dgen_slot->called_for, dgen_slot->called_lane, now, &calls);
+		dgen_call_in_place_of(dgen_slot, now, &calls);
 	}
 	dgen_unlock_and_call(&calls);
 	return result;

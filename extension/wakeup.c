@@ -245,8 +245,13 @@ call_for_sent(void)
 	if (marks.sent_any)
 		dgen_announce_all();
 	else
+	{
+		/* With the sweep a look for locked parts was asked for. Who comes for those sweeps, too. */
+		for (int i = 0; i < marks.nswept; i++)
+			dgen_wakeup_part(marks.swept[i]);
 		for (int i = 0; i < marks.nsent; i++)
 			dgen_wakeup_now(marks.sent[i]);
+	}
 }
 
 static void

@@ -1,0 +1,151 @@
+/*
+ * Attempts of locked parts that have failed without their session: their time is over, or it is
+ * gone; and parts that are due again.
+ */
+#include "dgen_ext.h"
+#include "shared.h"
+#include "table.h"
+
+#include "access/stratnum.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+
+/* Parts that one alarm ends, at most. */
+#define MOST_DUE 16
+
+/* What could not be ended, because a turn ran, is tried again after this, us. */
+#define EXPIRY_RETRY_US INT64CONST(200000)
+
+typedef struct Expired
+{
+	int32 type_id;
+	int64 mailbox;
+	int64 fence;
+} Expired;
+
+bool
+dgen_part_fail_attempt(const ActorType *type, int64 mailbox, int64 fence, const Failure *failure)
+{
+	Batch *batch;
+
+	if (dgen_try_own(type->id, mailbox) == HELD_BY_ANOTHER)
+		return false;
+	batch = dgen_read_locked(type, mailbox, fence, NULL, READ_TRY);
+	if (batch != NULL)
+		(void) dgen_record_failure(&batch->actors[0], &batch->actors[0].messages[0], failure);
+	return true;
+}
+
+static void
+expire(const Expired *attempt)
+{
+	const ActorType *type = dgen_type_by_id(attempt->type_id, true);
+	Failure failure = {.sqlstate = pstrdup(unpack_sql_state(DGEN_ERR_LOCK_TIMEOUT))};
+
+	if (type == NULL)
+		return;
+	failure.error = psprintf("locked part took longer than lock_timeout of " INT64_FORMAT " ms",
+							 type->lock_timeout_ms);
+	if (dgen_part_fail_attempt(type, attempt->mailbox, attempt->fence, &failure))
+		dgen_part_end_holder(attempt->fence);
+	else
+		dgen_wakeup_due(GetCurrentTimestamp() + EXPIRY_RETRY_US);
+}
+
+/* Those whose time is over, and when that of the next one is. */
+static void
+expire_due(TimestampTz now)
+{
+	Expired due[MOST_DUE];
+	DgenScan scan;
+	ScanKeyData key;
+	int count = 0;
+
+	PushActiveSnapshot(GetTransactionSnapshot());
+	dgen_key_time(&key, 1, BTGreaterEqualStrategyNumber, DT_NOBEGIN);
+	dgen_scan_begin(&scan, TABLE_LOCKED, INDEX_BY_EXPIRY, GetActiveSnapshot(), 1);
+	dgen_scan_seek(&scan, &key, 1);
+	while (dgen_scan_next(&scan))
+	{
+		TimestampTz expires_at;
+
+		dgen_scan_row(&scan);
+		expires_at = DatumGetTimestampTz(scan.values[LOCKED_EXPIRES_AT]);
+		if (expires_at > now || count == MOST_DUE)
+		{
+			if (expires_at != DT_NOEND)
+				dgen_wakeup_due(Max(expires_at, now));
+			break;
+		}
+		due[count++] = (Expired){DatumGetInt32(scan.values[LOCKED_TYPE_ID]),
+								 DatumGetInt64(scan.values[LOCKED_MAILBOX]),
+								 DatumGetInt64(scan.values[LOCKED_FENCE])};
+	}
+	dgen_scan_end(&scan);
+	PopActiveSnapshot();
+	for (int i = 0; i < count; i++)
+		expire(&due[i]);
+}
+
+/* Whose back-off is over: a look will find them. */
+static void
+ask_for_due(TimestampTz now)
+{
+	DgenScan scan;
+	ScanKeyData key;
+	int32 last = ANY_TYPE;
+
+	PushActiveSnapshot(GetTransactionSnapshot());
+	dgen_key_time(&key, 1, BTGreaterEqualStrategyNumber, DT_NOBEGIN);
+	dgen_scan_begin(&scan, TABLE_LOCKED, INDEX_BY_TIME, GetActiveSnapshot(), 1);
+	dgen_scan_seek(&scan, &key, 1);
+	while (dgen_scan_next(&scan))
+	{
+		TimestampTz retry_at;
+
+		dgen_scan_row(&scan);
+		retry_at = DatumGetTimestampTz(scan.values[LOCKED_RETRY_AT]);
+		if (retry_at > now)
+		{
+			if (retry_at != DT_NOEND)
+				dgen_wakeup_due(retry_at);
+			break;
+		}
+		if (DatumGetInt32(scan.values[LOCKED_TYPE_ID]) != last)
+			dgen_wakeup_unheld(DatumGetInt32(scan.values[LOCKED_TYPE_ID]));
+		last = DatumGetInt32(scan.values[LOCKED_TYPE_ID]);
+	}
+	dgen_scan_end(&scan);
+	PopActiveSnapshot();
+}
+
+void
+dgen_locked_due(TimestampTz now)
+{
+	MemoryContext old = MemoryContextSwitchTo(TopTransactionContext);
+
+	dgen_table_lock(TABLE_LOCKED, RowExclusiveLock);
+	expire_due(now);
+	ask_for_due(now);
+	MemoryContextSwitchTo(old);
+}
+
+/* Another attempt may run already: then this one is nobody's business any more. */
+bool
+dgen_charge_part(const Charge *charge, const ActorType *type, const Failure *failure)
+{
+	static const Interval at_once;
+	Failure once_more = *failure;
+
+	if (charge->fence == 0)
+		return false;
+	if (charge->sqlstate != DGEN_ERR_LOCK_LOST)
+		once_more.delay = &at_once;
+	once_more.ended = charge->sqlstate == DGEN_ERR_SERVER_CRASHED;
+	/* Its session may not be gone yet. */
+	if (dgen_part_is_alive(charge->fence) ||
+		!dgen_part_fail_attempt(type, charge->mailbox, charge->fence, &once_more))
+		dgen_charge(charge); /* for the next claim */
+	return true;
+}
