@@ -86,18 +86,27 @@ dgen_wakeup_retries(void)
 
 /* ---- claims ---- */
 
-void
+bool
 dgen_wakeup_claiming(void)
 {
 	TimestampTz now;
+	bool announced;
 
 	if (!dgen_shared_attach() || dgen_slot == NULL)
-		return;
+		return false;
 	dgen_wait_taken();
 	has_claimed = true;
+	announced = !seen_valid;
 	for (int bucket = 0; bucket < BUCKETS; bucket++)
-		if (dgen_slot->buckets & (UINT64CONST(1) << bucket))
-			seen[bucket] = pg_atomic_read_u64(&dgen_database->generation[bucket]);
+	{
+		uint64 generation;
+
+		if ((dgen_slot->buckets & (UINT64CONST(1) << bucket)) == 0)
+			continue;
+		generation = pg_atomic_read_u64(&dgen_database->generation[bucket]);
+		announced |= seen[bucket] != generation;
+		seen[bucket] = generation;
+	}
 	seen_valid = true;
 
 	/* Whoever announced before this has committed before the claim takes its snapshot. */
@@ -110,6 +119,7 @@ dgen_wakeup_claiming(void)
 		dgen_look_begins(now);
 		dgen_call_all(-1);
 	}
+	return announced;
 }
 
 void

@@ -474,19 +474,20 @@ dgen_run_batch(WorkerSession *session)
 	/* Not two locked parts in a row: a worker may be the only one for the messages of others. */
 	static bool part_last = false;
 	Run run = {.session = session};
+	bool announced = false;
 	bool more;
 
 	dgen_crash_conclude();
 	if (dgen_alarm_due(GetCurrentTimestamp()))
 		move_due();
-	part_last = !part_last && dgen_run_locked(session);
+	part_last = !part_last && dgen_run_locked(session, &announced);
 	if (part_last)
 		return true;
 
 	StartTransactionCommand();
 	XactIsoLevel = XACT_READ_COMMITTED;
 	PushActiveSnapshot(GetTransactionSnapshot());
-	dgen_wakeup_claiming();
+	(void) dgen_wakeup_claiming();
 	run.context = AllocSetContextCreate(TopTransactionContext, "dgen run", ALLOCSET_DEFAULT_SIZES);
 	MemoryContextSwitchTo(run.context);
 	INSTR_TIME_SET_CURRENT(run.start);
@@ -514,7 +515,9 @@ dgen_run_batch(WorkerSession *session)
 	more = more_to_do(&run);
 	if (dgen_maintenance_due(!more))
 		maintain();
+	/* The look takes note of what is announced, and looks for no messages: they would wait for ever. */
+	announced = false;
 	if (!more)
-		part_last = dgen_run_locked(session);
-	return more || part_last;
+		part_last = dgen_run_locked(session, &announced);
+	return more || part_last || announced;
 }

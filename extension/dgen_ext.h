@@ -580,8 +580,11 @@ extern void dgen_wakeup_announce(int32 type_id); /* who is about to wait looks a
 extern void dgen_wakeup_unheld(int32 type_id);   /* a locked part that nobody runs */
 extern void dgen_wakeup_retries(void);           /* the alarm of dgen_wakeup_retry rings */
 
-/* A claim begins: the session takes its baton, and remembers what has been announced so far. */
-extern void dgen_wakeup_claiming(void);
+/*
+ * A claim begins: the session takes its baton, and remembers what has been announced so far. True:
+ * something was since its last claim began.
+ */
+extern bool dgen_wakeup_claiming(void);
 
 /* ---- hints.c: mailboxes known to have messages ------------------------- */
 
@@ -1264,8 +1267,11 @@ extern bool dgen_part_is_published(int64 fence);
 
 /* ---- run_locked.c: in-database workers ------------------------------------------ */
 
-/* Runs one locked part, in transactions of its own making. False: there is none for this session. */
-extern bool dgen_run_locked(WorkerSession *session);
+/*
+ * Runs one locked part, in transactions of its own making. False: there is none for this session.
+ * announced: it has looked, and what was announced since the last claim is for another one to find.
+ */
+extern bool dgen_run_locked(WorkerSession *session, bool *announced);
 /* What dgen_running_batch returns. */
 extern void dgen_set_running_batch(const Batch *batch);
 

@@ -397,7 +397,7 @@ dgen_claim(PG_FUNCTION_ARGS)
 	check_types(session);
 
 	dgen_session_claims();
-	dgen_wakeup_claiming();
+	(void) dgen_wakeup_claiming();
 	if (dgen_alarm_due(GetCurrentTimestamp()))
 	{
 		(void) dgen_move_due();

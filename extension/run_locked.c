@@ -47,13 +47,13 @@ call_others(const WorkerSession *session)
 }
 
 static bool
-begin_part(WorkerSession *session)
+begin_part(WorkerSession *session, bool *announced)
 {
 	bool begun;
 
 	StartTransactionCommand();
 	XactIsoLevel = XACT_READ_COMMITTED;
-	dgen_wakeup_claiming();
+	*announced = dgen_wakeup_claiming();
 	dgen_record_charges();
 	begun = dgen_part_begin(session);
 	CommitTransactionCommand();
@@ -159,12 +159,12 @@ record(RunPart *run)
 }
 
 bool
-dgen_run_locked(WorkerSession *session)
+dgen_run_locked(WorkerSession *session, bool *announced)
 {
 	RunPart run = {0};
 
 	dgen_part_abandon(); /* whose end has failed */
-	if (!is_asked(session) || !begin_part(session))
+	if (!is_asked(session) || !begin_part(session, announced))
 		return false;
 
 	call_others(session);

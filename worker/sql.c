@@ -78,9 +78,10 @@ const dgen__statement dgen__sql_await_any = {
 	2,
 };
 
+/* With a timeout of '0' the server would not look for the reason. */
 const dgen__statement dgen__sql_await_now = {
 	NULL,
-	"SELECT dgen.await_reply($1, '0')",
+	"SELECT dgen.await_reply($1, '1 us')",
 	1,
 };
 

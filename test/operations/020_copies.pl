@@ -102,7 +102,7 @@ sub test_owned {
 		SELECT dgen.grant_send(name, 'bystander'), dgen.grant_read(name, 'bystander') FROM dgen.actor_type});
 	ok($load->during('DROP OWNED, REASSIGN OWNED, DROP ROLE', sub {
 		$load->sql(q{SELECT dgen.revoke_send(name, 'bystander'), dgen.revoke_read(name, 'bystander') FROM dgen.actor_type});
-		$load->sql('REASSIGN OWNED BY bystander TO postgres');
+		$load->sql('REASSIGN OWNED BY bystander TO CURRENT_USER');
 		$load->sql('DROP OWNED BY bystander');
 		$load->sql('DROP ROLE bystander');
 	}), 'owned: the load goes on');

@@ -335,6 +335,33 @@ sub test_safety_net {
 	handled('prepared', 2, 'messages of a prepared transaction are found');
 }
 
+# A claim finds nothing, and then, before the same worker has looked for locked parts, there is a message.
+#
+#     worker: claims ──> removes what has expired (is held up) ──────────> looks for parts ──> sleeps?
+#     sender:                                     resumes the type
+sub test_between_claim_and_look {
+	my $in = sub { return $node->safe_psql('looks', $_[0]) };
+	sql('CREATE DATABASE looks');
+	$in->(q{
+		CREATE EXTENSION dgen;
+		CREATE FUNCTION count_up(ctx dgen.context, state jsonb, message jsonb) RETURNS dgen.outcome
+			LANGUAGE sql AS $$ SELECT dgen.noreply('{"n": 1}') $$;
+		SELECT dgen.create_actor_type('counter', 'count_up'), dgen.pause('counter'), dgen.cast('counter', 'k');
+		SELECT dgen.create_actor_type('external')});
+	my $holder = $node->background_psql('looks');
+	$holder->query('BEGIN; LOCK TABLE dgen.idempotency_key IN ACCESS EXCLUSIVE MODE');
+	$in->('SELECT dgen.start_workers(1)');
+	$node->poll_query_until('looks', q{SELECT EXISTS (SELECT FROM pg_stat_activity
+		WHERE datname = 'looks' AND backend_type = 'dgen worker' AND wait_event_type = 'Lock')}) or die 'it is not held up';
+	$in->(q{SELECT dgen.resume('counter')});
+	$in->("SELECT dgen.attach('taker', '{external}'); $claim_nothing"); # of another type; it takes the alarm along
+	$holder->query('COMMIT');
+	$holder->quit;
+	ok($node->poll_query_until('looks', q{SELECT dgen.state('counter', 'k')->>'n' = '1'}),
+		'a message that comes between a claim and the look for locked parts is claimed');
+	$in->('SELECT dgen.stop_workers()');
+}
+
 for my $preload (0, 1) {
 	note $preload ? 'preloaded' : 'not preloaded';
 	start_node("wakeup$preload", $preload ? "shared_preload_libraries = 'dgen'" : ());
@@ -347,6 +374,7 @@ for my $preload (0, 1) {
 	test_batons();
 	test_all_come();
 	test_own_baton() if $preload;
+	test_between_claim_and_look() if $preload;
 	test_wait_ends();
 	test_safety_net($preload);
 	$node->stop('fast');

@@ -214,7 +214,8 @@ $h->signal('TERM');
 finish $h;
 is($h->full_result(0) & 127, 15, 'SIGTERM ends it as a signal does');
 is(leftovers(), 0, 'SIGTERM: nothing is left');
-is(sql(q{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'dgen worker'}), 0, 'SIGTERM: no workers are left');
+ok($node->poll_query_until('postgres', q{SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type = 'dgen worker'}),
+	'SIGTERM: no workers are left');
 
 # The wrapper, if there is one, would be killed in its place.
 $h = start_long([ $program, @{$long}[ scalar(@dgen) .. $#$long ] ]);

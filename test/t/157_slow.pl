@@ -82,7 +82,7 @@ sql(q{
 	$$;
 	SELECT dgen.create_actor_type('deaf', 'deaf', turn_timeout => '20 ms', max_attempts => 1);
 	SELECT dgen.start_workers(1);
-	SELECT dgen.cast('deaf', 'k', '40000')});
+	SELECT dgen.cast('deaf', 'k', '120000')});
 becomes(q{SELECT count(*) FROM dgen.messages}, 0, 'a turn that is deaf to its cancel comes to an end');
 is(sql(q{SELECT attempts, sqlstate FROM dgen.dead_letters}), '1|ZD041', 'as a turn that took too long');
 sql(q{SELECT dgen.stop_workers()});

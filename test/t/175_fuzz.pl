@@ -17,6 +17,8 @@ my $node = PostgreSQL::Test::Cluster->new('fuzz');
 $node->init;
 $node->append_conf('postgresql.conf', "shared_preload_libraries = 'dgen'\nfsync = off\n" . slurp_file('test/fuzz/sql/server.conf'));
 $node->start;
+# The fuzzer's superuser; elsewhere the cluster's has the name of who runs this.
+$node->safe_psql('postgres', q{DO $$ BEGIN CREATE ROLE postgres SUPERUSER LOGIN; EXCEPTION WHEN duplicate_object THEN END $$});
 
 my $seconds = $ENV{DGEN_FUZZ_SECONDS} || 50;
 my @options = ('--seconds', $seconds, '--log', $node->logfile);
