@@ -70,13 +70,18 @@ sub waits {
 
 sub backend { return sql("SELECT pid FROM dgen.workers WHERE name = '$_[0]'") }
 
-# The last one is called first.
-sub start {
+sub begin_to_serve {
 	my ($name, $types, $parts) = @_;
 	$parts //= $types;
 	my $out = '';
 	$session{$name} = IPC::Run::start([ 'psql', '-Xq', '-d', $node->connstr('postgres'), '-c', "CALL serve('$name', '$types', '$parts')" ],
 		'<', \undef, '>', \$out, '2>', \$out);
+}
+
+# The last one is called first.
+sub start {
+	my ($name, @takes) = @_;
+	begin_to_serve($name, @takes);
 	waits($name);
 }
 
@@ -184,6 +189,29 @@ waits('x');
 $holder->quit;
 is_done_by('y', 'part', 2, 'h', 'the part ends');
 is_done_by('x', 'part', 1, 'h', 'who was kept for messages is called for the other part');
+end_all();
+
+# y is refused the part of t63, since x runs another one, and looks for one of t64. Meanwhile x ends and is
+# refused the part of t63 as well, since y looks. The look in vain is held up at an index.
+start('x', types(63));
+$holder = lock_of(9);
+cast(63, 'i', '{"lock": 9}');
+becomes(q{SELECT worker FROM dgen.locked WHERE isfinite(expires_at)}, 'x', 'a part is run');
+cast(63, 'j', '{"lock": 0}');
+sql(q{BEGIN; SELECT dgen.attach('turns', '{t63}', locked => '{}'); SELECT FROM dgen.claim(); SELECT dgen.commit_turns('{1}', locks => '{t}'); COMMIT});
+becomes(q{SELECT count(*) FROM dgen.locked}, 2, 'another one waits');
+my $index = $node->background_psql('postgres');
+$index->query_safe('BEGIN; ALTER INDEX dgen.locked_expiry SET TABLESPACE pg_default');
+begin_to_serve('y', types(63, 64));
+becomes(q{SELECT count(*) FROM pg_stat_activity JOIN dgen.workers USING (pid) WHERE name = 'y' AND wait_event_type = 'Lock'}, 1,
+	'who is refused that looks for one of another type');
+$holder->quit;
+is_done_by('x', 'part', 63, 'i', 'the first one ends');
+waits('x');
+is(sql(q{SELECT count(*) FROM dgen.locked}), 1, 'and its worker leaves the other one, being kept for messages');
+$index->query_safe('ROLLBACK');
+is_done_by('y', 'part', 63, 'j', 'who has looked in vain tries again what it was refused');
+$index->quit;
 end_all();
 
 $node->stop;
