@@ -70,18 +70,13 @@ sub waits {
 
 sub backend { return sql("SELECT pid FROM dgen.workers WHERE name = '$_[0]'") }
 
-sub begin_to_serve {
+# The last one is called first.
+sub start {
 	my ($name, $types, $parts) = @_;
 	$parts //= $types;
 	my $out = '';
 	$session{$name} = IPC::Run::start([ 'psql', '-Xq', '-d', $node->connstr('postgres'), '-c', "CALL serve('$name', '$types', '$parts')" ],
 		'<', \undef, '>', \$out, '2>', \$out);
-}
-
-# The last one is called first.
-sub start {
-	my ($name, @takes) = @_;
-	begin_to_serve($name, @takes);
 	waits($name);
 }
 
@@ -202,7 +197,9 @@ sql(q{BEGIN; SELECT dgen.attach('turns', '{t63}', locked => '{}'); SELECT FROM d
 becomes(q{SELECT count(*) FROM dgen.locked}, 2, 'another one waits');
 my $index = $node->background_psql('postgres');
 $index->query_safe('BEGIN; ALTER INDEX dgen.locked_expiry SET TABLESPACE pg_default');
-begin_to_serve('y', types(63, 64));
+my $got = '';
+my $looker = IPC::Run::start([ 'psql', '-XAtq', '-d', $node->connstr('postgres'), '-c', q{SELECT FROM dgen.attach('y', '{t63,t64}')},
+	'-c', q{SELECT 'y got ' || actor_key FROM dgen.claim(locked => true)} ], '<', \undef, '>', \$got, '2>', \$got);
 becomes(q{SELECT count(*) FROM pg_stat_activity JOIN dgen.workers USING (pid) WHERE name = 'y' AND wait_event_type = 'Lock'}, 1,
 	'who is refused that looks for one of another type');
 $holder->quit;
@@ -210,7 +207,9 @@ is_done_by('x', 'part', 63, 'i', 'the first one ends');
 waits('x');
 is(sql(q{SELECT count(*) FROM done WHERE actor_key = 'j'}), 0, 'and its worker leaves the other one, being kept for messages');
 $index->query_safe('ROLLBACK');
-is_done_by('y', 'part', 63, 'j', 'who has looked in vain tries again what it was refused');
+$looker->finish;
+like($got, qr/y got j/, 'who has looked in vain tries again what it was refused');
+is_done_by('x', 'part', 63, 'j', 'and is gone: the other one runs it');
 $index->quit;
 end_all();
 
