@@ -758,6 +758,7 @@ typedef struct WorkerType
 	int32 type_id;
 	const char *name; /* under which a client has attached: a rename does not reach it */
 	bool runs_parts;  /* its locked parts; else they are left to others */
+	bool looked_at;   /* for them, in this claim */
 	double turn_us;   /* measured time of a turn, moving average; 0: not known */
 
 	/* With max_rate, in a claim. */

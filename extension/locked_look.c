@@ -19,7 +19,8 @@
  *
  * And who may run one: of several workers of a type one is kept for messages, which may be one that
  * runs no parts. It is free for them when it attaches, and when it has run a part of another type, or
- * has looked for one: L calls R then. One that runs parts of the type looks itself.
+ * has looked for one: L calls R then. One that runs parts of the type looks itself, in its next claim or,
+ * after a look in vain for another type, in the same one (dgen_part_begin). Model: test/model/lanes.pml.
  */
 #include "postgres.h"
 

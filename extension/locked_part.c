@@ -351,7 +351,15 @@ look_for(const WorkerSession *session, Look *look)
 	return false;
 }
 
-static bool
+typedef enum Looked
+{
+	LOOKED_NOT,     /* nobody asked */
+	LOOKED_REFUSED, /* one is kept for messages, this one */
+	LOOKED_IN_VAIN,
+	LOOKED_AND_BEGAN
+} Looked;
+
+static Looked
 begin_one(const WorkerSession *session, const ActorType *type, uint32 asked)
 {
 	Look look = {.type = type};
@@ -359,7 +367,7 @@ begin_one(const WorkerSession *session, const ActorType *type, uint32 asked)
 
 	register_callbacks();
 	if (!dgen_part_reserve(type->id))
-		return false;
+		return LOOKED_REFUSED;
 	CommandCounterIncrement();
 	PushActiveSnapshot(GetTransactionSnapshot());
 	paused = dgen_type_is_paused(type->id);
@@ -368,38 +376,72 @@ begin_one(const WorkerSession *session, const ActorType *type, uint32 asked)
 	{
 		dgen_wakeup_others();
 		dgen_wakeup_left(type->id);
-		return true;
+		return LOOKED_AND_BEGAN;
 	}
 	dgen_part_publish(0);
 	if (!look.left)
 		dgen_locked_answer(type->id, asked);
+	return LOOKED_IN_VAIN;
+}
+
+static Looked
+look_in_type(const WorkerSession *session, const WorkerType *worker_type)
+{
+	const ActorType *type;
+	uint32 asked;
+
+	if (!dgen_part_is_wanted(worker_type, &asked))
+		return LOOKED_NOT;
+	dgen_refuse_isolation("claiming a locked part");
+	/* As for a batch: dgen.drop_actor_type waits for this lock, and not for rows in between. */
+	dgen_table_lock(TABLE_MESSAGE, RowExclusiveLock);
+	dgen_table_lock(TABLE_LOCKED, RowExclusiveLock);
+	dgen_table_lock(TABLE_PAUSED, AccessShareLock);
+	dgen_check_adopted();
+	type = dgen_type_by_id(worker_type->type_id, true);
+	if (type == NULL || !dgen_session_serves(session, type))
+		return LOOKED_NOT;
+	return begin_one(session, type, asked);
+}
+
+/* Of the types that it has yet to look at. What it is refused it may try again. */
+static bool
+look_in_types(WorkerSession *session, bool *again)
+{
+	bool refused = false;
+	bool in_vain = false;
+
+	for (int i = 0; i < session->ntypes; i++)
+	{
+		WorkerType *type = &session->types[(session->rotation + i) % session->ntypes];
+		Looked looked = type->looked_at ? LOOKED_NOT : look_in_type(session, type);
+
+		if (looked == LOOKED_AND_BEGAN)
+			return true;
+		type->looked_at = looked != LOOKED_REFUSED;
+		refused |= looked == LOOKED_REFUSED;
+		in_vain |= looked == LOOKED_IN_VAIN;
+	}
+	*again = refused && in_vain;
 	return false;
 }
 
+/*
+ * While it looks for parts of one type it counts as running one, for all its types. Another session may
+ * have been kept for messages because of that, and sleep, while this one was refused what the other one
+ * left: it tries that again after a look in vain.
+ */
 bool
 dgen_part_begin(WorkerSession *session)
 {
 	MemoryContext old = MemoryContextSwitchTo(TopTransactionContext);
+	bool again = true;
 	bool begun = false;
 
-	for (int i = 0; i < session->ntypes && !begun; i++)
-	{
-		const WorkerType *worker_type = &session->types[(session->rotation + i) % session->ntypes];
-		const ActorType *type;
-		uint32 asked;
-
-		if (!dgen_part_is_wanted(worker_type, &asked))
-			continue;
-		dgen_refuse_isolation("claiming a locked part");
-		/* As for a batch: dgen.drop_actor_type waits for this lock, and not for rows in between. */
-		dgen_table_lock(TABLE_MESSAGE, RowExclusiveLock);
-		dgen_table_lock(TABLE_LOCKED, RowExclusiveLock);
-		dgen_table_lock(TABLE_PAUSED, AccessShareLock);
-		dgen_check_adopted();
-		type = dgen_type_by_id(worker_type->type_id, true);
-		begun =
-			type != NULL && dgen_session_serves(session, type) && begin_one(session, type, asked);
-	}
+	for (int i = 0; i < session->ntypes; i++)
+		session->types[i].looked_at = false;
+	while (again && !begun)
+		begun = look_in_types(session, &again);
 	MemoryContextSwitchTo(old);
 	return begun;
 }

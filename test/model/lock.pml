@@ -11,7 +11,7 @@
  *
  * The state has two entries: `a` is the part's, `b` counts turns of a higher priority.
  * To be called is simplified: an announcement reaches every live worker (wakeup.pml has
- * how few it takes).
+ * how few it takes, lanes.pml which ones).
  */
 #ifndef WORKERS
 #define WORKERS 2

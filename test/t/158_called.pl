@@ -186,5 +186,32 @@ is_done_by('y', 'part', 2, 'h', 'the part ends');
 is_done_by('x', 'part', 1, 'h', 'who was kept for messages is called for the other part');
 end_all();
 
+# y is refused the part of t63, since x runs another one, and looks for one of t64. Meanwhile x ends and is
+# refused the part of t63 as well, since y looks. The look in vain is held up at an index.
+start('x', types(63));
+$holder = lock_of(9);
+cast(63, 'i', '{"lock": 9}');
+becomes(q{SELECT worker FROM dgen.locked WHERE isfinite(expires_at)}, 'x', 'a part is run');
+cast(63, 'j', '{"lock": 0}');
+sql(q{BEGIN; SELECT dgen.attach('turns', '{t63}', locked => '{}'); SELECT FROM dgen.claim(); SELECT dgen.commit_turns('{1}', locks => '{t}'); COMMIT});
+becomes(q{SELECT count(*) FROM dgen.locked}, 2, 'another one waits');
+my $index = $node->background_psql('postgres');
+$index->query_safe('BEGIN; ALTER INDEX dgen.locked_expiry SET TABLESPACE pg_default');
+my $got = '';
+my $looker = IPC::Run::start([ 'psql', '-XAtq', '-d', $node->connstr('postgres'), '-c', q{SELECT FROM dgen.attach('y', '{t63,t64}')},
+	'-c', q{SELECT 'y got ' || actor_key FROM dgen.claim(locked => true)} ], '<', \undef, '>', \$got, '2>', \$got);
+becomes(q{SELECT count(*) FROM pg_stat_activity JOIN dgen.workers USING (pid) WHERE name = 'y' AND wait_event_type = 'Lock'}, 1,
+	'who is refused that looks for one of another type');
+$holder->quit;
+is_done_by('x', 'part', 63, 'i', 'the first one ends');
+waits('x');
+is(sql(q{SELECT count(*) FROM done WHERE actor_key = 'j'}), 0, 'and its worker leaves the other one, being kept for messages');
+$index->query_safe('ROLLBACK');
+$looker->finish;
+like($got, qr/y got j/, 'who has looked in vain tries again what it was refused');
+is_done_by('x', 'part', 63, 'j', 'and is gone: the other one runs it');
+$index->quit;
+end_all();
+
 $node->stop;
 done_testing();
