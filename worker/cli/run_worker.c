@@ -78,7 +78,7 @@ make_name(char *name, size_t size, const cli_job *job)
 {
 	const char *given = job->run->arguments->option[CLI_NAME];
 	char host[33] = "";
-	char number[16] = "";
+	char number[12] = "";
 
 	if (job->run->jobs > 1)
 		snprintf(number, sizeof(number), "/%d", job->number);
@@ -86,8 +86,8 @@ make_name(char *name, size_t size, const cli_job *job)
 	if (given != NULL)
 		snprintf(name, size, "%.*s%s", (int) (size - 1 - strlen(number)), given, number);
 	else
-		snprintf(name, size, "%.16s@%.25s:%ld%s", base_name(job->run->arguments->list[1]), host,
-				 (long) getpid(), number);
+		snprintf(name, size, "%.16s@%.23s:%d%s", base_name(job->run->arguments->list[1]), host,
+				 (int) getpid(), number);
 }
 
 static cli_exit
