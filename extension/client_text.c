@@ -54,7 +54,7 @@ dgen_raw_size(Datum value)
 static Size
 numeric_text(const char *numeric)
 {
-	const char *data = VARDATA_ANY(numeric);
+	const char *data = numeric + (VARATT_IS_SHORT(numeric) ? VARHDRSZ_SHORT : VARHDRSZ);
 	uint16 flags;
 	int16 weight;
 	int scale;
@@ -75,74 +75,56 @@ numeric_text(const char *numeric)
 	return 1 + (weight < 0 ? 1 : (weight + 1) * DIGITS_OF_A_PLACE) + (scale > 0 ? scale + 1 : 0);
 }
 
-/* The values of a container one after the other; of an object its keys come first. */
-typedef struct Children
+/* Of a jsonb with a short header nothing is aligned. */
+static inline uint32
+load(const char *at)
 {
-	const JsonbContainer *container;
-	const char *base;
-	uint32 count;
-	uint32 next;
-	uint32 offset; /* of the next one */
-	JEntry entry;  /* this one, ... */
-	const char *string;
-	int length;
-	const char *value; /* ... where it is not a string */
-} Children;
+	uint32 value;
 
-static void
-begin_children(Children *children, const JsonbContainer *container)
+	memcpy(&value, at, sizeof(value));
+	return value;
+}
+
+static Size nested_numbers_text(const char *container);
+
+/* Each claim does this with each message. */
+static inline Size
+numbers_text(const char *container)
+{
+	uint32 header = load(container);
+	uint32 count = (header & JB_CMASK) * ((header & JB_FOBJECT) != 0 ? 2 : 1);
+	const char *entries = container + offsetof(JsonbContainer, children);
+	const char *base = entries + count * sizeof(JEntry);
+	uint32 offset = 0;
+	Size size = 0;
+
+	for (uint32 i = 0; i < count; i++)
+	{
+		JEntry entry = load(entries + i * sizeof(JEntry));
+
+		if (JBE_ISNUMERIC(entry))
+			size += numeric_text(base + INTALIGN(offset));
+		else if (JBE_ISCONTAINER(entry))
+			size += nested_numbers_text(base + INTALIGN(offset));
+		JBE_ADVANCE_OFFSET(offset, entry);
+	}
+	return size;
+}
+
+static pg_noinline Size
+nested_numbers_text(const char *container)
 {
 	check_stack_depth();
 	CHECK_FOR_INTERRUPTS();
-	children->container = container;
-	children->count = JsonContainerSize(container);
-	if (JsonContainerIsObject(container))
-		children->count *= 2;
-	children->base = (const char *) &container->children[children->count];
-	children->next = children->offset = 0;
-}
-
-static bool
-next_child(Children *children)
-{
-	uint32 offset = children->offset;
-
-	if (children->next == children->count)
-		return false;
-	children->entry = children->container->children[children->next++];
-	JBE_ADVANCE_OFFSET(children->offset, children->entry);
-	children->string = children->base + offset;
-	children->length = (int) (children->offset - offset);
-	children->value = children->base + INTALIGN(offset);
-	return true;
-}
-
-static Size
-numbers_text(const JsonbContainer *container)
-{
-	Children children;
-	Size size = 0;
-
-	begin_children(&children, container);
-	while (next_child(&children))
-		if (JBE_ISNUMERIC(children.entry))
-			size += numeric_text(children.value);
-		else if (JBE_ISCONTAINER(children.entry))
-			size += numbers_text((const JsonbContainer *) children.value);
-	return size;
+	return numbers_text(container);
 }
 
 Size
 dgen_jsonb_text_bound(Datum jsonb)
 {
 	Pointer value = DatumGetPointer(jsonb);
-	Size size = VARSIZE_ANY_EXHDR(value);
-	int32 aligned[VARATT_SHORT_MAX / sizeof(int32) + 1];
-	const char *root = VARDATA_ANY(value);
 
-	if (VARATT_IS_SHORT(value))
-		root = memcpy(aligned, root, size);
-	return (size + VARHDRSZ) * WORST_STRING + numbers_text((const JsonbContainer *) root);
+	return (VARSIZE_ANY_EXHDR(value) + VARHDRSZ) * WORST_STRING + numbers_text(VARDATA_ANY(value));
 }
 
 /* ---- every byte ---- */
@@ -213,6 +195,48 @@ escapes(const char *text, int length)
 		else if ((unsigned char) text[i] < ' ')
 			size += strchr("\b\f\n\r\t", text[i]) != NULL ? 1 : WORST_STRING - 1;
 	return size;
+}
+
+/* The values of a container one after the other; of an object its keys come first. */
+typedef struct Children
+{
+	const JsonbContainer *container;
+	const char *base;
+	uint32 count;
+	uint32 next;
+	uint32 offset; /* of the next one */
+	JEntry entry;  /* this one, ... */
+	const char *string;
+	int length;
+	const char *value; /* ... where it is not a string */
+} Children;
+
+static void
+begin_children(Children *children, const JsonbContainer *container)
+{
+	check_stack_depth();
+	CHECK_FOR_INTERRUPTS();
+	children->container = container;
+	children->count = JsonContainerSize(container);
+	if (JsonContainerIsObject(container))
+		children->count *= 2;
+	children->base = (const char *) &container->children[children->count];
+	children->next = children->offset = 0;
+}
+
+static bool
+next_child(Children *children)
+{
+	uint32 offset = children->offset;
+
+	if (children->next == children->count)
+		return false;
+	children->entry = children->container->children[children->next++];
+	JBE_ADVANCE_OFFSET(children->offset, children->entry);
+	children->string = children->base + offset;
+	children->length = (int) (children->offset - offset);
+	children->value = children->base + INTALIGN(offset);
+	return true;
 }
 
 static bool scan_container(ClientText *client, const JsonbContainer *container);
