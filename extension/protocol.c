@@ -211,15 +211,16 @@ attached_name(const ActorType *type)
 	return type->name;
 }
 
+/* type: its name here, of all rows of the actor. */
 static void
-put_row(ReturnSetInfo *result, int ordinal, const BatchActor *actor, int n)
+put_row(ReturnSetInfo *result, int ordinal, const BatchActor *actor, Datum type, int n)
 {
 	const BatchMessage *message = &actor->messages[n];
 	Datum values[CLAIM_COLUMNS];
 	bool nulls[CLAIM_COLUMNS] = {false};
 
 	values[CLAIM_ACTOR] = Int32GetDatum(ordinal);
-	values[CLAIM_ACTOR_TYPE] = CStringGetTextDatum(attached_name(actor->type));
+	values[CLAIM_ACTOR_TYPE] = type;
 	values[CLAIM_ACTOR_KEY] = PointerGetDatum(actor->key);
 	values[CLAIM_VERSION] = Int64GetDatum(actor->version);
 	put(values, nulls, CLAIM_STATE, state_to_send(actor, n));
@@ -248,8 +249,11 @@ put_batch(ReturnSetInfo *result, const Batch *batch)
 
 	for (int i = 0; i < batch->nactors; i++)
 	{
-		for (int j = 0; j < batch->actors[i].nmessages; j++)
-			put_row(result, i + 1, &batch->actors[i], j);
+		const BatchActor *actor = &batch->actors[i];
+		Datum type = CStringGetTextDatum(attached_name(actor->type));
+
+		for (int j = 0; j < actor->nmessages; j++)
+			put_row(result, i + 1, actor, type, j);
 		MemoryContextReset(row_context);
 	}
 	MemoryContextSwitchTo(old);

@@ -144,6 +144,25 @@ is(sql(qq{$attach; SET dgen.batch_bytes = '1 kB'; BEGIN; SELECT count(*) FROM dg
 claims(20);
 is(sql('SELECT count(*) FROM dgen.messages') . sql('SELECT count(*) FROM dgen.dead_letters'), '00', 'in the end all are handled');
 
+# Of three small messages of an actor a claim of up to 8 kB of text takes the first in any case, wherever the number is.
+sub of_three {
+	my ($message, $headers, $state) = (@_, ('NULL') x 2);
+	my $claimed = sql(qq{SELECT dgen.create_actor_type('small');
+		SELECT FROM dgen.attach('by hand', ARRAY['small'], NULL); SELECT dgen.cast('small', 'a');
+		BEGIN; SELECT FROM dgen.claim(); SELECT dgen.commit_turns(ARRAY[1], ARRAY[$state]::jsonb[]); COMMIT;
+		SELECT dgen.cast('small', 'a', ($message)::jsonb, headers => $headers) FROM generate_series(1, 3);
+		SET dgen.batch_bytes = '1 kB';
+		BEGIN; SELECT 'claimed ' || count(*) FROM dgen.claim(); ROLLBACK;
+		SELECT dgen.detach(); SELECT dgen.drop_actor_type('small', discard => true)});
+	return $claimed =~ /^claimed (\d+)$/m ? $1 : $claimed;
+}
+my $big = '1e10000';
+is(of_three($_), 1, "$_ is much text") for "'$big'", "'-1e-10000'", "'[1, $big]'", qq{'{"abc": $big}'}, qq{'[[], {}, null, "a", $big]'},
+	qq{'{"a": "b", "abc": {"abcde": [true, "abc", [$big]], "f": 1}}'}, "'[' || repeat('1,', 40) || '$big]'", q{to_jsonb(repeat('a', 1500))};
+is(of_three($_), 3, "$_ is not") for "'1'", q{'{"abc": [1e10, -2.5e-3, {"d": [1e30]}]}'}, q{to_jsonb(repeat('a', 100))};
+is(of_three("'1'", qq{'{"h": $big}'}), 1, 'headers count, too');
+is(of_three("'1'", 'NULL', qq{'{"s": $big}'}), 1, 'so does a state');
+
 # ---- with libdgen ----
 
 sql(qq{SELECT dgen.create_actor_type('counter', max_attempts => 2, backoff => '1 ms', max_backoff => '1 ms');
