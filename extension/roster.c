@@ -253,6 +253,14 @@ dgen_end_surplus(Database *database, int grace_ms)
 	}
 }
 
+/* They end after their turn, and nobody waits for that. */
+void
+dgen_dismiss_surplus(Database *database)
+{
+	(void) thin_out(database, false);
+	dgen_order_workers(database);
+}
+
 /* Workers that run; `starting` counts those that are on their way and have not failed yet. */
 int
 dgen_count_ready(Database *database, int *starting)
