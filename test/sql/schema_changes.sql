@@ -126,6 +126,10 @@ DROP INDEX dgen.message_order;
 CREATE UNIQUE INDEX message_order ON dgen.message (type_id, mailbox, priority DESC, seq) INCLUDE (kind);
 SELECT dgen.call('echo', 'k', '1');
 
+-- An index under another name.
+CALL try('ALTER INDEX dgen.message_order RENAME TO "Order"', 'ALTER INDEX dgen."Order" RENAME TO message_order');
+CALL try('ALTER INDEX dgen.actor_pkey RENAME TO pkey', 'ALTER INDEX dgen.pkey RENAME TO actor_pkey');
+
 -- Sequences that would keep numbers for a session, count down or begin anew.
 CALL try('ALTER SEQUENCE dgen.message_seq CACHE 50', 'ALTER SEQUENCE dgen.message_seq CACHE 1', $$SELECT dgen.cast('echo', 'k')$$);
 CALL try('ALTER SEQUENCE dgen.message_seq INCREMENT -1', 'ALTER SEQUENCE dgen.message_seq INCREMENT 1', $$SELECT dgen.cast_many('echo', '{k}', '{1}')$$);
