@@ -316,6 +316,7 @@ typedef enum Deleted
 
 extern Deleted dgen_try_delete_row(Relation heap, ItemPointer tid);
 
+/* sequence.c. Raises DGEN_ERR_CHANGED if numbers would not be drawn one by one. */
 extern int64 dgen_nextval(DgenTable sequence);
 
 /*

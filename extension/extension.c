@@ -8,6 +8,7 @@
 #include "access/table.h"
 #include "catalog/indexing.h"
 #include "catalog/pg_extension.h"
+#include "mb/pg_wchar.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
@@ -73,13 +74,27 @@ typedef struct Version
 	int patch;
 } Version;
 
-/* What is no version is older than any, and has a negative number. */
+/* Of up to nine digits; -1: it is none. The rest of the text is behind it. */
+static int
+parse_number(const char **text)
+{
+	size_t length = strspn(*text, "0123456789");
+	int number = length == 0 || length > 9 ? -1 : atoi(*text);
+
+	*text += length;
+	return number;
+}
+
+/* Two or three numbers. What is no version is older than any, and has a negative number. */
 static Version
 parse(const char *text)
 {
-	Version version = {-1, -1, 0};
+	Version version = {.major = parse_number(&text)};
 
-	if (sscanf(text, "%d.%d.%d", &version.major, &version.minor, &version.patch) < 2)
+	version.minor = *text == '.' ? (text++, parse_number(&text)) : -1;
+	if (*text == '.')
+		version.patch = (text++, parse_number(&text));
+	if (*text != '\0' || version.major < 0 || version.minor < 0 || version.patch < 0)
 		version.major = version.minor = -1;
 	return version;
 }
@@ -196,7 +211,8 @@ dgen_check_library_version(const char *version)
 {
 	if (parse(version).major < 0)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-						errmsg("\"%s\" is not a version number", version),
+						errmsg("\"%.*s\" is not a version number",
+							   pg_mbcliplen(version, strlen(version), 64), version),
 						errhint("Give the version of libdgen, such as %s; NULL if the worker does "
 								"not use it.",
 								DGEN_VERSION)));

@@ -6,6 +6,8 @@
 #include <limits.h>
 
 #include "utils/guc.h"
+#include "utils/memutils.h"
+#include "utils/varlena.h"
 
 int dgen_worker_count = 2;
 char *dgen_databases = NULL;
@@ -15,6 +17,22 @@ int dgen_batch_messages = 2000;
 int dgen_batch_bytes = 8192;
 int dgen_batch_duration = 10;
 int dgen_call_backlog = 100;
+
+/* What is no list leaves the old one in force, as with other settings: no worker ends for a slip. */
+static bool
+check_databases(char **value, void **extra, GucSource source)
+{
+	char *copy = pstrdup(*value);
+	List *names;
+	bool fits = SplitGUCList(copy, ',', &names);
+
+	if (!fits)
+		GUC_check_errdetail("It is no list of database names, separated by commas.");
+	else
+		list_free(names);
+	pfree(copy);
+	return fits;
+}
 
 void
 dgen_define_gucs(void)
@@ -29,7 +47,7 @@ dgen_define_gucs(void)
 		"dgen.databases",
 		"Databases in which in-database workers are started with the server, separated by commas.",
 		"Needs shared_preload_libraries = 'dgen'.", &dgen_databases, "", PGC_SIGHUP, GUC_LIST_INPUT,
-		NULL, NULL, NULL);
+		check_databases, NULL, NULL);
 
 	DefineCustomIntVariable(
 		"dgen.safety_net_interval",

@@ -193,19 +193,16 @@ listed_databases(Launcher *launcher)
 	List *oids = NIL;
 	ListCell *cell;
 
-	if (!SplitGUCList(pstrdup(dgen_databases), ',', &names))
-		ereport(LOG, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					  errmsg("invalid list syntax in dgen.databases: \"%s\"", dgen_databases)));
-	else
-		foreach (cell, names)
-		{
-			Oid oid = database_oid(lfirst(cell));
+	(void) SplitGUCList(pstrdup(dgen_databases), ',', &names); /* it is a list: check_databases */
+	foreach (cell, names)
+	{
+		Oid oid = database_oid(lfirst(cell));
 
-			if (OidIsValid(oid))
-				oids = list_append_unique_oid(oids, oid);
-			else
-				tell_once(launcher, lfirst(cell));
-		}
+		if (OidIsValid(oid))
+			oids = list_append_unique_oid(oids, oid);
+		else
+			tell_once(launcher, lfirst(cell));
+	}
 	return oids;
 }
 
@@ -239,12 +236,35 @@ leave(int code, Datum argument)
 	dgen_shared->launcher = NOBODY;
 }
 
+/*
+ * No process is free for a starter because dgen has them all, and fewer are wanted: those that are
+ * too many go, and none is needed.
+ */
+static bool
+lower_count(Oid oid)
+{
+	Database *database;
+	bool lowered;
+
+	LWLockAcquire(&dgen_shared->lock, LW_EXCLUSIVE);
+	database = dgen_database_entry(oid, false);
+	lowered = database != NULL && wanted_count() < database->launched &&
+			  database->desired == database->launched;
+	if (lowered)
+		database->desired = database->launched = wanted_count();
+	LWLockRelease(&dgen_shared->lock);
+	if (lowered)
+		dgen_dismiss_surplus(database);
+	return lowered;
+}
+
 static void
 start_in(Launcher *launcher, Oid database)
 {
 	bool told = launcher->no_process;
 
-	launcher->no_process = !dgen_register_starter(database, wanted_count());
+	launcher->no_process =
+		!dgen_register_starter(database, wanted_count()) && !lower_count(database);
 	if (launcher->no_process && !told)
 		ereport(LOG, (errcode(ERRCODE_INSUFFICIENT_RESOURCES),
 					  errmsg("no background worker is free to start workers of dgen"),

@@ -18,11 +18,14 @@
 #include "access/htup_details.h"
 #include "access/stratnum.h"
 #include "catalog/pg_authid.h"
+#include "catalog/pg_database.h"
+#include "commands/dbcommands.h"
 #include "miscadmin.h"
 #include "postmaster/bgworker.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
 #include "storage/proc.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
@@ -109,6 +112,24 @@ can_connect_as(Oid owner)
 #endif
 }
 
+/* They are started all the same, and try again until they may. */
+static void
+warn_of_connect(Oid owner)
+{
+	char *database = get_database_name(MyDatabaseId);
+
+	if (DGEN_DATABASE_ACLCHECK(MyDatabaseId, owner) == ACLCHECK_OK)
+		return;
+	ereport(WARNING,
+			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+			 errmsg("workers for the actor types of role \"%s\" may not connect to database \"%s\"",
+					dgen_role_name(owner), database),
+			 errdetail("Workers connect as the owner of the types that they handle. They try again "
+					   "until they may."),
+			 errhint("Run GRANT CONNECT ON DATABASE %s TO %s.", quote_identifier(database),
+					 quote_identifier(dgen_role_name(owner)))));
+}
+
 /* ---- entries; Shared.lock is held ---- */
 
 static WorkerEntry *
@@ -183,6 +204,7 @@ dgen_register_workers(List *owners)
 	{
 		if (!can_connect_as(lfirst_oid(cell)))
 			continue;
+		warn_of_connect(lfirst_oid(cell));
 		for (int number = 1; number <= dgen_database->desired; number++)
 		{
 			CHECK_FOR_INTERRUPTS();
@@ -251,6 +273,14 @@ dgen_end_surplus(Database *database, int grace_ms)
 		ResetLatch(MyLatch);
 		CHECK_FOR_INTERRUPTS();
 	}
+}
+
+/* They end after their turn, and nobody waits for that. */
+void
+dgen_dismiss_surplus(Database *database)
+{
+	(void) thin_out(database, false);
+	dgen_order_workers(database);
 }
 
 /* Workers that run; `starting` counts those that are on their way and have not failed yet. */

@@ -234,16 +234,6 @@ definition(const TableShape *table, const IndexShape *shape)
 					shape->name, table->name, columns);
 }
 
-void
-dgen_refuse_missing_index(DgenTable table, int index)
-{
-	const TableShape *shape = &dgen_shapes[table];
-
-	ereport(ERROR, (errcode(DGEN_ERR_CHANGED),
-					errmsg("index dgen.%s does not exist", shape->indexes[index].name),
-					errhint("Run %s.", definition(shape, &shape->indexes[index]))));
-}
-
 static bool
 is_usual_column(Relation relation, int i, const ColumnShape *column)
 {
@@ -282,6 +272,50 @@ has_shape(Relation relation, const TableShape *table, const IndexShape *shape)
 		   (!shape->unique || (form->indisunique && form->indimmediate)) &&
 		   RelationGetIndexExpressions(relation) == NIL &&
 		   RelationGetIndexPredicate(relation) == NIL && has_columns(relation, table, shape);
+}
+
+static bool
+is_named(const TableShape *table, const char *name)
+{
+	for (int i = 0; i < lengthof(table->indexes) && table->indexes[i].name != NULL; i++)
+		if (strcmp(table->indexes[i].name, name) == 0)
+			return true;
+	return false;
+}
+
+/* The index of that shape under another name; NULL: there is none. */
+static char *
+renamed_index(DgenTable table, const IndexShape *shape)
+{
+	Relation heap = table_open(dgen_table_oid(table), AccessShareLock);
+	char *name = NULL;
+	ListCell *cell;
+
+	foreach (cell, RelationGetIndexList(heap))
+	{
+		Relation relation = index_open(lfirst_oid(cell), AccessShareLock);
+
+		if (has_shape(relation, &dgen_shapes[table], shape) &&
+			!is_named(&dgen_shapes[table], RelationGetRelationName(relation)))
+			name = pstrdup(RelationGetRelationName(relation));
+		index_close(relation, AccessShareLock);
+	}
+	table_close(heap, AccessShareLock);
+	return name;
+}
+
+void
+dgen_refuse_missing_index(DgenTable table, int index)
+{
+	const TableShape *shape = &dgen_shapes[table];
+	const char *renamed = renamed_index(table, &shape->indexes[index]);
+
+	ereport(ERROR,
+			(errcode(DGEN_ERR_CHANGED),
+			 errmsg("index dgen.%s does not exist", shape->indexes[index].name),
+			 renamed != NULL ? errhint("Run ALTER INDEX dgen.%s RENAME TO %s.",
+									   quote_identifier(renamed), shape->indexes[index].name)
+							 : errhint("Run %s.", definition(shape, &shape->indexes[index]))));
 }
 
 void

@@ -14,7 +14,6 @@
 #include "catalog/namespace.h"
 #include "catalog/pg_collation.h"
 #include "catalog/pg_type.h"
-#include "commands/sequence.h"
 #include "executor/executor.h"
 #include "executor/tuptable.h"
 #include "miscadmin.h"
@@ -479,16 +478,4 @@ dgen_key_text(ScanKey key, int column, const text *value)
 {
 	make_key(key, column, BTEqualStrategyNumber, TEXTOID, F_TEXTEQ, C_COLLATION_OID,
 			 PointerGetDatum(value));
-}
-
-/*
- * The transaction has its id before it draws the seq of a message: see memo.c. (Where it
- * cannot have one, in a read-only transaction, nextval says so better.)
- */
-int64
-dgen_nextval(DgenTable sequence)
-{
-	if (sequence == SEQUENCE_MESSAGE && !XactReadOnly)
-		(void) GetTopTransactionId();
-	return nextval_internal(dgen_table_oid(sequence), false);
 }

@@ -42,6 +42,7 @@ extern int dgen_count_unregistered(void); /* in this database: no process was fr
 
 /* Ends workers above the desired number, by force after the grace; returns how many ran. */
 extern int dgen_end_surplus(Database *database, int grace_ms);
+extern void dgen_dismiss_surplus(Database *database); /* without waiting */
 extern int dgen_count_ready(Database *database, int *starting);
 
 /* In the worker itself. */

@@ -79,6 +79,11 @@ CREATE FUNCTION dgen._wake_at(due timestamptz) RETURNS void
 	AS 'MODULE_PATHNAME', 'dgen_operate_wake_at';
 COMMENT ON FUNCTION dgen._wake_at(timestamptz) IS 'has a worker look at that time, once this transaction has committed';
 
+CREATE FUNCTION dgen._next_message() RETURNS bigint
+	LANGUAGE c
+	AS 'MODULE_PATHNAME', 'dgen_next_message';
+COMMENT ON FUNCTION dgen._next_message() IS 'the next number of dgen.message_seq, for a message that this transaction writes';
+
 CREATE FUNCTION dgen._maintenance_cursor(next bigint DEFAULT NULL) RETURNS bigint
 	LANGUAGE c
 	AS 'MODULE_PATHNAME', 'dgen_operate_cursor';
@@ -87,7 +92,7 @@ COMMENT ON FUNCTION dgen._maintenance_cursor(bigint) IS 'where dgen._maintain of
 REVOKE ALL ON FUNCTION dgen._calling_role(), dgen._type_for(text, text), dgen._mailbox(text),
 	dgen._check(integer, text), dgen._own(integer, bigint), dgen._in_handler(),
 	dgen._lock_key(integer, bigint), dgen._lock_class(), dgen._slot_class(), dgen._rate_is_spent(integer), dgen._wake(integer),
-	dgen._wake_at(timestamptz), dgen._maintenance_cursor(bigint)
+	dgen._wake_at(timestamptz), dgen._next_message(), dgen._maintenance_cursor(bigint)
 	FROM PUBLIC;
 
 -- Sessions cache types, privileges and the adoption; a change drops the caches.

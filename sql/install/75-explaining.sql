@@ -189,7 +189,7 @@ AS $$
 $$;
 COMMENT ON FUNCTION dgen._explain_adoption() IS 'does this database handle anything?';
 
--- Before 17 a worker can only be connected as a role that may log in.
+-- A worker is connected as the owner, who needs the right to do so; before 17 it has to be one that may log in.
 CREATE FUNCTION dgen._explain_owner(type integer) RETURNS text
 	LANGUAGE sql STABLE
 	SET search_path = pg_catalog, pg_temp
@@ -199,6 +199,9 @@ AS $$
 			WHEN NOT r.rolcanlogin AND current_setting('server_version_num')::integer < 170000 THEN
 				format('waits, because the owner of its type, role %s, may not log in, and workers connect as the owner: run ALTER ROLE %s LOGIN, then dgen.start_workers',
 					t.owner, t.owner)
+			WHEN NOT has_database_privilege(r.oid, current_database(), 'CONNECT') THEN
+				format('waits, because the owner of its type, role %s, may not connect to this database, and workers connect as the owner: run GRANT CONNECT ON DATABASE %I TO %s',
+					t.owner, current_database(), t.owner)
 		END
 	FROM dgen.actor_type t
 	LEFT JOIN pg_roles r ON r.oid = t.owner

@@ -106,7 +106,7 @@ BEGIN
 	END IF;
 	INSERT INTO dgen.message (mailbox, seq, sent_at, type_id, priority, kind, actor_key, message, message_id,
 		in_reply_to, headers, correlation, error, sqlstate)
-	SELECT box, nextval('dgen.message_seq'), letter.sent_at, type, letter.priority, letter.kind,
+	SELECT box, dgen._next_message(), letter.sent_at, type, letter.priority, letter.kind,
 		letter.actor_key, letter.message, letter.message_id, letter.in_reply_to, letter.headers, letter.correlation,
 		letter.reply_error, letter.reply_sqlstate;
 	UPDATE dgen.request r

@@ -22,6 +22,18 @@ SELECT dgen.attach('w', '{attach_a,missing}');
 SELECT dgen.attach('w', '{attach_a}', '99.1.0');
 \echo :LAST_ERROR_SQLSTATE
 SELECT dgen.attach('w', '{attach_a}', 'new');
+DO $$
+DECLARE version text;
+BEGIN
+	FOREACH version IN ARRAY '{4294967296.1.0,"0.1.0 ",0.1.,0,.1,0.1.0.0,-0.1.0,0x0.1,""}'::text[] || repeat('ü', 1000) LOOP
+		BEGIN
+			PERFORM dgen.attach('w', '{attach_a}', version);
+			RAISE NOTICE 'not refused: %', version;
+		EXCEPTION WHEN invalid_parameter_value THEN
+			RAISE NOTICE '%', SQLERRM;
+		END;
+	END LOOP;
+END $$;
 SELECT count(*) FROM dgen.worker WHERE pid = pg_backend_pid();
 
 -- Nobody attached

@@ -126,6 +126,21 @@ DROP INDEX dgen.message_order;
 CREATE UNIQUE INDEX message_order ON dgen.message (type_id, mailbox, priority DESC, seq) INCLUDE (kind);
 SELECT dgen.call('echo', 'k', '1');
 
+-- An index under another name.
+CALL try('ALTER INDEX dgen.message_order RENAME TO "Order"', 'ALTER INDEX dgen."Order" RENAME TO message_order');
+CALL try('ALTER INDEX dgen.actor_pkey RENAME TO pkey', 'ALTER INDEX dgen.pkey RENAME TO actor_pkey');
+
+-- Sequences that would keep numbers for a session, count down or begin anew.
+CALL try('ALTER SEQUENCE dgen.message_seq CACHE 50', 'ALTER SEQUENCE dgen.message_seq CACHE 1', $$SELECT dgen.cast('echo', 'k')$$);
+CALL try('ALTER SEQUENCE dgen.message_seq INCREMENT -1', 'ALTER SEQUENCE dgen.message_seq INCREMENT 1', $$SELECT dgen.cast_many('echo', '{k}', '{1}')$$);
+CALL try('ALTER SEQUENCE dgen.message_seq CYCLE', 'ALTER SEQUENCE dgen.message_seq NO CYCLE', $$SELECT dgen.request('echo', 'k')$$);
+CALL try('ALTER SEQUENCE dgen.message_seq CACHE 2', 'ALTER SEQUENCE dgen.message_seq CACHE 1', $$SELECT dgen._next_message() > 0$$);
+CALL try('ALTER SEQUENCE dgen.version_seq CACHE 2', 'ALTER SEQUENCE dgen.version_seq CACHE 1');
+CALL try('ALTER SEQUENCE dgen.worker_id_seq CACHE 2', 'ALTER SEQUENCE dgen.worker_id_seq CACHE 1', $$SELECT dgen.attach('w', '{external}')$$);
+ALTER SEQUENCE dgen.message_seq INCREMENT 10;
+SELECT dgen.cast('echo', 'k') > 0 AS sent;
+ALTER SEQUENCE dgen.message_seq INCREMENT 1;
+
 -- Types that handlers get and return.
 CALL try('ALTER TYPE dgen.outcome ADD ATTRIBUTE x text', 'ALTER TYPE dgen.outcome DROP ATTRIBUTE x');
 CALL try('ALTER TYPE dgen.context ADD ATTRIBUTE x text', 'ALTER TYPE dgen.context DROP ATTRIBUTE x');

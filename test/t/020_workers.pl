@@ -102,6 +102,20 @@ SKIP: {
 	sql(q{SELECT dgen.drop_actor_type('app', discard => true)});
 }
 
+# An owner that may not connect: said, and its workers come once it may.
+sql(q{ALTER ROLE app LOGIN; REVOKE CONNECT ON DATABASE postgres FROM PUBLIC;
+	SET SESSION AUTHORIZATION app;
+	SELECT dgen.create_actor_type('app', 'app_handler')});
+$node->psql('postgres', 'SELECT dgen.start_workers(1)', stdout => \$out, stderr => \$err);
+like($err, qr/WARNING:  workers for the actor types of role "app" may not connect to database "postgres".*HINT:  Run GRANT CONNECT ON DATABASE postgres TO app/s,
+	'an owner that may not connect');
+sql(q{SELECT dgen.cast('app', 'k')});
+like(sql(q{SELECT dgen.explain_actor('app', 'k')}), qr/may not connect to this database.*GRANT CONNECT ON DATABASE postgres TO app/, 'and why its actors wait');
+sql(q{GRANT CONNECT ON DATABASE postgres TO app});
+ok($node->poll_query_until('postgres', 'SELECT count(*) = 0 FROM dgen.message'), 'they come as soon as it may');
+sql(q{GRANT CONNECT ON DATABASE postgres TO PUBLIC; SELECT dgen.drop_actor_type('app', discard => true)});
+runs(1, 'and end with its types');
+
 # A handler that runs is interrupted when its worker is stopped; its message stays.
 sql(q{
 	CREATE FUNCTION slow(ctx dgen.context, state jsonb, message jsonb) RETURNS dgen.outcome

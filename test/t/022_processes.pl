@@ -125,6 +125,34 @@ sql('CREATE DATABASE from_template1');
 runs('template1', 1, 'and databases are created all the same');
 $node->stop;
 
+# ---- settings that are changed while the server runs ----
+
+start('settings', "shared_preload_libraries = 'dgen'\ndgen.worker_count = 2\nmax_worker_processes = 6\ndgen.databases = 'd1'\n");
+make_database('d1');
+runs('d1', 2, 'as many as the settings say');
+
+sub set {
+	my ($name, $value) = @_;
+	sql("ALTER SYSTEM SET $name = $value");
+	$node->reload;
+}
+
+set('dgen.worker_count', 100);
+runs('d1', 5, 'more than the server can have: as many as it can');
+set('dgen.worker_count', 2);
+runs('d1', 2, 'fewer again, though no process is free for a starter');
+set('dgen.worker_count', 3);
+runs('d1', 3, 'and one more');
+
+$node->append_conf('postgresql.auto.conf', "dgen.databases = 'd1,,d2'");
+my $logged = -s $node->logfile;
+$node->reload;
+ok($node->poll_query_until('postgres', qq{SELECT pg_read_file('@{[$node->logfile]}', $logged, 100000) LIKE '%invalid value for parameter "dgen.databases"%'}), 'what is no list of databases is refused');
+like(PostgreSQL::Test::Utils::slurp_file($node->logfile), qr/DETAIL:  It is no list of database names, separated by commas/, 'with the reason');
+set('dgen.worker_count', 4);
+runs('d1', 4, 'and the old one stays in force');
+$node->stop;
+
 # ---- a standby ----
 
 start('primary', "shared_preload_libraries = 'dgen'\nmax_worker_processes = 7\n");

@@ -1,0 +1,109 @@
+/*
+ * Numbers from dgen's sequences. What is known of them relies on how they are drawn: a seq is
+ * younger than its transaction's id (memo.c), and a later one is higher. A sequence that keeps
+ * numbers for a session, counts down or begins anew would hide messages that are committed.
+ */
+#include "dgen_ext.h"
+
+#include "access/htup_details.h"
+#include "access/xact.h"
+#include "catalog/pg_sequence.h"
+#include "commands/sequence.h"
+#include "miscadmin.h"
+#include "storage/lmgr.h"
+#include "storage/proc.h"
+#include "utils/builtins.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
+#include "utils/syscache.h"
+
+/* Of a sequence; forgotten when one of them changes. */
+typedef struct Known
+{
+	Oid oid; /* as it should be; InvalidOid: to be looked at */
+	LocalTransactionId lxid;
+} Known;
+
+static Known known[DGEN_TABLE_COUNT - SEQUENCE_MESSAGE];
+
+static void
+forget(Datum arg, int cache, uint32 hash)
+{
+	for (int i = 0; i < lengthof(known); i++)
+		known[i].oid = InvalidOid;
+}
+
+static void
+register_callback(void)
+{
+	static bool registered = false;
+
+	if (!registered)
+		CacheRegisterSyscacheCallback(SEQRELID, forget, (Datum) 0);
+	registered = true;
+}
+
+static void
+check(Oid oid)
+{
+	HeapTuple tuple = SearchSysCache1(SEQRELID, ObjectIdGetDatum(oid));
+	Form_pg_sequence form;
+	bool fits;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for sequence %u", oid);
+	form = (Form_pg_sequence) GETSTRUCT(tuple);
+	fits = form->seqcache == 1 && form->seqincrement > 0 && !form->seqcycle;
+	ReleaseSysCache(tuple);
+	if (!fits)
+		ereport(ERROR,
+				(errcode(DGEN_ERR_CHANGED),
+				 errmsg("sequence dgen.%s was changed", get_rel_name(oid)),
+				 errdetail("Messages would not be found in time: numbers are drawn one by one, "
+						   "upwards, and once."),
+				 errhint("Run ALTER SEQUENCE dgen.%s CACHE 1 INCREMENT 1 NO CYCLE.",
+						 get_rel_name(oid))));
+}
+
+/*
+ * Once in a transaction the sequence is locked, as nextval does, so that an ALTER SEQUENCE under
+ * way is waited for, and its invalidation comes with the lock.
+ */
+static void
+check_once(Known *sequence, Oid oid)
+{
+	register_callback();
+	if (sequence->lxid != DGEN_MY_LXID)
+	{
+		LockRelationOid(oid, RowExclusiveLock);
+		sequence->lxid = DGEN_MY_LXID;
+	}
+	if (sequence->oid == oid)
+		return;
+	check(oid);
+	sequence->oid = oid;
+}
+
+/*
+ * The transaction has its id before it draws the seq of a message: see memo.c. (Where it
+ * cannot have one, in a read-only transaction, nextval says so better.)
+ */
+int64
+dgen_nextval(DgenTable sequence)
+{
+	Oid oid = dgen_table_oid(sequence);
+
+	if (sequence == SEQUENCE_MESSAGE && !XactReadOnly)
+		(void) GetTopTransactionId();
+	check_once(&known[sequence - SEQUENCE_MESSAGE], oid);
+	return nextval_internal(oid, false);
+}
+
+PG_FUNCTION_INFO_V1(dgen_next_message);
+
+/* For dgen's functions in SQL. */
+Datum
+dgen_next_message(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_INT64(dgen_nextval(SEQUENCE_MESSAGE));
+}
