@@ -191,7 +191,8 @@ DGEN_API int dgen_client_open(dgen_client **client, const char *conninfo,
  * A client on a connection of the application's own. What is sent is part of the
  * transaction that the application has open on it. The connection stays the
  * application's: it must be idle during each call, outlive the client, and is not
- * closed. Functions that wait for a reply refuse (DGEN_ESTATE) in an open transaction.
+ * closed. Functions that wait for a reply refuse (DGEN_ESTATE) in an open transaction, and all
+ * that talk to the server while client_encoding is not UTF8.
  */
 DGEN_API int dgen_client_wrap(dgen_client **client, PGconn *connection);
 
@@ -814,6 +815,8 @@ DGEN_API const char *dgen_turn_token(const dgen_turn *turn);
  * makes the turn fail, unless the application rolls back to a savepoint of its own: return
  * dgen_turn_raise_result, so that its error is recorded. After another negative code only
  * the text of the last statement is, which may be a consequence of the one that failed.
+ * What SET, LISTEN and temporary tables leave in the session stays there for later turns: use SET
+ * LOCAL. A turn that returns while client_encoding is not UTF8 fails.
  */
 DGEN_API PGconn *dgen_turn_connection(dgen_turn *turn);
 
