@@ -197,7 +197,8 @@ DGEN_API int dgen_client_open(dgen_client **client, const char *conninfo,
 DGEN_API int dgen_client_wrap(dgen_client **client, PGconn *connection);
 
 /*
- * Operations that are under way (see "several at once") get their callback before it returns:
+ * Sends nothing: call dgen_client_finish first. A cast that was started without a callback and not
+ * sent yet is lost without a word. Operations that are under way (see "several at once") get their callback before it returns:
  * with DGEN_ECONNECT if they were not sent, or if their request was and goes on, as the text says, with
  * DGEN_EUNKNOWN if nobody knows. In such a callback nothing can be started.
  * Called in a callback, it happens when that has returned: the dgen_client_step or
@@ -329,7 +330,8 @@ DGEN_API int dgen_client_state(dgen_client *client, const char *type, const char
  * tell more about it:
  *
  *     DGEN_EFAILED    the handler failed, or the request was cancelled
- *     DGEN_ETIMEOUT   no reply in time. The request goes on, and its reply is dropped; one that
+ *     DGEN_ETIMEOUT   no reply in time. The request continues. No callback gets its reply;
+ *                     dgen.await_reply can still return it within the type's retention. One that
  *                     could not be sent before that is not sent any more. With SQLSTATE ZD010 the
  *                     error says what the request waits for, see dgen_client_start_call.
  *     DGEN_EUNKNOWN   see above
