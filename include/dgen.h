@@ -191,12 +191,14 @@ DGEN_API int dgen_client_open(dgen_client **client, const char *conninfo,
  * A client on a connection of the application's own. What is sent is part of the
  * transaction that the application has open on it. The connection stays the
  * application's: it must be idle during each call, outlive the client, and is not
- * closed. Functions that wait for a reply refuse (DGEN_ESTATE) in an open transaction.
+ * closed. Functions that wait for a reply refuse (DGEN_ESTATE) in an open transaction, and all
+ * that talk to the server while client_encoding is not UTF8.
  */
 DGEN_API int dgen_client_wrap(dgen_client **client, PGconn *connection);
 
 /*
- * Operations that are under way (see "several at once") get their callback before it returns:
+ * Sends nothing: call dgen_client_finish first. A cast that was started without a callback and not
+ * sent yet is lost without a word. Operations that are under way (see "several at once") get their callback before it returns:
  * with DGEN_ECONNECT if they were not sent, or if their request was and goes on, as the text says, with
  * DGEN_EUNKNOWN if nobody knows. In such a callback nothing can be started.
  * Called in a callback, it happens when that has returned: the dgen_client_step or
@@ -328,7 +330,8 @@ DGEN_API int dgen_client_state(dgen_client *client, const char *type, const char
  * tell more about it:
  *
  *     DGEN_EFAILED    the handler failed, or the request was cancelled
- *     DGEN_ETIMEOUT   no reply in time. The request goes on, and its reply is dropped; one that
+ *     DGEN_ETIMEOUT   no reply in time. The request continues. No callback gets its reply;
+ *                     dgen.await_reply can still return it within the type's retention. One that
  *                     could not be sent before that is not sent any more. With SQLSTATE ZD010 the
  *                     error says what the request waits for, see dgen_client_start_call.
  *     DGEN_EUNKNOWN   see above
@@ -814,6 +817,8 @@ DGEN_API const char *dgen_turn_token(const dgen_turn *turn);
  * makes the turn fail, unless the application rolls back to a savepoint of its own: return
  * dgen_turn_raise_result, so that its error is recorded. After another negative code only
  * the text of the last statement is, which may be a consequence of the one that failed.
+ * What SET, LISTEN and temporary tables leave in the session stays there for later turns: use SET
+ * LOCAL. A turn that returns while client_encoding is not UTF8 fails.
  */
 DGEN_API PGconn *dgen_turn_connection(dgen_turn *turn);
 

@@ -9,6 +9,10 @@
 
 #include "dgen_int.h"
 
+#define ENCODING_HINT                                                                              \
+	"A callback that sets client_encoding sets it back to UTF8 before it returns, or converts in " \
+	"its statements."
+
 static int
 run(dgen_worker *worker, const char *sql, dgen__error *error)
 {
@@ -140,6 +144,9 @@ dgen__borrow_finish(void *context, dgen__error *error)
 			"Check the result of each statement, and return dgen_turn_raise_result for one that "
 			"failed, or roll back to a savepoint of your own.",
 			"a statement on the turn's connection failed, and the callback returned 0");
+	code = dgen__check_encoding(worker->connection, ENCODING_HINT, error);
+	if (code != 0)
+		return code; /* it is set back with the savepoint */
 	dgen__sql_release(sql, worker->batch.savepoints);
 	code = undone(worker, error, sql);
 	worker->batch.in_savepoint = false;
@@ -184,7 +191,10 @@ dgen__borrow_undo(dgen_worker *worker)
 	if (worker->batch.in_savepoint && look(worker, &error) == 0)
 	{
 		dgen__sql_rollback_to(sql, worker->batch.savepoints);
-		(void) undone(worker, &error, sql);
+		if (undone(worker, &error, sql) == 0 &&
+			dgen__check_encoding(worker->connection, ENCODING_HINT, &error) != 0)
+			(void) break_batch(worker, &error,
+							   "set client_encoding, and the savepoint that dgen had set,");
 	}
 	worker->batch.in_savepoint = false;
 	dgen__error_free(&error);

@@ -10,7 +10,6 @@
 #include "dgen_int.h"
 
 #define CALL_TIMEOUT_MS 5000
-#define UTF8 "UTF8"
 #define INTERVAL_SIZE 28
 
 /* ---- opening and closing ---- */
@@ -105,17 +104,11 @@ dgen_client_open(dgen_client **client, const char *conninfo, const dgen_client_o
 	return open_client(*client, conninfo, options);
 }
 
-/* JSON is UTF-8, and the server would take it for something else. */
 static int
 check_encoding(dgen_client *client)
 {
-	const char *encoding = pg_encoding_to_char(PQclientEncoding(client->connection));
-
-	if (strcmp(encoding, UTF8) == 0)
-		return 0;
-	return dgen__fail_hint(
-		&client->error, DGEN_ESTATE, "Call PQsetClientEncoding(connection, \"UTF8\").",
-		"the connection's client_encoding is %s, and dgen's text is UTF-8", encoding);
+	return dgen__check_encoding(client->connection,
+								"Call PQsetClientEncoding(connection, \"UTF8\").", &client->error);
 }
 
 int
@@ -212,6 +205,19 @@ check_idle(dgen_client *client, bool waits)
 	return 0;
 }
 
+/* Between two calls the connection is the application's. */
+static int
+check_wrapped(dgen_client *client, bool waits)
+{
+	int code;
+
+	if (client->connection == NULL)
+		return dgen__fail(&client->error, DGEN_ESTATE, "the client could not be opened");
+	code = check_idle(client, waits);
+	return code == 0 && PQstatus(client->connection) == CONNECTION_OK ? check_encoding(client)
+																	  : code;
+}
+
 /* What the last call returned ends here. The session that found an update may be too old for it. */
 static int
 begin(dgen_client *client, bool waits)
@@ -230,9 +236,7 @@ begin(dgen_client *client, bool waits)
 	PQclear(client->result);
 	client->result = NULL;
 	if (client->wrapped)
-		return client->connection == NULL
-				   ? dgen__fail(&client->error, DGEN_ESTATE, "the client could not be opened")
-				   : check_idle(client, waits);
+		return check_wrapped(client, waits);
 	if (client->conninfo == NULL)
 		return dgen__fail(&client->error, DGEN_ESTATE, "the client could not be opened");
 	return client->connection != NULL && !stale && dgen__client_is_alive(client->connection)

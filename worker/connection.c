@@ -17,6 +17,7 @@
 
 #define CONNECT_TIMEOUT_MS 10000
 #define SEVERAL 8 /* settings of one group */
+#define UTF8 "UTF8"
 
 /* ---- what the connection string and the environment say ---- */
 
@@ -120,7 +121,7 @@ add_settings(Settings *settings, const char *conninfo, const char *application_n
 	set(settings, "tcp_user_timeout", "30000");
 	set(settings, "fallback_application_name", application_name);
 	set(settings, "dbname", conninfo);
-	set(settings, "client_encoding", "UTF8");
+	set(settings, "client_encoding", UTF8);
 }
 
 static void
@@ -386,6 +387,21 @@ dgen__check_extension(PGconn *connection, const PGresult *rows, dgen__error *err
 	if (dgen__result_check(rows, "what version it has", 2, false, error) != 0)
 		return error->code;
 	return dgen__check_version(PQgetvalue(rows, 0, 0), error);
+}
+
+/* ---- the encoding ---- */
+
+/* libpq has been told of each change, so nothing is asked. JSON is UTF-8, and the server would take it for something else. */
+int
+dgen__check_encoding(PGconn *connection, const char *hint, dgen__error *error)
+{
+	const char *encoding = pg_encoding_to_char(PQclientEncoding(connection));
+
+	if (strcmp(encoding, UTF8) == 0)
+		return 0;
+	return dgen__fail_hint(error, DGEN_ESTATE, hint,
+						   "the connection's client_encoding is %s, and dgen's text is UTF-8",
+						   encoding);
 }
 
 /* ---- statements ---- */

@@ -692,6 +692,8 @@ extern int dgen__set_updating(dgen__error *error);
 
 /* Does the extension's version fit this library? */
 extern int dgen__check_version(const char *extension_version, dgen__error *error);
+extern int dgen__check_encoding(PGconn *connection, const char *hint,
+								dgen__error *error); /* DGEN_ESTATE if it is not UTF-8 */
 extern int dgen__check_extension(PGconn *connection, const PGresult *rows,
 								 dgen__error *error); /* of dgen__sql_version */
 extern int dgen__not_installed(PGconn *connection, dgen__error *error);

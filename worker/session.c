@@ -131,6 +131,16 @@ claimed(dgen_worker *worker)
 		dgen__suspects_forget(&worker->suspects);
 		return dgen__session_wait(worker);
 	}
+	result =
+		dgen__check_encoding(worker->connection,
+							 "Something that ran in the worker's session has set it, such as a "
+							 "deferred trigger: it has to leave client_encoding alone.",
+							 &worker->error);
+	if (result != 0)
+	{
+		PQclear(rows);
+		return result;
+	}
 	result = dgen__batch_decode(worker, rows);
 	if (result != 0 || dgen__worker_stopping(worker))
 		return result;

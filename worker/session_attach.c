@@ -245,6 +245,24 @@ dgen__session_attached(dgen_worker *worker)
 	return worker->types_missing ? create_types_and_attach(worker) : prepare_and_claim(worker);
 }
 
+/* The server's own words on a missing grant name the object, and not what is to be granted. */
+static int
+attach_error(dgen_worker *worker, const dgen__error *error)
+{
+	const char *hint =
+		error == &worker->create_error
+			? "Create the type in SQL and call dgen.grant_work for this role, or "
+			  "GRANT EXECUTE ON FUNCTION dgen.create_actor_type to it."
+			: "GRANT USAGE ON SCHEMA dgen to this role; dgen.grant_work does so, too.";
+	int code = dgen__fail_error(&worker->error, error);
+
+	if (strcmp(error->sqlstate, "42501") != 0 || dgen__error_hint(error)[0] != '\0')
+		return code;
+	(void) dgen__fail_hint(&worker->error, code, hint, "%s", dgen__error_text(error));
+	memcpy(worker->error.sqlstate, error->sqlstate, sizeof(error->sqlstate));
+	return code;
+}
+
 int
 dgen__session_attach_failed(dgen_worker *worker)
 {
@@ -265,5 +283,5 @@ dgen__session_attach_failed(dgen_worker *worker)
 							   dgen__error_text(error));
 		return dgen__set_updating(&worker->error);
 	}
-	return dgen__fail_error(&worker->error, error);
+	return attach_error(worker, error);
 }

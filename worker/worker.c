@@ -209,13 +209,31 @@ check_usable(dgen_worker *worker)
 /* ---- actor types ---- */
 
 static int
+check_initial_state(dgen_worker *worker, const dgen_actor_type *type)
+{
+	size_t length = DGEN_STRLEN;
+	dgen__error why = {0};
+	int code = 0;
+
+	if (type->initial_state != NULL)
+		code = dgen__check_object(&why, "initial_state", type->initial_state, &length);
+	if (code != 0)
+		(void) dgen__fail_hint(&worker->error, code, dgen__error_hint(&why),
+							   "actor type \"%s\": %s", type->name, dgen__error_text(&why));
+	dgen__error_free(&why);
+	return code;
+}
+
+static int
 check_type(dgen_worker *worker, const dgen_actor_type *type)
 {
+	int code;
+
 	if (type->name == NULL || type->name[0] == '\0')
 		return dgen__fail(&worker->error, DGEN_EINVAL, "the actor type has no name");
-	if (type->initial_state != NULL && dgen_json_check(type->initial_state, DGEN_STRLEN) != 0)
-		return dgen__fail(&worker->error, DGEN_EJSON,
-						  "initial_state of actor type \"%s\" is not JSON", type->name);
+	code = check_initial_state(worker, type);
+	if (code != 0)
+		return code;
 	for (int i = 0; i < worker->ntypes; i++)
 		if (strcmp(worker->types[i].name, type->name) == 0)
 			return dgen__fail(&worker->error, DGEN_EINVAL,

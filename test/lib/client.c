@@ -225,6 +225,14 @@ test_wrap(const char *conninfo)
 	execute(connection, "COMMIT");
 	check_int(dgen_client_await(wrapped, request, 20000, &reply, NULL), 0, "is awaited after it");
 	PQsetClientEncoding(connection, "LATIN1");
+	check_int(dgen_client_cast(wrapped, "counter", "caf\xc3\xa9", NULL, 0, NULL, NULL), DGEN_ESTATE,
+			  "once the application has another encoding than UTF-8, nothing is sent");
+	check_contains(dgen_client_error(wrapped), "LATIN1", "and the error names it");
+	check_contains(dgen_client_hint(wrapped), "PQsetClientEncoding", "and the hint says how to go on");
+	execute(connection, "SET client_encoding = 'UTF8'");
+	check_int(dgen_client_call(wrapped, "counter", "c5", NULL, 0, 20000, &reply, NULL), 0,
+			  "when it is UTF-8 again, all is as before");
+	PQsetClientEncoding(connection, "LATIN1");
 	dgen_client_close(wrapped);
 	check_int(dgen_client_wrap(&wrapped, connection), DGEN_ESTATE,
 			  "another encoding than UTF-8 is refused");

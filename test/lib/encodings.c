@@ -36,6 +36,12 @@ handle(dgen_turn *turn, const char *message, size_t length, void *user)
 		dgen_turn_set_string(turn, "price", EURO);
 	else if (strcmp(what, "umlaut") == 0)
 		dgen_turn_set_string(turn, "name", UMLAUT);
+	else if (strcmp(what, "sql") == 0)
+	{
+		PQclear(PQexec(dgen_turn_connection(turn), dgen_turn_arg_string(turn, "/sql", "")));
+		dgen_turn_set_string(turn, "name", UMLAUT);
+		dgen_turn_cast(turn, "euro", UMLAUT " sent", "{}", DGEN_STRLEN, NULL);
+	}
 	else if (strcmp(what, "send") == 0)
 		dgen_turn_cast(turn, "euro", "sent", "\"" EURO "\"", DGEN_STRLEN, NULL);
 	else if (strcmp(what, "send to") == 0)

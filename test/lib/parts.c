@@ -207,6 +207,42 @@ test_settings(void)
 	check_setting("host=/a client_encoding=LATIN1", 0, "client_encoding", "UTF8", "JSON is UTF-8");
 }
 
+static int
+ignore(dgen_turn *turn, const char *message, size_t length, void *user)
+{
+	(void) turn, (void) message, (void) length, (void) user;
+	return 0;
+}
+
+static void
+check_state(const char *state, int expected, const char *error, const char *name)
+{
+	dgen_actor_type type = {.size = sizeof(type), .name = "t", .handle_cast = ignore};
+	dgen_worker *worker;
+	int code = dgen_worker_open(&worker, "", NULL);
+
+	type.initial_state = state;
+	if (code == 0)
+		code = dgen_worker_register(worker, &type);
+	check_int(code, expected, name);
+	check_text(dgen_worker_error(worker), error, "and the error says why");
+	dgen_worker_close(worker);
+}
+
+static void
+test_register(void)
+{
+	check_state(NULL, 0, "", "a type without an initial state is registered");
+	check_state(" {\"n\": []}", 0, "", "and with an object");
+	check_state("[]", DGEN_EINVAL, "actor type \"t\": initial_state is not a JSON object",
+				"another value is refused before there is a server");
+	check_state("{x}", DGEN_EJSON, "actor type \"t\": initial_state is not valid JSON at byte 2",
+				"so is what is no JSON");
+	check_state("{\"a\": \"\\u0000\"}", DGEN_EJSON,
+				"actor type \"t\": initial_state has something at byte 14 that the server cannot store",
+				"and what jsonb cannot hold");
+}
+
 int
 main(void)
 {
@@ -216,5 +252,6 @@ main(void)
 	test_suspects();
 	test_version();
 	test_settings();
+	test_register();
 	return 0;
 }

@@ -289,11 +289,14 @@ sub refusal {
 	isnt($?, 0, "$name ends the worker");
 	like($err, $pattern, 'and says why');
 }
-sql(q{CREATE ROLE nobody LOGIN});
+sql(q{CREATE ROLE nobody LOGIN; CREATE ROLE passer LOGIN; GRANT USAGE ON SCHEMA dgen TO passer;
+	SELECT dgen.drop_actor_type(name, discard => true) FROM dgen.actor_type});
 refusal($node->connstr('template1'), qr/extension dgen is not installed in database "template1".*CREATE EXTENSION/, 'a missing extension');
 refusal($node->connstr('nowhere'), qr/"nowhere" does not exist.*3D000/, 'a missing database');
 refusal($node->connstr('postgres') . ' user=nonesuch', qr/role "nonesuch" does not exist.*28000/, 'a wrong role');
-refusal($node->connstr('postgres') . ' user=nobody', qr/permission denied/, 'a missing privilege');
+refusal($node->connstr('postgres') . ' user=nobody', qr/permission denied.*42501 GRANT USAGE ON SCHEMA dgen/, 'a missing privilege');
+refusal($node->connstr('postgres') . ' user=passer', qr/permission denied.*42501 Create the type in SQL.*dgen\.grant_work.*dgen\.create_actor_type/,
+	'a type that is missing, and may not be created,');
 refusal('nonsense=1', qr/invalid connection option "nonsense"/, 'a wrong connection string');
 
 # What an update of the extension, or of the server's library, mends is waited for.

@@ -161,6 +161,49 @@ for ([ 'WIN1252', 'chr(129)', '22P05', 'character, 0x81, that the client\'s enco
 
 sub to_json { return '"' . ($_[0] =~ s/"/\\"/gr) . '"' }
 
+# ---- a callback that sets client_encoding on the connection of its turn ----
+
+# The other ones are in the same batch. What was set is undone with the turn, in both ways.
+sub test_callbacks_encoding {
+	create('UTF8');
+	sql(q{CREATE TABLE changed (n int);
+		CREATE FUNCTION set_encoding() RETURNS trigger LANGUAGE plpgsql AS
+			$$BEGIN PERFORM set_config('client_encoding', 'LATIN1', false); RETURN NULL; END$$;
+		CREATE CONSTRAINT TRIGGER later AFTER INSERT ON changed DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION set_encoding()});
+	my $worker = start_worker();
+	my @bad = ([ 'SET', q{SET client_encoding = 'LATIN1'} ], [ 'LOCAL', q{SET LOCAL client_encoding = 'LATIN1'} ]);
+	my $casts = join ';', map { my ($key, $set) = @$_; "SELECT dgen.cast('euro', '$key', jsonb_build_object('what', 'sql', 'sql', \$q\$$set\$q\$))" } @bad;
+	sql(qq{SELECT dgen.pause('euro');
+		SELECT dgen.cast('euro', 'before', '{"what": "umlaut"}');
+		$casts;
+		SELECT dgen.cast('euro', 'back', jsonb_build_object('what', 'sql', 'sql', \$q\$SET client_encoding = 'LATIN1'; SET client_encoding = 'UTF8'\$q\$));
+		SELECT dgen.cast('euro', 'behind', '{"what": "umlaut"}');
+		SELECT dgen.resume('euro')});
+	all_is_handled('in the end nothing waits');
+	for (@bad) {
+		is_sql("SELECT attempts, error, hint LIKE '%back to UTF8%' FROM dgen.dead_letters WHERE actor_key = '$_->[0]'",
+			q{2|the connection's client_encoding is LATIN1, and dgen's text is UTF-8|t}, "$_->[0]: the turn fails");
+	}
+	is_sql(q{SELECT actor_key, state->>'name' FROM dgen.actors ORDER BY actor_key}, "back|$umlaut\nbefore|$umlaut\nbehind|$umlaut\n$umlaut sent|", 'the others are as they would be without it');
+	end_worker($worker);
+
+	# Nobody sees what the commit sets before it is done. What is claimed then is not run, and comes again.
+	$worker = start_worker();
+	sql(qq{SELECT dgen.pause('euro');
+		SELECT dgen.cast('euro', 'commit', jsonb_build_object('what', 'sql', 'sql', 'INSERT INTO changed VALUES (1)'));
+		SELECT dgen.resume('euro')});
+	becomes(q{SELECT count(*) FROM dgen.actor('euro', 'commit')}, 1, 'a commit sets client_encoding');
+	sql("SELECT dgen.cast('euro', 'later $umlaut', '{\"what\": \"umlaut\"}')");
+	all_is_handled('and the worker goes on');
+	is_sql("SELECT state->>'name', state->>'n' FROM dgen.actor('euro', 'later $umlaut')", "$umlaut|1", 'in a session whose encoding is UTF-8');
+	is_sql(q{SELECT count(*) FROM dgen.dead_letters}, 2, 'and no message fails of that');
+	$worker->signal('TERM');
+	ok($worker->finish, "$database: the worker ends well");
+	like(slurp_file($log), qr/client_encoding is LATIN1.*deferred trigger/, "$database: its log says why it connected again");
+	$database = 'postgres';
+}
+test_callbacks_encoding();
+
 # ---- a client that is not in UTF-8 ----
 
 $database = 'postgres';
