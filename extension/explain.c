@@ -6,7 +6,9 @@
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
+#include "storage/proc.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 #include "utils/memutils.h"
 
 /* As the role that asks: it is told no more than it may read. In the caller's context. */
@@ -29,6 +31,17 @@ ask_sql(int64 request)
 	return text;
 }
 
+/* Whoever waited for too long already does not wait for a lock as well, ms. */
+#define PATIENCE "100"
+
+static void
+limit_lock_waits(void)
+{
+	if (LockTimeout == 0 || LockTimeout > atoi(PATIENCE))
+		(void) set_config_option("lock_timeout", PATIENCE, PGC_USERSET, PGC_S_SESSION,
+								 GUC_ACTION_SAVE, true, 0, false);
+}
+
 /*
  * For the last words of a transaction: an error here would only hide the one that is to be
  * told. NULL: there is nothing to say.
@@ -40,9 +53,11 @@ dgen_explain_pending(int64 request)
 	Oid outer_role = dgen_set_calling_role(dgen_calling_role());
 	Oid user;
 	int security_context;
+	int nest_level = NewGUCNestLevel();
 	char *volatile text = NULL;
 
 	GetUserIdAndSecContext(&user, &security_context);
+	limit_lock_waits();
 	PG_TRY();
 	{
 		SetUserIdAndSecContext(dgen_table_owner(TABLE_REQUEST),
@@ -57,6 +72,7 @@ dgen_explain_pending(int64 request)
 		FlushErrorState();
 	}
 	PG_END_TRY();
+	AtEOXact_GUC(false, nest_level);
 	SetUserIdAndSecContext(user, security_context);
 	(void) dgen_set_calling_role(outer_role);
 	return text;

@@ -23,6 +23,9 @@
 #define TURN_TIMEOUT "ZD041"
 #define GRACE_MS 5000
 
+/* Until a locked part runs again whose commit met a table of dgen's that was changed. */
+#define CHANGED_DELAY_MS 1000
+
 /* ---- decoding ---- */
 
 static const char *
@@ -546,7 +549,7 @@ dgen__batch_may_retry(dgen_worker *worker, const dgen__error *error)
 	return cause_of(error->sqlstate) == CAUSE_CHANCE && ++worker->batch.tries < MOST_TRIES;
 }
 
-/* What it did cannot be committed: the attempt has failed. */
+/* What it did cannot be committed: the attempt has failed, or is nobody's. */
 void
 dgen__batch_blame(dgen_worker *worker, const dgen__error *error)
 {
@@ -564,7 +567,8 @@ dgen__batch_blame(dgen_worker *worker, const dgen__error *error)
 	else
 	{
 		actor->failed = true;
-		actor->outcome = DGEN__ERROR;
+		actor->outcome = strcmp(error->sqlstate, DGEN__CHANGED) == 0 ? DGEN__RETRY : DGEN__ERROR;
+		actor->delay_ms = CHANGED_DELAY_MS;
 		(void) dgen__fail_error(&actor->error, error);
 	}
 	dgen__outbox_finish(&batch->outbox, false);

@@ -27,8 +27,8 @@ rollback_and_claim(dgen_worker *worker)
 
 /*
  * Somebody else may have the actor, or the server has counted the attempt as failed: then what the
- * locked part did is void. Else the attempt has failed, and that is committed. If that does not work either, the session ends, and
- * somebody runs it again.
+ * locked part did is void. Else the attempt has failed, and that is committed; it is not counted if a
+ * table of dgen's was changed. If that does not work either, the session ends, and somebody runs it again.
  */
 static int
 part_failed(dgen_worker *worker)
@@ -84,10 +84,10 @@ commit_failed(dgen_worker *worker)
 {
 	bool mended;
 
-	if (strcmp(worker->section_error.sqlstate, DGEN__CHANGED) == 0)
-		return table_changed(worker);
 	if (worker->batch.part)
 		return part_failed(worker);
+	if (strcmp(worker->section_error.sqlstate, DGEN__CHANGED) == 0)
+		return table_changed(worker);
 	narrow_claims(worker);
 	mended = dgen__batch_failed(worker, &worker->section_error);
 

@@ -71,5 +71,23 @@ is(sql(q{SELECT count(*) FROM dgen.dead_letters}), 0, 'nothing was counted as an
 $worker->signal('TERM');
 $worker->finish;
 
+# ---- a locked part whose commit meets it: it runs again, and no attempt is counted ----
+
+$worker_log = "$PostgreSQL::Test::Utils::log_path/changed_locker.log";
+$worker = IPC::Run::start(["$build/test/locker", $node->connstr('postgres'), 'parts'], '>', \$nothing, '2>', $worker_log);
+becomes(q{SELECT bool_and('locker' = ANY (locked)) FROM dgen.workers}, 't', 'a worker runs locked parts');
+sql(q{
+	SELECT dgen.alter_actor_type('locker', max_attempts => 2);
+	CREATE FUNCTION keep() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN IF NEW.actor_key = 'sent' THEN RETURN NULL; END IF; RETURN NEW; END$$;
+	CREATE TRIGGER keep BEFORE INSERT ON dgen.message FOR EACH ROW EXECUTE FUNCTION keep();
+	SELECT dgen.cast('locker', 'k', '{"lock": true, "what": "send"}');});
+becomes(q{SELECT attempt > 3 FROM dgen.locked}, 't', 'it has run more often than it may fail');
+is(sql(q{SELECT failed || ': ' || last_error FROM dgen.locked}), '0: a trigger of table dgen.message keeps dgen from writing a row', 'and has never failed');
+sql(q{DROP TRIGGER keep ON dgen.message});
+becomes(q{SELECT dgen.state('locker', 'k') ->> 'runs' = '1' AND NOT EXISTS (SELECT FROM dgen.locked)}, 't', 'it ends when the table is as it was');
+is(sql(q{SELECT count(*) FROM dgen.dead_letters}), 0, 'nothing has died');
+$worker->signal('TERM');
+$worker->finish;
+
 $node->stop;
 done_testing();
