@@ -556,6 +556,8 @@ extern void dgen_wakeup_claimed(int held);
 /* Nothing is left in the mailbox, as far as its owner can see; or there is after all. */
 extern void dgen_wakeup_drained(int held);
 extern void dgen_wakeup_undrained(int held);
+/* All that was found in it is handled, should the subtransaction commit. */
+extern void dgen_wakeup_handled(int held);
 extern void dgen_wakeup_missed(int32 type_id,
 							   uint64 lock); /* somebody else holds it; to be told at its release */
 
