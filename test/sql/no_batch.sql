@@ -52,6 +52,17 @@ ROLLBACK TO s;
 COMMIT;
 SELECT dgen.commit_turns('{1}');
 
+-- COMMIT alone gives back what was claimed; the worker is idle then.
+SELECT dgen.cast('none', 'c', '1') > 0 AS sent;
+BEGIN;
+SELECT actor_key, attempt FROM dgen.claim();
+COMMIT;
+SELECT busy FROM dgen.workers WHERE pid = pg_backend_pid();
+BEGIN;
+SELECT actor_key, attempt FROM dgen.claim();
+SELECT dgen.commit_turns('{1}');
+COMMIT;
+
 -- ---- a locked part ----
 SELECT dgen.cast('none', 'b', '1') > 0 AS sent;
 BEGIN;
