@@ -204,6 +204,7 @@ await(int64 id, TimestampTz deadline, Answer *answer)
 
 	dgen_refuse_in_handler("waiting for a reply",
 						   "Use dgen.request with reply_to => ctx; the reply comes as a message.");
+	CommandCounterIncrement(); /* this very statement may have sent the request */
 	dgen_reply_wait_begin(&wait, &id, 1);
 	PG_TRY();
 	{
@@ -395,6 +396,7 @@ dgen_await_replies(PG_FUNCTION_ARGS)
 	dgen_refuse_in_handler("waiting for replies",
 						   "Use dgen.request with reply_to => ctx; the replies come as messages.");
 	begin_awaiting(&awaited, ids, count);
+	CommandCounterIncrement(); /* as above */
 	dgen_reply_wait_begin(&wait, awaited.sorted, awaited.count);
 	PG_TRY();
 	{

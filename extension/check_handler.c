@@ -45,9 +45,18 @@ is_meant(Form_pg_proc function, Oid oid, const char *schema)
 	return function->pronamespace == get_namespace_oid(schema, true);
 }
 
-/* What there is of that name instead; NULL: nothing. */
+/* CREATE FUNCTION cannot take its place: its arguments are those of a handler. */
+static bool
+is_in_the_way(Form_pg_proc function)
+{
+	const Oid *types = function->proargtypes.values;
+
+	return function->prokind == PROKIND_PROCEDURE && function->pronargs == HANDLER_ARGUMENTS &&
+		   types[0] == type_in_dgen("context") && types[1] == JSONBOID && types[2] == JSONBOID;
+}
+
 char *
-dgen_other_functions(List *names)
+dgen_other_functions(List *names, bool *in_the_way)
 {
 	char *schema;
 	char *name;
@@ -55,15 +64,18 @@ dgen_other_functions(List *names)
 	CatCList *list;
 
 	DeconstructQualifiedName(names, &schema, &name);
+	*in_the_way = false;
 	list = SearchSysCacheList1(PROCNAMEARGSNSP, CStringGetDatum(name));
 	for (int i = 0; i < list->n_members; i++)
 	{
 		Form_pg_proc function = (Form_pg_proc) GETSTRUCT(&list->members[i]->tuple);
 
-		if (is_meant(function, function->oid, schema))
-			others = psprintf("%s%s%s %s", others == NULL ? "" : others, others == NULL ? "" : ", ",
-							  function->prokind == PROKIND_PROCEDURE ? "procedure" : "function",
-							  format_procedure(function->oid));
+		if (!is_meant(function, function->oid, schema))
+			continue;
+		*in_the_way |= is_in_the_way(function);
+		others = psprintf("%s%s%s %s", others == NULL ? "" : others, others == NULL ? "" : ", ",
+						  function->prokind == PROKIND_PROCEDURE ? "procedure" : "function",
+						  format_procedure(function->oid));
 	}
 	ReleaseSysCacheList(list);
 	return others;
@@ -75,17 +87,20 @@ dgen_resolve_handler(const char *name)
 	List *names = DGEN_NAME_LIST(name);
 	Oid oid = dgen_find_handler(names);
 	char *others;
+	bool in_the_way;
 
 	if (OidIsValid(oid))
 		return oid;
-	others = dgen_other_functions(names);
+	others = dgen_other_functions(names, &in_the_way);
 	ereport(ERROR,
 			(errcode(DGEN_ERR_INVALID_HANDLER),
 			 errmsg("handler %s" HANDLER_SIGNATURE " does not exist", name),
 			 others != NULL ? errdetail("There is %s.", others) : 0,
-			 errhint("If it was renamed or moved, name it with dgen.alter_actor_type; else create "
-					 "it: " HANDLER_DECLARATION ".",
-					 name)));
+			 in_the_way
+				 ? errhint(HANDLER_DROP_PROCEDURE HANDLER_DECLARATION ".", name)
+				 : errhint("If it was renamed or moved, name it with dgen.alter_actor_type; else "
+						   "create it: " HANDLER_DECLARATION ".",
+						   name)));
 	return InvalidOid;
 }
 
@@ -123,7 +138,7 @@ check_form(const char *name, Form_pg_proc function)
 		return;
 	ereport(ERROR, (errcode(DGEN_ERR_INVALID_HANDLER), errmsg("function %s is not a handler", name),
 					errdetail("It has to be a plain function that returns one dgen.outcome."),
-					errhint("Declare it with RETURNS dgen.outcome.")));
+					errhint("Drop it, and create it with RETURNS dgen.outcome.")));
 }
 
 /*

@@ -10,10 +10,15 @@
 #define HANDLER_DECLARATION \
 	"CREATE FUNCTION %s(ctx dgen.context, state jsonb, message jsonb) RETURNS dgen.outcome"
 
+#define HANDLER_DROP_PROCEDURE "Drop the procedure, and create a function in its place: "
+
 /* The function with that signature, on the search_path unless qualified; InvalidOid: none. */
 extern Oid dgen_find_handler(List *names);
-/* Those that have the name and other arguments, for a message; NULL: none. */
-extern char *dgen_other_functions(List *names);
+/*
+ * Those that have the name, and are none, for a message; NULL: none. Is a procedure in the way of a
+ * function with these arguments?
+ */
+extern char *dgen_other_functions(List *names, bool *in_the_way);
 /* Of a qualified name, as types keep it; raises DGEN_ERR_INVALID_HANDLER. */
 extern Oid dgen_resolve_handler(const char *name);
 

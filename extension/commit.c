@@ -217,6 +217,8 @@ dgen_commit_batch(Batch *batch)
 
 		if (actor->handled < actor->nmessages)
 			dgen_wakeup_undrained(actor->held);
+		else
+			dgen_wakeup_handled(actor->held);
 		if (actor->handled == 0)
 			continue;
 		dgen_absolve(actor, actor->handled);

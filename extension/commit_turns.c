@@ -551,11 +551,8 @@ dgen_commit_turns(PG_FUNCTION_ARGS)
 	int failed;
 
 	if (batch == NULL)
-		ereport(
-			ERROR,
-			(errcode(DGEN_ERR_NOT_OWNED), errmsg("no batch is claimed in this transaction"),
-			 errhint(
-				 "Run dgen.claim and dgen.commit_turns in one transaction, begun with BEGIN.")));
+		dgen_refuse_no_batch(
+			"Run dgen.claim and dgen.commit_turns in one transaction, begun with BEGIN.");
 	dgen_check_claimer();
 	get_actor_parameters(fcinfo, batch, &parameters);
 	scratch = AllocSetContextCreate(CurrentMemoryContext, "dgen new state", ALLOCSET_DEFAULT_SIZES);

@@ -51,15 +51,18 @@ look_up(const char *handler)
 	List *names = parse_name(handler);
 	Oid found = dgen_find_handler(names);
 	char *others;
+	bool in_the_way;
 
 	if (OidIsValid(found))
 		return found;
-	others = dgen_other_functions(names);
+	others = dgen_other_functions(names, &in_the_way);
 	ereport(ERROR,
 			(errcode(DGEN_ERR_INVALID_HANDLER),
 			 errmsg("handler %s" HANDLER_SIGNATURE " does not exist", handler),
 			 others != NULL ? errdetail("There is %s.", others) : 0,
-			 errhint("Create it first: " HANDLER_DECLARATION "; or name its schema.", handler)));
+			 in_the_way ? errhint(HANDLER_DROP_PROCEDURE HANDLER_DECLARATION ".", handler)
+						: errhint("Create it first: " HANDLER_DECLARATION "; or name its schema.",
+								  handler)));
 	return InvalidOid;
 }
 

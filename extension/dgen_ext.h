@@ -557,6 +557,8 @@ extern void dgen_wakeup_claimed(int held);
 /* Nothing is left in the mailbox, as far as its owner can see; or there is after all. */
 extern void dgen_wakeup_drained(int held);
 extern void dgen_wakeup_undrained(int held);
+/* All that was found in it is handled, should the subtransaction commit. */
+extern void dgen_wakeup_handled(int held);
 extern void dgen_wakeup_missed(int32 type_id,
 							   uint64 lock); /* somebody else holds it; to be told at its release */
 
@@ -1220,6 +1222,15 @@ extern char *dgen_token(const BatchActor *actor, const BatchMessage *message);
  */
 extern bool dgen_part_begin(WorkerSession *session);
 extern bool dgen_part_under_way(void);
+typedef enum NoPart
+{
+	NO_PART_CLAIMED,  /* in this session */
+	NO_PART_BEGUN,    /* its claim was rolled back */
+	NO_PART_ANY_MORE, /* it has ended, and has committed that */
+	NO_PART_LEFT      /* its lock was ended, or is lost */
+} NoPart;
+/* Why none is under way. */
+extern NoPart dgen_no_part(void);
 extern int64 dgen_part_fence(void); /* 0: there is none */
 extern Batch *dgen_part_look(void); /* NULL: it is over */
 /* It has begun in this very transaction, and is not to be run: a failed attempt. */
@@ -1382,6 +1393,28 @@ extern bool dgen_check_part(Batch *batch);
 extern Datum dgen_show_state(Datum state);
 /* The key, or a text for one that the client's encoding lacks. */
 extern Datum dgen_show_key(text *key);
+
+/* ---- no_batch.c: why none is claimed ------------------------------------- */
+
+typedef enum NoBatch
+{
+	NO_BATCH_CLAIMED, /* in this session */
+	NO_BATCH_FOUND,
+	NO_BATCH_BUT_PART,
+	NO_BATCH_COMMITTED,
+	NO_BATCH_ANY_MORE, /* the claim was undone */
+	NO_BATCH_AGAIN,    /* the end was undone, and the batch is over */
+	NO_BATCH_HERE      /* it was in another transaction */
+} NoBatch;
+
+/* From now on, in this transaction. */
+extern void dgen_no_batch(NoBatch reason);
+/* ROLLBACK TO a savepoint. */
+extern void dgen_no_batch_undone(SubTransactionId subid);
+/* Raises DGEN_ERR_NOT_OWNED. The hint is for who has claimed none in this transaction. */
+extern void dgen_refuse_no_batch(const char *hint);
+/* Raises it for a locked part. */
+extern void dgen_refuse_no_part(void);
 
 /* ---- protocol.c: the worker protocol ------------------------------------ */
 

@@ -296,11 +296,33 @@ reason_of(const Charge *charge)
 {
 	if (charge->sqlstate == DGEN_ERR_TURN_TIMEOUT)
 		return "turn did not end when it was cancelled after turn_timeout; its process was ended";
+	if (charge->sqlstate == DGEN_ERR_LOCK_TIMEOUT)
+		return "locked part did not end when it was cancelled after lock_timeout; its process was "
+			   "ended";
 	if (charge->sqlstate == DGEN_ERR_LOCK_LOST)
 		return DGEN_LOCK_LOST_MESSAGE;
 	if (charge->sqlstate == DGEN_ERR_SERVER_CRASHED)
 		return "the server crashed in two turns of this message";
 	return "the worker's session ended during the turn, which was the only one under way";
+}
+
+static const char *
+hint_of(const Charge *charge)
+{
+	if (charge->sqlstate == DGEN_ERR_TURN_TIMEOUT)
+		return "Make the handler faster and let it end when it is cancelled, or raise turn_timeout "
+			   "with dgen.alter_actor_type.";
+	if (charge->sqlstate == DGEN_ERR_LOCK_TIMEOUT)
+		return "Make the handler faster and let it end when it is cancelled, or raise lock_timeout "
+			   "with dgen.alter_actor_type.";
+	if (charge->sqlstate == DGEN_ERR_LOCK_LOST)
+		return DGEN_LOCK_LOST_HINT;
+	if (charge->sqlstate == DGEN_ERR_SERVER_CRASHED)
+		return "The server's log tells of the crash. Repair what the handler calls, then use "
+			   "dgen.redrive.";
+	return "See the logs of the worker and of the server: the worker crashed or was killed, its "
+		   "session was terminated, or it was silent for longer than turn_timeout. Repair that, "
+		   "then use dgen.redrive.";
 }
 
 void
@@ -313,6 +335,7 @@ dgen_record_charge(const Charge *charge)
 	Failure failure = {
 		.error = reason_of(charge),
 		.sqlstate = unpack_sql_state(charge->sqlstate),
+		.hint = hint_of(charge),
 	};
 	Batch *batch;
 	BatchActor *actor;

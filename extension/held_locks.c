@@ -24,6 +24,7 @@ typedef struct HeldLock
 	bool slot;                /* of the type, and not an actor's; its number is the mailbox */
 	bool freed;               /* before the transaction's end */
 	SubTransactionId drained; /* in which it was found that none are left; Invalid: some may be */
+	bool handled_within;      /* those that were found were handled in that subtransaction, later */
 } HeldLock;
 
 static HeldLock *owned = NULL; /* in TopMemoryContext */
@@ -106,6 +107,21 @@ dgen_wakeup_undrained(int held)
 {
 	if (held >= 0)
 		owned[held].drained = InvalidSubTransactionId;
+}
+
+/*
+ * If that is undone, by ROLLBACK TO a savepoint that is younger than the claim, the messages are
+ * back, and the lock stays.
+ */
+void
+dgen_wakeup_handled(int held)
+{
+	SubTransactionId here = GetCurrentSubTransactionId();
+
+	if (held < 0 || owned[held].drained == InvalidSubTransactionId || owned[held].drained == here)
+		return;
+	owned[held].drained = here;
+	owned[held].handled_within = true;
 }
 
 /* The number of a slot that this transaction has noted; -1: there is none. */
@@ -242,8 +258,13 @@ dgen_held_undone(SubTransactionId subid)
 	int first = nowned;
 
 	for (int i = 0; i < nowned; i++)
-		if (owned[i].drained >= subid)
-			owned[i].drained = InvalidSubTransactionId;
+	{
+		if (owned[i].drained < subid)
+			continue;
+		owned[i].drained = InvalidSubTransactionId;
+		if (owned[i].handled_within)
+			dgen_wakeup_left(owned[i].type_id);
+	}
 	while (first > 0 && owned[first - 1].subid >= subid)
 		first--;
 	release_owned(first, true);

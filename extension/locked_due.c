@@ -47,6 +47,7 @@ expire(const Expired *attempt)
 		return;
 	failure.error = psprintf("locked part took longer than lock_timeout of " INT64_FORMAT " ms",
 							 type->lock_timeout_ms);
+	failure.hint = "Make it faster, or raise lock_timeout with dgen.alter_actor_type.";
 	if (dgen_part_fail_attempt(type, attempt->mailbox, attempt->fence, &failure))
 		dgen_part_end_holder(attempt->fence);
 	else

@@ -38,6 +38,7 @@ typedef struct Part
 } Part;
 
 static Part part;
+static NoPart no_part = NO_PART_CLAIMED; /* why there is none */
 
 /* ---- the lock on a fence ---- */
 
@@ -115,6 +116,12 @@ dgen_part_under_way(void)
 	return part.fence != 0;
 }
 
+NoPart
+dgen_no_part(void)
+{
+	return no_part;
+}
+
 /* At the end of transactions, too: never raises. */
 void
 dgen_part_forget(void)
@@ -131,6 +138,13 @@ dgen_part_forget(void)
 	part.fence = 0;
 }
 
+static void
+forget_because(NoPart reason)
+{
+	dgen_part_forget();
+	no_part = reason;
+}
+
 void
 dgen_part_ends(int64 fence)
 {
@@ -144,11 +158,11 @@ at_transaction_end(XactEvent event, void *arg)
 	if (part.fence == 0)
 		dgen_part_publish(0); /* a look may have been interrupted */
 	else if (event == XACT_EVENT_COMMIT && part.ends != InvalidSubTransactionId)
-		dgen_part_forget();
+		forget_because(NO_PART_ANY_MORE);
 	else if (event == XACT_EVENT_COMMIT)
 		part.begun = true;
 	else if ((event == XACT_EVENT_ABORT || event == XACT_EVENT_PREPARE) && !part.begun)
-		dgen_part_forget();
+		forget_because(NO_PART_BEGUN);
 	else if (event == XACT_EVENT_ABORT)
 		part.ends = InvalidSubTransactionId;
 }
@@ -162,7 +176,7 @@ at_subtransaction_end(SubXactEvent event, SubTransactionId subid, SubTransaction
 	if (part.ends >= subid)
 		part.ends = InvalidSubTransactionId;
 	if (!part.begun && part.subid >= subid)
-		dgen_part_forget();
+		forget_because(NO_PART_BEGUN);
 }
 
 static void
@@ -212,7 +226,7 @@ dgen_part_abandon(void)
 
 	if (part.fence == 0)
 		return;
-	dgen_part_forget();
+	forget_because(NO_PART_LEFT);
 	dgen_wakeup_unheld(type_id);
 }
 
@@ -476,7 +490,7 @@ dgen_part_own(void)
 		batch = dgen_read_locked(type, part.mailbox, part.fence, NULL, READ_WAIT);
 	}
 	if (batch == NULL)
-		dgen_part_forget();
+		forget_because(NO_PART_LEFT);
 	return batch;
 }
 

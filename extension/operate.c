@@ -26,6 +26,7 @@ PG_FUNCTION_INFO_V1(dgen_operate_check);
 PG_FUNCTION_INFO_V1(dgen_operate_type_for);
 PG_FUNCTION_INFO_V1(dgen_operate_mailbox);
 PG_FUNCTION_INFO_V1(dgen_operate_own);
+PG_FUNCTION_INFO_V1(dgen_operate_refuse_in_turn);
 PG_FUNCTION_INFO_V1(dgen_operate_wake);
 PG_FUNCTION_INFO_V1(dgen_operate_wake_at);
 PG_FUNCTION_INFO_V1(dgen_operate_in_handler);
@@ -277,6 +278,50 @@ dgen_is_in_turn(int32 type_id, int64 mailbox)
 	return (current != NULL && current->type->id == type_id && current->mailbox == mailbox) ||
 		   dgen_batch_has(dgen_claimed_batch(), type_id, mailbox) ||
 		   dgen_batch_has(dgen_running_batch(), type_id, mailbox);
+}
+
+static bool
+is_of(const BatchActor *actor, int32 type_id)
+{
+	return dgen_actors_type(actor->type->id) == type_id;
+}
+
+static bool
+has_type(const Batch *batch, int32 type_id)
+{
+	for (int i = 0; batch != NULL && i < batch->nactors; i++)
+		if (is_of(&batch->actors[i], type_id))
+			return true;
+	return false;
+}
+
+/* The same for all that there is of a type: its actors and their actions. */
+static bool
+is_type_in_turn(int32 type_id)
+{
+	const BatchActor *current = dgen_current_actor();
+
+	return (current != NULL && is_of(current, type_id)) ||
+		   has_type(dgen_claimed_batch(), type_id) || has_type(dgen_running_batch(), type_id);
+}
+
+/*
+ * A lock of the tables keeps the turns of other sessions away, and not those of this one: they
+ * would write states of a type that is gone.
+ */
+Datum
+dgen_operate_refuse_in_turn(PG_FUNCTION_ARGS)
+{
+	const ActorType *type = dgen_type_by_id(PG_GETARG_INT32(0), false);
+
+	if (is_type_in_turn(type->id))
+		ereport(
+			ERROR,
+			(errcode(DGEN_ERR_NESTED),
+			 errmsg("an actor of type \"%s\" has a turn in this very transaction", type->name),
+			 errdetail("What the turn does is written at its end, when the type would be gone."),
+			 errhint("Do this in another transaction, or in a turn of another type.")));
+	PG_RETURN_VOID();
 }
 
 /* Locks are re-entrant in a session: to have the lock does not tell that nobody else works on the actor. */

@@ -65,9 +65,13 @@ static void
 at_subtransaction_end(SubXactEvent event, SubTransactionId subid, SubTransactionId parent,
 					  void *arg)
 {
-	if (event == SUBXACT_EVENT_ABORT_SUB && dgen_claimed_batch() != NULL &&
-		current_batch->subid >= subid)
-		current_batch = NULL;
+	if (event != SUBXACT_EVENT_ABORT_SUB)
+		return;
+	dgen_no_batch_undone(subid);
+	if (dgen_claimed_batch() == NULL || current_batch->subid < subid)
+		return;
+	current_batch = NULL;
+	dgen_no_batch(NO_BATCH_ANY_MORE);
 }
 
 /* What was claimed and not committed is work again, for this session as well. */
@@ -79,22 +83,24 @@ announce_unhandled(const Batch *batch)
 			dgen_wakeup_sent(batch->actors[i].type->id, batch->actors[i].mailbox);
 }
 
+/* At the end itself the transaction has no number any more. */
 static void
 at_transaction_end(XactEvent event, void *arg)
 {
-	if (dgen_claimed_batch() == NULL)
+	if (current_batch == NULL)
 		return;
 	if (event == XACT_EVENT_PRE_COMMIT)
 		announce_unhandled(current_batch);
-	else if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT)
+	else if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT || event == XACT_EVENT_PREPARE)
 	{
 		current_batch = NULL;
+		dgen_no_batch(NO_BATCH_HERE);
 		dgen_session_busy(false);
 	}
 }
 
 static void
-set_batch(Batch *batch)
+register_callbacks(void)
 {
 	static bool registered = false;
 
@@ -104,6 +110,12 @@ set_batch(Batch *batch)
 		RegisterXactCallback(at_transaction_end, NULL);
 	}
 	registered = true;
+}
+
+static void
+set_batch(Batch *batch)
+{
+	register_callbacks();
 	current_batch = batch;
 	current_lxid = DGEN_MY_LXID;
 	claimer = GetUserId();
@@ -125,6 +137,7 @@ dgen_claimed_batch_done(void)
 {
 	announce_unhandled(current_batch);
 	current_batch = NULL;
+	dgen_no_batch(NO_BATCH_COMMITTED);
 	dgen_session_busy(false);
 	return dgen_elapsed_us(claimed_at);
 }
@@ -417,7 +430,9 @@ dgen_claim(PG_FUNCTION_ARGS)
 		limit_silence(batch);
 		set_batch(batch);
 	}
-	else if (batch->nactors == 0 && dgen_maintenance_due(true))
+	else
+		dgen_no_batch(batch->nactors == 0 ? NO_BATCH_FOUND : NO_BATCH_BUT_PART);
+	if (batch->nactors == 0 && dgen_maintenance_due(true))
 		(void) dgen_maintain();
 	put_batch((ReturnSetInfo *) fcinfo->resultinfo, batch);
 	INSTR_TIME_SET_CURRENT(claimed_at);
@@ -432,9 +447,7 @@ dgen_batch_state(PG_FUNCTION_ARGS)
 	int ordinal = PG_ARGISNULL(0) ? 0 : PG_GETARG_INT32(0);
 
 	if (batch == NULL)
-		ereport(ERROR,
-				(errcode(DGEN_ERR_NOT_OWNED), errmsg("no batch is claimed in this transaction"),
-				 errhint("Ask between dgen.claim and dgen.commit_turns.")));
+		dgen_refuse_no_batch("Ask between dgen.claim and dgen.commit_turns.");
 	dgen_check_claimer();
 	if (ordinal < 1 || ordinal > batch->nactors)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -463,10 +476,7 @@ dgen_claim_locked(PG_FUNCTION_ARGS)
 		dgen_part_raise_lost();
 	}
 	if (batch == NULL)
-		ereport(ERROR,
-				(errcode(DGEN_ERR_NOT_OWNED), errmsg("this session has no locked part any more"),
-				 errdetail("Somebody has ended the lock, or its lock_timeout is over."),
-				 errhint("Forget what the locked part did, and claim again.")));
+		dgen_refuse_no_part();
 	dgen_check_privilege(batch->actors[0].type, dgen_calling_role(), PRIVILEGE_WORK);
 	client_caches = false;
 	limit_silence(batch);

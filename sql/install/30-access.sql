@@ -44,6 +44,11 @@ CREATE FUNCTION dgen._own(type_id integer, mailbox bigint) RETURNS void
 	AS 'MODULE_PATHNAME', 'dgen_operate_own';
 COMMENT ON FUNCTION dgen._own(integer, bigint) IS 'takes the actor until the transaction ends, after its running turn; the next statement sees what that did';
 
+CREATE FUNCTION dgen._refuse_in_turn(type_id integer) RETURNS void
+	LANGUAGE c STRICT
+	AS 'MODULE_PATHNAME', 'dgen_operate_refuse_in_turn';
+COMMENT ON FUNCTION dgen._refuse_in_turn(integer) IS 'raises ZD030 while this session has a turn of an actor of the type, or has claimed one';
+
 CREATE FUNCTION dgen._in_handler() RETURNS boolean
 	LANGUAGE c STABLE
 	AS 'MODULE_PATHNAME', 'dgen_operate_in_handler';
@@ -90,7 +95,7 @@ CREATE FUNCTION dgen._maintenance_cursor(next bigint DEFAULT NULL) RETURNS bigin
 COMMENT ON FUNCTION dgen._maintenance_cursor(bigint) IS 'where dgen._maintain of this session goes on; sets it, unless NULL';
 
 REVOKE ALL ON FUNCTION dgen._calling_role(), dgen._type_for(text, text), dgen._mailbox(text),
-	dgen._check(integer, text), dgen._own(integer, bigint), dgen._in_handler(),
+	dgen._check(integer, text), dgen._own(integer, bigint), dgen._refuse_in_turn(integer), dgen._in_handler(),
 	dgen._lock_key(integer, bigint), dgen._lock_class(), dgen._slot_class(), dgen._rate_is_spent(integer), dgen._wake(integer),
 	dgen._wake_at(timestamptz), dgen._next_message(), dgen._maintenance_cursor(bigint)
 	FROM PUBLIC;

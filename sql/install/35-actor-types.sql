@@ -331,11 +331,13 @@ BEGIN
 			HINT = 'Run this in a transaction with ISOLATION LEVEL READ COMMITTED.';
 	END IF;
 	type := dgen._type_for(type_name, 'own');
+	PERFORM dgen._refuse_in_turn(type);
 	FOR try IN 1 .. 50 LOOP
 		BEGIN
 			LOCK TABLE dgen.actor_type, dgen.privilege IN SHARE ROW EXCLUSIVE MODE;
 			LOCK TABLE dgen.message, dgen.delayed_message IN SHARE ROW EXCLUSIVE MODE;
 			type := dgen._type_for(type_name, 'own');
+			PERFORM dgen._refuse_in_turn(type); -- the name may be another type's by now
 			IF discard IS NOT TRUE THEN
 				PERFORM dgen._refuse_type_in_use(type, type_name);
 			END IF;

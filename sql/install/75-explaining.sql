@@ -209,6 +209,17 @@ AS $$
 $$;
 COMMENT ON FUNCTION dgen._explain_owner(integer) IS 'can workers run as the owner of the type?';
 
+CREATE FUNCTION dgen._explain_start() RETURNS text
+	LANGUAGE sql STABLE
+	SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT CASE
+			WHEN has_function_privilege(dgen._calling_role(), 'dgen.start_workers(integer)'::regprocedure, 'EXECUTE') THEN 'dgen.start_workers starts some'
+			ELSE format('a superuser starts some with dgen.start_workers, or lets you do so with GRANT EXECUTE ON FUNCTION dgen.start_workers TO %s', dgen._calling_role())
+		END
+$$;
+COMMENT ON FUNCTION dgen._explain_start() IS 'who starts workers, for the calling role, in the middle of a sentence';
+
 CREATE FUNCTION dgen._explain_workers(type integer) RETURNS text
 	LANGUAGE sql STABLE
 	SET search_path = pg_catalog, pg_temp
@@ -218,7 +229,7 @@ AS $$
 				'waits, because no attached worker takes messages of its type'
 			WHEN count(w.pid) = 0 AND t.handler IS NULL THEN 'waits, because no external worker is attached for its type'
 			WHEN count(w.pid) = 0 AND dgen._explain_owner(type) IS NOT NULL THEN dgen._explain_owner(type)
-			WHEN count(w.pid) = 0 THEN 'waits, because no worker runs for its type: dgen.start_workers starts some'
+			WHEN count(w.pid) = 0 THEN 'waits, because no worker runs for its type: ' || dgen._explain_start()
 			WHEN bool_and(w.busy) THEN format('waits, because its type''s workers (%s) are all busy', count(w.pid))
 			ELSE 'is about to be handled'
 		END
@@ -331,6 +342,6 @@ REVOKE ALL ON FUNCTION dgen._describe_process(integer), dgen._lock_holder(intege
 	dgen._explain_row(integer, bigint, text), dgen._explain_pause(integer, bigint, text),
 	dgen._part_holder(bigint), dgen._nobody_takes(integer, text), dgen._explain_locked(integer, bigint, text),
 	dgen._explain_backoff(integer, bigint, text), dgen._explain_full(integer, bigint),
-	dgen._explain_concurrency(integer), dgen._explain_rate(integer), dgen._explain_adoption(), dgen._explain_owner(integer), dgen._explain_workers(integer),
+	dgen._explain_concurrency(integer), dgen._explain_rate(integer), dgen._explain_adoption(), dgen._explain_owner(integer), dgen._explain_start(), dgen._explain_workers(integer),
 	dgen._explain_dead(integer, bigint, text), dgen._explain_idle(integer, bigint, text), dgen._explain_actions(integer, bigint, text), dgen._explain_actor(text, text)
 	FROM PUBLIC;

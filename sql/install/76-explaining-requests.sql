@@ -12,7 +12,7 @@ AS $$
 		(SELECT CASE
 				WHEN t.handler IS NULL AND dgen._nobody_takes(type, 'messages') THEN 'is not handled, because no attached worker takes its messages'
 				WHEN t.handler IS NULL THEN 'is not handled, because no external worker is attached for it'
-				ELSE 'is not handled, because no worker runs for it: dgen.start_workers starts some'
+				ELSE 'is not handled, because no worker runs for it: ' || dgen._explain_start()
 			END
 			WHERE NOT EXISTS (SELECT FROM dgen.workers w WHERE t.name = ANY (w.messages)))) || '.'
 	FROM dgen.actor_type t

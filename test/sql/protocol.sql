@@ -654,6 +654,17 @@ SELECT message FROM dgen.claim();
 ROLLBACK TO s;
 COMMIT;
 CALL dgen.wait('1 s');
+-- Also one whose end alone is rolled back.
+BEGIN;
+SELECT message FROM dgen.claim();
+SAVEPOINT s;
+SELECT dgen.commit_turns('{1}');
+ROLLBACK TO s;
+COMMIT;
+CALL dgen.wait('1 s');
+BEGIN;
+SELECT message FROM dgen.claim();
+ROLLBACK;
 SELECT dgen.delete_actor('job', 'x');
 
 -- ---- a claim that failed has found nothing, and the session does not sleep over it ----

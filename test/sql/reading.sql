@@ -147,6 +147,34 @@ SET client_min_messages = error;
 SELECT dgen.alter_actor_type('rd', 'regress_reading_handler');
 RESET client_min_messages;
 SELECT pg_temp.explain('a') AS no_worker_in_database;
+-- Who may not start some is told who does: the reader of an actor, and who only waits for a reply.
+CREATE ROLE regress_reading_starter;
+CREATE FUNCTION pg_temp.told(request bigint) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+	detail text;
+BEGIN
+	PERFORM dgen.await_reply(request, '1 ms');
+EXCEPTION WHEN SQLSTATE 'ZD010' THEN
+	GET STACKED DIAGNOSTICS detail = PG_EXCEPTION_DETAIL;
+	RETURN detail;
+END
+$$;
+SELECT dgen.grant_read('rd', 'regress_reading_starter');
+SET ROLE regress_reading_starter;
+SELECT pg_temp.explain('a') AS may_not_start;
+RESET ROLE;
+SELECT dgen.revoke_read('rd', 'regress_reading_starter'), dgen.grant_send('rd', 'regress_reading_starter');
+SET ROLE regress_reading_starter;
+SELECT dgen.request('rd', 'z') AS r \gset
+SELECT pg_temp.told(:r) AS may_not_start;
+RESET ROLE;
+GRANT EXECUTE ON FUNCTION dgen.start_workers TO regress_reading_starter;
+SET ROLE regress_reading_starter;
+SELECT pg_temp.told(:r) AS may_start;
+SELECT dgen.cancel('rd', 'z', :r);
+RESET ROLE;
+DROP OWNED BY regress_reading_starter;
+DROP ROLE regress_reading_starter;
 -- dgen.retry counts no attempt and has no error.
 INSERT INTO dgen.failed_attempt SELECT type_id, mailbox, seq, actor_key, 0, now() + interval '1 hour', NULL, NULL
 FROM dgen.message WHERE actor_key = 'a' ORDER BY seq LIMIT 1;

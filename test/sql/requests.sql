@@ -132,6 +132,12 @@ SELECT dgen.request('oracle', 'f') AS r \gset
 SELECT dgen.send_reply(:r, '"at once"');
 SELECT dgen.await_reply(:r);
 COMMIT;
+-- Nor in this same statement.
+\set VERBOSITY sqlstate
+SELECT dgen.await_reply(dgen.request('oracle', 'o'));
+\set VERBOSITY default
+SELECT regexp_replace(a.error, '\d+', 'N') AS error, a.sqlstate FROM dgen.await_replies(ARRAY[dgen.request('oracle', 'o')]) AS a;
+SELECT dgen.send_reply(r, '"at once"'), dgen.await_reply(r, '0') FROM (SELECT dgen.request('oracle', 'o') AS r OFFSET 0) AS s;
 
 -- Not yours: who asked, a member of that role and superusers read the reply; who
 -- works for the type answers.

@@ -462,7 +462,7 @@ sub test_environment {
 		is(sql(q{CALL dgen.ask('dirty', 'b', '{}')}), $clean, '... and harmless');
 	}
 	for my $refused (q{PERFORM dgen.call('dirty', 'x')}, q{PERFORM dgen.await_reply(1)}, q{PERFORM dgen.attach('x', '{dirty}')},
-		q{PERFORM dgen.claim()}, q{PERFORM dgen.detach()}) {
+		q{PERFORM dgen.claim()}, q{PERFORM dgen.detach()}, q{PERFORM dgen.drop_actor_type('dirty', true)}) {
 		(my $quoted = "DO \$x\$BEGIN $refused; END\$x\$") =~ s/'/''/g;
 		like(error_of(qq{CALL dgen.ask('dirty', 'b', '{"do": "$quoted"}')}), qr/^ZD030/, "$refused is refused inside a handler");
 	}
