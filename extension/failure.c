@@ -294,6 +294,8 @@ find_message(Batch *batch, int64 id, BatchActor **actor)
 static const char *
 reason_of(const Charge *charge)
 {
+	if (charge->sqlstate == DGEN_ERR_TURN_TIMEOUT && charge->silent)
+		return "the worker was silent for too long in the turn, and the server ended its session";
 	if (charge->sqlstate == DGEN_ERR_TURN_TIMEOUT)
 		return "turn did not end when it was cancelled after turn_timeout; its process was ended";
 	if (charge->sqlstate == DGEN_ERR_LOCK_LOST)

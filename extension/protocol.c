@@ -408,11 +408,10 @@ dgen_claim(PG_FUNCTION_ARGS)
 
 	dgen_session_busy(batch->nactors > 0);
 	client_caches = !PG_ARGISNULL(2) && PG_GETARG_BOOL(2);
+	if (batch->nactors > 0)
+		limit_silence(batch); /* of a locked part until COMMIT, with which it begins */
 	if (batch->nactors > 0 && !batch->actors[0].messages[0].locked)
-	{
-		limit_silence(batch);
 		set_batch(batch);
-	}
 	else if (batch->nactors == 0 && dgen_maintenance_due(true))
 		(void) dgen_maintain();
 	put_batch((ReturnSetInfo *) fcinfo->resultinfo, batch);
