@@ -1176,8 +1176,11 @@ extern bool dgen_is_out_of_locks(const ErrorData *error);
 /* Removes what is recorded of the message's failed attempts. Needs an active snapshot. */
 extern void dgen_forget_failure(int32 type_id, int64 mailbox, int64 message_id);
 
-/* Records the attempts of turns whose process or session was ended. */
-extern void dgen_record_charge(const Charge *charge);
+/* The attempt of a turn whose process or session was ended. False: somebody has its actor; a later claim may. */
+extern bool dgen_record_charge(const Charge *charge);
+
+/* ---- charges.c: such attempts, until they are counted for good ------------------ */
+
 extern void dgen_record_charges(void);
 
 /* ---- locked.c: rows of dgen.locked ---------------------------------------
@@ -1248,7 +1251,7 @@ extern bool dgen_part_is_alive(int64 fence); /* does a session hold it? */
 
 /* Alarms: asks for looks, and ends attempts whose time is over. */
 extern void dgen_locked_due(TimestampTz now);
-/* The session of an attempt ended because of it: false if the charge is for none. */
+/* The session of an attempt ended because of it. As dgen_record_charge, for a charge with a fence. */
 extern bool dgen_charge_part(const Charge *charge, const ActorType *type, const Failure *failure);
 /* False: somebody else owns the actor. The fence may be an older one: nothing has failed then. */
 extern bool dgen_part_fail_attempt(const ActorType *type, int64 mailbox, int64 fence,

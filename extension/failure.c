@@ -305,7 +305,7 @@ reason_of(const Charge *charge)
 	return "the worker's session ended during the turn, which was the only one under way";
 }
 
-void
+bool
 dgen_record_charge(const Charge *charge)
 {
 	OwnedMailbox mailbox = {.type = dgen_type_by_id(charge->type_id, true),
@@ -320,14 +320,13 @@ dgen_record_charge(const Charge *charge)
 	BatchActor *actor;
 	BatchMessage *message;
 
-	if (mailbox.type == NULL || dgen_charge_part(charge, mailbox.type, &failure))
-		return;
+	if (mailbox.type == NULL)
+		return true;
+	if (charge->fence != 0)
+		return dgen_charge_part(charge, mailbox.type, &failure);
 	mailbox.held = dgen_try_own(charge->type_id, charge->mailbox);
 	if (mailbox.held == HELD_BY_ANOTHER)
-	{
-		dgen_charge(charge); /* for the next claim: its attempt was one all the same */
-		return;
-	}
+		return false;
 	batch = dgen_read_batch(&owned, 0, 1, &limits);
 	message = find_message(batch, charge->message_id, &actor);
 	if (message != NULL && charge->sqlstate == DGEN_ERR_SERVER_CRASHED)
@@ -335,17 +334,7 @@ dgen_record_charge(const Charge *charge)
 	if (message != NULL && dgen_record_failure(actor, message, &failure))
 		dgen_absolve(actor, 1); /* what is left of its batch */
 	MemoryContextDelete(batch->context);
-}
-
-/* A worker whose turn took it along could not record the attempt itself. */
-void
-dgen_record_charges(void)
-{
-	Charge charges[8];
-	int count = dgen_take_charges(charges, lengthof(charges));
-
-	for (int i = 0; i < count; i++)
-		dgen_record_charge(&charges[i]);
+	return true;
 }
 
 /* Not a handler's own memory, which has the same SQLSTATE. */
