@@ -160,8 +160,8 @@ conclude(const Crash *crash)
 				 : errdetail("It is a dead letter now.")));
 	dgen_set_suspicion(charge.type_id, charge.mailbox, (Suspicion){SUSPICION_ALONE, 1});
 	charge.sqlstate = DGEN_ERR_SERVER_CRASHED;
-	if (crash->times >= MOST_TIMES)
-		dgen_record_charge(&charge);
+	if (crash->times >= MOST_TIMES && !dgen_record_charge(&charge))
+		dgen_charge(&charge);
 }
 
 /* What cannot be recorded must not keep the workers from working. */

@@ -725,6 +725,7 @@ typedef struct Charge
 	int64 message_id;
 	int sqlstate;
 	int64 fence; /* of a locked part; 0: the turn was another's */
+	bool silent; /* an external worker's, whose session was ended for that */
 } Charge;
 extern void dgen_charge(const Charge *charge); /* async-signal-safe */
 extern int dgen_take_charges(Charge *charges, int max);
@@ -1027,8 +1028,9 @@ extern bool dgen_batch_has(const Batch *batch, int32 type_id, int64 mailbox);
 
 /* ---- suspect.c: turns that may have taken their worker along ------------------ */
 
-/* At the end of a session; client_is_gone: it has not been ended by the server. */
-extern void dgen_suspect_batch(bool client_is_gone);
+/* At the end of a session: the SQLSTATE of the attempts that it may have ended in; 0: nobody is to be blamed. */
+extern int dgen_blame_for_end(void);
+extern void dgen_suspect_batch(int blame);
 extern void dgen_suspect_turn(void);
 /* So many turns of the actor have come to an end. */
 extern void dgen_absolve(const BatchActor *actor, int turns);
@@ -1177,8 +1179,11 @@ extern bool dgen_is_out_of_locks(const ErrorData *error);
 /* Removes what is recorded of the message's failed attempts. Needs an active snapshot. */
 extern void dgen_forget_failure(int32 type_id, int64 mailbox, int64 message_id);
 
-/* Records the attempts of turns whose process or session was ended. */
-extern void dgen_record_charge(const Charge *charge);
+/* The attempt of a turn whose process or session was ended. False: somebody has its actor; a later claim may. */
+extern bool dgen_record_charge(const Charge *charge);
+
+/* ---- charges.c: such attempts, until they are counted for good ------------------ */
+
 extern void dgen_record_charges(void);
 
 /* ---- locked.c: rows of dgen.locked ---------------------------------------
@@ -1248,8 +1253,8 @@ extern void dgen_part_charge_lost(void); /* the attempt has failed, and is over 
 extern void dgen_part_forget(void);
 extern void dgen_part_abandon(void);     /* for others, who are called */
 extern void dgen_part_ends(int64 fence); /* with this transaction, if it is this session's */
-/* At the end of the session, which still holds the lock; see dgen_suspect_batch. */
-extern void dgen_part_leave(bool client_is_gone);
+/* At the end of the session, which still holds the lock; see dgen_blame_for_end. */
+extern void dgen_part_leave(int blame);
 /* The session that holds the fence is ended. */
 extern void dgen_part_end_holder(int64 fence);
 extern bool dgen_part_is_alive(int64 fence); /* does a session hold it? */
@@ -1258,7 +1263,7 @@ extern bool dgen_part_is_alive(int64 fence); /* does a session hold it? */
 
 /* Alarms: asks for looks, and ends attempts whose time is over. */
 extern void dgen_locked_due(TimestampTz now);
-/* The session of an attempt ended because of it: false if the charge is for none. */
+/* The session of an attempt ended because of it. As dgen_record_charge, for a charge with a fence. */
 extern bool dgen_charge_part(const Charge *charge, const ActorType *type, const Failure *failure);
 /* False: somebody else owns the actor. The fence may be an older one: nothing has failed then. */
 extern bool dgen_part_fail_attempt(const ActorType *type, int64 mailbox, int64 fence,

@@ -294,6 +294,8 @@ find_message(Batch *batch, int64 id, BatchActor **actor)
 static const char *
 reason_of(const Charge *charge)
 {
+	if (charge->sqlstate == DGEN_ERR_TURN_TIMEOUT && charge->silent)
+		return "the worker was silent for too long in the turn, and the server ended its session";
 	if (charge->sqlstate == DGEN_ERR_TURN_TIMEOUT)
 		return "turn did not end when it was cancelled after turn_timeout; its process was ended";
 	if (charge->sqlstate == DGEN_ERR_LOCK_TIMEOUT)
@@ -309,6 +311,8 @@ reason_of(const Charge *charge)
 static const char *
 hint_of(const Charge *charge)
 {
+	if (charge->sqlstate == DGEN_ERR_TURN_TIMEOUT && charge->silent)
+		return "Make the callback faster, or raise turn_timeout with dgen.alter_actor_type.";
 	if (charge->sqlstate == DGEN_ERR_TURN_TIMEOUT)
 		return "Make the handler faster and let it end when it is cancelled, or raise turn_timeout "
 			   "with dgen.alter_actor_type.";
@@ -320,12 +324,11 @@ hint_of(const Charge *charge)
 	if (charge->sqlstate == DGEN_ERR_SERVER_CRASHED)
 		return "The server's log tells of the crash. Repair what the handler calls, then use "
 			   "dgen.redrive.";
-	return "See the logs of the worker and of the server: the worker crashed or was killed, its "
-		   "session was terminated, or it was silent for longer than turn_timeout. Repair that, "
-		   "then use dgen.redrive.";
+	return "See the logs of the worker and of the server: the worker crashed or was killed, or the "
+		   "server ended its session. Repair that, then use dgen.redrive.";
 }
 
-void
+bool
 dgen_record_charge(const Charge *charge)
 {
 	OwnedMailbox mailbox = {.type = dgen_type_by_id(charge->type_id, true),
@@ -341,14 +344,13 @@ dgen_record_charge(const Charge *charge)
 	BatchActor *actor;
 	BatchMessage *message;
 
-	if (mailbox.type == NULL || dgen_charge_part(charge, mailbox.type, &failure))
-		return;
+	if (mailbox.type == NULL)
+		return true;
+	if (charge->fence != 0)
+		return dgen_charge_part(charge, mailbox.type, &failure);
 	mailbox.held = dgen_try_own(charge->type_id, charge->mailbox);
 	if (mailbox.held == HELD_BY_ANOTHER)
-	{
-		dgen_charge(charge); /* for the next claim: its attempt was one all the same */
-		return;
-	}
+		return false;
 	batch = dgen_read_batch(&owned, 0, 1, &limits);
 	message = find_message(batch, charge->message_id, &actor);
 	if (message != NULL && charge->sqlstate == DGEN_ERR_SERVER_CRASHED)
@@ -356,17 +358,7 @@ dgen_record_charge(const Charge *charge)
 	if (message != NULL && dgen_record_failure(actor, message, &failure))
 		dgen_absolve(actor, 1); /* what is left of its batch */
 	MemoryContextDelete(batch->context);
-}
-
-/* A worker whose turn took it along could not record the attempt itself. */
-void
-dgen_record_charges(void)
-{
-	Charge charges[8];
-	int count = dgen_take_charges(charges, lengthof(charges));
-
-	for (int i = 0; i < count; i++)
-		dgen_record_charge(&charges[i]);
+	return true;
 }
 
 /* Not a handler's own memory, which has the same SQLSTATE. */

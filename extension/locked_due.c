@@ -132,21 +132,19 @@ dgen_locked_due(TimestampTz now)
 	MemoryContextSwitchTo(old);
 }
 
-/* Another attempt may run already: then this one is nobody's business any more. */
+/*
+ * Another attempt may run already: then this one is nobody's business any more. False: its session may not
+ * be gone yet.
+ */
 bool
 dgen_charge_part(const Charge *charge, const ActorType *type, const Failure *failure)
 {
 	static const Interval at_once;
 	Failure once_more = *failure;
 
-	if (charge->fence == 0)
-		return false;
 	if (charge->sqlstate != DGEN_ERR_LOCK_LOST)
 		once_more.delay = &at_once;
 	once_more.ended = charge->sqlstate == DGEN_ERR_SERVER_CRASHED;
-	/* Its session may not be gone yet. */
-	if (dgen_part_is_alive(charge->fence) ||
-		!dgen_part_fail_attempt(type, charge->mailbox, charge->fence, &once_more))
-		dgen_charge(charge); /* for the next claim */
-	return true;
+	return !dgen_part_is_alive(charge->fence) &&
+		   dgen_part_fail_attempt(type, charge->mailbox, charge->fence, &once_more);
 }

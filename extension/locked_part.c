@@ -205,18 +205,17 @@ set_part(const BatchActor *actor, int64 fence)
 }
 
 static void
-charge_attempt(void)
+charge_attempt(int sqlstate)
 {
-	const Batch *batch = dgen_claimed_batch();
 	Charge ended = {
 		.type_id = part.type_id,
 		.mailbox = part.mailbox,
 		.fence = part.fence,
-		.sqlstate = DGEN_ERR_SESSION_ENDED,
+		.sqlstate = sqlstate,
+		.silent = sqlstate == DGEN_ERR_TURN_TIMEOUT,
 	};
 
-	if (batch == NULL) /* else the callback has returned */
-		dgen_charge(&ended);
+	dgen_charge(&ended);
 }
 
 void
@@ -230,11 +229,12 @@ dgen_part_abandon(void)
 	dgen_wakeup_unheld(type_id);
 }
 
+/* Also between dgen.claim_locked and COMMIT: whoever is silent there each time would run for ever. */
 void
-dgen_part_leave(bool client_is_gone)
+dgen_part_leave(int blame)
 {
-	if (part.fence != 0 && part.begun && client_is_gone)
-		charge_attempt();
+	if (part.fence != 0 && part.begun && blame != 0)
+		charge_attempt(blame);
 	dgen_part_abandon();
 }
 

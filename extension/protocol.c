@@ -425,11 +425,10 @@ dgen_claim(PG_FUNCTION_ARGS)
 
 	dgen_session_busy(batch->nactors > 0);
 	client_caches = !PG_ARGISNULL(2) && PG_GETARG_BOOL(2);
+	if (batch->nactors > 0)
+		limit_silence(batch); /* of a locked part until COMMIT, with which it begins */
 	if (batch->nactors > 0 && !batch->actors[0].messages[0].locked)
-	{
-		limit_silence(batch);
 		set_batch(batch);
-	}
 	else
 		dgen_no_batch(batch->nactors == 0 ? NO_BATCH_FOUND : NO_BATCH_BUT_PART);
 	if (batch->nactors == 0 && dgen_maintenance_due(true))

@@ -178,7 +178,7 @@ undo(SubTransactionId subid)
 static void
 leave_worker(void)
 {
-	dgen_part_leave(true);
+	dgen_part_leave(DGEN_ERR_SESSION_ENDED);
 	dgen_client_forget();
 	forget_previous();
 	free_attachment(current);

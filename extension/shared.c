@@ -303,11 +303,13 @@ dgen_database_entry(Oid oid, bool create)
 static void
 leave(int code, Datum argument)
 {
-	dgen_suspect_batch(code == 0);
+	const int blame = dgen_blame_for_end();
+
+	dgen_suspect_batch(blame);
 	dgen_suspect_turn();
 	if (IsTransactionOrTransactionBlock())
 		AbortOutOfAnyTransaction();
-	dgen_part_leave(code == 0);
+	dgen_part_leave(blame);
 	dgen_sweep_leave();
 
 	if (dgen_slot != NULL)

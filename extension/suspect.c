@@ -1,6 +1,7 @@
 /*
  * Turns that may have taken their worker along: a callback that crashes its process, or
- * never returns. All that the server sees is a session that ends while it has a batch.
+ * never returns. All that the server sees is a session that ends while it has a batch, since
+ * its client has gone, or was silent for so long that a timeout ended it.
  * Any of its turns may have been the reason, or none: somebody may have killed a healthy
  * worker. So nobody is blamed at once (H8). The actors of the batch are suspects, and are
  * kept apart until it shows:
@@ -8,6 +9,9 @@
  *     NONE ──session ended──> FEW ──again──> ALONE ──again──> a failed attempt is counted
  *       ^                      │               │
  *       └──── turns ended ─────┴───────────────┘
+ *
+ * Whoever is told to end by SIGTERM (pg_terminate_backend, a shutdown, DROP DATABASE WITH (FORCE))
+ * leaves suspects, too, but no attempt is counted.
  *
  * (An action is alone from the beginning, and its attempts count as well when somebody has killed
  * a healthy worker: it may have had its effect.)
@@ -21,8 +25,13 @@
  * pg_terminate_backend or an error of level FATAL. The turn that ran is the only suspect then. So is
  * a locked part, which is alone in any case: the levels count how often, for its message.
  *
- * The attempt is recorded by the next claim, in its own transaction (dgen_record_charges).
+ * The attempt is recorded by the next claim, in its own transaction (charges.c).
  */
+#include "postgres.h"
+
+#include "pgstat.h"
+#include "utils/timeout.h"
+
 #include "dgen_ext.h"
 #include "shared.h"
 
@@ -36,26 +45,38 @@ is_alone(const Batch *batch)
 	return batch->nactors == 1 && batch->actors[0].nmessages == 1;
 }
 
+/* Whatever else may end it, by a timeout or for want of a client, is due to what it did. */
+int
+dgen_blame_for_end(void)
+{
+	if (pgStatSessionEndCause == DISCONNECT_KILLED)
+		return 0;
+	return get_timeout_indicator(IDLE_IN_TRANSACTION_SESSION_TIMEOUT, false)
+			   ? DGEN_ERR_TURN_TIMEOUT
+			   : DGEN_ERR_SESSION_ENDED;
+}
+
 static void
-charge(const BatchActor *actor)
+charge(const BatchActor *actor, int sqlstate)
 {
 	Charge turn = {
 		.type_id = actor->type->id,
 		.mailbox = actor->mailbox,
 		.message_id = actor->messages[0].id,
-		.sqlstate = DGEN_ERR_SESSION_ENDED,
+		.sqlstate = sqlstate,
+		.silent = sqlstate == DGEN_ERR_TURN_TIMEOUT,
 	};
 
 	dgen_charge(&turn);
 }
 
-/* The session that ends still holds its locks. */
+/* The session that ends still holds its locks. A locked part has an attempt of its own: dgen_part_leave. */
 void
-dgen_suspect_batch(bool client_is_gone)
+dgen_suspect_batch(int blame)
 {
 	const Batch *batch = dgen_claimed_batch();
 
-	if (batch == NULL || dgen_database == NULL)
+	if (batch == NULL || dgen_database == NULL || dgen_part_under_way())
 		return;
 	for (int i = 0; i < batch->nactors; i++)
 	{
@@ -65,12 +86,12 @@ dgen_suspect_batch(bool client_is_gone)
 		/* It has been alone from the start. */
 		if (dgen_is_of_actions(actor->type->id))
 		{
-			if (client_is_gone)
-				charge(actor);
+			if (blame != 0)
+				charge(actor, blame);
 			continue;
 		}
-		if (suspicion.level == SUSPICION_ALONE && is_alone(batch) && client_is_gone)
-			charge(actor);
+		if (suspicion.level == SUSPICION_ALONE && is_alone(batch) && blame != 0)
+			charge(actor, blame);
 		if (suspicion.level == SUSPICION_NONE)
 			suspicion.messages = 0;
 		if (suspicion.level != SUSPICION_ALONE)

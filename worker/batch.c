@@ -219,21 +219,25 @@ find_suspect(dgen_worker *worker, const dgen__actor *actor)
 
 /* A callback that ended the transaction has committed or undone the turns before it, too. */
 static void
-condemn(dgen_worker *worker, const dgen__actor *actor, int64_t message, const dgen__error *error)
+condemn(dgen_worker *worker, const dgen__actor *actor, int64_t message, int attempt,
+		const dgen__error *error)
 {
 	dgen__suspect *suspect = add_suspect(worker, actor);
 
-	if (suspect != NULL)
-		dgen__suspects_convict(&worker->suspects, suspect, message, error);
+	if (suspect == NULL)
+		return;
+	dgen__suspects_convict(&worker->suspects, suspect, message, error);
+	suspect->attempt = attempt;
 }
 
 static void
-note_time(dgen__batch *batch, const dgen__actor *actor, int64_t message, int64_t ms)
+note_time(dgen__batch *batch, const dgen__actor *actor, const dgen__message *message, int64_t ms)
 {
 	if (ms <= batch->slowest_ms)
 		return;
 	batch->slowest = (int) (actor - batch->actors);
-	batch->slowest_message = message;
+	batch->slowest_message = message->id;
+	batch->slowest_attempt = message->attempt;
 	batch->slowest_ms = ms;
 }
 
@@ -270,23 +274,23 @@ run_turn(dgen_worker *worker, dgen__actor *actor)
 	}
 	else if (worker->child != NULL)
 		dgen__child_turn_over(worker->child);
-	note_time(batch, actor, message.id, dgen__now_ms() - start);
+	note_time(batch, actor, &message, dgen__now_ms() - start);
 	if (result.outcome == DGEN__ERROR && !result.raised)
 		dgen__borrow_explain(worker, &result.error);
 	dgen__borrow_undo(worker);
 	if (batch->broken && worker->error.code != DGEN_ECONNECT)
-		condemn(worker, actor, message.id, &worker->error);
+		condemn(worker, actor, message.id, message.attempt, &worker->error);
 	take_result(worker, actor, &message, &result);
 }
 
-/* The failed attempt of a turn that did run, and whose commit failed. */
+/* The failed attempt of a turn that did run, and whose commit failed or whose session the server has ended. */
 static void
 replay_failure(dgen_worker *worker, dgen__actor *actor, const dgen__suspect *suspect)
 {
 	dgen__message message;
 
 	decode_message(worker->batch.rows, actor->row, &message);
-	if (message.id != suspect->message)
+	if (message.id != suspect->message || message.attempt != suspect->attempt)
 		return;
 	actor->failed = true;
 	actor->outcome = suspect->final ? DGEN__FAIL : DGEN__ERROR;
@@ -453,7 +457,8 @@ dgen__batch_timed_out(dgen_worker *worker)
 		&error, DGEN_ETIMEOUT, "Make the turn shorter, or the turn_timeout of its type longer.",
 		"the turn took %lld ms, and the server ended the session", (long long) batch->slowest_ms);
 	memcpy(error.sqlstate, TURN_TIMEOUT, sizeof(TURN_TIMEOUT));
-	condemn(worker, &batch->actors[batch->slowest], batch->slowest_message, &error);
+	condemn(worker, &batch->actors[batch->slowest], batch->slowest_message, batch->slowest_attempt,
+			&error);
 	dgen__error_free(&error);
 }
 
@@ -515,6 +520,7 @@ suspect_actor(dgen_worker *worker, const dgen__actor *actor, bool only_turn, Cau
 	if (suspect->message != message.id)
 		worker->failed_commits = 0; /* that is progress */
 	dgen__suspects_convict(&worker->suspects, suspect, message.id, error);
+	suspect->attempt = message.attempt;
 	if (is_text_of(actor, error))
 	{
 		(void) dgen__fail_error(&suspect->error, &actor->error);

@@ -971,6 +971,7 @@ typedef struct dgen__suspect
 	char *key;
 	bool guilty;
 	int64_t message; /* whose failed attempt is to be recorded with error; 0: none */
+	int attempt;     /* that failed; once it is another one, the server has recorded it itself */
 	bool final;      /* and it is the last one */
 	int tries;       /* failed commits that may have had another cause */
 	dgen__error error;
@@ -1076,6 +1077,7 @@ typedef struct dgen__batch
 	bool broken; /* a callback has ruined the transaction or the connection */
 	int slowest; /* the actor of the turn that took longest, ... */
 	int64_t slowest_message;
+	int slowest_attempt;
 	int64_t slowest_ms;
 	int64_t run_us; /* what its turns took */
 	dgen__outbox outbox;

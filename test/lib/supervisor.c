@@ -70,6 +70,16 @@ misbehave(const char *deed, const char *file)
 		wait_for_file(file);
 }
 
+/* The server ends the session before the supervisor ends the process. */
+static void
+fall_silent(dgen_turn *turn)
+{
+	PQclear(PQexec(dgen_turn_connection(turn),
+				   "SET LOCAL idle_in_transaction_session_timeout = '10 ms'"));
+	for (;;)
+		pause_ms(60000);
+}
+
 /* The first who comes makes the file; the second finds it. */
 static bool
 is_first(const char *file)
@@ -88,6 +98,8 @@ handle(dgen_turn *turn, const char *message, size_t length, void *user)
 	int64_t n = dgen_turn_get_int64(turn, "n", 0) + 1;
 
 	(void) message, (void) length, (void) user;
+	if (strcmp(deed, "silent") == 0)
+		fall_silent(turn);
 	if (is_first(dgen_turn_arg_string(turn, "/once", NULL)))
 		misbehave(deed, dgen_turn_arg_string(turn, "/file", ""));
 	dgen_turn_set_int64(turn, "n", n);

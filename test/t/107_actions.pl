@@ -158,6 +158,17 @@ is(has_effects('crash', $begun eq 'charge' ? 'mail' : 'charge', 1), 1, 'and the 
 becomes('SELECT count(*) FROM dgen.messages', 0, 'all is done');
 becomes('SELECT count(*) FROM dgen.workers', 1, 'by the worker that has come back');
 
+# ---- one that takes so long that the server ends its session ----
+
+sql(q{SELECT dgen.alter_actor_type('shop', turn_timeout => '1 ms')});
+cast('late', qq({"act": ["late"], "message": {"wait": "$tmp/late"}}));
+has_effects('late', 'late', 1);
+becomes(q{SELECT count(*) FROM pg_stat_activity WHERE state = 'idle in transaction'}, 0, 'an action takes longer than the server waits');
+create('late');
+becomes('SELECT count(*) FROM dgen.messages', 0, 'it is run again');
+is(join(',', map { (split)[1] } effects('late', 'late')), '1,2', 'and each run is one attempt');
+sql(q{SELECT dgen.alter_actor_type('shop', turn_timeout => '10 min')});
+
 # ---- side by side ----
 
 start_worker() for 1 .. 3;

@@ -1,0 +1,103 @@
+/*
+ * Attempts that another session has left to be counted (dgen_charge), recorded by a claim, in its
+ * transaction. That may be rolled back: the claimed batch may have a turn that takes its worker
+ * along, too. Then the attempts are undone with it, and the charges are put back for the next claim:
+ *
+ *     charge ──taken──> recorded ──COMMIT──> counted
+ *       ^                  │
+ *       └───── rolled back ┘
+ *
+ * Otherwise several such messages, each recorded by a claim that another one of them ends, would
+ * never count an attempt. A charge whose recording raises an error is dropped: all claims would
+ * fail with it.
+ */
+#include "dgen_ext.h"
+
+#include "access/xact.h"
+
+/* Recorded by one transaction, at most. */
+#define MOST_TAKEN 64
+
+typedef struct Taken
+{
+	Charge charge;
+	SubTransactionId subid; /* in which it was recorded */
+} Taken;
+
+static Taken taken[MOST_TAKEN];
+static int ntaken = 0;
+static int recording = -1; /* the one of them that is being recorded */
+
+/* Also at the end of the session: never raises. Those before it were recorded before it began. */
+static void
+put_back(SubTransactionId subid)
+{
+	int kept = 0;
+
+	while (kept < ntaken && taken[kept].subid < subid)
+		kept++;
+	for (int i = kept; i < ntaken; i++)
+		if (i != recording)
+			dgen_charge(&taken[i].charge);
+	ntaken = kept;
+	recording = -1;
+}
+
+static void
+at_transaction_end(XactEvent event, void *arg)
+{
+	if (event == XACT_EVENT_ABORT)
+		put_back(InvalidSubTransactionId);
+	else if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_PREPARE)
+		ntaken = 0;
+}
+
+static void
+at_subtransaction_end(SubXactEvent event, SubTransactionId subid, SubTransactionId parent,
+					  void *arg)
+{
+	if (event == SUBXACT_EVENT_ABORT_SUB && ntaken > 0)
+		put_back(subid);
+}
+
+static void
+register_callbacks(void)
+{
+	static bool registered = false;
+
+	if (!registered)
+	{
+		RegisterXactCallback(at_transaction_end, NULL);
+		RegisterSubXactCallback(at_subtransaction_end, NULL);
+	}
+	registered = true;
+}
+
+/* Of those that are recorded now, the last one takes the place of one that could not be. */
+static void
+forget(int index)
+{
+	taken[index] = taken[--ntaken];
+}
+
+/* A worker whose turn took it along could not record the attempt itself. */
+void
+dgen_record_charges(void)
+{
+	Charge charges[8];
+	int first = ntaken;
+	int count = dgen_take_charges(charges, Min(lengthof(charges), MOST_TAKEN - ntaken));
+
+	if (count == 0)
+		return;
+	register_callbacks();
+	for (int i = 0; i < count; i++)
+		taken[ntaken++] = (Taken){charges[i], GetCurrentSubTransactionId()};
+	for (recording = ntaken - 1; recording >= first; recording--)
+		if (!dgen_record_charge(&taken[recording].charge))
+		{
+			dgen_charge(&taken[recording].charge); /* its attempt was one all the same */
+			forget(recording);
+		}
+	recording = -1;
+}
