@@ -340,8 +340,13 @@ void
 dgen_record_charges(void)
 {
 	Charge charges[8];
-	int count = dgen_take_charges(charges, lengthof(charges));
+	int count;
 
+	if (!dgen_has_charges())
+		return;
+	/* First: those of an extension that is dropped meanwhile are forgotten with it. */
+	dgen_table_lock(TABLE_MESSAGE, RowExclusiveLock);
+	count = dgen_take_charges(charges, lengthof(charges));
 	for (int i = 0; i < count; i++)
 		dgen_record_charge(&charges[i]);
 }

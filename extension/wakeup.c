@@ -124,6 +124,14 @@ dgen_wakeup_everywhere(void)
 	marked = true;
 }
 
+/* Also those who wait for replies. */
+void
+dgen_wakeup_everybody(void)
+{
+	dgen_wakeup_everywhere();
+	marks.replied_any |= marked;
+}
+
 void
 dgen_wakeup_left(int32 type_id)
 {

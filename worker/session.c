@@ -26,8 +26,8 @@ rollback_and_claim(dgen_worker *worker)
 }
 
 /*
- * Somebody else may have the actor, or the server has counted the attempt as failed: then what the
- * locked part did is void. Else the attempt has failed, and that is committed. If that does not work either, the session ends, and
+ * Somebody else may have the actor, the server has counted the attempt as failed, or the extension was
+ * dropped: then what the locked part did is void. Else the attempt has failed, and that is committed. If that does not work either, the session ends, and
  * somebody runs it again.
  */
 static int
@@ -36,7 +36,8 @@ part_failed(dgen_worker *worker)
 	const dgen__error *error = &worker->section_error;
 	int result;
 
-	if (strcmp(error->sqlstate, "ZD033") == 0 || strcmp(error->sqlstate, "ZD049") == 0)
+	if (strcmp(error->sqlstate, "ZD032") == 0 || strcmp(error->sqlstate, "ZD033") == 0 ||
+		strcmp(error->sqlstate, "ZD049") == 0)
 	{
 		dgen__worker_log(worker, DGEN_LOG_WARNING,
 						 "what a locked part of \"%s\" did is void: %s" DGEN__HINT_FORMAT,
