@@ -46,8 +46,8 @@ dgen_forget_former(PG_FUNCTION_ARGS)
 		forget_charges();
 		forget_hints();
 		dgen_memos_forget();
-		/* Workers and waiters of the former one are to learn that it is gone. */
-		dgen_wakeup_everybody();
+		/* Workers of clients are called when it is adopted: a restore may be filling it. */
+		dgen_wakeup_all_replies();
 		dgen_wakeup_orders(false);
 	}
 	PG_RETURN_VOID();

@@ -535,7 +535,7 @@ extern void dgen_wakeup_init(void);
 extern void dgen_wakeup_sent(int32 type_id, int64 mailbox);
 extern void dgen_wakeup_somewhere(int32 type_id);
 extern void dgen_wakeup_everywhere(void); /* of any type */
-extern void dgen_wakeup_everybody(void);  /* also who waits for a reply */
+extern void dgen_wakeup_all_replies(void);
 /* Hints before the commit, too, for a claim in this very transaction. */
 extern void dgen_wakeup_hint(void);
 extern void dgen_wakeup_due(TimestampTz when); /* commit makes something due at `when` */

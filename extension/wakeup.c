@@ -124,12 +124,12 @@ dgen_wakeup_everywhere(void)
 	marked = true;
 }
 
-/* Also those who wait for replies. */
 void
-dgen_wakeup_everybody(void)
+dgen_wakeup_all_replies(void)
 {
-	dgen_wakeup_everywhere();
-	marks.replied_any |= marked;
+	if (!dgen_shared_attach())
+		return;
+	marks.replied_any = marked = true;
 }
 
 void
