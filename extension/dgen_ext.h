@@ -723,7 +723,7 @@ typedef struct Charge
 	int64 mailbox;
 	int64 message_id;
 	int sqlstate;
-	int64 fence; /* of a locked part; 0: the turn was another's */
+	int64 fence;   /* of a locked part; 0: the turn was another's */
 	Oid extension; /* for a locked part: its dgen.message */
 } Charge;
 extern void dgen_charge(const Charge *charge); /* async-signal-safe */
@@ -800,8 +800,10 @@ extern void dgen_declare(const ActorType *type, Declared what);
 /* This session's worker; raises DGEN_ERR_NOT_ATTACHED if there is none. */
 extern WorkerSession *dgen_worker_session(void);
 extern bool dgen_is_attached(void);
-extern bool dgen_session_is_of_former(const WorkerSession *session); /* an extension that was dropped */
-extern void dgen_session_check(const WorkerSession *session); /* raises DGEN_ERR_NOT_ATTACHED then */
+extern bool dgen_session_is_of_former(
+	const WorkerSession *session); /* an extension that was dropped */
+extern void dgen_session_check(
+	const WorkerSession *session);     /* raises DGEN_ERR_NOT_ATTACHED then */
 extern void dgen_session_claims(void); /* in this transaction */
 
 /* What a session without its place in shared memory has learnt of types by their ids. */
@@ -846,7 +848,7 @@ extern void dgen_reply_wait_begin(ReplyWait *wait, const int64 *request_ids,
 extern bool dgen_reply_wait(TimestampTz deadline, bool for_input);
 extern void dgen_reply_wait_end(void);
 extern bool dgen_reply_wait_is_of_former(void); /* in a transaction */
-extern void dgen_reply_wait_leave(void); /* of all; the session ends */
+extern void dgen_reply_wait_leave(void);        /* of all; the session ends */
 
 /*
  * For procedures that wait without a snapshot (dgen.wait, dgen.ask): commit the

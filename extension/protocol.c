@@ -50,9 +50,9 @@ enum ClaimColumn
 /* The batch claimed and not committed; valid in the transaction that claimed it. */
 static Batch *current_batch = NULL;
 static LocalTransactionId current_lxid = InvalidLocalTransactionId;
-static Oid claimer = InvalidOid;   /* the role that claimed it */
+static Oid claimer = InvalidOid;      /* the role that claimed it */
 static Oid claimed_from = InvalidOid; /* dgen.message */
-static bool client_caches = false; /* the client of that batch keeps states */
+static bool client_caches = false;    /* the client of that batch keeps states */
 static instr_time claimed_at;
 
 Batch *

@@ -569,9 +569,8 @@ dgen_session_serve(int64 id, const char *name, int ntypes, const int32 *type_ids
 		session->types[i].type_id = type_ids[i];
 		session->types[i].runs_parts = !dgen_is_of_actions(type_ids[i]);
 	}
-	for (int i = 0; i < ntypes && current != NULL &&
-					current->session.extension == session->extension;
-		 i++)
+	for (int i = 0;
+		 i < ntypes && current != NULL && current->session.extension == session->extension; i++)
 		for (int j = 0; j < current->session.ntypes; j++)
 			if (current->session.types[j].type_id == type_ids[i])
 				session->types[i] = current->session.types[j];
