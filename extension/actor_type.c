@@ -49,6 +49,7 @@ static bool stale = false;
 static Oid watched_relation = InvalidOid; /* dgen.actor_type */
 static List *retired = NIL;               /* MemoryContexts, list in TopMemoryContext */
 static bool adopted = false;              /* this database is known to be adopted */
+static TransactionId adopted_by = InvalidTransactionId;
 
 static void
 free_retired(XactEvent event, void *arg)
@@ -364,6 +365,7 @@ dgen_check_adopted(void)
 	HeapTuple tuple;
 	bool found = false;
 	bool foreign = false;
+	TransactionId by = InvalidTransactionId;
 
 	refresh_cache();
 	if (adopted)
@@ -379,6 +381,7 @@ dgen_check_adopted(void)
 
 		dgen_row_deform(tuple, RelationGetDescr(heap), values, nulls, ADOPTION_COLUMNS);
 		found = true;
+		by = HeapTupleHeaderGetRawXmin(tuple->t_data);
 		if (DatumGetInt64(values[ADOPTION_SYSTEM]) != (int64) GetSystemIdentifier() ||
 			DatumGetObjectId(values[ADOPTION_DATABASE]) != MyDatabaseId)
 			foreign = true;
@@ -395,5 +398,9 @@ dgen_check_adopted(void)
 			 errdetail("A copy that handles messages repeats the side effects of the original."),
 			 errhint(
 				 "If this database takes the original's place, run SELECT dgen.adopt_database().")));
+	/* Where backups come back into tables that stay, versions are given out again. */
+	if (by != adopted_by)
+		dgen_client_forget();
+	adopted_by = by;
 	adopted = true;
 }

@@ -101,13 +101,19 @@ dgen_charge(const Charge *charge)
 	}
 }
 
+bool
+dgen_has_charges(void)
+{
+	return dgen_database != NULL && pg_atomic_read_u32(&dgen_database->ncharges) > 0;
+}
+
 int
 dgen_take_charges(Charge *charges, int max)
 {
 	Database *database = dgen_database;
 	int count = 0;
 
-	if (database == NULL || pg_atomic_read_u32(&database->ncharges) == 0)
+	if (!dgen_has_charges())
 		return 0;
 	for (int i = 0; i < MAX_CHARGES && count < max; i++)
 	{

@@ -215,6 +215,8 @@ look_for_any(void *context)
 	Any *any = context;
 
 	dgen_find_answered(any->ids, any->count, any->answered);
+	if (dgen_reply_wait_is_of_former()) /* none of them exists */
+		memset(any->answered, true, any->count * sizeof(bool));
 	for (int i = 0; i < any->count && any->json.len < MOST_ANSWERS; i++)
 	{
 		Answer answer;

@@ -93,7 +93,7 @@ look_once(int64 id, Answer *answer)
 
 	CHECK_FOR_INTERRUPTS();
 	dgen_table_lock(TABLE_REQUEST, RowExclusiveLock); /* the answer is removed */
-	if (!dgen_find_request(id, &request))
+	if (dgen_reply_wait_is_of_former() || !dgen_find_request(id, &request))
 	{
 		refuse_unknown(id, answer);
 		return true;

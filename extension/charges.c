@@ -86,10 +86,13 @@ dgen_record_charges(void)
 {
 	Charge charges[8];
 	int first = ntaken;
-	int count = dgen_take_charges(charges, Min(lengthof(charges), MOST_TAKEN - ntaken));
+	int count;
 
-	if (count == 0)
+	if (!dgen_has_charges())
 		return;
+	/* First: those of an extension that is dropped meanwhile are forgotten with it. */
+	dgen_table_lock(TABLE_MESSAGE, RowExclusiveLock);
+	count = dgen_take_charges(charges, Min(lengthof(charges), MOST_TAKEN - ntaken));
 	register_callbacks();
 	for (int i = 0; i < count; i++)
 		taken[ntaken++] = (Taken){charges[i], GetCurrentSubTransactionId()};

@@ -475,6 +475,8 @@ dgen_own_mailboxes(WorkerSession *session, const BatchLimits *limits, Owned *own
 
 	/* Before anything is read: dgen.drop_actor_type waits for this lock, and not for rows in between. */
 	dgen_table_lock(TABLE_MESSAGE, RowExclusiveLock);
+	dgen_session_check(session);
+	dgen_memos_begin();
 	dgen_table_lock(TABLE_PAUSED, AccessShareLock);
 	dgen_check_adopted();
 	owned->count = 0;

@@ -10,6 +10,7 @@
 
 #include "dgen_ext.h"
 #include "shared.h"
+#include "workers.h"
 
 PG_FUNCTION_INFO_V1(dgen_forget_former);
 
@@ -45,6 +46,9 @@ dgen_forget_former(PG_FUNCTION_ARGS)
 		forget_charges();
 		forget_hints();
 		dgen_memos_forget();
+		/* Workers of clients are called when it is adopted: a restore may be filling it. */
+		dgen_wakeup_all_replies();
+		dgen_wakeup_orders(false);
 	}
 	PG_RETURN_VOID();
 }

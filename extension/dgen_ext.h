@@ -536,6 +536,7 @@ extern void dgen_wakeup_init(void);
 extern void dgen_wakeup_sent(int32 type_id, int64 mailbox);
 extern void dgen_wakeup_somewhere(int32 type_id);
 extern void dgen_wakeup_everywhere(void); /* of any type */
+extern void dgen_wakeup_all_replies(void);
 /* Hints before the commit, too, for a claim in this very transaction. */
 extern void dgen_wakeup_hint(void);
 extern void dgen_wakeup_due(TimestampTz when); /* commit makes something due at `when` */
@@ -688,6 +689,7 @@ extern void dgen_memo_set(int32 type_id, int64 mailbox, const Remembered *rememb
  * long as before. Does not take the place of another mailbox.
  */
 extern void dgen_memo_raise_floor(int32 type_id, int64 mailbox, int64 floor, int64 passed);
+extern void dgen_memos_begin(void);  /* a claim does */
 extern void dgen_memos_forget(void); /* of this database */
 
 typedef enum SuspicionLevel
@@ -724,10 +726,12 @@ typedef struct Charge
 	int64 mailbox;
 	int64 message_id;
 	int sqlstate;
-	int64 fence; /* of a locked part; 0: the turn was another's */
-	bool silent; /* an external worker's, whose session was ended for that */
+	int64 fence;   /* of a locked part; 0: the turn was another's */
+	bool silent;   /* an external worker's, whose session was ended for that */
+	Oid extension; /* for a locked part: its dgen.message */
 } Charge;
 extern void dgen_charge(const Charge *charge); /* async-signal-safe */
+extern bool dgen_has_charges(void);
 extern int dgen_take_charges(Charge *charges, int max);
 
 /* ---- crash.c: turns that take the server along ------------------------------ */
@@ -773,7 +777,8 @@ typedef struct WorkerType
 
 typedef struct WorkerSession
 {
-	int64 id; /* 0: not attached */
+	int64 id;      /* 0: not attached */
+	Oid extension; /* which it has attached to: its dgen.message */
 	char name[NAMEDATALEN];
 	Oid role; /* which attached */
 	bool in_database;
@@ -799,7 +804,15 @@ extern void dgen_declare(const ActorType *type, Declared what);
 /* This session's worker; raises DGEN_ERR_NOT_ATTACHED if there is none. */
 extern WorkerSession *dgen_worker_session(void);
 extern bool dgen_is_attached(void);
+extern bool dgen_session_is_of_former(
+	const WorkerSession *session); /* an extension that was dropped */
+extern void dgen_session_check(
+	const WorkerSession *session);     /* raises DGEN_ERR_NOT_ATTACHED then */
 extern void dgen_session_claims(void); /* in this transaction */
+
+/* What a session without its place in shared memory has learnt of types by their ids. */
+extern void dgen_hints_forget_private(void);
+extern void dgen_rates_forget_private(void);
 
 /* One in the database runs with the rights of the owner of its types, and only handlers that are functions. */
 static inline bool
@@ -826,6 +839,7 @@ typedef struct ReplyWait
 {
 	const int64 *ids;
 	int count;
+	Oid extension;           /* whose requests they are: its dgen.request */
 	struct ReplyWait *outer; /* in whose commit this one began; NULL: none */
 } ReplyWait;
 
@@ -837,7 +851,8 @@ extern void dgen_reply_wait_begin(ReplyWait *wait, const int64 *request_ids,
 								  int count); /* register, then look, then wait */
 extern bool dgen_reply_wait(TimestampTz deadline, bool for_input);
 extern void dgen_reply_wait_end(void);
-extern void dgen_reply_wait_leave(void); /* of all; the session ends */
+extern bool dgen_reply_wait_is_of_former(void); /* in a transaction */
+extern void dgen_reply_wait_leave(void);        /* of all; the session ends */
 
 /*
  * For procedures that wait without a snapshot (dgen.wait, dgen.ask): commit the

@@ -183,6 +183,13 @@ private_set(int32 type_id)
 	return set;
 }
 
+void
+dgen_hints_forget_private(void)
+{
+	for (int i = 0; i < nprivate; i++)
+		clear(private_sets[i], InvalidOid, private_sets[i]->type_id);
+}
+
 /* Its lock is held. */
 static bool
 is_in_sweep(const HintSet *set)

@@ -50,14 +50,23 @@ is_worker_here(const Slot *slot)
 	return slot->pid != 0 && slot->database == MyDatabaseId && slot->worker_id != 0;
 }
 
+/* Not those who have attached to an extension that is gone, whose ids come again. */
+static Oid
+this_extension(void)
+{
+	return dgen_table_oid(TABLE_MESSAGE);
+}
+
 bool
 dgen_worker_lives(int64 worker_id)
 {
+	const Oid extension = this_extension();
 	bool lives = false;
 
 	LWLockAcquire(&dgen_database->lock, LW_SHARED);
 	for (int i = 0; i < dgen_shared->nslots && !lives; i++)
-		lives = is_worker_here(slot_at(i)) && slot_at(i)->worker_id == worker_id;
+		lives = is_worker_here(slot_at(i)) && slot_at(i)->worker_id == worker_id &&
+				slot_at(i)->extension == extension;
 	LWLockRelease(&dgen_database->lock);
 	return lives;
 }
@@ -166,6 +175,7 @@ dgen_workers(PG_FUNCTION_ARGS)
 	AcceptInvalidationMessages();
 	workers = copy_workers(&count);
 	for (int i = 0; i < count; i++)
-		put_worker(result, &workers[i], GetUserId());
+		if (workers[i].extension == this_extension())
+			put_worker(result, &workers[i], GetUserId());
 	return (Datum) 0;
 }

@@ -32,6 +32,7 @@ typedef struct Part
 	int32 type_id;
 	int64 mailbox;
 	int64 fence;           /* 0: none */
+	Oid extension;         /* its dgen.message: another one gives out the same fences */
 	bool begun;            /* in a transaction that has committed */
 	SubTransactionId ends; /* in which it has ended, if that commits; Invalid: it has not */
 	SubTransactionId subid;
@@ -103,6 +104,13 @@ is_held(int64 fence)
 }
 
 /* ---- its life in this session ---- */
+
+/* One of dgen's tables is locked. */
+static bool
+is_of_former(void)
+{
+	return part.extension != dgen_table_oid(TABLE_MESSAGE);
+}
 
 int64
 dgen_part_fence(void)
@@ -199,6 +207,7 @@ set_part(const BatchActor *actor, int64 fence)
 		.type_id = actor->type->id,
 		.mailbox = actor->mailbox,
 		.fence = fence,
+		.extension = dgen_table_oid(TABLE_MESSAGE),
 		.subid = GetCurrentSubTransactionId(),
 	};
 	dgen_part_publish(fence);
@@ -211,6 +220,7 @@ charge_attempt(int sqlstate)
 		.type_id = part.type_id,
 		.mailbox = part.mailbox,
 		.fence = part.fence,
+		.extension = part.extension,
 		.sqlstate = sqlstate,
 		.silent = sqlstate == DGEN_ERR_TURN_TIMEOUT,
 	};
@@ -409,6 +419,7 @@ look_in_type(const WorkerSession *session, const WorkerType *worker_type)
 	dgen_refuse_isolation("claiming a locked part");
 	/* As for a batch: dgen.drop_actor_type waits for this lock, and not for rows in between. */
 	dgen_table_lock(TABLE_MESSAGE, RowExclusiveLock);
+	dgen_session_check(session);
 	dgen_table_lock(TABLE_LOCKED, RowExclusiveLock);
 	dgen_table_lock(TABLE_PAUSED, AccessShareLock);
 	dgen_check_adopted();
@@ -465,8 +476,10 @@ dgen_part_begin(WorkerSession *session)
 Batch *
 dgen_part_look(void)
 {
-	const ActorType *type = dgen_type_by_id(part.type_id, true);
+	const ActorType *type;
 
+	dgen_table_lock(TABLE_LOCKED, AccessShareLock);
+	type = is_of_former() ? NULL : dgen_type_by_id(part.type_id, true);
 	return type == NULL ? NULL : dgen_read_locked(type, part.mailbox, part.fence, NULL, READ_LOOK);
 }
 
@@ -483,6 +496,7 @@ dgen_part_own(void)
 						errmsg("the claim of the locked part is not committed"),
 						errhint("A locked part is run and ended after COMMIT.")));
 	dgen_table_lock(TABLE_MESSAGE, RowExclusiveLock);
+	dgen_session_check(dgen_worker_session());
 	type = dgen_type_by_id(part.type_id, true);
 	if (type != NULL)
 	{
@@ -515,6 +529,7 @@ dgen_part_charge_lost(void)
 		.type_id = part.type_id,
 		.mailbox = part.mailbox,
 		.fence = part.fence,
+		.extension = part.extension,
 		.sqlstate = DGEN_ERR_LOCK_LOST,
 	};
 
@@ -525,7 +540,7 @@ dgen_part_charge_lost(void)
 void
 dgen_part_fail(const Failure *failure)
 {
-	const ActorType *type = dgen_type_by_id(part.type_id, true);
+	const ActorType *type = is_of_former() ? NULL : dgen_type_by_id(part.type_id, true);
 
 	if (type != NULL)
 		(void) dgen_part_fail_attempt(type, part.mailbox, part.fence, failure);

@@ -71,6 +71,13 @@ dgen_settled_seq(Snapshot snapshot)
 	return settled;
 }
 
+/* For what a session asks at its end, when it cannot look. */
+void
+dgen_memos_begin(void)
+{
+	check_table();
+}
+
 /* ---- memos ---- */
 
 /* A bucket, locked, and what a mailbox is known by there. */

@@ -28,6 +28,7 @@ PG_FUNCTION_INFO_V1(dgen_operate_mailbox);
 PG_FUNCTION_INFO_V1(dgen_operate_own);
 PG_FUNCTION_INFO_V1(dgen_operate_refuse_in_turn);
 PG_FUNCTION_INFO_V1(dgen_operate_wake);
+PG_FUNCTION_INFO_V1(dgen_operate_wake_everybody);
 PG_FUNCTION_INFO_V1(dgen_operate_wake_at);
 PG_FUNCTION_INFO_V1(dgen_operate_in_handler);
 PG_FUNCTION_INFO_V1(dgen_operate_lock_key);
@@ -377,6 +378,13 @@ Datum
 dgen_operate_wake(PG_FUNCTION_ARGS)
 {
 	dgen_wakeup_somewhere(PG_GETARG_INT32(0));
+	PG_RETURN_VOID();
+}
+
+Datum
+dgen_operate_wake_everybody(PG_FUNCTION_ARGS)
+{
+	dgen_wakeup_everywhere();
 	PG_RETURN_VOID();
 }
 

@@ -50,8 +50,9 @@ enum ClaimColumn
 /* The batch claimed and not committed; valid in the transaction that claimed it. */
 static Batch *current_batch = NULL;
 static LocalTransactionId current_lxid = InvalidLocalTransactionId;
-static Oid claimer = InvalidOid;   /* the role that claimed it */
-static bool client_caches = false; /* the client of that batch keeps states */
+static Oid claimer = InvalidOid;      /* the role that claimed it */
+static Oid claimed_from = InvalidOid; /* dgen.message */
+static bool client_caches = false;    /* the client of that batch keeps states */
 static instr_time claimed_at;
 
 Batch *
@@ -119,12 +120,20 @@ set_batch(Batch *batch)
 	current_batch = batch;
 	current_lxid = DGEN_MY_LXID;
 	claimer = GetUserId();
+	claimed_from = dgen_table_oid(TABLE_MESSAGE);
 }
 
 void
 dgen_check_claimer(void)
 {
-	if (dgen_claimed_batch() == NULL || has_privs_of_role(GetUserId(), claimer))
+	if (dgen_claimed_batch() == NULL)
+		return;
+	/* Only this very transaction can have dropped what it had locked. */
+	if (claimed_from != dgen_table_oid(TABLE_MESSAGE))
+		ereport(ERROR, (errcode(DGEN_ERR_NOT_OWNED),
+						errmsg("the extension was dropped since the batch was claimed"),
+						errhint("Roll back.")));
+	if (has_privs_of_role(GetUserId(), claimer))
 		return;
 	ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 					errmsg("role \"%s\" may not use the batch that role \"%s\" has claimed",

@@ -73,6 +73,9 @@ start(Rate *rate, Oid database, int32 type_id, double per_second, TimestampTz no
 
 /* ---- finding the bucket of a type ---- */
 
+static Rate *private_rates = NULL; /* of this session */
+static int nprivate = 0;
+
 static bool
 is_vacant(const Rate *rate, TimestampTz now)
 {
@@ -109,18 +112,21 @@ find_shared(int32 type_id, double per_second, TimestampTz now)
 static Rate *
 find_private(int32 type_id, double per_second, TimestampTz now)
 {
-	static Rate *rates = NULL;
-	static int nrates = 0;
-
-	for (int i = 0; i < nrates; i++)
-		if (rates[i].type_id == type_id)
-			return &rates[i];
-	if (rates == NULL)
-		rates = MemoryContextAlloc(TopMemoryContext, sizeof(Rate));
+	for (int i = 0; i < nprivate; i++)
+		if (private_rates[i].type_id == type_id)
+			return &private_rates[i];
+	if (private_rates == NULL)
+		private_rates = MemoryContextAlloc(TopMemoryContext, sizeof(Rate));
 	else
-		rates = repalloc(rates, (nrates + 1) * sizeof(Rate));
-	start(&rates[nrates], InvalidOid, type_id, per_second, now);
-	return &rates[nrates++];
+		private_rates = repalloc(private_rates, (nprivate + 1) * sizeof(Rate));
+	start(&private_rates[nprivate], InvalidOid, type_id, per_second, now);
+	return &private_rates[nprivate++];
+}
+
+void
+dgen_rates_forget_private(void)
+{
+	nprivate = 0;
 }
 
 static bool

@@ -174,8 +174,11 @@ Datum
 dgen_receipt(PG_FUNCTION_ARGS)
 {
 	int64 batch = batch_argument(fcinfo, 0);
-	int64 worker_id = dgen_worker_session_of_caller()->id;
+	int64 worker_id;
 
+	/* Before it is asked who has attached: another extension gives out the same ids. */
+	dgen_table_lock(TABLE_RECEIPT, RowExclusiveLock);
+	worker_id = dgen_worker_session_of_caller()->id;
 	dgen_refuse_in_handler("dgen.receipt", "Workers leave receipts outside of turns.");
 	dgen_refuse_isolation("leaving a receipt");
 	if (!write_again(worker_id, batch) && !write_anywhere(worker_id, batch))
@@ -199,6 +202,7 @@ dgen_settle(PG_FUNCTION_ARGS)
 				 errhint("Give the id that dgen.attach returned in the session that was lost.")));
 	dgen_refuse_in_handler("dgen.settle", "Workers settle batches outside of turns.");
 	dgen_refuse_isolation("settling a batch");
+	dgen_table_lock(TABLE_RECEIPT, RowExclusiveLock);
 	(void) dgen_worker_session_of_caller(); /* so that not everybody can fill the table */
 	(void) run(close_sql, PG_GETARG_INT64(0), batch, get_bool, &committed);
 	PG_RETURN_BOOL(committed);

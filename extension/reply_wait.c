@@ -110,6 +110,7 @@ dgen_reply_wait_begin(ReplyWait *wait, const int64 *request_ids, int count)
 	dgen_reply_wait_leave();
 	wait->ids = request_ids;
 	wait->count = count;
+	wait->extension = dgen_table_oid(TABLE_REQUEST);
 	wait->outer = current;
 	enter(wait);
 	current = wait;
@@ -126,6 +127,16 @@ dgen_reply_wait_end(void)
 	enter(current);
 	if (dgen_slot != NULL)
 		dgen_slot->replied = true;
+}
+
+/*
+ * Was the extension dropped since the wait began, and created again? Then what has the ids now are
+ * requests of others. Who holds a lock on dgen.request may rely on it.
+ */
+bool
+dgen_reply_wait_is_of_former(void)
+{
+	return current != NULL && current->extension != dgen_table_oid(TABLE_REQUEST);
 }
 
 /* True when the caller should look. Deadline 0: none. */

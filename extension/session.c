@@ -39,6 +39,9 @@ PG_FUNCTION_INFO_V1(dgen_attach);
 PG_FUNCTION_INFO_V1(dgen_detach);
 
 static Attachment *current = NULL;
+static bool hidden = false; /* its slot says nothing of it: the extension is not there */
+
+static void publish(void);
 
 /* ---- what holds ---- */
 
@@ -59,6 +62,58 @@ dgen_worker_session(void)
 }
 
 /*
+ * An extension that was dropped and created again (by pg_restore --clean, too) gives out the ids of
+ * types, messages and workers anew, and the versions of states: an attachment to the former one means
+ * nothing in this one. It stays where it is: who drops the extension may roll that back.
+ */
+bool
+dgen_session_is_of_former(const WorkerSession *session)
+{
+	return session->extension != dgen_table_oid(TABLE_MESSAGE);
+}
+
+/* That a session attaches to. What it has learnt about types of another one by itself goes. */
+static Oid
+this_extension(void)
+{
+	static Oid last = InvalidOid;
+	Oid extension = dgen_table_oid(TABLE_MESSAGE);
+
+	if (extension != last)
+	{
+		dgen_hints_forget_private();
+		dgen_rates_forget_private();
+	}
+	last = extension;
+	return extension;
+}
+
+static void
+refuse_former(void)
+{
+	hidden = true;
+	publish();
+	ereport(ERROR,
+			(errcode(DGEN_ERR_NOT_ATTACHED),
+			 errmsg("the extension that this session has attached to was dropped"),
+			 errdetail("It was created again since, with other actor types, messages and states."),
+			 errhint("Forget states that you hold, and call dgen.attach again.")));
+}
+
+/* Who holds a lock on dgen.message may rely on it until the end of the transaction. */
+void
+dgen_session_check(const WorkerSession *session)
+{
+	if (dgen_session_is_of_former(session))
+		refuse_former();
+	if (hidden)
+	{
+		hidden = false;
+		publish();
+	}
+}
+
+/*
  * A function with the rights of another role may have attached: its caller is in the same
  * session, and neither reads nor commits what that role claims.
  */
@@ -67,6 +122,7 @@ dgen_worker_session_of_caller(void)
 {
 	WorkerSession *session = dgen_worker_session();
 
+	dgen_session_check(session);
 	if (!has_privs_of_role(GetUserId(), session->role))
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
@@ -87,7 +143,7 @@ dgen_session_claims(void)
 static void
 publish(void)
 {
-	WorkerSession *session = current == NULL ? NULL : &current->session;
+	WorkerSession *session = current == NULL || hidden ? NULL : &current->session;
 
 	dgen_generations_forget();
 	if (!dgen_slot_take())
@@ -97,6 +153,7 @@ publish(void)
 
 	LWLockAcquire(&dgen_database->lock, LW_EXCLUSIVE);
 	dgen_slot->worker_id = session == NULL ? 0 : session->id;
+	dgen_slot->extension = session == NULL ? InvalidOid : session->extension;
 	dgen_slot->ntypes = 0;
 	dgen_slot->buckets = 0;
 	if (dgen_slot->worker_id != 0)
@@ -141,6 +198,7 @@ put_on_top(Attachment *attachment, SubTransactionId subid)
 	attachment->subid = subid;
 	attachment->previous = current;
 	current = attachment;
+	hidden = false;
 	publish();
 }
 
@@ -446,15 +504,16 @@ dgen_attach(PG_FUNCTION_ARGS)
 		dgen_check_library_version(text_to_cstring(PG_GETARG_TEXT_PP(2)));
 
 	/* With the lock come the invalidations that tell of types made and dropped. */
-	LockRelationOid(dgen_table_oid(TABLE_ACTOR_TYPE), AccessShareLock);
+	dgen_table_lock(TABLE_ACTOR_TYPE, AccessShareLock);
 	delete_dead_rows();
 	dgen_client_forget(); /* whoever attaches holds nothing */
 	dgen_part_abandon();
 	watch_client();
-	if (dgen_is_attached())
+	if (dgen_is_attached() && !dgen_session_is_of_former(&current->session))
 		delete_row(current->session.id);
 
 	attachment = resolve_types(fcinfo);
+	attachment->session.extension = this_extension();
 	attachment->session.role = GetUserId();
 	set_name(&attachment->session, fcinfo);
 	attachment->session.id = dgen_nextval(SEQUENCE_WORKER);
@@ -475,23 +534,33 @@ dgen_detach(PG_FUNCTION_ARGS)
 	dgen_refuse_in_handler("dgen.detach", "Workers detach outside of turns.");
 	if (!dgen_is_attached())
 		PG_RETURN_VOID();
-	(void) dgen_worker_session_of_caller();
+	dgen_table_lock(TABLE_WORKER, RowExclusiveLock);
+	if (!dgen_session_is_of_former(&current->session))
+	{
+		(void) dgen_worker_session_of_caller();
+		delete_row(current->session.id);
+	}
 	dgen_part_abandon();
-	delete_row(current->session.id);
 	put_on_top(make_attachment(0), GetCurrentSubTransactionId());
 	PG_RETURN_VOID();
 }
 
 /* ---- an in-database worker ---- */
 
-/* The types it serves from now on; it keeps what it has learnt about those it served before. */
+/*
+ * The types it serves from now on; it keeps what it has learnt about those it served before. The lock
+ * on dgen.actor_type is held.
+ */
 void
 dgen_session_serve(int64 id, const char *name, int ntypes, const int32 *type_ids)
 {
 	Attachment *attachment = make_attachment(ntypes);
 	WorkerSession *session = &attachment->session;
 
+	if (current != NULL && dgen_session_is_of_former(&current->session))
+		dgen_part_abandon();
 	session->id = id;
+	session->extension = this_extension();
 	session->in_database = true;
 	session->role = GetUserId();
 	strlcpy(session->name, name, NAMEDATALEN);
@@ -500,7 +569,8 @@ dgen_session_serve(int64 id, const char *name, int ntypes, const int32 *type_ids
 		session->types[i].type_id = type_ids[i];
 		session->types[i].runs_parts = !dgen_is_of_actions(type_ids[i]);
 	}
-	for (int i = 0; i < ntypes && current != NULL; i++)
+	for (int i = 0;
+		 i < ntypes && current != NULL && current->session.extension == session->extension; i++)
 		for (int j = 0; j < current->session.ntypes; j++)
 			if (current->session.types[j].type_id == type_ids[i])
 				session->types[i] = current->session.types[j];

@@ -81,6 +81,7 @@ typedef struct Slot
 
 	/* Who it works for; written by its own session under the lock. */
 	int64 worker_id; /* 0: not attached */
+	Oid extension;   /* which it has attached to; see WorkerSession */
 	char name[NAMEDATALEN];
 	char client[NAMEDATALEN]; /* address; empty: none */
 	bool in_database;

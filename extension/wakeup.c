@@ -125,6 +125,14 @@ dgen_wakeup_everywhere(void)
 }
 
 void
+dgen_wakeup_all_replies(void)
+{
+	if (!dgen_shared_attach())
+		return;
+	marks.replied_any = marked = true;
+}
+
+void
 dgen_wakeup_left(int32 type_id)
 {
 	if (!dgen_shared_attach())

@@ -184,7 +184,7 @@ serve(Worker *worker, List *types)
 
 	foreach (cell, types)
 		ids[foreach_current_index(cell)] = lfirst_int(cell);
-	if (worker->id == 0)
+	if (worker->id == 0 || (dgen_is_attached() && dgen_session_is_of_former(dgen_worker_session())))
 		worker->id = dgen_nextval(SEQUENCE_WORKER);
 	dgen_session_serve(worker->id, worker->name, list_length(types), ids);
 
@@ -203,7 +203,7 @@ same_types(List *types)
 	if (!dgen_is_attached())
 		return false;
 	session = dgen_worker_session();
-	if (session->ntypes != list_length(types))
+	if (session->ntypes != list_length(types) || dgen_session_is_of_former(session))
 		return false;
 	foreach (cell, types)
 		if (session->types[foreach_current_index(cell)].type_id != lfirst_int(cell))
@@ -246,7 +246,7 @@ learn_types(Worker *worker)
 	{
 		List *types;
 
-		LockRelationOid(dgen_table_oid(TABLE_ACTOR_TYPE), AccessShareLock);
+		dgen_table_lock(TABLE_ACTOR_TYPE, AccessShareLock);
 		types = own_types(worker->orders.owner);
 		if (!same_types(types) || types == NIL)
 			serve(worker, types);
@@ -328,6 +328,14 @@ read_orders(Worker *worker)
 
 /* ---- the loop ---- */
 
+/* Is it nothing to tell anybody of? */
+static bool
+is_quiet(const Worker *worker, const ErrorData *error)
+{
+	return error->sqlerrcode == DGEN_ERR_NOT_ATTACHED ||
+		   (error->sqlerrcode == DGEN_ERR_NOT_ADOPTED && worker->told_not_adopted);
+}
+
 static void
 recover(Worker *worker)
 {
@@ -343,10 +351,10 @@ recover(Worker *worker)
 		dgen_narrow_batches(dgen_worker_session());
 	if (error->sqlerrcode == DGEN_ERR_CHANGED)
 		dgen_log_changed(error);
-	else if (error->sqlerrcode != DGEN_ERR_NOT_ADOPTED || !worker->told_not_adopted)
+	else if (!is_quiet(worker, error))
 		EmitErrorReport();
 	worker->told_not_adopted = error->sqlerrcode == DGEN_ERR_NOT_ADOPTED;
-	if (error->sqlerrcode == DGEN_ERR_UPDATING)
+	if (error->sqlerrcode == DGEN_ERR_UPDATING || error->sqlerrcode == DGEN_ERR_NOT_ATTACHED)
 		worker->read_at = 0;
 	worker->backoff = Min(Max(worker->backoff * 2, BACKOFF_MIN), BACKOFF_MAX);
 	if (worker->told_not_adopted)

@@ -26,9 +26,10 @@ rollback_and_claim(dgen_worker *worker)
 }
 
 /*
- * Somebody else may have the actor, or the server has counted the attempt as failed: then what the
- * locked part did is void. Else the attempt has failed, and that is committed; it is not counted if a
- * table of dgen's was changed. If that does not work either, the session ends, and somebody runs it again.
+ * Somebody else may have the actor, the server has counted the attempt as failed, or the extension was
+ * dropped: then what the locked part did is void. Else the attempt has failed, and that is committed; it
+ * is not counted if a table of dgen's was changed. If that does not work either, the session ends, and
+ * somebody runs it again.
  */
 static int
 part_failed(dgen_worker *worker)
@@ -36,7 +37,8 @@ part_failed(dgen_worker *worker)
 	const dgen__error *error = &worker->section_error;
 	int result;
 
-	if (strcmp(error->sqlstate, "ZD033") == 0 || strcmp(error->sqlstate, "ZD049") == 0)
+	if (strcmp(error->sqlstate, "ZD032") == 0 || strcmp(error->sqlstate, "ZD033") == 0 ||
+		strcmp(error->sqlstate, "ZD049") == 0)
 	{
 		dgen__worker_log(worker, DGEN_LOG_WARNING,
 						 "what a locked part of \"%s\" did is void: %s" DGEN__HINT_FORMAT,

@@ -79,6 +79,11 @@ CREATE FUNCTION dgen._wake(type_id integer) RETURNS void
 	AS 'MODULE_PATHNAME', 'dgen_operate_wake';
 COMMENT ON FUNCTION dgen._wake(integer) IS 'wakes workers of the type when this transaction has committed';
 
+CREATE FUNCTION dgen._wake_everybody() RETURNS void
+	LANGUAGE c
+	AS 'MODULE_PATHNAME', 'dgen_operate_wake_everybody';
+COMMENT ON FUNCTION dgen._wake_everybody() IS 'wakes all workers when this transaction has committed';
+
 CREATE FUNCTION dgen._wake_at(due timestamptz) RETURNS void
 	LANGUAGE c STRICT
 	AS 'MODULE_PATHNAME', 'dgen_operate_wake_at';
@@ -96,7 +101,7 @@ COMMENT ON FUNCTION dgen._maintenance_cursor(bigint) IS 'where dgen._maintain of
 
 REVOKE ALL ON FUNCTION dgen._calling_role(), dgen._type_for(text, text), dgen._mailbox(text),
 	dgen._check(integer, text), dgen._own(integer, bigint), dgen._refuse_in_turn(integer), dgen._in_handler(),
-	dgen._lock_key(integer, bigint), dgen._lock_class(), dgen._slot_class(), dgen._rate_is_spent(integer), dgen._wake(integer),
+	dgen._lock_key(integer, bigint), dgen._lock_class(), dgen._slot_class(), dgen._rate_is_spent(integer), dgen._wake(integer), dgen._wake_everybody(),
 	dgen._wake_at(timestamptz), dgen._next_message(), dgen._maintenance_cursor(bigint)
 	FROM PUBLIC;
 

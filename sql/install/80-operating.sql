@@ -389,7 +389,8 @@ AS $$
 	INSERT INTO dgen.adoption
 	SELECT c.system_identifier, d.oid, clock_timestamp()
 	FROM pg_control_system() AS c, pg_database AS d
-	WHERE d.datname = current_database()
+	WHERE d.datname = current_database();
+	SELECT dgen._wake_everybody() -- those too who have attached to an extension that was here before
 $$;
 COMMENT ON FUNCTION dgen._adopt() IS 'the actors belong to this database; the first actor type that is created says so, and dgen.adopt_database';
 
