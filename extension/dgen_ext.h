@@ -228,6 +228,11 @@ extern void dgen_row_deform(HeapTuple row, TupleDesc desc, Datum *values, bool *
  * TABLE that it waited for may have written all rows anew, and an older snapshot shows none of them.
  */
 extern void dgen_table_lock(DgenTable table, LOCKMODE lockmode);
+/*
+ * snapshot.c: the statement's, for who reads the table as the rest of the statement does; a newer one
+ * if an ALTER TABLE has committed in between. The table is locked; to be unregistered.
+ */
+extern Snapshot dgen_statement_snapshot(DgenTable table);
 
 /* An index scan of up to nkeys equality or range keys; the snapshot must stay active. */
 extern void dgen_scan_begin(DgenScan *scan, DgenTable table, int index, Snapshot snapshot,
@@ -1171,7 +1176,10 @@ extern void dgen_log_changed(const ErrorData *error);
 /* Is the lock table full? */
 extern bool dgen_is_out_of_locks(const ErrorData *error);
 
-/* Removes what is recorded of the message's failed attempts. Needs an active snapshot. */
+/*
+ * Removes what is recorded of the message's failed attempts. Needs an active snapshot, from after
+ * dgen.failed_attempt was locked to be written.
+ */
 extern void dgen_forget_failure(int32 type_id, int64 mailbox, int64 message_id);
 
 /* Records the attempts of turns whose process or session was ended. */

@@ -29,7 +29,6 @@ dgen_forget_failure(int32 type_id, int64 mailbox, int64 message_id)
 	DgenScan scan;
 	ScanKeyData keys[3];
 
-	dgen_table_lock(TABLE_FAILED_ATTEMPT, RowExclusiveLock);
 	dgen_key_int4(&keys[0], ORDER_TYPE_ID, BTEqualStrategyNumber, type_id);
 	dgen_key_int8(&keys[1], ORDER_MAILBOX, BTEqualStrategyNumber, mailbox);
 	dgen_key_int8(&keys[2], 3, BTEqualStrategyNumber, message_id);
@@ -241,6 +240,8 @@ dgen_record_failure(BatchActor *actor, const BatchMessage *message, const Failur
 			kept.sqlstate = DGEN_FAIL_SQLSTATE;
 	}
 
+	/* What the turn had locked it may have given back with its subtransaction. */
+	dgen_table_lock(TABLE_FAILED_ATTEMPT, RowExclusiveLock);
 	PushActiveSnapshot(GetTransactionSnapshot());
 	if (!message->locked)
 		dgen_forget_failure(actor->type->id, actor->mailbox, message->id);

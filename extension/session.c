@@ -255,11 +255,12 @@ delete_dead_rows(void)
 static void
 delete_row(int64 worker_id)
 {
-	Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
+	Snapshot snapshot;
 	DgenScan scan;
 	ScanKeyData key;
 
 	dgen_table_lock(TABLE_WORKER, RowExclusiveLock);
+	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	dgen_key_int8(&key, 1, BTEqualStrategyNumber, worker_id);
 	dgen_scan_begin(&scan, TABLE_WORKER, INDEX_PRIMARY, snapshot, 1);
 	dgen_scan_seek(&scan, &key, 1);
@@ -446,7 +447,7 @@ dgen_attach(PG_FUNCTION_ARGS)
 		dgen_check_library_version(text_to_cstring(PG_GETARG_TEXT_PP(2)));
 
 	/* With the lock come the invalidations that tell of types made and dropped. */
-	LockRelationOid(dgen_table_oid(TABLE_ACTOR_TYPE), AccessShareLock);
+	dgen_table_lock(TABLE_ACTOR_TYPE, AccessShareLock);
 	delete_dead_rows();
 	dgen_client_forget(); /* whoever attaches holds nothing */
 	dgen_part_abandon();

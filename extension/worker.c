@@ -15,7 +15,6 @@
 #include "postmaster/interrupt.h"
 #include "storage/fd.h"
 #include "storage/ipc.h"
-#include "storage/lmgr.h"
 #include "tcop/tcopprot.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
@@ -149,12 +148,14 @@ pin_settings(const char *name)
 static List *
 own_types(Oid owner)
 {
-	Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
+	Snapshot snapshot;
 	List *ids = NIL;
 	List *actions = NIL;
 	DgenScan scan;
 	ScanKeyData key;
 
+	dgen_table_lock(TABLE_ACTOR_TYPE, AccessShareLock);
+	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	dgen_key_int4(&key, 1, BTGreaterStrategyNumber, 0);
 	dgen_scan_begin(&scan, TABLE_ACTOR_TYPE, INDEX_PRIMARY, snapshot, 1);
 	dgen_scan_seek(&scan, &key, 1);
@@ -244,10 +245,8 @@ learn_types(Worker *worker)
 	fit = find_fit(worker);
 	if (fit == FITS)
 	{
-		List *types;
+		List *types = own_types(worker->orders.owner);
 
-		LockRelationOid(dgen_table_oid(TABLE_ACTOR_TYPE), AccessShareLock);
-		types = own_types(worker->orders.owner);
 		if (!same_types(types) || types == NIL)
 			serve(worker, types);
 	}
