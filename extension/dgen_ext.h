@@ -587,7 +587,10 @@ extern void dgen_wakeup_retries(void);           /* the alarm of dgen_wakeup_ret
 
 /*
  * A claim begins: the session takes its baton, and remembers what has been announced so far. True:
- * something was since its last claim began.
+ * something was since its last claim began, or it was called, which it may have been by itself:
+ *
+ *     batch without a turn: a dead letter's message is sent ── commit: calls itself, announces nothing
+ *     look for parts: takes that baton ── looks for no messages ── true: there is another batch
  */
 extern bool dgen_wakeup_claiming(void);
 
