@@ -12,6 +12,7 @@
 #include "fmgr.h"
 #include "nodes/execnodes.h"
 #include "nodes/pg_list.h"
+#include "storage/buf.h"
 #include "storage/itemptr.h"
 #include "storage/lock.h"
 #include "utils/jsonb.h"
@@ -890,6 +891,7 @@ extern void dgen_forget_turns(WorkerSession *session);
 typedef struct BatchMessage
 {
 	ItemPointerData tid;
+	int64 seq; /* unless it is locked */
 	int64 id;
 	int64 in_reply_to; /* 0: none */
 	TimestampTz sent_at;
@@ -1143,6 +1145,13 @@ extern void dgen_write_actor(BatchActor *actor);
 
 /* Removes handled messages and writes states. Raises DGEN_ERR_NOT_OWNED. */
 extern void dgen_commit_batch(Batch *batch);
+
+/*
+ * remove_message.c: one of dgen.message that a claim has read, the table being locked since. Raises
+ * DGEN_ERR_NOT_OWNED if it is not there any more. The buffer, invalid at first, is that of the page:
+ * given on to the next one, and to be released in the end.
+ */
+extern void dgen_delete_message(Relation heap, const BatchMessage *message, Buffer *buffer);
 
 /* ---- failure.c: failed attempts and dead letters ------------------------- */
 

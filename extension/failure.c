@@ -14,6 +14,7 @@
 #include "common/pg_prng.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
+#include "storage/bufmgr.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
@@ -172,7 +173,7 @@ static void
 remove_message(BatchActor *actor, const BatchMessage *message)
 {
 	Relation messages;
-	ItemPointerData tid = message->tid;
+	Buffer buffer = InvalidBuffer;
 
 	if (message->locked)
 	{
@@ -181,11 +182,8 @@ remove_message(BatchActor *actor, const BatchMessage *message)
 		return;
 	}
 	messages = dgen_table_open(TABLE_MESSAGE, RowExclusiveLock);
-	if (!dgen_delete_row(messages, &tid))
-		ereport(ERROR,
-				(errcode(DGEN_ERR_NOT_OWNED),
-				 errmsg("message " INT64_FORMAT " was removed while it was handled", message->id),
-				 errhint("Remove messages only with dgen.cancel.")));
+	dgen_delete_message(messages, message, &buffer);
+	ReleaseBuffer(buffer);
 	table_close(messages, NoLock);
 }
 
