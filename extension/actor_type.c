@@ -197,6 +197,7 @@ load_type(int index, ScanKey key)
 	DgenScan scan;
 
 	dgen_table_lock(TABLE_ACTOR_TYPE, AccessShareLock);
+	dgen_table_lock(TABLE_PRIVILEGE, AccessShareLock);
 	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	dgen_scan_begin(&scan, TABLE_ACTOR_TYPE, index, snapshot, 1);
 	dgen_scan_seek(&scan, key, 1);

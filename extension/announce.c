@@ -94,9 +94,8 @@ dgen_wakeup_claiming(void)
 
 	if (!dgen_shared_attach() || dgen_slot == NULL)
 		return false;
-	dgen_wait_taken();
+	announced = dgen_wait_taken() || !seen_valid;
 	has_claimed = true;
-	announced = !seen_valid;
 	for (int bucket = 0; bucket < BUCKETS; bucket++)
 	{
 		uint64 generation;

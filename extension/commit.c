@@ -8,6 +8,7 @@
 #include "access/xact.h"
 #include "access/table.h"
 #include "miscadmin.h"
+#include "storage/bufmgr.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
@@ -104,19 +105,17 @@ check_owned(const Batch *batch)
 static void
 delete_messages(Relation heap, const BatchActor *actor)
 {
+	Buffer buffer = InvalidBuffer;
+
 	for (int i = 0; i < actor->handled; i++)
 	{
-		BatchMessage *message = &actor->messages[i];
+		const BatchMessage *message = &actor->messages[i];
 
-		if (message->locked)
-			continue;
-		if (ItemPointerIsValid(&message->tid) && !dgen_delete_row(heap, &message->tid))
-			ereport(
-				ERROR,
-				(errcode(DGEN_ERR_NOT_OWNED),
-				 errmsg("message " INT64_FORMAT " was removed while it was handled", message->id),
-				 errhint("Remove messages only with dgen.cancel. Roll back and claim again.")));
+		if (!message->locked && ItemPointerIsValid(&message->tid))
+			dgen_delete_message(heap, message, &buffer);
 	}
+	if (BufferIsValid(buffer))
+		ReleaseBuffer(buffer);
 }
 
 static void

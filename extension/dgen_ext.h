@@ -12,6 +12,7 @@
 #include "fmgr.h"
 #include "nodes/execnodes.h"
 #include "nodes/pg_list.h"
+#include "storage/buf.h"
 #include "storage/itemptr.h"
 #include "storage/lock.h"
 #include "utils/jsonb.h"
@@ -228,6 +229,11 @@ extern void dgen_row_deform(HeapTuple row, TupleDesc desc, Datum *values, bool *
  * TABLE that it waited for may have written all rows anew, and an older snapshot shows none of them.
  */
 extern void dgen_table_lock(DgenTable table, LOCKMODE lockmode);
+/*
+ * snapshot.c: the statement's, for who reads the table as the rest of the statement does; a newer one
+ * if an ALTER TABLE has committed in between. The table is locked; to be unregistered.
+ */
+extern Snapshot dgen_statement_snapshot(DgenTable table);
 
 /* An index scan of up to nkeys equality or range keys; the snapshot must stay active. */
 extern void dgen_scan_begin(DgenScan *scan, DgenTable table, int index, Snapshot snapshot,
@@ -586,7 +592,10 @@ extern void dgen_wakeup_retries(void);           /* the alarm of dgen_wakeup_ret
 
 /*
  * A claim begins: the session takes its baton, and remembers what has been announced so far. True:
- * something was since its last claim began.
+ * something was since its last claim began, or it was called, which it may have been by itself:
+ *
+ *     batch without a turn: a dead letter's message is sent ── commit: calls itself, announces nothing
+ *     look for parts: takes that baton ── looks for no messages ── true: there is another batch
  */
 extern bool dgen_wakeup_claiming(void);
 
@@ -901,6 +910,7 @@ extern void dgen_forget_turns(WorkerSession *session);
 typedef struct BatchMessage
 {
 	ItemPointerData tid;
+	int64 seq; /* unless it is locked */
 	int64 id;
 	int64 in_reply_to; /* 0: none */
 	TimestampTz sent_at;
@@ -1156,6 +1166,13 @@ extern void dgen_write_actor(BatchActor *actor);
 /* Removes handled messages and writes states. Raises DGEN_ERR_NOT_OWNED. */
 extern void dgen_commit_batch(Batch *batch);
 
+/*
+ * remove_message.c: one of dgen.message that a claim has read, the table being locked since. Raises
+ * DGEN_ERR_NOT_OWNED if it is not there any more. The buffer, invalid at first, is that of the page:
+ * given on to the next one, and to be released in the end.
+ */
+extern void dgen_delete_message(Relation heap, const BatchMessage *message, Buffer *buffer);
+
 /* ---- failure.c: failed attempts and dead letters ------------------------- */
 
 typedef struct Failure
@@ -1191,7 +1208,10 @@ extern void dgen_log_changed(const ErrorData *error);
 /* Is the lock table full? */
 extern bool dgen_is_out_of_locks(const ErrorData *error);
 
-/* Removes what is recorded of the message's failed attempts. Needs an active snapshot. */
+/*
+ * Removes what is recorded of the message's failed attempts. Needs an active snapshot, from after
+ * dgen.failed_attempt was locked to be written.
+ */
 extern void dgen_forget_failure(int32 type_id, int64 mailbox, int64 message_id);
 
 /* The attempt of a turn whose process or session was ended. False: somebody has its actor; a later claim may. */

@@ -14,6 +14,7 @@
 #include "common/pg_prng.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
+#include "storage/bufmgr.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
@@ -29,7 +30,6 @@ dgen_forget_failure(int32 type_id, int64 mailbox, int64 message_id)
 	DgenScan scan;
 	ScanKeyData keys[3];
 
-	dgen_table_lock(TABLE_FAILED_ATTEMPT, RowExclusiveLock);
 	dgen_key_int4(&keys[0], ORDER_TYPE_ID, BTEqualStrategyNumber, type_id);
 	dgen_key_int8(&keys[1], ORDER_MAILBOX, BTEqualStrategyNumber, mailbox);
 	dgen_key_int8(&keys[2], 3, BTEqualStrategyNumber, message_id);
@@ -173,7 +173,7 @@ static void
 remove_message(BatchActor *actor, const BatchMessage *message)
 {
 	Relation messages;
-	ItemPointerData tid = message->tid;
+	Buffer buffer = InvalidBuffer;
 
 	if (message->locked)
 	{
@@ -182,11 +182,8 @@ remove_message(BatchActor *actor, const BatchMessage *message)
 		return;
 	}
 	messages = dgen_table_open(TABLE_MESSAGE, RowExclusiveLock);
-	if (!dgen_delete_row(messages, &tid))
-		ereport(ERROR,
-				(errcode(DGEN_ERR_NOT_OWNED),
-				 errmsg("message " INT64_FORMAT " was removed while it was handled", message->id),
-				 errhint("Remove messages only with dgen.cancel.")));
+	dgen_delete_message(messages, message, &buffer);
+	ReleaseBuffer(buffer);
 	table_close(messages, NoLock);
 }
 
@@ -241,6 +238,8 @@ dgen_record_failure(BatchActor *actor, const BatchMessage *message, const Failur
 			kept.sqlstate = DGEN_FAIL_SQLSTATE;
 	}
 
+	/* What the turn had locked it may have given back with its subtransaction. */
+	dgen_table_lock(TABLE_FAILED_ATTEMPT, RowExclusiveLock);
 	PushActiveSnapshot(GetTransactionSnapshot());
 	if (!message->locked)
 		dgen_forget_failure(actor->type->id, actor->mailbox, message->id);

@@ -85,11 +85,13 @@ take(const ActorType *type, int64 mailbox, text *actor_key, text *key, int64 id,
 static int64
 look_up(const ActorType *type, int64 mailbox, text *actor_key, text *key)
 {
-	Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
+	Snapshot snapshot;
 	int64 id = 0;
 	DgenScan scan;
 	ScanKeyData keys[4];
 
+	dgen_table_lock(TABLE_IDEMPOTENCY_KEY, RowExclusiveLock);
+	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	dgen_key_int4(&keys[0], ORDER_TYPE_ID, BTEqualStrategyNumber, type->id);
 	dgen_key_int8(&keys[1], ORDER_MAILBOX, BTEqualStrategyNumber, mailbox);
 	dgen_key_text(&keys[2], OWNER_ACTOR_KEY, actor_key);

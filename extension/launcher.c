@@ -63,14 +63,15 @@ start_missing(int count)
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
 	PushActiveSnapshot(GetTransactionSnapshot());
-	fits = dgen_is_installed() && dgen_fits_installed();
+	fits = dgen_fits_installed();
 	if (fits)
 	{
+		List *owners = dgen_handler_owners(); /* if that fails it is tried again */
 		int missing;
 
 		if (count > 0)
 			take_count(count);
-		missing = dgen_register_workers(dgen_handler_owners());
+		missing = dgen_register_workers(owners);
 		missing += dgen_count_unregistered();
 		if (missing > 0)
 			ereport(WARNING,

@@ -47,6 +47,7 @@ dgen_nearest_type(const text *name)
 	if (nearest.length == 0 || nearest.length > DGEN_MAX_TYPE_NAME_BYTES)
 		return NULL;
 	nearest.distance = Min(MOST_SLIPS, (nearest.length - 1) / 2) + 1;
+	dgen_table_lock(TABLE_ACTOR_TYPE, AccessShareLock);
 	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	dgen_key_int4(&key, 1, BTGreaterStrategyNumber, 0);
 	dgen_scan_begin(&scan, TABLE_ACTOR_TYPE, INDEX_PRIMARY, snapshot, 1);

@@ -51,11 +51,12 @@ readable_type(FunctionCallInfo fcinfo)
 	return type;
 }
 
-/* The statement's own snapshot, so that it agrees with the rest of the statement. */
+/* It agrees with the rest of the statement. */
 Datum
 dgen_state(PG_FUNCTION_ARGS)
 {
 	const ActorType *type = readable_type(fcinfo);
+	Snapshot snapshot;
 	DgenScan scan;
 	ScanKeyData keys[3];
 	text *key;
@@ -70,7 +71,8 @@ dgen_state(PG_FUNCTION_ARGS)
 	dgen_key_int4(&keys[0], ORDER_TYPE_ID, BTEqualStrategyNumber, type->id);
 	dgen_key_int8(&keys[1], ORDER_MAILBOX, BTEqualStrategyNumber, dgen_mailbox_of(key));
 	dgen_key_text(&keys[2], OWNER_ACTOR_KEY, key);
-	dgen_scan_begin(&scan, TABLE_ACTOR, INDEX_PRIMARY, GetActiveSnapshot(), 3);
+	snapshot = dgen_statement_snapshot(TABLE_ACTOR);
+	dgen_scan_begin(&scan, TABLE_ACTOR, INDEX_PRIMARY, snapshot, 3);
 	dgen_scan_seek(&scan, keys, 3);
 	if (dgen_scan_only(&scan))
 	{
@@ -78,6 +80,7 @@ dgen_state(PG_FUNCTION_ARGS)
 		state = JsonbPGetDatum(DatumGetJsonbPCopy(scan.values[ACTOR_STATE]));
 	}
 	dgen_scan_end(&scan);
+	UnregisterSnapshot(snapshot);
 	if (state == (Datum) 0)
 		PG_RETURN_NULL();
 	PG_RETURN_DATUM(dgen_show_state(state));

@@ -49,6 +49,7 @@ read_message(Reader *reader, BatchActor *actor, HeapTuple row, Datum *values, bo
 	BatchMessage *message = next_message(actor);
 
 	message->tid = row->t_self;
+	message->seq = DatumGetInt64(values[MESSAGE_SEQ]);
 	message->id =
 		DatumGetInt64(nulls[MESSAGE_MESSAGE_ID] ? values[MESSAGE_SEQ] : values[MESSAGE_MESSAGE_ID]);
 	message->in_reply_to =

@@ -45,11 +45,13 @@ static bool for_good = false; /* this process must not be restarted */
 List *
 dgen_handler_owners(void)
 {
-	Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
+	Snapshot snapshot;
 	List *owners = NIL;
 	DgenScan scan;
 	ScanKeyData key;
 
+	dgen_table_lock(TABLE_ACTOR_TYPE, AccessShareLock);
+	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	dgen_key_int4(&key, 1, BTGreaterStrategyNumber, 0);
 	dgen_scan_begin(&scan, TABLE_ACTOR_TYPE, INDEX_PRIMARY, snapshot, 1);
 	dgen_scan_seek(&scan, &key, 1);

@@ -313,11 +313,12 @@ delete_dead_rows(void)
 static void
 delete_row(int64 worker_id)
 {
-	Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
+	Snapshot snapshot;
 	DgenScan scan;
 	ScanKeyData key;
 
 	dgen_table_lock(TABLE_WORKER, RowExclusiveLock);
+	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	dgen_key_int8(&key, 1, BTEqualStrategyNumber, worker_id);
 	dgen_scan_begin(&scan, TABLE_WORKER, INDEX_PRIMARY, snapshot, 1);
 	dgen_scan_seek(&scan, &key, 1);

@@ -336,7 +336,7 @@ extern void dgen_poke_workers(void); /* in-database workers of all databases */
 
 extern void dgen_wait_enter(void); /* the session is a worker now; busy at first */
 extern void dgen_wait_leave(void); /* it is one no more: hands its baton on */
-extern void dgen_wait_taken(void); /* it claims: its baton is taken */
+extern bool dgen_wait_taken(void); /* it claims: its baton, if it has one, is taken */
 
 extern void dgen_call_for(int32 type_id); /* wakes one waiter, unless a fresh baton is out */
 extern void dgen_call_for_part(

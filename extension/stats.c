@@ -27,6 +27,7 @@ PG_FUNCTION_INFO_V1(dgen_longest_waiting);
 
 typedef struct Look
 {
+	Snapshot snapshot;
 	DgenScan scan;
 	int64 rows;
 	int64 most;
@@ -42,7 +43,8 @@ begin_look(Look *look, DgenTable table, int index, int32 type_id, int64 most)
 	look->most = most;
 	look->complete = true;
 	dgen_key_int4(&key, ORDER_TYPE_ID, BTEqualStrategyNumber, type_id);
-	dgen_scan_begin(&look->scan, table, index, GetActiveSnapshot(), 1);
+	look->snapshot = dgen_statement_snapshot(table);
+	dgen_scan_begin(&look->scan, table, index, look->snapshot, 1);
 	dgen_scan_seek(&look->scan, &key, 1);
 	look->scan.most_dead = most * DEAD_PER_ROW;
 }
@@ -70,6 +72,7 @@ static void
 end_look(Look *look)
 {
 	dgen_scan_end(&look->scan);
+	UnregisterSnapshot(look->snapshot);
 }
 
 /* ---- what waits ---- */
@@ -185,11 +188,13 @@ readable_types(int *count)
 	const Oid role = dgen_calling_role();
 	const ActorType **types = palloc(sizeof(*types));
 	int room = 1;
+	Snapshot snapshot;
 	DgenScan scan;
 
 	*count = 0;
 	AcceptInvalidationMessages(); /* of privileges revoked */
-	dgen_scan_begin(&scan, TABLE_ACTOR_TYPE, INDEX_PRIMARY, GetActiveSnapshot(), 0);
+	snapshot = dgen_statement_snapshot(TABLE_ACTOR_TYPE);
+	dgen_scan_begin(&scan, TABLE_ACTOR_TYPE, INDEX_PRIMARY, snapshot, 0);
 	dgen_scan_seek(&scan, NULL, 0);
 	while (dgen_scan_next(&scan))
 	{
@@ -204,6 +209,7 @@ readable_types(int *count)
 		types[(*count)++] = type;
 	}
 	dgen_scan_end(&scan);
+	UnregisterSnapshot(snapshot);
 	return types;
 }
 

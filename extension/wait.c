@@ -78,15 +78,19 @@ dgen_wait_leave(void)
 	dgen_unlock_and_call(&calls);
 }
 
-void
+bool
 dgen_wait_taken(void)
 {
+	bool taken;
+
 	if (dgen_slot->state != SLOT_CALLED)
-		return;
+		return false;
 	LWLockAcquire(&dgen_database->lock, LW_EXCLUSIVE);
-	if (dgen_slot->state == SLOT_CALLED)
+	taken = dgen_slot->state == SLOT_CALLED;
+	if (taken)
 		dgen_drop_baton(DGEN_MY_PROCNO);
 	LWLockRelease(&dgen_database->lock);
+	return taken;
 }
 
 /* Registers as waiting; false if work has been announced since the last claim began. */

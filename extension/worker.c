@@ -15,7 +15,6 @@
 #include "postmaster/interrupt.h"
 #include "storage/fd.h"
 #include "storage/ipc.h"
-#include "storage/lmgr.h"
 #include "tcop/tcopprot.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
@@ -40,7 +39,8 @@ typedef struct Worker
 	int64 id;
 	char name[NAMEDATALEN];
 	uint32 orders_seen;     /* Database.orders when they were last read */
-	TimestampTz read_at;    /* then; 0: never */
+	TimestampTz read_at;    /* then */
+	bool knows_orders;      /* false: never, or it failed */
 	TimestampTz idle_since; /* without types; 0: it has some */
 	int backoff;            /* ms; 0: the last batch went well */
 	bool told_not_adopted;
@@ -149,12 +149,14 @@ pin_settings(const char *name)
 static List *
 own_types(Oid owner)
 {
-	Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
+	Snapshot snapshot;
 	List *ids = NIL;
 	List *actions = NIL;
 	DgenScan scan;
 	ScanKeyData key;
 
+	dgen_table_lock(TABLE_ACTOR_TYPE, AccessShareLock);
+	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	dgen_key_int4(&key, 1, BTGreaterStrategyNumber, 0);
 	dgen_scan_begin(&scan, TABLE_ACTOR_TYPE, INDEX_PRIMARY, snapshot, 1);
 	dgen_scan_seek(&scan, &key, 1);
@@ -225,14 +227,17 @@ typedef enum Fit
 static Fit
 find_fit(const Worker *worker)
 {
-	if (!dgen_is_installed() || dgen_installed_version() == NULL)
+	if (dgen_installed_version() == NULL)
 		return NOT_INSTALLED;
 	if (!dgen_fits_installed())
 		return NOT_FITTING;
 	return dgen_is_preloaded || worker->id == 0 || dgen_is_exactly_installed() ? FITS : NOT_FITTING;
 }
 
-/* Is there anything to do here for this worker? Learns its types. */
+/*
+ * Is there anything to do here for this worker? Learns its types. Raises DGEN_ERR_CHANGED, and it
+ * tries again, as long as the extension is installed and its tables are not found.
+ */
 static Fit
 learn_types(Worker *worker)
 {
@@ -244,10 +249,8 @@ learn_types(Worker *worker)
 	fit = find_fit(worker);
 	if (fit == FITS)
 	{
-		List *types;
+		List *types = own_types(worker->orders.owner);
 
-		dgen_table_lock(TABLE_ACTOR_TYPE, AccessShareLock);
-		types = own_types(worker->orders.owner);
 		if (!same_types(types) || types == NIL)
 			serve(worker, types);
 	}
@@ -312,14 +315,16 @@ read_orders(Worker *worker)
 
 	if (!dgen_still_wanted(&worker->orders))
 		dgen_go_off_duty();
-	if (worker->read_at != 0 && orders == worker->orders_seen && now - worker->read_at < patience)
+	if (worker->knows_orders && orders == worker->orders_seen && now - worker->read_at < patience)
 		return;
 
+	worker->knows_orders = false;
 	worker->orders_seen = orders;
 	worker->read_at = now;
 	while ((fit = learn_types(worker)) == NOT_FITTING)
 		wait_for_update(worker);
 	worker->told_not_fitting = false;
+	worker->knows_orders = true;
 	if (fit == NOT_INSTALLED)
 		leave_database(worker);
 	if (worker->idle_since != 0 && now - worker->idle_since >= patience)
@@ -355,7 +360,7 @@ recover(Worker *worker)
 		EmitErrorReport();
 	worker->told_not_adopted = error->sqlerrcode == DGEN_ERR_NOT_ADOPTED;
 	if (error->sqlerrcode == DGEN_ERR_UPDATING || error->sqlerrcode == DGEN_ERR_NOT_ATTACHED)
-		worker->read_at = 0;
+		worker->knows_orders = false;
 	worker->backoff = Min(Max(worker->backoff * 2, BACKOFF_MIN), BACKOFF_MAX);
 	if (worker->told_not_adopted)
 		worker->backoff = BACKOFF_MAX;

@@ -1,0 +1,36 @@
+/*
+ * The snapshot of a function that reads a table as the rest of its statement does. It is older than
+ * the function's lock on the table, so an ALTER TABLE that has written the rows anew may have
+ * committed in between: the statement's snapshot shows none of them then (see dgen_table_lock).
+ */
+#include "dgen_ext.h"
+
+#include "access/htup_details.h"
+#include "utils/snapmgr.h"
+#include "utils/syscache.h"
+
+/* Also after an ALTER TABLE that has left the rows as they were: the catalog does not tell. */
+static bool
+is_altered_since(Oid table, Snapshot snapshot)
+{
+	HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(table));
+	bool altered;
+
+	if (!HeapTupleIsValid(tuple))
+		return true;
+	altered = XidInMVCCSnapshot(HeapTupleHeaderGetXmin(tuple->t_data), snapshot);
+	ReleaseSysCache(tuple);
+	return altered;
+}
+
+/* Rows that are newer than the rest of the statement are better than none, in each isolation level. */
+Snapshot
+dgen_statement_snapshot(DgenTable table)
+{
+	Snapshot snapshot = GetActiveSnapshot();
+
+	dgen_table_lock(table, AccessShareLock);
+	if (is_altered_since(dgen_table_oid(table), snapshot))
+		snapshot = GetLatestSnapshot();
+	return RegisterSnapshot(snapshot);
+}
