@@ -60,6 +60,14 @@ dgen_claimed_batch(void)
 	return current_lxid == DGEN_MY_LXID ? current_batch : NULL;
 }
 
+/* A locked part goes on when the transaction that would have ended it has not. */
+static void
+forget_batch(void)
+{
+	current_batch = NULL;
+	dgen_session_busy(dgen_part_under_way());
+}
+
 /* ROLLBACK TO a savepoint before the claim let go of the actors: the batch is over. */
 static void
 at_subtransaction_end(SubXactEvent event, SubTransactionId subid, SubTransactionId parent,
@@ -67,7 +75,7 @@ at_subtransaction_end(SubXactEvent event, SubTransactionId subid, SubTransaction
 {
 	if (event == SUBXACT_EVENT_ABORT_SUB && dgen_claimed_batch() != NULL &&
 		current_batch->subid >= subid)
-		current_batch = NULL;
+		forget_batch();
 }
 
 /* What was claimed and not committed is work again, for this session as well. */
@@ -82,15 +90,12 @@ announce_unhandled(const Batch *batch)
 static void
 at_transaction_end(XactEvent event, void *arg)
 {
-	if (dgen_claimed_batch() == NULL)
+	if (current_batch == NULL)
 		return;
 	if (event == XACT_EVENT_PRE_COMMIT)
 		announce_unhandled(current_batch);
-	else if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT)
-	{
-		current_batch = NULL;
-		dgen_session_busy(false);
-	}
+	else if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT || event == XACT_EVENT_PREPARE)
+		forget_batch();
 }
 
 static void
