@@ -232,9 +232,9 @@ find_fit(const Worker *worker)
 	return dgen_is_preloaded || worker->id == 0 || dgen_is_exactly_installed() ? FITS : NOT_FITTING;
 }
 
-/* Is there anything to do here for this worker? Learns its types. */
+/* Is there anything to do here for this worker? Learns its types. look: nobody has told of a change. */
 static Fit
-learn_types(Worker *worker)
+learn_types(Worker *worker, bool look)
 {
 	Fit fit;
 
@@ -250,6 +250,8 @@ learn_types(Worker *worker)
 		types = own_types(worker->orders.owner);
 		if (!same_types(types) || types == NIL)
 			serve(worker, types);
+		if (look && dgen_lacks_workers())
+			dgen_want_starter(dgen_database);
 	}
 	PopActiveSnapshot();
 	CommitTransactionCommand();
@@ -300,7 +302,7 @@ leave_database(const Worker *worker)
 
 /*
  * Read when somebody says so, and at the safety-net interval: nobody does when the
- * extension is dropped by a session that has not loaded this library.
+ * extension is dropped, or a type made, by a session that has not loaded this library.
  */
 static void
 read_orders(Worker *worker)
@@ -308,16 +310,17 @@ read_orders(Worker *worker)
 	TimestampTz now = GetCurrentTimestamp();
 	TimestampTz patience = dgen_safety_net_interval * INT64CONST(1000000);
 	uint32 orders = pg_atomic_read_u32(&dgen_database->orders);
+	bool look = worker->read_at != 0 && orders == worker->orders_seen;
 	Fit fit;
 
 	if (!dgen_still_wanted(&worker->orders))
 		dgen_go_off_duty();
-	if (worker->read_at != 0 && orders == worker->orders_seen && now - worker->read_at < patience)
+	if (look && now - worker->read_at < patience)
 		return;
 
 	worker->orders_seen = orders;
 	worker->read_at = now;
-	while ((fit = learn_types(worker)) == NOT_FITTING)
+	while ((fit = learn_types(worker, look)) == NOT_FITTING)
 		wait_for_update(worker);
 	worker->told_not_fitting = false;
 	if (fit == NOT_INSTALLED)
