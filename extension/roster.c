@@ -82,7 +82,7 @@ dgen_has_workers(Oid owner)
 }
 
 static bool
-may_log_in(Oid role)
+may_connect(Oid role)
 {
 	HeapTuple tuple = SearchSysCache1(AUTHOID, ObjectIdGetDatum(role));
 	bool may = HeapTupleIsValid(tuple);
@@ -92,7 +92,7 @@ may_log_in(Oid role)
 #endif
 	if (HeapTupleIsValid(tuple))
 		ReleaseSysCache(tuple);
-	return may;
+	return may && DGEN_DATABASE_ACLCHECK(MyDatabaseId, role) == ACLCHECK_OK;
 }
 
 /* Nobody has told of one whose type came with COMMIT PREPARED, or in another way than by dgen. */
@@ -104,7 +104,7 @@ dgen_lacks_workers(void)
 	if (dgen_database->desired <= 0)
 		return false;
 	foreach (cell, dgen_handler_owners())
-		if (!dgen_has_workers(lfirst_oid(cell)) && may_log_in(lfirst_oid(cell)))
+		if (!dgen_has_workers(lfirst_oid(cell)) && may_connect(lfirst_oid(cell)))
 			return true;
 	return false;
 }
