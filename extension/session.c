@@ -191,12 +191,13 @@ static void
 refuse_prepare(void)
 {
 	if (current != NULL && current->subid != InvalidSubTransactionId)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("cannot PREPARE a transaction that has called dgen.attach or dgen.detach"),
-				 errdetail("They are about this session, which is not told how a prepared transaction "
-						   "ends."),
-				 errhint("Call them in a transaction that ends with COMMIT.")));
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			 errmsg("cannot PREPARE a transaction that has called dgen.attach or dgen.detach"),
+			 errdetail("They are about this session, which is not told how a prepared transaction "
+					   "ends."),
+			 errhint("Call them in a transaction that ends with COMMIT.")));
 }
 
 /* What PREPARE does to settings is what COMMIT does. */
