@@ -3,7 +3,7 @@
  * again: those that it was given or that it committed, at that very version.
  *
  * A client drops what it holds when a batch is rolled back, so this is forgotten then,
- * too. A client that has dropped a state for lack of memory asks for it with
+ * too; and when it is prepared, since nobody tells this session how it ends. A client that has dropped a state for lack of memory asks for it with
  * dgen.batch_state.
  */
 #include "dgen_ext.h"
@@ -51,9 +51,9 @@ dgen_client_forget(void)
 static void
 at_end(XactEvent event, void *arg)
 {
-	if (touched && event == XACT_EVENT_ABORT)
+	if (touched && (event == XACT_EVENT_ABORT || event == XACT_EVENT_PREPARE))
 		dgen_client_forget();
-	if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_PREPARE)
+	if (event == XACT_EVENT_COMMIT)
 		touched = false;
 }
 

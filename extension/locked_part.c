@@ -160,12 +160,18 @@ dgen_part_ends(int64 fence)
 		part.ends = GetCurrentSubTransactionId();
 }
 
+/*
+ * A prepared transaction that begins or ends an attempt owns the actor until somebody ends it, so
+ * nobody begins another one meanwhile. After that the row tells, and this session is not told.
+ */
 static void
 at_transaction_end(XactEvent event, void *arg)
 {
+	bool ends = part.ends != InvalidSubTransactionId;
+
 	if (part.fence == 0)
 		dgen_part_publish(0); /* a look may have been interrupted */
-	else if (event == XACT_EVENT_COMMIT && part.ends != InvalidSubTransactionId)
+	else if ((event == XACT_EVENT_COMMIT || event == XACT_EVENT_PREPARE) && ends)
 		forget_because(NO_PART_ANY_MORE);
 	else if (event == XACT_EVENT_COMMIT)
 		part.begun = true;

@@ -61,6 +61,14 @@ dgen_claimed_batch(void)
 	return current_lxid == DGEN_MY_LXID ? current_batch : NULL;
 }
 
+/* A locked part goes on when the transaction that would have ended it has not. */
+static void
+forget_batch(void)
+{
+	current_batch = NULL;
+	dgen_session_busy(dgen_part_under_way());
+}
+
 /* ROLLBACK TO a savepoint before the claim let go of the actors: the batch is over. */
 static void
 at_subtransaction_end(SubXactEvent event, SubTransactionId subid, SubTransactionId parent,
@@ -71,7 +79,7 @@ at_subtransaction_end(SubXactEvent event, SubTransactionId subid, SubTransaction
 	dgen_no_batch_undone(subid);
 	if (dgen_claimed_batch() == NULL || current_batch->subid < subid)
 		return;
-	current_batch = NULL;
+	forget_batch();
 	dgen_no_batch(NO_BATCH_ANY_MORE);
 }
 
@@ -94,9 +102,8 @@ at_transaction_end(XactEvent event, void *arg)
 		announce_unhandled(current_batch);
 	else if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT || event == XACT_EVENT_PREPARE)
 	{
-		current_batch = NULL;
+		forget_batch();
 		dgen_no_batch(NO_BATCH_HERE);
-		dgen_session_busy(false);
 	}
 }
 

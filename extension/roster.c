@@ -83,6 +83,34 @@ dgen_has_workers(Oid owner)
 	return found;
 }
 
+static bool
+may_connect(Oid role)
+{
+	HeapTuple tuple = SearchSysCache1(AUTHOID, ObjectIdGetDatum(role));
+	bool may = HeapTupleIsValid(tuple);
+
+#ifndef BGWORKER_BYPASS_ROLELOGINCHECK
+	may = may && ((Form_pg_authid) GETSTRUCT(tuple))->rolcanlogin;
+#endif
+	if (HeapTupleIsValid(tuple))
+		ReleaseSysCache(tuple);
+	return may && DGEN_DATABASE_ACLCHECK(MyDatabaseId, role) == ACLCHECK_OK;
+}
+
+/* Nobody has told of one whose type came with COMMIT PREPARED, or in another way than by dgen. */
+bool
+dgen_lacks_workers(void)
+{
+	ListCell *cell;
+
+	if (dgen_database->desired <= 0)
+		return false;
+	foreach (cell, dgen_handler_owners())
+		if (!dgen_has_workers(lfirst_oid(cell)) && may_connect(lfirst_oid(cell)))
+			return true;
+	return false;
+}
+
 /*
  * A worker connects as the owner of its types, so that a deferred trigger of a
  * handler's table runs with the owner's rights (H14). Before PostgreSQL 17 only a

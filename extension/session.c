@@ -244,6 +244,21 @@ leave_worker(void)
 	publish();
 }
 
+/* As for what the server itself keeps by session: LISTEN, temporary tables, cursors WITH HOLD. */
+static void
+refuse_prepare(void)
+{
+	if (current != NULL && current->subid != InvalidSubTransactionId)
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			 errmsg("cannot PREPARE a transaction that has called dgen.attach or dgen.detach"),
+			 errdetail("They are about this session, which is not told how a prepared transaction "
+					   "ends."),
+			 errhint("Call them in a transaction that ends with COMMIT.")));
+}
+
+/* What PREPARE does to settings is what COMMIT does. */
 static void
 at_transaction_end(XactEvent event, void *arg)
 {
@@ -251,15 +266,17 @@ at_transaction_end(XactEvent event, void *arg)
 		event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT || event == XACT_EVENT_PREPARE;
 	int mark = current == NULL ? 0 : current->mark;
 
+	if (event == XACT_EVENT_PRE_PREPARE)
+		refuse_prepare();
 	if (event == XACT_EVENT_PRE_COMMIT || event == XACT_EVENT_PRE_PREPARE)
 		dgen_session_mark_keep(mark);
-	if (ends && dgen_session_mark_lost(mark, event == XACT_EVENT_COMMIT))
+	if (ends && dgen_session_mark_lost(mark, event != XACT_EVENT_ABORT))
 		leave_worker();
 	if (current == NULL || current->subid == InvalidSubTransactionId)
 		return;
 	if (event == XACT_EVENT_ABORT)
 		undo(TopSubTransactionId);
-	else if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_PREPARE)
+	else if (event == XACT_EVENT_COMMIT)
 	{
 		current->subid = InvalidSubTransactionId;
 		forget_previous();

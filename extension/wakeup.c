@@ -55,6 +55,7 @@ static Marks marks = {.due = ALARM_NONE};
 static bool marked = false; /* anything in marks */
 
 static SubTransactionId aborting = InvalidSubTransactionId;
+static bool prepared = false; /* this is how the transaction ends */
 
 /* ---- marks ---- */
 
@@ -294,6 +295,22 @@ act_on_commit(void)
 	dgen_complete_workers();
 }
 
+/*
+ * Its locks are another's now, and what it did is not to be seen: who ends it tells of that
+ * (prepared.c). But a claim has also taken calls and alarms for what it has left to others, which
+ * may not wait for that.
+ */
+static void
+act_on_prepare(void)
+{
+	for (int i = 0; i < marks.nleft; i++)
+		dgen_wakeup_now(marks.left[i]);
+	if (marks.alarm_subid != InvalidSubTransactionId)
+		dgen_alarm_merge(ALARM_UNKNOWN);
+	if (marks.due != ALARM_NONE)
+		dgen_alarm_merge(marks.due);
+}
+
 static void
 forget_marks(void)
 {
@@ -323,9 +340,14 @@ end_transaction(bool commit)
 	/* What was to be moved was not: the alarm rings again. */
 	if (!commit && marks.alarm_subid != InvalidSubTransactionId)
 		dgen_alarm_merge(ALARM_UNKNOWN);
-	if (commit)
+	if (prepared)
+		act_on_prepare();
+	else if (commit)
 		act_on_commit();
-	dgen_held_released(!commit);
+	if (prepared)
+		dgen_held_forget();
+	else
+		dgen_held_released(!commit);
 	forget_marks();
 }
 
@@ -378,18 +400,11 @@ at_subtransaction_end(SubXactEvent event, SubTransactionId subid, SubTransaction
 	dgen_claim_undone();
 }
 
-/*
- * A prepared transaction keeps its locks; nothing runs here when it commits, and what it
- * left is found by the safety-net look (H10).
- */
+/* Before after_locks, which is not told how the transaction ends. */
 static void
 at_transaction_end(XactEvent event, void *arg)
 {
-	if (event == XACT_EVENT_PREPARE)
-	{
-		forget_marks();
-		dgen_held_forget();
-	}
+	prepared = event == XACT_EVENT_PREPARE;
 	if (event == XACT_EVENT_ABORT)
 		dgen_claim_undone();
 	if (event == XACT_EVENT_ABORT || event == XACT_EVENT_COMMIT || event == XACT_EVENT_PREPARE)

@@ -235,11 +235,12 @@ find_fit(const Worker *worker)
 }
 
 /*
- * Is there anything to do here for this worker? Learns its types. Raises DGEN_ERR_CHANGED, and it
- * tries again, as long as the extension is installed and its tables are not found.
+ * Is there anything to do here for this worker? Learns its types. look: nobody has told of a change.
+ * Raises DGEN_ERR_CHANGED, and it tries again, as long as the extension is installed and its tables
+ * are not found.
  */
 static Fit
-learn_types(Worker *worker)
+learn_types(Worker *worker, bool look)
 {
 	Fit fit;
 
@@ -253,6 +254,8 @@ learn_types(Worker *worker)
 
 		if (!same_types(types) || types == NIL)
 			serve(worker, types);
+		if (look && dgen_lacks_workers())
+			dgen_want_starter(dgen_database);
 	}
 	PopActiveSnapshot();
 	CommitTransactionCommand();
@@ -303,7 +306,7 @@ leave_database(const Worker *worker)
 
 /*
  * Read when somebody says so, and at the safety-net interval: nobody does when the
- * extension is dropped by a session that has not loaded this library.
+ * extension is dropped, or a type made, by a session that has not loaded this library.
  */
 static void
 read_orders(Worker *worker)
@@ -311,17 +314,18 @@ read_orders(Worker *worker)
 	TimestampTz now = GetCurrentTimestamp();
 	TimestampTz patience = dgen_safety_net_interval * INT64CONST(1000000);
 	uint32 orders = pg_atomic_read_u32(&dgen_database->orders);
+	bool look = worker->knows_orders && orders == worker->orders_seen;
 	Fit fit;
 
 	if (!dgen_still_wanted(&worker->orders))
 		dgen_go_off_duty();
-	if (worker->knows_orders && orders == worker->orders_seen && now - worker->read_at < patience)
+	if (look && now - worker->read_at < patience)
 		return;
 
 	worker->knows_orders = false;
 	worker->orders_seen = orders;
 	worker->read_at = now;
-	while ((fit = learn_types(worker)) == NOT_FITTING)
+	while ((fit = learn_types(worker, look)) == NOT_FITTING)
 		wait_for_update(worker);
 	worker->told_not_fitting = false;
 	worker->knows_orders = true;

@@ -35,6 +35,7 @@ typedef struct StarterOrders
 /* Owners of types with handlers, as a list of OIDs; needs a transaction. */
 extern List *dgen_handler_owners(void);
 extern bool dgen_has_workers(Oid owner);
+extern bool dgen_lacks_workers(void); /* there is an owner that has none, and could */
 
 /* Wants and registers what is missing for `desired` workers of each owner. The number that has no place on the roster. */
 extern int dgen_register_workers(List *owners);
