@@ -83,7 +83,7 @@ insert_failed_attempt(const BatchActor *actor, const BatchMessage *message, int 
 	dgen_writer_open(&writer, TABLE_FAILED_ATTEMPT);
 	dgen_writer_insert(&writer, values, nulls);
 	dgen_writer_close(&writer);
-	dgen_wakeup_due(retry_at);
+	dgen_wakeup_due(actor->type->id, retry_at);
 }
 
 static const char *
@@ -323,7 +323,7 @@ dgen_record_charge(const Charge *charge)
 	mailbox.held = dgen_try_own(charge->type_id, charge->mailbox);
 	if (mailbox.held == HELD_BY_ANOTHER)
 	{
-		dgen_charge(charge); /* for the next claim: its attempt was one all the same */
+		dgen_postpone_charge(charge); /* for the next claim: its attempt was one all the same */
 		return;
 	}
 	batch = dgen_read_batch(&owned, 0, 1, &limits);
@@ -333,17 +333,6 @@ dgen_record_charge(const Charge *charge)
 	if (message != NULL && dgen_record_failure(actor, message, &failure))
 		dgen_absolve(actor, 1); /* what is left of its batch */
 	MemoryContextDelete(batch->context);
-}
-
-/* A worker whose turn took it along could not record the attempt itself. */
-void
-dgen_record_charges(void)
-{
-	Charge charges[8];
-	int count = dgen_take_charges(charges, lengthof(charges));
-
-	for (int i = 0; i < count; i++)
-		dgen_record_charge(&charges[i]);
 }
 
 /* Not a handler's own memory, which has the same SQLSTATE. */

@@ -14,6 +14,7 @@ _PG_init(void)
 	dgen_define_gucs();
 	dgen_session_mark_init();
 	dgen_actor_type_init();
+	dgen_charges_init();
 	dgen_wakeup_init();
 	dgen_launcher_init();
 	dgen_leftovers_init();
