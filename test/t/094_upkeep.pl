@@ -42,7 +42,7 @@ becomes($over, 1, 'the time of a key is over');
 my $mine = worker('mine');
 $mine->query('BEGIN');
 is($mine->query('SELECT count(*) FROM dgen.claim()'), 0, 'a worker of another type claims, and leaves its transaction open');
-is(sql("SET statement_timeout = '1 min'; $cast"), 't', 'nobody who sends with that key waits for it');
+is(($node->psql('postgres', "SET statement_timeout = '1 min'; $cast"))[1], 't', 'nobody who sends with that key waits for it');
 becomes($over, 1, 'its time is over again');
 $mine->query('COMMIT');
 $mine->query(q{CALL dgen.wait('1 ms')});
