@@ -714,7 +714,7 @@ extern bool dgen_alarm_due(TimestampTz now);
 extern void dgen_alarm_taken(void);
 extern void dgen_alarm_left(void); /* it rings if what this transaction has moved is undone */
 
-/* A turn of this session is about to be ended with its process: the next claim in this database records the attempt. */
+/* A turn of this session is about to be ended with its process: the next claim for the type records the attempt (charges.c). */
 typedef struct Charge
 {
 	int32 type_id;
