@@ -43,6 +43,33 @@ dgen_alarm_retry(int32 type_id, TimestampTz when)
 	dgen_alarm_merge(when);
 }
 
+/* ---- who looks for its own types alone ---- */
+
+void
+dgen_tell_dues(uint64 buckets)
+{
+	for (int bucket = 0; bucket < BUCKETS; bucket++)
+		if (buckets & (UINT64CONST(1) << bucket))
+			pg_atomic_fetch_add_u32(&dgen_database->dues[bucket], 1);
+}
+
+uint64
+dgen_dues_told(const WorkerSession *session)
+{
+	uint64 told;
+	bool all = session->ntypes > BUCKETS;
+
+	if (!dgen_shared_attach())
+		return 0;
+	told = pg_atomic_read_u32(&dgen_database->looks);
+	for (int i = 0; i < (all ? BUCKETS : session->ntypes); i++)
+		told += pg_atomic_read_u32(
+			&dgen_database->dues[all ? i : bucket_of(session->types[i].type_id)]);
+	/* Who told before this has committed before the look takes its snapshot. */
+	pg_memory_barrier();
+	return told;
+}
+
 /* ---- the safety net ---- */
 
 bool
@@ -107,8 +134,19 @@ dgen_has_charges(void)
 	return dgen_database != NULL && pg_atomic_read_u32(&dgen_database->ncharges) > 0;
 }
 
+static bool
+is_for(const WorkerSession *session, int32 type_id)
+{
+	if (session == NULL)
+		return true;
+	for (int i = 0; i < session->ntypes; i++)
+		if (session->types[i].type_id == type_id)
+			return true;
+	return false;
+}
+
 int
-dgen_take_charges(Charge *charges, int max)
+dgen_take_charges(const WorkerSession *session, Charge *charges, int max)
 {
 	Database *database = dgen_database;
 	int count = 0;
@@ -120,8 +158,17 @@ dgen_take_charges(Charge *charges, int max)
 		ChargeEntry *entry = &database->charges[i];
 		uint32 expected = CHARGE_READY;
 
+		/* A first look, so that others find what is not for this session. */
+		if (pg_atomic_read_u32(&entry->state) != CHARGE_READY ||
+			!is_for(session, entry->charge.type_id))
+			continue;
 		if (!pg_atomic_compare_exchange_u32(&entry->state, &expected, CHARGE_READING))
 			continue;
+		if (!is_for(session, entry->charge.type_id))
+		{
+			pg_atomic_write_u32(&entry->state, CHARGE_READY);
+			continue;
+		}
 		charges[count++] = entry->charge;
 		pg_atomic_fetch_sub_u32(&database->ncharges, 1);
 		pg_memory_barrier();

@@ -437,6 +437,16 @@ move_due(void)
 	} while (more);
 }
 
+/* Of any type: the turns of a batch are not to hold their actors. */
+static void
+record_charges(void)
+{
+	StartTransactionCommand();
+	XactIsoLevel = XACT_READ_COMMITTED;
+	dgen_record_charges(NULL);
+	CommitTransactionCommand();
+}
+
 static void
 maintain(void)
 {
@@ -480,6 +490,8 @@ dgen_run_batch(WorkerSession *session)
 	dgen_crash_conclude();
 	if (dgen_alarm_due(GetCurrentTimestamp()))
 		move_due();
+	if (dgen_has_charges())
+		record_charges();
 	part_last = !part_last && dgen_run_locked(session, &announced);
 	if (part_last)
 		return true;
@@ -492,7 +504,6 @@ dgen_run_batch(WorkerSession *session)
 	MemoryContextSwitchTo(run.context);
 	INSTR_TIME_SET_CURRENT(run.start);
 	dgen_batch_limits(session, &run.limits);
-	dgen_record_charges();
 	dgen_own_mailboxes(session, &run.limits, &run.owned);
 	dgen_limit_suspects(run.owned.level, &run.limits);
 	if (run.owned.count > 0)

@@ -1,6 +1,6 @@
 /*
- * Attempts that another session has left to be counted (dgen_charge), recorded by a claim, in its
- * transaction. That may be rolled back: the claimed batch may have a turn that takes its worker
+ * Attempts that another session has left to be counted (dgen_charge). The next claim for the type records
+ * them, or somebody in a transaction that ends at once. A claim's transaction may be rolled back: the claimed batch may have a turn that takes its worker
  * along, too. Then the attempts are undone with it, and the charges are put back for the next claim:
  *
  *     charge ──taken──> recorded ──COMMIT──> counted
@@ -12,6 +12,7 @@
  * fail with it.
  */
 #include "dgen_ext.h"
+#include "shared.h"
 
 #include "access/xact.h"
 
@@ -82,7 +83,7 @@ forget(int index)
 
 /* A worker whose turn took it along could not record the attempt itself. */
 void
-dgen_record_charges(void)
+dgen_record_charges(const WorkerSession *session)
 {
 	Charge charges[8];
 	int first = ntaken;
@@ -92,7 +93,7 @@ dgen_record_charges(void)
 		return;
 	/* First: those of an extension that is dropped meanwhile are forgotten with it. */
 	dgen_table_lock(TABLE_MESSAGE, RowExclusiveLock);
-	count = dgen_take_charges(charges, Min(lengthof(charges), MOST_TAKEN - ntaken));
+	count = dgen_take_charges(session, charges, Min(lengthof(charges), MOST_TAKEN - ntaken));
 	register_callbacks();
 	for (int i = 0; i < count; i++)
 		taken[ntaken++] = (Taken){charges[i], GetCurrentSubTransactionId()};

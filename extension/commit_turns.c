@@ -573,5 +573,7 @@ dgen_commit_turns(PG_FUNCTION_ARGS)
 	dgen_session_count_turns(handled);
 	begin_behind_last(batch, &parameters);
 	measure(fcinfo, batch, handled + failed, dgen_claimed_batch_done());
+	if (dgen_is_attached())
+		(void) dgen_move_own_due(dgen_worker_session(), INT_MAX);
 	PG_RETURN_INT32(handled);
 }

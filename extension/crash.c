@@ -19,6 +19,7 @@
 #include <sys/mman.h>
 
 #include "access/xact.h"
+#include "catalog/pg_class.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
 #include "utils/snapmgr.h"
@@ -198,7 +199,7 @@ is_anything_fresh(void)
 
 /*
  * Before a worker runs its first turn, and committed: the turn may crash again. The others wait
- * meanwhile, for a lock on a table that nobody else locks so for long.
+ * meanwhile, for a lock of their own: who has the table itself may be anybody.
  */
 void
 dgen_crash_conclude(void)
@@ -211,7 +212,7 @@ dgen_crash_conclude(void)
 	{
 		StartTransactionCommand();
 		XactIsoLevel = XACT_READ_COMMITTED;
-		LockRelationOid(dgen_table_oid(TABLE_WORKER), ShareUpdateExclusiveLock);
+		LockDatabaseObject(RelationRelationId, dgen_table_oid(TABLE_WORKER), 0, ExclusiveLock);
 		PushActiveSnapshot(GetTransactionSnapshot());
 		conclude_all();
 		PopActiveSnapshot();

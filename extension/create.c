@@ -19,7 +19,7 @@ forget_charges(void)
 {
 	Charge charges[8];
 
-	while (dgen_take_charges(charges, lengthof(charges)) > 0)
+	while (dgen_take_charges(NULL, charges, lengthof(charges)) > 0)
 		;
 }
 

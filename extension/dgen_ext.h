@@ -187,7 +187,7 @@ typedef enum DgenTable
 #define INDEX_BY_NAME 1  /* actor_type */
 #define INDEX_BY_ACTOR 1 /* dead_letter */
 #define INDEX_BY_TIME \
-	1 /* delayed_message.not_before, failed_attempt.retry_at, idempotency_key.expires_at, locked.retry_at */
+	1 /* delayed_message (type_id, not_before), failed_attempt.retry_at, idempotency_key.expires_at, locked.retry_at */
 #define INDEX_BY_EXPIRY 2 /* locked */
 
 typedef struct DgenScan
@@ -526,9 +526,6 @@ typedef struct KeyTaken
  */
 extern void dgen_take_idempotency_keys(KeyTaken *keys, int count);
 
-/* Moves messages that are due into their mailboxes; at most a bounded number. True if some are left. */
-extern bool dgen_move_due(void);
-
 /* ---- wakeup.c: marks ---------------------------------------------------
  *
  * The marks are kept in backend-local memory and acted upon once the transaction's
@@ -545,7 +542,9 @@ extern void dgen_wakeup_everywhere(void); /* of any type */
 extern void dgen_wakeup_all_replies(void);
 /* Hints before the commit, too, for a claim in this very transaction. */
 extern void dgen_wakeup_hint(void);
-extern void dgen_wakeup_due(TimestampTz when); /* commit makes something due at `when` */
+/* Commit makes something due at `when`; ANY_TYPE: of some type. */
+extern void dgen_wakeup_due(int32 type_id, TimestampTz when);
+extern void dgen_wakeup_end_holder(int64 fence); /* commit ends its session */
 extern void dgen_wakeup_retry(int32 type_id,
 							  TimestampTz when); /* a worker of the type is to claim again then */
 extern void dgen_wakeup_replied(int64 request_id);
@@ -727,8 +726,9 @@ extern int64 dgen_settled_seq(Snapshot snapshot);
 /* Is the alarm (something due) ringing? The caller then runs dgen_move_due. Re-arms for `next`. */
 extern bool dgen_alarm_due(TimestampTz now);
 extern void dgen_alarm_taken(void);
+extern void dgen_alarm_left(void); /* it rings if what this transaction has moved is undone */
 
-/* A turn of this session is about to be ended with its process: the next claim in this database records the attempt. */
+/* A turn of this session is about to be ended with its process: the next claim for the type records the attempt (charges.c). */
 typedef struct Charge
 {
 	int32 type_id;
@@ -741,7 +741,6 @@ typedef struct Charge
 } Charge;
 extern void dgen_charge(const Charge *charge); /* async-signal-safe */
 extern bool dgen_has_charges(void);
-extern int dgen_take_charges(Charge *charges, int max);
 
 /* ---- crash.c: turns that take the server along ------------------------------ */
 
@@ -759,6 +758,8 @@ extern void dgen_crashes_forget(void);           /* of this database */
 extern bool dgen_maintenance_due(bool idle);
 /* Removes a bounded number of rows; in a transaction. True if there may be more. */
 extern bool dgen_maintain(void);
+/* In dgen.wait, for all types: what is due, charges and, before it sleeps, maintenance. Each in a transaction of its own. */
+extern void dgen_wait_upkeep(bool sleeps);
 
 /* ---- session_mark.c: was the session reset for another client? ------------ */
 
@@ -877,6 +878,31 @@ extern void dgen_procedure_commit_lazily(void);
 /* What was committed so far. False: at the deadline a synchronous standby does not have it yet. */
 extern bool dgen_procedure_flush(TimestampTz deadline);
 extern void dgen_process_interrupts(void); /* in the wait between the two, or in a transaction */
+
+/* ---- due.c: what is due -------------------------------------------------- */
+
+/* For all types, a bounded number, in a transaction that ends at once. True if some are left. */
+extern bool dgen_move_due(void);
+
+/*
+ * For the session's types alone, most messages at most. True: there may be more to claim now, also in this
+ * transaction.
+ */
+extern bool dgen_move_own_due(const WorkerSession *session, int most);
+
+typedef struct DueLook
+{
+	const WorkerSession *session; /* NULL: for all types */
+	TimestampTz now;
+	int most;
+	int moved;
+	bool woken;       /* actors whose back-off is over */
+	bool ended;       /* attempts of locked parts, or it was tried */
+	TimestampTz next; /* when something else is due, perhaps of another type */
+} DueLook;
+
+extern bool dgen_due_is_for(const DueLook *look, int32 type_id);
+extern void dgen_due_later(DueLook *look, int32 type_id, TimestampTz when);
 
 /* ---- sync_wait.c: commits that do not wait for ever for a synchronous standby -- */
 
@@ -1219,7 +1245,11 @@ extern bool dgen_record_charge(const Charge *charge);
 
 /* ---- charges.c: such attempts, until they are counted for good ------------------ */
 
-extern void dgen_record_charges(void);
+/*
+ * Records those for the session's types; NULL: for all types, in a transaction that ends at once. What
+ * was recorded in a transaction that is rolled back is to be recorded again.
+ */
+extern void dgen_record_charges(const WorkerSession *session);
 
 /* ---- locked.c: rows of dgen.locked ---------------------------------------
  *
@@ -1297,7 +1327,7 @@ extern bool dgen_part_is_alive(int64 fence); /* does a session hold it? */
 /* ---- locked_due.c: attempts whose time is over, or whose session is --------------- */
 
 /* Alarms: asks for looks, and ends attempts whose time is over. */
-extern void dgen_locked_due(TimestampTz now);
+extern void dgen_locked_due(DueLook *look);
 /* The session of an attempt ended because of it. As dgen_record_charge, for a charge with a fence. */
 extern bool dgen_charge_part(const Charge *charge, const ActorType *type, const Failure *failure);
 /* False: somebody else owns the actor. The fence may be an older one: nothing has failed then. */

@@ -83,7 +83,7 @@ insert_failed_attempt(const BatchActor *actor, const BatchMessage *message, int 
 	dgen_writer_open(&writer, TABLE_FAILED_ATTEMPT);
 	dgen_writer_insert(&writer, values, nulls);
 	dgen_writer_close(&writer);
-	dgen_wakeup_due(retry_at);
+	dgen_wakeup_due(actor->type->id, retry_at);
 }
 
 static const char *

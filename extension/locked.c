@@ -259,7 +259,7 @@ dgen_postpone_locked(const BatchActor *actor, const BatchMessage *message, int f
 	if (retry_at <= GetCurrentTimestamp())
 		dgen_wakeup_locked(actor->type->id);
 	else
-		dgen_wakeup_due(retry_at);
+		dgen_wakeup_due(actor->type->id, retry_at);
 }
 
 bool
@@ -275,7 +275,7 @@ dgen_begin_locked(const BatchActor *actor, int64 fence, TimestampTz expires_at, 
 	row.values[LOCKED_ATTEMPT] = Int32GetDatum(DatumGetInt32(row.values[LOCKED_ATTEMPT]) + 1);
 	put_text(row.values, row.nulls, LOCKED_WORKER, worker);
 	update(&row, row.values, row.nulls);
-	dgen_wakeup_due(expires_at);
+	dgen_wakeup_due(actor->type->id, expires_at);
 	return true;
 }
 

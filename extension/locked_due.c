@@ -38,7 +38,7 @@ dgen_part_fail_attempt(const ActorType *type, int64 mailbox, int64 fence, const 
 }
 
 static void
-expire(const Expired *attempt)
+expire(DueLook *look, const Expired *attempt)
 {
 	const ActorType *type = dgen_type_by_id(attempt->type_id, true);
 	Failure failure = {.sqlstate = pstrdup(unpack_sql_state(DGEN_ERR_LOCK_TIMEOUT))};
@@ -48,15 +48,17 @@ expire(const Expired *attempt)
 	failure.error = psprintf("locked part took longer than lock_timeout of " INT64_FORMAT " ms",
 							 type->lock_timeout_ms);
 	failure.hint = "Make it faster, or raise lock_timeout with dgen.alter_actor_type.";
+	look->ended = true;
+	dgen_alarm_left();
 	if (dgen_part_fail_attempt(type, attempt->mailbox, attempt->fence, &failure))
-		dgen_part_end_holder(attempt->fence);
+		dgen_wakeup_end_holder(attempt->fence);
 	else
-		dgen_wakeup_due(GetCurrentTimestamp() + EXPIRY_RETRY_US);
+		dgen_wakeup_due(type->id, GetCurrentTimestamp() + EXPIRY_RETRY_US);
 }
 
 /* Those whose time is over, and when that of the next one is. */
 static void
-expire_due(TimestampTz now)
+expire_due(DueLook *look)
 {
 	Expired due[MOST_DUE];
 	DgenScan scan;
@@ -70,28 +72,30 @@ expire_due(TimestampTz now)
 	while (dgen_scan_next(&scan))
 	{
 		TimestampTz expires_at;
+		int32 type_id;
 
 		dgen_scan_row(&scan);
 		expires_at = DatumGetTimestampTz(scan.values[LOCKED_EXPIRES_AT]);
-		if (expires_at > now || count == MOST_DUE)
+		type_id = DatumGetInt32(scan.values[LOCKED_TYPE_ID]);
+		if (expires_at > look->now || count == MOST_DUE)
 		{
 			if (expires_at != DT_NOEND)
-				dgen_wakeup_due(Max(expires_at, now));
+				dgen_due_later(look, type_id, Max(expires_at, look->now));
 			break;
 		}
-		due[count++] = (Expired){DatumGetInt32(scan.values[LOCKED_TYPE_ID]),
-								 DatumGetInt64(scan.values[LOCKED_MAILBOX]),
-								 DatumGetInt64(scan.values[LOCKED_FENCE])};
+		if (dgen_due_is_for(look, type_id))
+			due[count++] = (Expired){type_id, DatumGetInt64(scan.values[LOCKED_MAILBOX]),
+									 DatumGetInt64(scan.values[LOCKED_FENCE])};
 	}
 	dgen_scan_end(&scan);
 	PopActiveSnapshot();
 	for (int i = 0; i < count; i++)
-		expire(&due[i]);
+		expire(look, &due[i]);
 }
 
 /* Whose back-off is over: a look will find them. */
 static void
-ask_for_due(TimestampTz now)
+ask_for_due(DueLook *look)
 {
 	DgenScan scan;
 	ScanKeyData key;
@@ -104,31 +108,33 @@ ask_for_due(TimestampTz now)
 	while (dgen_scan_next(&scan))
 	{
 		TimestampTz retry_at;
+		int32 type_id;
 
 		dgen_scan_row(&scan);
 		retry_at = DatumGetTimestampTz(scan.values[LOCKED_RETRY_AT]);
-		if (retry_at > now)
+		type_id = DatumGetInt32(scan.values[LOCKED_TYPE_ID]);
+		if (retry_at > look->now)
 		{
 			if (retry_at != DT_NOEND)
-				dgen_wakeup_due(retry_at);
+				dgen_due_later(look, type_id, retry_at);
 			break;
 		}
-		if (DatumGetInt32(scan.values[LOCKED_TYPE_ID]) != last)
-			dgen_wakeup_unheld(DatumGetInt32(scan.values[LOCKED_TYPE_ID]));
-		last = DatumGetInt32(scan.values[LOCKED_TYPE_ID]);
+		if (type_id != last && dgen_due_is_for(look, type_id))
+			dgen_wakeup_unheld(type_id);
+		last = type_id;
 	}
 	dgen_scan_end(&scan);
 	PopActiveSnapshot();
 }
 
 void
-dgen_locked_due(TimestampTz now)
+dgen_locked_due(DueLook *look)
 {
 	MemoryContext old = MemoryContextSwitchTo(TopTransactionContext);
 
 	dgen_table_lock(TABLE_LOCKED, RowExclusiveLock);
-	expire_due(now);
-	ask_for_due(now);
+	expire_due(look);
+	ask_for_due(look);
 	MemoryContextSwitchTo(old);
 }
 

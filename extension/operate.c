@@ -6,6 +6,7 @@
 #include "dgen_ext.h"
 #include "mailbox.h"
 #include "operate.h"
+#include "shared.h"
 
 #include "access/htup_details.h"
 #include "access/xact.h"
@@ -391,7 +392,7 @@ dgen_operate_wake_everybody(PG_FUNCTION_ARGS)
 Datum
 dgen_operate_wake_at(PG_FUNCTION_ARGS)
 {
-	dgen_wakeup_due(PG_GETARG_TIMESTAMPTZ(0));
+	dgen_wakeup_due(ANY_TYPE, PG_GETARG_TIMESTAMPTZ(0));
 	PG_RETURN_VOID();
 }
 

@@ -112,6 +112,7 @@ tell_of_end(void)
 {
 	dgen_hints_ask_all();
 	dgen_announce_all();
+	dgen_tell_dues(PG_UINT64_MAX);
 	dgen_alarm_merge(GetCurrentTimestamp());
 	dgen_call_all_replies();
 	if (have_types_changed())

@@ -255,6 +255,22 @@ dgen_process_interrupts(void)
 	dgen_procedure_commit_again();
 }
 
+bool
+dgen_procedure_run(bool (*work)(void))
+{
+	bool result;
+
+	if (!in_spi)
+		StartTransactionCommand();
+	XactIsoLevel = XACT_READ_COMMITTED;
+	result = !XactReadOnly && work();
+	if (in_spi)
+		SPI_commit();
+	else
+		CommitTransactionCommand();
+	return result;
+}
+
 /* ---- dgen.wait ---- */
 
 /*
@@ -323,8 +339,11 @@ dgen_wait(PG_FUNCTION_ARGS)
 	desc = BlessTupleDesc(desc);
 
 	dgen_procedure_commit(fcinfo, "dgen.wait");
+	dgen_wait_upkeep(true);
 	while ((result = wait_with_client(deadline)) == WAIT_INTERRUPTED || result == WAIT_POKED)
 		dgen_process_interrupts();
+	if (result == WAIT_READY)
+		dgen_wait_upkeep(false);
 	dgen_procedure_begin();
 
 	ready = BoolGetDatum(result == WAIT_READY);

@@ -401,6 +401,25 @@ claim_any(WorkerSession *session, BatchLimits *limits, bool locked)
 	return batch;
 }
 
+/*
+ * What has become due is moved only if there is nothing else, and no more of it than this very claim
+ * takes: the transaction may last as long as a turn, and nobody else sees what it has moved meanwhile. A
+ * worker that always finds something moves it when it commits (dgen_commit_turns).
+ */
+static Batch *
+claim_or_move(WorkerSession *session, const BatchLimits *limits, bool locked)
+{
+	BatchLimits first = *limits;
+	BatchLimits again = *limits;
+	Batch *batch = claim_any(session, &first, locked);
+
+	if (batch->nactors > 0 || !dgen_move_own_due(session, limits->messages))
+		return batch;
+	MemoryContextDelete(batch->context);
+	dgen_wakeup_hint();
+	return claim_any(session, &again, locked);
+}
+
 static void
 refuse_in_part(void)
 {
@@ -431,13 +450,8 @@ dgen_claim(PG_FUNCTION_ARGS)
 
 	dgen_session_claims();
 	(void) dgen_wakeup_claiming();
-	if (dgen_alarm_due(GetCurrentTimestamp()))
-	{
-		(void) dgen_move_due();
-		dgen_wakeup_hint(); /* this very claim may take what has become due */
-	}
-	dgen_record_charges();
-	batch = claim_any(session, &limits, !PG_ARGISNULL(4) && PG_GETARG_BOOL(4));
+	dgen_record_charges(session);
+	batch = claim_or_move(session, &limits, !PG_ARGISNULL(4) && PG_GETARG_BOOL(4));
 
 	dgen_session_busy(batch->nactors > 0);
 	client_caches = !PG_ARGISNULL(2) && PG_GETARG_BOOL(2);
@@ -447,8 +461,6 @@ dgen_claim(PG_FUNCTION_ARGS)
 		set_batch(batch);
 	else
 		dgen_no_batch(batch->nactors == 0 ? NO_BATCH_FOUND : NO_BATCH_BUT_PART);
-	if (batch->nactors == 0 && dgen_maintenance_due(true))
-		(void) dgen_maintain();
 	put_batch((ReturnSetInfo *) fcinfo->resultinfo, batch);
 	INSTR_TIME_SET_CURRENT(claimed_at);
 	return (Datum) 0;

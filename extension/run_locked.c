@@ -54,7 +54,6 @@ begin_part(WorkerSession *session, bool *announced)
 	StartTransactionCommand();
 	XactIsoLevel = XACT_READ_COMMITTED;
 	*announced = dgen_wakeup_claiming();
-	dgen_record_charges();
 	begun = dgen_part_begin(session);
 	CommitTransactionCommand();
 	return begun;

@@ -14,9 +14,6 @@
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
-/* How many due messages one transaction moves. */
-#define MOVE_LIMIT 1000
-
 PG_FUNCTION_INFO_V1(dgen_cast);
 PG_FUNCTION_INFO_V1(dgen_request);
 
@@ -84,7 +81,7 @@ dgen_send(const Send *send)
 	dgen_writer_close(&writer);
 
 	if (delayed)
-		dgen_wakeup_due(send->not_before);
+		dgen_wakeup_due(send->type->id, send->not_before);
 	else
 		dgen_wakeup_sent(send->type->id, mailbox);
 	return send->id ? send->id : seq;
@@ -255,121 +252,4 @@ dgen_request(PG_FUNCTION_ARGS)
 	else
 		dgen_ask_again(&send, id, idempotency_key, to_actor ? &reply_to : NULL, correlation);
 	PG_RETURN_INT64(id);
-}
-
-/* ---- delayed messages that are due ---- */
-
-/*
- * The new seq puts the message at the end of its mailbox, behind what was sent
- * while it waited; its id stays.
- */
-static void
-join_mailbox(DgenWriter *writer, DgenScan *scan)
-{
-	Datum values[DELAYED_COLUMNS];
-	bool nulls[DELAYED_COLUMNS];
-
-	memcpy(values, scan->values, sizeof(values));
-	memcpy(nulls, scan->nulls, sizeof(nulls));
-	if (nulls[MESSAGE_MESSAGE_ID])
-	{
-		values[MESSAGE_MESSAGE_ID] = values[MESSAGE_SEQ];
-		nulls[MESSAGE_MESSAGE_ID] = false;
-	}
-	values[MESSAGE_SEQ] = Int64GetDatum(dgen_nextval(SEQUENCE_MESSAGE));
-	dgen_writer_insert(writer, values, nulls);
-	dgen_wakeup_sent(DatumGetInt32(values[MESSAGE_TYPE_ID]),
-					 DatumGetInt64(values[MESSAGE_MAILBOX]));
-}
-
-static bool
-move_messages(TimestampTz now)
-{
-	DgenWriter writer;
-	DgenScan scan;
-	ScanKeyData key;
-	int moved = 0;
-	bool more = false;
-
-	dgen_writer_open(&writer, TABLE_MESSAGE);
-	dgen_key_time(&key, 1, BTGreaterEqualStrategyNumber, DT_NOBEGIN);
-	dgen_scan_begin(&scan, TABLE_DELAYED_MESSAGE, INDEX_BY_TIME, GetActiveSnapshot(), 1);
-	dgen_scan_seek(&scan, &key, 1);
-	while (!more && dgen_scan_next(&scan))
-	{
-		TimestampTz due;
-
-		dgen_scan_row(&scan);
-		due = DatumGetTimestampTz(scan.values[DELAYED_NOT_BEFORE]);
-		if (due > now)
-		{
-			dgen_wakeup_due(due);
-			break;
-		}
-
-		/* Whoever deletes it at this moment moves or cancels it: leave it to them. */
-		if (dgen_delete_row_nowait(scan.heap, &scan.slot->tts_tid))
-		{
-			join_mailbox(&writer, &scan);
-			more = ++moved == MOVE_LIMIT;
-		}
-	}
-	dgen_scan_end(&scan);
-	dgen_writer_close(&writer);
-	if (more)
-		dgen_wakeup_due(now);
-	return more;
-}
-
-/* An actor whose back-off is over has work again, which no sender announces. */
-static void
-wake_after_backoff(TimestampTz now)
-{
-	DgenScan scan;
-	ScanKeyData key;
-	int woken = 0;
-
-	dgen_key_time(&key, 1, BTGreaterEqualStrategyNumber, DT_NOBEGIN);
-	dgen_scan_begin(&scan, TABLE_FAILED_ATTEMPT, INDEX_BY_TIME, GetActiveSnapshot(), 1);
-	dgen_scan_seek(&scan, &key, 1);
-	while (dgen_scan_next(&scan))
-	{
-		TimestampTz due;
-
-		dgen_scan_row(&scan);
-		due = DatumGetTimestampTz(scan.values[FAILED_RETRY_AT]);
-		if (due > now)
-		{
-			dgen_wakeup_due(due);
-			break;
-		}
-		dgen_wakeup_sent(DatumGetInt32(scan.values[FAILED_TYPE_ID]),
-						 DatumGetInt64(scan.values[FAILED_MAILBOX]));
-		if (++woken == MOVE_LIMIT)
-		{
-			dgen_wakeup_everywhere();
-			break;
-		}
-	}
-	dgen_scan_end(&scan);
-}
-
-bool
-dgen_move_due(void)
-{
-	TimestampTz now = GetCurrentTimestamp();
-	bool more;
-
-	dgen_check_adopted();
-	dgen_alarm_taken();
-	dgen_wakeup_retries();
-	dgen_table_lock(TABLE_DELAYED_MESSAGE, RowExclusiveLock);
-	dgen_table_lock(TABLE_FAILED_ATTEMPT, AccessShareLock);
-	PushActiveSnapshot(GetTransactionSnapshot());
-	more = move_messages(now);
-	wake_after_backoff(now);
-	PopActiveSnapshot();
-	CommandCounterIncrement();
-	dgen_locked_due(now);
-	return more;
 }

@@ -300,33 +300,6 @@ dgen_session_init(void)
 
 /* ---- the row in dgen.worker ---- */
 
-/* Rows of sessions that ended without dgen.detach; whoever comes first clears them away. */
-static void
-delete_dead_rows(void)
-{
-	Snapshot snapshot;
-	DgenScan scan;
-	ScanKeyData key;
-
-	if (!dgen_shared_attach() ||
-		!ConditionalLockRelationOid(dgen_table_oid(TABLE_WORKER), ShareUpdateExclusiveLock))
-		return;
-	snapshot = RegisterSnapshot(GetLatestSnapshot());
-	dgen_key_int8(&key, 1, BTGreaterStrategyNumber, 0);
-	dgen_scan_begin(&scan, TABLE_WORKER, INDEX_PRIMARY, snapshot, 1);
-	dgen_scan_seek(&scan, &key, 1);
-	while (dgen_scan_next(&scan))
-	{
-		ItemPointerData tid = scan.slot->tts_tid;
-
-		dgen_scan_row(&scan);
-		if (!dgen_worker_lives(DatumGetInt64(scan.values[WORKER_ID])))
-			(void) dgen_delete_row(scan.heap, &tid);
-	}
-	dgen_scan_end(&scan);
-	UnregisterSnapshot(snapshot);
-}
-
 static void
 delete_row(int64 worker_id)
 {
@@ -523,7 +496,6 @@ dgen_attach(PG_FUNCTION_ARGS)
 
 	/* With the lock come the invalidations that tell of types made and dropped. */
 	dgen_table_lock(TABLE_ACTOR_TYPE, AccessShareLock);
-	delete_dead_rows();
 	dgen_client_forget(); /* whoever attaches holds nothing */
 	dgen_part_abandon();
 	watch_client();

@@ -248,7 +248,7 @@ const TableShape dgen_shapes[DGEN_TABLE_COUNT] = {
 	[TABLE_DELAYED_MESSAGE] = {"delayed_message",
 							   COLUMNS(delayed_message),
 							   {{"delayed_message_pkey", PRIMARY_KEY(4, 1, 2)},
-								{"delayed_message_due", PLAIN(15)}}},
+								{"delayed_message_due", PLAIN(4, 15)}}},
 	[TABLE_IDEMPOTENCY_KEY] = {"idempotency_key",
 							   COLUMNS(idempotency_key),
 							   {{"idempotency_key_pkey", PRIMARY_KEY(1, 2, 3, 4)},

@@ -89,6 +89,8 @@ init_database(Database *database, int tranche)
 	pg_atomic_init_u64(&database->waiting_mask, 0);
 	pg_atomic_init_u64(&database->next_due, 0);
 	pg_atomic_init_u64(&database->retries, 0);
+	for (int bucket = 0; bucket < BUCKETS; bucket++)
+		pg_atomic_init_u32(&database->dues[bucket], 0);
 	pg_atomic_init_u64(&database->kept, 0);
 	pg_atomic_init_u64(&database->rate_due, 0);
 	pg_atomic_init_u64(&database->private_rate_due, 0);

@@ -26,7 +26,7 @@
 
 #include "dgen_ext.h"
 
-#define SHARED_NAME "dgen 8" /* name and layout version of the control struct */
+#define SHARED_NAME "dgen 9" /* name and layout version of the control struct */
 
 #define NOBODY (-1)      /* no slot */
 #define MAX_DATABASES 64 /* with dgen in use at the same time; others poll */
@@ -165,6 +165,8 @@ typedef struct Database
 		kept; /* buckets of types whose parts somebody did not run, being kept for messages */
 
 	pg_atomic_uint64 next_due; /* TimestampTz */
+	pg_atomic_uint32
+		dues[BUCKETS];         /* by bucket: rises when a commit made something due at some time */
 	pg_atomic_uint64 retries;  /* buckets of types to be called at the alarm: dgen_wakeup_retry */
 	pg_atomic_uint64 rate_due; /* TimestampTz; a type has turns again; written under rates_lock */
 	pg_atomic_uint64 private_rate_due; /* the same of types that have no place in rates[] */
@@ -424,15 +426,23 @@ extern void dgen_rates_free_database(Oid oid);
 
 /* ---- alarm.c ---- */
 
+/* Charges of the session's types, NULL: of all. */
+extern int dgen_take_charges(const WorkerSession *session, Charge *charges, int max);
 extern TimestampTz dgen_next_due(void);
 extern void dgen_alarm_merge(TimestampTz when);
 /* The alarm is `when` at the latest, and calls a worker of the type. */
 extern void dgen_alarm_retry(int32 type_id, TimestampTz when);
 extern bool dgen_look_overdue(TimestampTz now, int64 grace);
+/* A commit made something due at some time; the sum of what was told for the session's types. */
+extern void dgen_tell_dues(uint64 buckets);
+extern uint64 dgen_dues_told(const WorkerSession *session);
 extern void dgen_look_begins(TimestampTz now);
 extern TimestampTz dgen_next_look(TimestampTz now);
 
 /* ---- procedure.c ---- */
+
+/* In a transaction of its own, between those of the CALL; nothing if that would be read-only. */
+extern bool dgen_procedure_run(bool (*work)(void));
 
 /* One sleep on the latch; also ends when the client has gone. 0: for ever. Processes no interrupts. */
 extern void dgen_sleep(TimestampTz until);

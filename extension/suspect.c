@@ -25,7 +25,7 @@
  * pg_terminate_backend or an error of level FATAL. The turn that ran is the only suspect then. So is
  * a locked part, which is alone in any case: the levels count how often, for its message.
  *
- * The attempt is recorded by the next claim, in its own transaction (charges.c).
+ * The attempt is recorded by the next claim for the type, or in a transaction that ends at once (charges.c).
  */
 #include "postgres.h"
 

@@ -19,6 +19,7 @@
 #define MAX_MARKED_TYPES 16   /* more: every type */
 #define MAX_MARKED_BOXES 1024 /* more: their type is swept */
 #define MAX_MARKED_REPLIES 32 /* more: every waiter for a reply looks */
+#define MAX_MARKED_HOLDERS 16 /* more: not waited for the commit */
 
 typedef struct MarkedBox
 {
@@ -45,10 +46,14 @@ typedef struct Marks
 	int nreplied;
 	int64 replied[MAX_MARKED_REPLIES];
 	bool replied_any;
-	TimestampTz due;              /* earliest; ALARM_NONE: none */
-	SubTransactionId alarm_subid; /* took the alarm */
-	bool orders;                  /* for in-database workers */
-	bool start;                   /* and new ones are to be started */
+	TimestampTz due;    /* earliest; ALARM_NONE: none */
+	uint64 due_buckets; /* of the types for which something is */
+	int nholders;
+	int64
+		holders[MAX_MARKED_HOLDERS]; /* fences of attempts that are over, their sessions not yet */
+	SubTransactionId alarm_subid;    /* took the alarm */
+	bool orders;                     /* for in-database workers */
+	bool start;                      /* and new ones are to be started */
 } Marks;
 
 static Marks marks = {.due = ALARM_NONE};
@@ -162,11 +167,25 @@ dgen_wakeup_locked(int32 type_id)
 }
 
 void
-dgen_wakeup_due(TimestampTz when)
+dgen_wakeup_due(int32 type_id, TimestampTz when)
 {
 	if (!dgen_shared_attach())
 		return;
 	marks.due = Min(marks.due, when);
+	marks.due_buckets |= type_id == ANY_TYPE ? PG_UINT64_MAX : UINT64CONST(1) << bucket_of(type_id);
+	marked = true;
+}
+
+/* If it is undone, the attempt goes on. */
+void
+dgen_wakeup_end_holder(int64 fence)
+{
+	if (!dgen_shared_attach())
+		return;
+	if (marks.nholders < MAX_MARKED_HOLDERS)
+		marks.holders[marks.nholders++] = fence;
+	else
+		dgen_part_end_holder(fence);
 	marked = true;
 }
 
@@ -199,7 +218,7 @@ dgen_wakeup_retry(int32 type_id, TimestampTz when)
 	if (!dgen_shared_attach())
 		return;
 	pg_atomic_fetch_or_u64(&dgen_database->retries, UINT64CONST(1) << bucket_of(type_id));
-	dgen_wakeup_due(when);
+	dgen_wakeup_due(type_id, when);
 }
 
 void
@@ -208,12 +227,28 @@ dgen_alarm_taken(void)
 	if (!dgen_shared_attach())
 		return;
 	pg_atomic_exchange_u64(&dgen_database->next_due, (uint64) ALARM_NONE);
+	dgen_alarm_left();
+}
+
+void
+dgen_alarm_left(void)
+{
+	if (!dgen_shared_attach())
+		return;
 	if (marks.alarm_subid == InvalidSubTransactionId)
 		marks.alarm_subid = GetCurrentSubTransactionId();
 	marked = true;
 }
 
 /* ---- the end of a transaction ---- */
+
+/* What was to be moved was not: whoever has passed it by meanwhile looks again. */
+static void
+ring(void)
+{
+	dgen_tell_dues(PG_UINT64_MAX);
+	dgen_alarm_merge(ALARM_UNKNOWN);
+}
 
 /* Before anybody is called to what they tell of. */
 static void
@@ -284,7 +319,12 @@ act_on_commit(void)
 			dgen_call_reply(marks.replied[i]);
 
 	if (marks.due != ALARM_NONE)
+	{
+		dgen_tell_dues(marks.due_buckets);
 		dgen_alarm_merge(marks.due);
+	}
+	for (int i = 0; i < marks.nholders; i++)
+		dgen_part_end_holder(marks.holders[i]);
 	if (marks.orders)
 	{
 		dgen_order_workers(dgen_database);
@@ -306,7 +346,7 @@ act_on_prepare(void)
 	for (int i = 0; i < marks.nleft; i++)
 		dgen_wakeup_now(marks.left[i]);
 	if (marks.alarm_subid != InvalidSubTransactionId)
-		dgen_alarm_merge(ALARM_UNKNOWN);
+		ring();
 	if (marks.due != ALARM_NONE)
 		dgen_alarm_merge(marks.due);
 }
@@ -318,6 +358,8 @@ forget_marks(void)
 	marks.sent_any = marks.sent_claiming = marks.replied_any = marks.sweep_any = false;
 	marks.away = false;
 	marks.due = ALARM_NONE;
+	marks.due_buckets = 0;
+	marks.nholders = 0;
 	marks.alarm_subid = InvalidSubTransactionId;
 	marks.orders = marks.start = false;
 	marked = false;
@@ -337,9 +379,8 @@ static void
 end_transaction(bool commit)
 {
 	put_back_hints();
-	/* What was to be moved was not: the alarm rings again. */
 	if (!commit && marks.alarm_subid != InvalidSubTransactionId)
-		dgen_alarm_merge(ALARM_UNKNOWN);
+		ring();
 	if (prepared)
 		act_on_prepare();
 	else if (commit)
@@ -361,7 +402,7 @@ abort_subtransaction(SubTransactionId subid)
 	if (marks.alarm_subid >= subid)
 	{
 		marks.alarm_subid = InvalidSubTransactionId;
-		dgen_alarm_merge(ALARM_UNKNOWN);
+		ring();
 	}
 }
 

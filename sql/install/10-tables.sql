@@ -110,7 +110,7 @@ CREATE TABLE dgen.delayed_message (
 	not_before      timestamptz NOT NULL,
 	PRIMARY KEY (type_id, mailbox, seq)
 ) USING heap;
-CREATE INDEX delayed_message_due ON dgen.delayed_message (not_before);
+CREATE INDEX delayed_message_due ON dgen.delayed_message (type_id, not_before);
 COMMENT ON TABLE dgen.delayed_message IS 'messages with a delay, until they are due and join their mailbox';
 
 CREATE TABLE dgen.idempotency_key (

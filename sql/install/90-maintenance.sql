@@ -1,5 +1,6 @@
 -- What time makes superfluous. Workers call dgen._maintain when they look for work
--- that nothing announced; each part is bounded, and goes by an index. (Without
+-- that nothing announced; each part is bounded, goes by an index, and passes by what somebody
+-- else has locked: a worker waits for nobody's transaction. (Without
 -- sequential scans the planner's costs are so high that it would have each statement
 -- compiled, which takes longer than all of it: hence no JIT.)
 
@@ -78,36 +79,50 @@ BEGIN
 	DELETE FROM dgen.failed_attempt d
 	WHERE d.ctid = ANY (ARRAY(
 		SELECT f.ctid
-		FROM (
-			SELECT a.ctid, a.*
-			FROM dgen.failed_attempt a
-			WHERE a.retry_at < clock_timestamp() - interval '1 hour'
-			ORDER BY a.retry_at
-			LIMIT max_rows) AS f
-		WHERE NOT EXISTS (
-			SELECT FROM dgen.message m
-			WHERE m.type_id = f.type_id AND m.mailbox = f.mailbox AND COALESCE(m.message_id, m.seq) = f.message_id)));
+		FROM dgen.failed_attempt f
+		WHERE f.ctid = ANY (ARRAY(
+				SELECT a.ctid
+				FROM dgen.failed_attempt a
+				WHERE a.retry_at < clock_timestamp() - interval '1 hour'
+				ORDER BY a.retry_at
+				LIMIT max_rows))
+			AND NOT EXISTS (
+				SELECT FROM dgen.message m
+				WHERE m.type_id = f.type_id AND m.mailbox = f.mailbox AND COALESCE(m.message_id, m.seq) = f.message_id)
+		FOR UPDATE OF f SKIP LOCKED));
 	GET DIAGNOSTICS part = ROW_COUNT;
 	removed := removed + part;
 
-	DELETE FROM dgen.worker w
-	WHERE NOT EXISTS (
-		SELECT FROM pg_stat_get_activity(NULL) a
-		WHERE a.pid = w.pid AND a.backend_start = w.backend_start);
+	DELETE FROM dgen.worker d
+	WHERE d.ctid = ANY (ARRAY(
+		SELECT w.ctid
+		FROM dgen.worker w
+		WHERE NOT EXISTS (
+			SELECT FROM pg_stat_get_activity(NULL) a
+			WHERE a.pid = w.pid AND a.backend_start = w.backend_start)
+		FOR UPDATE OF w SKIP LOCKED));
 	GET DIAGNOSTICS part = ROW_COUNT;
 	removed := removed + part;
 
 	-- Whoever asks does so within a day.
-	DELETE FROM dgen.receipt r
-	WHERE r.written_at < clock_timestamp() - interval '2 days'
-		AND NOT EXISTS (SELECT FROM dgen.worker w WHERE w.id = r.worker_id);
+	DELETE FROM dgen.receipt d
+	WHERE d.ctid = ANY (ARRAY(
+		SELECT r.ctid
+		FROM dgen.receipt r
+		WHERE r.written_at < clock_timestamp() - interval '2 days'
+			AND NOT EXISTS (SELECT FROM dgen.worker w WHERE w.id = r.worker_id)
+		FOR UPDATE OF r SKIP LOCKED));
 	GET DIAGNOSTICS part = ROW_COUNT;
 	removed := removed + part;
 
 	-- Asked first, because the DELETE alone would have every session forget its types.
 	IF EXISTS (SELECT FROM dgen.privilege p WHERE p.role <> 0::oid AND NOT EXISTS (SELECT FROM pg_roles r WHERE r.oid = p.role)) THEN
-		DELETE FROM dgen.privilege p
-		WHERE p.role <> 0::oid AND NOT EXISTS (SELECT FROM pg_roles r WHERE r.oid = p.role);
+		DELETE FROM dgen.privilege d
+		WHERE d.ctid = ANY (ARRAY(
+			SELECT p.ctid
+			FROM dgen.privilege p
+			WHERE p.role <> 0::oid AND NOT EXISTS (SELECT FROM pg_roles r WHERE r.oid = p.role)
+			FOR UPDATE OF p SKIP LOCKED));
 		GET DIAGNOSTICS part = ROW_COUNT;
 		removed := removed + part;
 	END IF;

@@ -139,7 +139,7 @@ commit(claim('job'));
 is(sql(q{SELECT count(*) FROM dgen.failed_attempt}), 0, 'while somebody else has the actor no attempt is recorded');
 $other->{in} .= "ROLLBACK;\n\\q\n";
 $other->{run}->finish;
-commit(claim('other'));
+commit(claim('job'));
 is(sql(q{SELECT attempts FROM dgen.failed_attempt}), '1', 'and it is not forgotten');
 handle_all();
 

@@ -196,7 +196,7 @@ cast(63, 'j', '{"lock": 0}');
 sql(q{BEGIN; SELECT dgen.attach('turns', '{t63}', locked => '{}'); SELECT FROM dgen.claim(); SELECT dgen.commit_turns('{1}', locks => '{t}'); COMMIT});
 becomes(q{SELECT count(*) FROM dgen.locked}, 2, 'another one waits');
 my $index = $node->background_psql('postgres');
-$index->query_safe('BEGIN; ALTER INDEX dgen.locked_expiry SET TABLESPACE pg_default');
+$index->query_safe('BEGIN; ALTER INDEX dgen.paused_pkey SET TABLESPACE pg_default');
 my $got = '';
 my $looker = IPC::Run::start([ 'psql', '-XAtq', '-d', $node->connstr('postgres'), '-c', q{SELECT FROM dgen.attach('y', '{t63,t64}')},
 	'-c', q{SELECT 'y got ' || actor_key FROM dgen.claim(locked => true)} ], '<', \undef, '>', \$got, '2>', \$got);
