@@ -43,6 +43,7 @@ SELECT FROM dgen.attach('w', names(32));
 SELECT * FROM shown;
 SELECT dgen.explain_actor('a33', 'k');
 SELECT dgen.detach();
+SELECT count(dgen.drop_actor_type(n, discard => true)) FROM unnest(names(33)) n;
 DROP VIEW shown;
 DROP FUNCTION names;
 DROP PROCEDURE act;
