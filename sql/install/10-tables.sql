@@ -332,7 +332,6 @@ CREATE TABLE dgen.lock_secret (
 	secret          bytea       NOT NULL
 ) USING heap;
 ALTER TABLE dgen.lock_secret REPLICA IDENTITY FULL; -- it has no key, and one row
-REVOKE ALL ON dgen.lock_secret FROM PUBLIC;
 COMMENT ON TABLE dgen.lock_secret IS 'the secret that the keys of advisory locks are made with; never changes';
 INSERT INTO dgen.lock_secret
 SELECT pg_catalog.substr(pg_catalog.sha256(pg_catalog.uuid_send(pg_catalog.gen_random_uuid()) OPERATOR(pg_catalog.||)
