@@ -173,6 +173,7 @@ typedef enum DgenTable
 	TABLE_REQUEST,
 	TABLE_WORKER,
 	TABLE_ADOPTION,
+	TABLE_LOCK_SECRET,
 	TABLE_RECEIPT,
 	TABLE_LOCKED,
 	TABLE_REQUEST_ASKER,
@@ -557,7 +558,7 @@ extern void dgen_wakeup_others(void);
 /* ---- held_locks.c: who waits for what this transaction has locked -------- */
 
 /* This transaction holds an actor's lock: the number under which that is noted, or HELD_UNNOTED. */
-extern int dgen_wakeup_owned(int32 type_id, int64 mailbox);
+extern int dgen_wakeup_owned(int32 type_id, int64 mailbox, uint64 lock);
 /* It does so to handle its messages: what it leaves is work for the next claim. */
 extern void dgen_wakeup_claimed(int held);
 /* Nothing is left in the mailbox, as far as its owner can see; or there is after all. */

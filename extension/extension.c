@@ -85,7 +85,17 @@ parse_number(const char **text)
 	return number;
 }
 
-/* Two or three numbers. What is no version is older than any, and has a negative number. */
+/* "-rc1" and the like, or nothing. */
+static bool
+is_suffix(const char *text)
+{
+	return *text == '\0' ||
+		   (*text == '-' && strlen(text) > 1 && strlen(text) <= 32 &&
+			strspn(text + 1, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.") ==
+				strlen(text + 1));
+}
+
+/* Two or three numbers, and what stands behind them. What is no version is older than any, and has a negative number. */
 static Version
 parse(const char *text)
 {
@@ -94,7 +104,7 @@ parse(const char *text)
 	version.minor = *text == '.' ? (text++, parse_number(&text)) : -1;
 	if (*text == '.')
 		version.patch = (text++, parse_number(&text));
-	if (*text != '\0' || version.major < 0 || version.minor < 0 || version.patch < 0)
+	if (!is_suffix(text) || version.major < 0 || version.minor < 0 || version.patch < 0)
 		version.major = version.minor = -1;
 	return version;
 }

@@ -19,6 +19,7 @@ typedef struct HeldLock
 {
 	int32 type_id;
 	int64 mailbox;
+	uint64 miss; /* what others note that try it in vain: its key, or DGEN_ANY_SLOT */
 	SubTransactionId subid;
 	bool claimed;             /* for its messages */
 	bool slot;                /* of the type, and not an actor's; its number is the mailbox */
@@ -58,7 +59,7 @@ grow_owned(void)
 }
 
 static int
-note_lock(int32 type_id, int64 mailbox, bool slot)
+note_lock(int32 type_id, int64 mailbox, uint64 miss, bool slot)
 {
 	if (!dgen_shared_attach())
 		return HELD_UNNOTED;
@@ -70,6 +71,7 @@ note_lock(int32 type_id, int64 mailbox, bool slot)
 	owned[nowned] = (HeldLock){
 		.type_id = type_id,
 		.mailbox = mailbox,
+		.miss = miss,
 		.subid = GetCurrentSubTransactionId(),
 		.slot = slot,
 	};
@@ -77,15 +79,15 @@ note_lock(int32 type_id, int64 mailbox, bool slot)
 }
 
 int
-dgen_wakeup_owned(int32 type_id, int64 mailbox)
+dgen_wakeup_owned(int32 type_id, int64 mailbox, uint64 lock)
 {
-	return note_lock(type_id, mailbox, false);
+	return note_lock(type_id, mailbox, lock, false);
 }
 
 void
 dgen_wakeup_took_slot(int32 type_id, int slot)
 {
-	(void) note_lock(type_id, slot, true);
+	(void) note_lock(type_id, slot, DGEN_ANY_SLOT, true);
 }
 
 void
@@ -170,8 +172,7 @@ take_miss(int32 type_id, uint64 lock)
 static bool
 take_lock_miss(const HeldLock *lock)
 {
-	return take_miss(lock->type_id,
-					 lock->slot ? DGEN_ANY_SLOT : dgen_lock_key(lock->type_id, lock->mailbox));
+	return take_miss(lock->type_id, lock->miss);
 }
 
 void

@@ -107,12 +107,38 @@ check_lanes(const WorkerSession *session, const Lanes *lanes)
 	}
 }
 
-static void
-declare(const WorkerSession *session, const bool *types, Declared what)
+typedef struct Declaration
 {
+	int32 type_id;
+	Declared what;
+} Declaration;
+
+static int
+compare_declarations(const void *a, const void *b)
+{
+	const int32 left = ((const Declaration *) a)->type_id;
+	const int32 right = ((const Declaration *) b)->type_id;
+
+	return (left > right) - (left < right);
+}
+
+/* Each locks the row of its type: in the order of ids, so that two that attach are no deadlock. */
+static void
+declare(const WorkerSession *session, const Lanes *lanes)
+{
+	Declaration *all = palloc(2 * session->ntypes * sizeof(Declaration));
+	int count = 0;
+
 	for (int i = 0; i < session->ntypes; i++)
-		if (types[i])
-			dgen_declare(dgen_type_by_id(session->types[i].type_id, false), what);
+	{
+		if (lanes->dead_letters[i])
+			all[count++] = (Declaration){session->types[i].type_id, DECLARED_DEAD_LETTERS};
+		if (lanes->actions[i])
+			all[count++] = (Declaration){session->types[i].type_id, DECLARED_ACTIONS};
+	}
+	qsort(all, count, sizeof(Declaration), compare_declarations);
+	for (int i = 0; i < count; i++)
+		dgen_declare(dgen_type_by_id(all[i].type_id, false), all[i].what);
 }
 
 /* The types of their actions come behind the others. */
@@ -144,7 +170,6 @@ dgen_session_take_lanes(WorkerSession *session, MemoryContext context, FunctionC
 
 	read_lanes(session, fcinfo, &lanes);
 	check_lanes(session, &lanes);
-	declare(session, lanes.dead_letters, DECLARED_DEAD_LETTERS);
-	declare(session, lanes.actions, DECLARED_ACTIONS);
+	declare(session, &lanes);
 	serve(session, context, &lanes);
 }

@@ -17,6 +17,7 @@
 #include "shared.h"
 
 PG_FUNCTION_INFO_V1(dgen_workers);
+PG_FUNCTION_INFO_V1(dgen_perhaps_taken);
 
 void
 dgen_session_busy(bool busy)
@@ -138,8 +139,8 @@ static void
 put_worker(ReturnSetInfo *result, const Slot *worker, Oid role)
 {
 	Readable readable = {0};
-	Datum values[12];
-	bool nulls[12] = {false};
+	Datum values[13];
+	bool nulls[13] = {false};
 
 	read_types(worker, role, &readable);
 	if (readable.all.count == 0 && !superuser_arg(role))
@@ -157,6 +158,7 @@ put_worker(ReturnSetInfo *result, const Slot *worker, Oid role)
 	values[9] = name_array(&readable.messages);
 	values[10] = name_array(&readable.actions);
 	values[11] = name_array(&readable.locked);
+	values[12] = BoolGetDatum(!worker->all_types);
 	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 }
 
@@ -178,4 +180,22 @@ dgen_workers(PG_FUNCTION_ARGS)
 		if (workers[i].extension == this_extension())
 			put_worker(result, &workers[i], GetUserId());
 	return (Datum) 0;
+}
+
+/* For dgen.explain_actor: of workers whose lists in dgen.workers are not complete. */
+Datum
+dgen_perhaps_taken(PG_FUNCTION_ARGS)
+{
+	const int32 type_id = PG_GETARG_INT32(0);
+	const Lane lane = PG_GETARG_BOOL(1) ? LANE_PARTS : LANE_ANY;
+	bool taken = false;
+
+	if (!dgen_shared_attach())
+		PG_RETURN_BOOL(false);
+	LWLockAcquire(&dgen_database->lock, LW_SHARED);
+	for (int i = 0; i < dgen_shared->nslots && !taken; i++)
+		taken = is_worker_here(slot_at(i)) &&
+				dgen_slot_takes(slot_at(i), type_id, lane) == TAKES_PERHAPS;
+	LWLockRelease(&dgen_database->lock);
+	PG_RETURN_BOOL(taken);
 }

@@ -65,13 +65,6 @@ dgen_check_key(const text *key)
 						 DGEN_MAX_KEY_BYTES)));
 }
 
-/* Two actors may share a lock: that costs concurrency, never safety. */
-uint64
-dgen_lock_key(int32 type_id, int64 mailbox)
-{
-	return (uint64) mailbox ^ ((uint64) (uint32) type_id * UINT64CONST(0x9e3779b97f4a7c15));
-}
-
 static void
 set_lock_tag(LOCKTAG *tag, uint64 lock)
 {
@@ -109,7 +102,7 @@ dgen_try_own(int32 type_id, int64 mailbox)
 		if (!dgen_try_lock(&tag))
 			return HELD_BY_ANOTHER;
 	}
-	return dgen_wakeup_owned(type_id, mailbox);
+	return dgen_wakeup_owned(type_id, mailbox, lock);
 }
 
 void
@@ -120,7 +113,7 @@ dgen_own(int32 type_id, int64 mailbox)
 
 	set_lock_tag(&tag, lock);
 	(void) LockAcquire(&tag, ExclusiveLock, false, false);
-	(void) dgen_wakeup_owned(type_id, mailbox);
+	(void) dgen_wakeup_owned(type_id, mailbox, lock);
 }
 
 bool

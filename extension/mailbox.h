@@ -18,7 +18,7 @@
 /* That of a slot's lock (slots.c): classid is the type, objid the number of the slot. */
 #define DGEN_SLOT_CLASS 0x6469
 
-/* classid and objid of the lock tag are its high and low half. */
+/* classid and objid of the lock tag are its high and low half. Raises if its secret cannot be read (lock_key.c). */
 extern uint64 dgen_lock_key(int32 type_id, int64 mailbox);
 
 /* Never waits, nor fails when the lock table is full. Until the transaction ends. */

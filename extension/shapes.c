@@ -194,6 +194,10 @@ static const ColumnShape adoption[] = {
 	{"adopted_at", TIMESTAMPTZOID, InvalidOid, true},
 };
 
+static const ColumnShape lock_secret[] = {
+	{"secret", BYTEAOID, InvalidOid, true},
+};
+
 StaticAssertDecl(lengthof(actor_type) == ACTOR_TYPE_COLUMNS, "columns of dgen.actor_type");
 StaticAssertDecl(lengthof(privilege) == PRIVILEGE_COLUMNS, "columns of dgen.privilege");
 StaticAssertDecl(lengthof(message) == MESSAGE_COLUMNS, "columns of dgen.message");
@@ -210,6 +214,7 @@ StaticAssertDecl(lengthof(request_asker) == ASKER_COLUMNS, "columns of dgen.requ
 StaticAssertDecl(lengthof(worker) == WORKER_COLUMNS, "columns of dgen.worker");
 StaticAssertDecl(lengthof(receipt) == RECEIPT_COLUMNS, "columns of dgen.receipt");
 StaticAssertDecl(lengthof(adoption) == ADOPTION_COLUMNS, "columns of dgen.adoption");
+StaticAssertDecl(lengthof(lock_secret) == LOCK_SECRET_COLUMNS, "columns of dgen.lock_secret");
 
 /* Those of row types are never NOT NULL. */
 static const ColumnShape context[] = {
@@ -274,6 +279,7 @@ const TableShape dgen_shapes[DGEN_TABLE_COUNT] = {
 							 {{"request_asker_pkey", PRIMARY_KEY(1, 2, 3)}}},
 	[TABLE_WORKER] = {"worker", COLUMNS(worker), {{"worker_pkey", PRIMARY_KEY(1)}}},
 	[TABLE_ADOPTION] = {"adoption", COLUMNS(adoption)},
+	[TABLE_LOCK_SECRET] = {"lock_secret", COLUMNS(lock_secret)},
 	[TABLE_RECEIPT] = {"receipt", COLUMNS(receipt), {{"receipt_pkey", PRIMARY_KEY(1, 2)}}},
 	[SEQUENCE_MESSAGE] = {"message_seq"},
 	[SEQUENCE_VERSION] = {"version_seq"},

@@ -214,6 +214,12 @@ enum AdoptionColumn
 	ADOPTION_COLUMNS
 };
 
+enum LockSecretColumn
+{
+	LOCK_SECRET_SECRET,
+	LOCK_SECRET_COLUMNS
+};
+
 enum RequestAskerColumn
 {
 	ASKER_REQUEST_ID,

@@ -324,3 +324,40 @@ COMMENT ON TABLE dgen.request_asker IS 'actors that wait for the reply to a requ
 COMMENT ON COLUMN dgen.request_asker.mailbox IS 'that of the request';
 COMMENT ON COLUMN dgen.request_asker.id IS 'tells apart who asks; drawn from dgen.message_seq';
 SELECT pg_catalog.pg_extension_config_dump('dgen.request_asker', '');
+
+-- The locks of actors have keys that nobody can compute without it; see extension/lock_key.c.
+-- Not in dumps, and nothing changes it, a subscription to all tables of another database neither:
+-- all sessions have to agree about it, and locks may be held. What fills it here comes before its triggers.
+CREATE TABLE dgen.lock_secret (
+	secret          bytea       NOT NULL
+) USING heap;
+ALTER TABLE dgen.lock_secret REPLICA IDENTITY FULL; -- it has no key, and one row
+COMMENT ON TABLE dgen.lock_secret IS 'the secret that the keys of advisory locks are made with; never changes';
+INSERT INTO dgen.lock_secret
+SELECT pg_catalog.substr(pg_catalog.sha256(pg_catalog.uuid_send(pg_catalog.gen_random_uuid()) OPERATOR(pg_catalog.||)
+	pg_catalog.uuid_send(pg_catalog.gen_random_uuid())), 1, 16);
+
+CREATE FUNCTION dgen._lock_secret_trigger() RETURNS trigger
+	LANGUAGE plpgsql
+	SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF TG_LEVEL = 'ROW' AND current_setting('session_replication_role') = 'replica' THEN
+		RETURN NULL;
+	END IF;
+	RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state',
+		MESSAGE = 'dgen.lock_secret cannot be changed',
+		HINT = 'Leave it as it is: sessions that do not agree about it would handle an actor at the same time.';
+END
+$$;
+COMMENT ON FUNCTION dgen._lock_secret_trigger() IS 'keeps dgen.lock_secret as it is, also from rows that are replicated';
+REVOKE ALL ON FUNCTION dgen._lock_secret_trigger() FROM PUBLIC;
+
+CREATE TRIGGER unchanged BEFORE INSERT OR UPDATE OR DELETE ON dgen.lock_secret
+	FOR EACH ROW EXECUTE FUNCTION dgen._lock_secret_trigger();
+CREATE TRIGGER untruncated BEFORE TRUNCATE ON dgen.lock_secret
+	FOR EACH STATEMENT EXECUTE FUNCTION dgen._lock_secret_trigger();
+ALTER TABLE dgen.lock_secret ENABLE ALWAYS TRIGGER unchanged;
+ALTER TABLE dgen.lock_secret ENABLE ALWAYS TRIGGER untruncated;
+COMMENT ON TRIGGER unchanged ON dgen.lock_secret IS 'see dgen._lock_secret_trigger';
+COMMENT ON TRIGGER untruncated ON dgen.lock_secret IS 'see dgen._lock_secret_trigger';

@@ -55,9 +55,9 @@ CREATE FUNCTION dgen._in_handler() RETURNS boolean
 COMMENT ON FUNCTION dgen._in_handler() IS 'does a handler run in this session?';
 
 CREATE FUNCTION dgen._lock_key(type_id integer, mailbox bigint) RETURNS bigint
-	LANGUAGE c IMMUTABLE STRICT
+	LANGUAGE c STABLE STRICT
 	AS 'MODULE_PATHNAME', 'dgen_operate_lock_key';
-COMMENT ON FUNCTION dgen._lock_key(integer, bigint) IS 'the key of an actor''s advisory lock: pg_locks shows its halves as classid and objid';
+COMMENT ON FUNCTION dgen._lock_key(integer, bigint) IS 'the key of an actor''s advisory lock: pg_locks shows its halves as classid and objid. Without dgen.lock_secret nobody can compute it';
 
 CREATE FUNCTION dgen._lock_class() RETURNS integer
 	LANGUAGE c IMMUTABLE

@@ -135,7 +135,9 @@ BEGIN
 			MESSAGE = 'replace and if_not_exists are both true',
 			HINT = 'Give one of them: the type that exists is replaced, or stays as it is.';
 	END IF;
-	LOCK TABLE dgen.actor_type, dgen.privilege IN SHARE ROW EXCLUSIVE MODE;
+	-- One at a time, but beside workers that attach: they write into rows of external types (extension/declare.c).
+	LOCK TABLE dgen.actor_type IN SHARE UPDATE EXCLUSIVE MODE;
+	LOCK TABLE dgen.privilege IN SHARE ROW EXCLUSIVE MODE;
 	SELECT * INTO old FROM dgen.actor_type t WHERE t.name = new_name;
 	IF old.id IS NOT NULL AND if_not_exists THEN
 		RAISE NOTICE USING ERRCODE = 'duplicate_object',
@@ -149,6 +151,7 @@ BEGIN
 	END IF;
 	IF old.id IS NOT NULL THEN
 		PERFORM dgen._check(old.id, 'own');
+		SELECT * INTO old FROM dgen.actor_type t WHERE t.id = old.id FOR UPDATE;
 		IF old.owner <> dgen._calling_role() THEN
 			RAISE NOTICE USING
 				MESSAGE = format('actor type "%s" exists already and is owned by role %s, which goes on owning it', new_name, old.owner),
@@ -209,9 +212,10 @@ AS $$
 DECLARE
 	type dgen.actor_type;
 BEGIN
-	LOCK TABLE dgen.actor_type, dgen.privilege IN SHARE ROW EXCLUSIVE MODE;
+	LOCK TABLE dgen.actor_type IN SHARE UPDATE EXCLUSIVE MODE;
+	LOCK TABLE dgen.privilege IN SHARE ROW EXCLUSIVE MODE;
 	type.id := dgen._type_for(old_name, 'own');
-	SELECT * INTO type FROM dgen.actor_type t WHERE t.id = type.id;
+	SELECT * INTO type FROM dgen.actor_type t WHERE t.id = type.id FOR UPDATE;
 	IF handler IS NOT NULL THEN
 		type.handler := NULLIF(handler, '');
 		type.search_path := search_path;

@@ -20,7 +20,7 @@ COMMENT ON PROCEDURE dgen.wait(interval, boolean) IS
 -- The rows are restricted to workers for types that the caller may read.
 CREATE FUNCTION dgen._workers(OUT id bigint, OUT name text, OUT types text[], OUT in_database boolean,
 		OUT client_addr text, OUT pid integer, OUT busy boolean, OUT since timestamptz, OUT turns bigint,
-		OUT messages text[], OUT actions text[], OUT locked text[])
+		OUT messages text[], OUT actions text[], OUT locked text[], OUT complete boolean)
 	RETURNS SETOF record LANGUAGE C VOLATILE
 	AS 'MODULE_PATHNAME', 'dgen_workers';
 COMMENT ON FUNCTION dgen._workers() IS 'rows of dgen.workers, from shared memory';
@@ -50,7 +50,8 @@ SELECT live.id,
 	attached.library_version,
 	live.messages,
 	live.actions,
-	live.locked
+	live.locked,
+	live.complete
 FROM dgen._workers() AS live
 	LEFT JOIN dgen.worker AS attached USING (id);
 COMMENT ON VIEW dgen.workers IS 'live workers, for actor types that the caller may read';
@@ -63,6 +64,13 @@ COMMENT ON COLUMN dgen.workers.turns IS 'turns that it has run';
 COMMENT ON COLUMN dgen.workers.messages IS 'those of them whose messages it takes';
 COMMENT ON COLUMN dgen.workers.actions IS 'those whose actions it takes';
 COMMENT ON COLUMN dgen.workers.locked IS 'those whose locked parts it may run';
+COMMENT ON COLUMN dgen.workers.complete IS 'false: it takes messages and actions of more types than the 32 of which these lists are';
+
+CREATE FUNCTION dgen._perhaps_taken(type integer, parts boolean) RETURNS boolean LANGUAGE C VOLATILE STRICT
+	AS 'MODULE_PATHNAME', 'dgen_perhaps_taken';
+COMMENT ON FUNCTION dgen._perhaps_taken(integer, boolean) IS
+	'may there be a worker for the type (negative: for its actions), or for locked parts of it, that dgen.workers does not show as one, because it takes too many?';
+REVOKE ALL ON FUNCTION dgen._perhaps_taken(integer, boolean) FROM PUBLIC;
 
 -- In-database workers. Each runs as the owner of the actor types that it handles, so
 -- the count is per owner of types with a handler.

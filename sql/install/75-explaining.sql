@@ -97,6 +97,7 @@ CREATE FUNCTION dgen._nobody_takes(type integer, lane text) RETURNS boolean
 AS $$
 	SELECT count(*) > 0
 		AND NOT bool_or(t.name = ANY (CASE lane WHEN 'messages' THEN w.messages WHEN 'actions' THEN w.actions ELSE w.locked END))
+		AND NOT dgen._perhaps_taken(CASE lane WHEN 'actions' THEN -type ELSE type END, lane = 'locked')
 	FROM dgen.actor_type t
 	JOIN dgen.workers w ON t.name = ANY (w.types)
 	WHERE t.id = type
@@ -225,6 +226,8 @@ CREATE FUNCTION dgen._explain_workers(type integer) RETURNS text
 	SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT CASE
+			WHEN COALESCE(bool_and(w.busy), true) AND dgen._perhaps_taken(type, false) THEN
+				'waits for a worker: some take more types than dgen.workers shows, perhaps this one'
 			WHEN count(w.pid) = 0 AND t.handler IS NULL AND dgen._nobody_takes(type, 'messages') THEN
 				'waits, because no attached worker takes messages of its type'
 			WHEN count(w.pid) = 0 AND t.handler IS NULL THEN 'waits, because no external worker is attached for its type'

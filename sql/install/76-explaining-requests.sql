@@ -14,7 +14,8 @@ AS $$
 				WHEN t.handler IS NULL THEN 'is not handled, because no external worker is attached for it'
 				ELSE 'is not handled, because no worker runs for it: ' || dgen._explain_start()
 			END
-			WHERE NOT EXISTS (SELECT FROM dgen.workers w WHERE t.name = ANY (w.messages)))) || '.'
+			WHERE NOT EXISTS (SELECT FROM dgen.workers w WHERE t.name = ANY (w.messages))
+				AND NOT dgen._perhaps_taken(type, false))) || '.'
 	FROM dgen.actor_type t
 	WHERE t.id = type
 $$;

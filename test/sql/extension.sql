@@ -52,7 +52,7 @@ WHERE a.grantee = 0 ORDER BY 1;
 SELECT a.privilege_type FROM pg_namespace n, aclexplode(COALESCE(n.nspacl, acldefault('n', n.nspowner))) a
 WHERE n.nspname = 'dgen' AND a.grantee = 0;
 
--- A dump carries the rows of all tables but worker's, whose rows are sessions.
+-- A dump carries the rows of all tables but those of sessions, and the secret, of which each database has its own.
 SELECT c.relname FROM pg_class c JOIN member m ON m.classid = 'pg_class'::regclass AND m.objid = c.oid
 WHERE c.relkind IN ('r', 'S') AND NOT c.oid = ANY ((SELECT extconfig FROM pg_extension WHERE extname = 'dgen')::oid[]);
 

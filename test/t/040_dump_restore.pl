@@ -282,7 +282,7 @@ $other->safe_psql('postgres', $roles);
 fill();
 is($original->safe_psql('app', q{SELECT c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
 	WHERE nspname = 'dgen' AND relkind IN ('r', 'S') AND NOT EXISTS (SELECT FROM pg_extension WHERE c.oid = ANY (extconfig))}),
-	"worker\nreceipt", 'all tables and sequences go into dumps, but for those about sessions');
+	"worker\nreceipt\nlock_secret", 'all tables and sequences go into dumps, but for those about sessions, and the secret of locks');
 my $expected = contents($original, 'app');
 $workers = $original->safe_psql('app', 'SELECT last_value FROM dgen.worker_id_seq');
 for my $table (tables_of($original, 'app')) {

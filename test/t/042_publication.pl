@@ -117,6 +117,10 @@ is($new->safe_psql('postgres', q{SELECT dgen.start_workers(1)}), 1, 'a worker th
 ($status, $out, $err) = $new->psql('postgres', q{SELECT dgen.attach('w', ARRAY['external']); BEGIN; SELECT dgen.claim()});
 like($err, qr/were restored from a copy of another one/, 'handles nothing: it is not adopted');
 
+# Sessions have its own one in use, perhaps.
+is($new->safe_psql('postgres', 'SELECT count(*), count(*) FILTER (WHERE secret = $$' . $old->safe_psql('postgres', 'SELECT secret FROM dgen.lock_secret') . '$$) FROM dgen.lock_secret'),
+	'1|0', 'the secret of its locks is its own');
+
 # ---- the subscriber takes over ----
 
 $old->safe_psql('postgres', q{SELECT dgen.stop_workers()});
