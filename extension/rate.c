@@ -4,7 +4,8 @@
  *     time ──max_rate──> turns, at most a tenth of a second's, and one at least
  *                          │
  *     claim ──take─────────┤      for the messages that it may read
- *       └───give back──────┘      for those that it did not read, or whose turn was not run
+ *       └───give back──────┘      for those that it did not read, or whose turn was not run,
+ *                                 as far as the bucket could have held them
  *
  * Turns are taken before hints, as slots are (slots.c). Who finds none notes in the bucket
  * when there is one again; the watch calls a worker then (wait.c). So nobody polls, and
@@ -25,6 +26,7 @@
 #include "shared.h"
 
 #define WINDOW 16 /* places in which a type's bucket can be */
+#define TAKEN 64  /* types of which a session knows when it took turns */
 
 #define BURST 0.1       /* s of which the turns are kept while nobody takes them */
 #define CHUNK 0.01      /* s of which the turns are waited for, so that high rates wake seldom */
@@ -67,6 +69,7 @@ start(Rate *rate, Oid database, int32 type_id, double per_second, TimestampTz no
 	rate->type_id = type_id;
 	rate->per_second = per_second;
 	rate->turns = burst(per_second);
+	rate->returned = 0;
 	rate->filled_at = now;
 	rate->wake_at = ALARM_NONE;
 }
@@ -192,6 +195,52 @@ unlock_and_wait(Rate *rate)
 
 /* ---- claims ---- */
 
+/* When this session took turns of a type last, and what the bucket was then. */
+typedef struct Taken
+{
+	int32 type_id; /* 0: free */
+	bool open;     /* its claim is not settled yet */
+	TimestampTz at;
+	double level; /* without them */
+	double returned;
+} Taken;
+
+static Taken taken_last[TAKEN];
+
+static Taken *
+place_of(int32 type_id)
+{
+	return &taken_last[(uint32) type_id % TAKEN];
+}
+
+static void
+note_taken(const Rate *rate, int32 type_id)
+{
+	Taken *taken = place_of(type_id);
+
+	if (taken->open && taken->type_id == type_id)
+		return; /* in the same claim: the earlier time is the safe one */
+	*taken = (Taken){type_id, true, rate->filled_at, rate->turns, rate->returned};
+}
+
+/*
+ * What was in hand was not in the bucket, which has filled meanwhile. Of so many that come back those
+ * are lost that it could not have held: else twice a burst might be had at once.
+ */
+static double
+refund(const Rate *rate, int32 type_id, double count)
+{
+	const Taken *taken = place_of(type_id);
+	double filled;
+	double highest;
+
+	if (taken->type_id != type_id || rate->returned < taken->returned)
+		return 0;
+	filled = Max(rate->filled_at - taken->at, 0) / 1e6 * rate->per_second;
+	highest = taken->level + filled + rate->returned - taken->returned + count;
+	return Max(count - Min(filled, Max(highest - burst(rate->per_second), 0)), 0);
+}
+
 int
 dgen_take_turns(const ActorType *type, int most)
 {
@@ -199,6 +248,8 @@ dgen_take_turns(const ActorType *type, int most)
 	int taken = (int) Min(floor(rate->turns), (double) most);
 
 	rate->turns -= taken;
+	if (taken > 0)
+		note_taken(rate, type->id);
 	if (taken == 0)
 		unlock_and_wait(rate);
 	else
@@ -210,12 +261,15 @@ void
 dgen_give_back_turns(const ActorType *type, int count)
 {
 	Rate *rate;
+	double back;
 	bool awaited;
 
 	if (count == 0 || type->max_rate <= 0)
 		return;
 	rate = lock_rate(type);
-	rate->turns = Min(rate->turns + count, burst(rate->per_second));
+	back = refund(rate, type->id, count);
+	rate->turns = Min(rate->turns + back, burst(rate->per_second));
+	rate->returned += back;
 	awaited = rate->wake_at != ALARM_NONE && rate->turns >= 1;
 	if (awaited)
 		rate->wake_at = ALARM_NONE;
@@ -264,6 +318,7 @@ dgen_settle_turns(WorkerSession *session, Owned *owned)
 			settle(type, owned);
 		type->turns_left = type->turns_read = 0;
 		type->short_of_turns = false;
+		place_of(type->type_id)->open = false;
 	}
 }
 
@@ -275,6 +330,7 @@ dgen_forget_turns(WorkerSession *session)
 	{
 		session->types[i].turns_left = session->types[i].turns_read = 0;
 		session->types[i].short_of_turns = false;
+		place_of(session->types[i].type_id)->open = false;
 	}
 }
 

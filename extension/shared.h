@@ -257,6 +257,7 @@ typedef struct Rate
 	int32 type_id;
 	double per_second; /* as the last one to use it knew */
 	double turns;
+	double returned; /* so many were given back so far */
 	TimestampTz filled_at;
 	TimestampTz wake_at; /* somebody wanted more of them; ALARM_NONE: nobody */
 } Rate;

@@ -237,6 +237,20 @@ for my $worker (@workers) {
 pass('all of them were called');
 cmp_ok(claim($workers[1]), '>', 0, 'and who comes gets the turn');
 ends($_) for @workers;
+
+# A turn that a worker held until the next one was there, and did not use, is lost: else there were two at once.
+sql(q{SELECT dgen.create_actor_type('held', max_rate => 0.2)});
+fill('held', 10, 1);
+my ($holder, $user) = map { worker('held') } 1 .. 2;
+is(claim($holder), 1, 'a worker has the only turn');
+my $used = 0;
+until ($used) {
+	$used = claim($user);
+	say_to($user, $used ? q{SELECT dgen.commit_turns('{1}'); COMMIT; SELECT 'over';} : q{ROLLBACK; SELECT pg_sleep(0.05), 'over';}, qr/(over)/);
+}
+say_to($holder, q{SELECT dgen.commit_turns('{0}'); COMMIT; SELECT 'over';}, qr/(over)/);
+is(claim($user), 0, 'it comes back when another one was had meanwhile: there is none now');
+ends($_) for $holder, $user;
 $node->stop;
 
 # ---- without preload ----
