@@ -164,7 +164,18 @@ sip_hash(uint64 mailbox, uint32 type)
 uint64
 dgen_lock_key(int32 type_id, int64 mailbox)
 {
+	static Oid used = InvalidOid; /* the table, for the key that was asked for last */
+	static int32 last_type;
+	static int64 last_mailbox;
+	static uint64 last_key;
+
 	if (unlikely(secret.table != dgen_table_oid(TABLE_LOCK_SECRET)))
 		load_secret();
-	return sip_hash((uint64) mailbox, (uint32) type_id);
+	if (last_mailbox == mailbox && last_type == type_id && used == secret.table)
+		return last_key;
+	used = secret.table;
+	last_type = type_id;
+	last_mailbox = mailbox;
+	last_key = sip_hash((uint64) mailbox, (uint32) type_id);
+	return last_key;
 }

@@ -8,6 +8,7 @@
 #include "access/htup_details.h"
 #include "funcapi.h"
 #include "utils/builtins.h"
+#include "utils/typcache.h"
 
 #include "shape.h"
 
@@ -70,6 +71,19 @@ put_reply(Row *row, FunctionCallInfo fcinfo, int n)
 	put(row, OUTCOME_COLUMN_REPLY, PG_ARGISNULL(n) ? dgen_json_null() : PG_GETARG_DATUM(n));
 }
 
+/* Once for each version of the type that this session sees. */
+static void
+check_type(TupleDesc desc)
+{
+	static uint64 checked = INVALID_TUPLEDESC_IDENTIFIER;
+	const TypeCacheEntry *type = lookup_type_cache(desc->tdtypeid, TYPECACHE_TUPDESC);
+
+	if (type->tupDesc_identifier == checked)
+		return;
+	dgen_check_row_type(&dgen_outcome_shape, desc);
+	checked = type->tupDesc_identifier;
+}
+
 /* The row type is looked up once per expression. */
 static Datum
 result(FunctionCallInfo fcinfo, Row *row)
@@ -82,7 +96,7 @@ result(FunctionCallInfo fcinfo, Row *row)
 
 		if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
 			elog(ERROR, "dgen.outcome is not a row type");
-		dgen_check_row_type(&dgen_outcome_shape, desc);
+		check_type(desc);
 		desc = BlessTupleDesc(CreateTupleDescCopy(desc));
 		fcinfo->flinfo->fn_extra = desc;
 		MemoryContextSwitchTo(old);

@@ -7,9 +7,10 @@
  *     worker   claims ─────────────────────────────────────────── commits: whose row is this?
  *     others          DELETE ── VACUUM frees the place ── a sender's message takes it
  *
- * So the row at the place has to be the message. The pin on its page keeps it there until it is
- * removed: pruning waits until nobody else has one. And VACUUM does not cut off the page, as the table
- * has been locked since the claim.
+ * So there has to be a row at the place, and once it is removed it has to have been the message: if
+ * not, the error undoes that. No lock is needed for either look. The pin keeps a row where it is, as
+ * pruning waits until nobody else has one; and what this transaction has removed stays as it is. VACUUM
+ * does not cut off the page, as the table has been locked since the claim.
  */
 #include "dgen_ext.h"
 #include "table.h"
@@ -18,46 +19,41 @@
 #include "storage/bufmgr.h"
 #include "utils/rel.h"
 
+StaticAssertDecl(MESSAGE_MAILBOX == 0 && MESSAGE_SEQ == 1, "seq is behind the mailbox");
+
+/* The first two columns are always there, and have eight bytes each. */
+static int64
+seq_of(Page page, ItemId item)
+{
+	const HeapTupleHeader row = (HeapTupleHeader) PageGetItem(page, item);
+	int64 seq;
+
+	memcpy(&seq, (const char *) row + row->t_hoff + sizeof(int64), sizeof(seq));
+	return seq;
+}
+
+/* False: whoever removed it has left nothing, or another row. */
 static bool
-is_on_page(Relation heap, Page page, const BatchMessage *message)
+remove_row(Relation heap, const BatchMessage *message, Buffer *buffer)
 {
 	OffsetNumber offset = ItemPointerGetOffsetNumber(&message->tid);
-	HeapTupleData row;
+	ItemPointerData tid = message->tid;
 	ItemId item;
-	bool isnull;
+	Page page;
 
+	*buffer = ReleaseAndReadBuffer(*buffer, heap, ItemPointerGetBlockNumber(&message->tid));
+	page = BufferGetPage(*buffer);
 	if (offset > PageGetMaxOffsetNumber(page))
 		return false;
 	item = PageGetItemId(page, offset);
-	if (!ItemIdIsNormal(item))
-		return false;
-	row.t_data = (HeapTupleHeader) PageGetItem(page, item);
-	row.t_len = ItemIdGetLength(item);
-	row.t_self = message->tid;
-	row.t_tableOid = RelationGetRelid(heap);
-	return DatumGetInt64(heap_getattr(&row, MESSAGE_SEQ + 1, RelationGetDescr(heap), &isnull)) ==
-		   message->seq;
-}
-
-/* Alive or not: the removal finds that out. */
-static bool
-is_at_its_place(Relation heap, const BatchMessage *message, Buffer *buffer)
-{
-	bool found;
-
-	*buffer = ReleaseAndReadBuffer(*buffer, heap, ItemPointerGetBlockNumber(&message->tid));
-	LockBuffer(*buffer, BUFFER_LOCK_SHARE);
-	found = is_on_page(heap, BufferGetPage(*buffer), message);
-	LockBuffer(*buffer, BUFFER_LOCK_UNLOCK);
-	return found;
+	return ItemIdIsNormal(item) && dgen_delete_row(heap, &tid) &&
+		   seq_of(page, PageGetItemId(page, offset)) == message->seq;
 }
 
 void
 dgen_delete_message(Relation heap, const BatchMessage *message, Buffer *buffer)
 {
-	ItemPointerData tid = message->tid;
-
-	if (!is_at_its_place(heap, message, buffer) || !dgen_delete_row(heap, &tid))
+	if (!remove_row(heap, message, buffer))
 		ereport(ERROR,
 				(errcode(DGEN_ERR_NOT_OWNED),
 				 errmsg("message " INT64_FORMAT " was removed while it was handled", message->id),
