@@ -13,6 +13,7 @@
 #include "nodes/execnodes.h"
 #include "nodes/pg_list.h"
 #include "storage/buf.h"
+#include "storage/buf.h"
 #include "storage/itemptr.h"
 #include "storage/lock.h"
 #include "utils/jsonb.h"
@@ -951,6 +952,7 @@ typedef struct BatchMessage
 	char kind;
 	bool locked;   /* it has locked its actor: tid is that of its row in dgen.locked */
 	int32 attempt; /* if it has: attempts begun, this one too */
+	Buffer buffer; /* in which its page was, and may be still; Invalid: not known */
 } BatchMessage;
 
 /* Why an actor cannot be handled now. */

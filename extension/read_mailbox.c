@@ -44,11 +44,12 @@ next_message(BatchActor *actor)
 
 /* The copy of the row that the columns point into lives in the batch's context. */
 static void
-read_message(Reader *reader, BatchActor *actor, HeapTuple row, Datum *values, bool *nulls)
+read_message(Reader *reader, BatchActor *actor, const DgenScan *scan, Datum *values, bool *nulls)
 {
 	BatchMessage *message = next_message(actor);
 
-	message->tid = row->t_self;
+	message->tid = scan->slot->tts_tid;
+	message->buffer = ((const BufferHeapTupleTableSlot *) scan->slot)->buffer;
 	message->seq = DatumGetInt64(values[MESSAGE_SEQ]);
 	message->id =
 		DatumGetInt64(nulls[MESSAGE_MESSAGE_ID] ? values[MESSAGE_SEQ] : values[MESSAGE_MESSAGE_ID]);
@@ -118,7 +119,7 @@ read_rows(Reader *reader, DgenScan *scan)
 		else if (actor->nmessages == reader->per_actor)
 			return false;
 		else
-			read_message(reader, actor, row, values, nulls);
+			read_message(reader, actor, scan, values, nulls);
 	}
 	return !reader_is_full(reader);
 }

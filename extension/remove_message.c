@@ -32,6 +32,19 @@ seq_of(Page page, ItemId item)
 	return seq;
 }
 
+/* Most often it is in the buffer in which the claim has found it: that saves looking for it. */
+static Buffer
+pin_page(Relation heap, const BatchMessage *message, Buffer before)
+{
+	BlockNumber block = ItemPointerGetBlockNumber(&message->tid);
+
+	if (BufferIsValid(before))
+		return ReleaseAndReadBuffer(before, heap, block);
+	if (BufferIsValid(message->buffer) && DGEN_READ_RECENT_BUFFER(heap, block, message->buffer))
+		return message->buffer;
+	return ReadBuffer(heap, block);
+}
+
 /* False: whoever removed it has left nothing, or another row. */
 static bool
 remove_row(Relation heap, const BatchMessage *message, Buffer *buffer)
@@ -41,7 +54,7 @@ remove_row(Relation heap, const BatchMessage *message, Buffer *buffer)
 	ItemId item;
 	Page page;
 
-	*buffer = ReleaseAndReadBuffer(*buffer, heap, ItemPointerGetBlockNumber(&message->tid));
+	*buffer = pin_page(heap, message, *buffer);
 	page = BufferGetPage(*buffer);
 	if (offset > PageGetMaxOffsetNumber(page))
 		return false;

@@ -175,6 +175,15 @@ dgen_next_proclock(int partition, PROCLOCK *lock)
 #define DGEN_CAN_SET_ROLE(member, role) is_member_of_role(member, role)
 #endif
 
+/* 16 has another name for it. */
+#if PG_VERSION_NUM >= 160000
+#define DGEN_READ_RECENT_BUFFER(relation, block, buffer) \
+	ReadRecentBuffer((relation)->rd_locator, MAIN_FORKNUM, block, buffer)
+#else
+#define DGEN_READ_RECENT_BUFFER(relation, block, buffer) \
+	ReadRecentBuffer((relation)->rd_node, MAIN_FORKNUM, block, buffer)
+#endif
+
 /*
  * Bytes that the client has sent and the server has read, at least so many: before 17 it
  * can only be told whether there are some.
