@@ -231,6 +231,7 @@ extern void dgen_row_deform(HeapTuple row, TupleDesc desc, Datum *values, bool *
  * TABLE that it waited for may have written all rows anew, and an older snapshot shows none of them.
  */
 extern void dgen_table_lock(DgenTable table, LOCKMODE lockmode);
+extern bool dgen_table_try_lock(DgenTable table, LOCKMODE lockmode); /* false: somebody has it */
 /*
  * snapshot.c: the statement's, for who reads the table as the rest of the statement does; a newer one
  * if an ALTER TABLE has committed in between. The table is locked; to be unregistered.

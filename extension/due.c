@@ -256,6 +256,15 @@ is_anything_due(const WorkerSession *session, TimestampTz now, uint64 told)
 		   now - known.looked_at >= dgen_safety_net_interval * INT64CONST(1000000);
 }
 
+/* An operator may have one of them for as long as a REINDEX takes, and the turns of this transaction need none. */
+static bool
+try_lock_all(void)
+{
+	return dgen_table_try_lock(TABLE_DELAYED_MESSAGE, RowExclusiveLock) &&
+		   dgen_table_try_lock(TABLE_FAILED_ATTEMPT, AccessShareLock) &&
+		   dgen_table_try_lock(TABLE_LOCKED, RowExclusiveLock);
+}
+
 bool
 dgen_move_own_due(const WorkerSession *session, int most)
 {
@@ -265,7 +274,7 @@ dgen_move_own_due(const WorkerSession *session, int most)
 					.next = DT_NOEND};
 	uint64 told = dgen_dues_told(session);
 
-	if (!is_anything_due(session, look.now, told))
+	if (!is_anything_due(session, look.now, told) || !try_lock_all())
 		return false;
 	run(&look);
 

@@ -163,6 +163,21 @@ dgen_table_lock(DgenTable table, LOCKMODE lockmode)
 	(void) lock_table(table, lockmode);
 }
 
+bool
+dgen_table_try_lock(DgenTable table, LOCKMODE lockmode)
+{
+	Oid oid = dgen_table_oid(table);
+
+	if (!ConditionalLockRelationOid(oid, lockmode))
+		return false;
+	if (dgen_table_oid(table) != oid)
+	{
+		UnlockRelationOid(oid, lockmode);
+		return false;
+	}
+	return true;
+}
+
 /* What changes while it is checked is checked when the table is opened next. */
 static void
 check(DgenTable table, Relation heap)

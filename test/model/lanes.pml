@@ -2,8 +2,8 @@
  * Who comes for a locked part, where workers leave parts to others (I6): one that may run it and is
  * not kept for messages.
  *
- * Follows extension/locked_look.c, locked_part.c (dgen_part_begin), serving.c and baton.c for two
- * actor types. Of parts and messages only their number is kept: the life of a part is in lock.pml.
+ * Follows extension/locked_look.c, locked_part.c (dgen_part_begin), serving.c and baton.c, and with
+ * OWN_SENDS batch.c (dgen_run_batch), for two actor types. Of parts and messages only their number is kept: the life of a part is in lock.pml.
  * That nobody falls asleep between an announcement and its call, and that there is a watch, is in
  * wakeup.pml: here that is one step.
  *
@@ -28,6 +28,9 @@
 #endif
 #ifndef MESSAGES
 #define MESSAGES 0 /* of the first type */
+#endif
+#ifndef OWN_SENDS
+#define OWN_SENDS 0 /* batches without a turn that send a message all the same, of workers that look twice */
 #endif
 #ifndef HANGS
 #define HANGS 0 /* parts that never end */
@@ -70,7 +73,7 @@ bit changed[3]; /* a generation of its types is another one than when its last c
 byte asked[TYPES] = 1, answered[TYPES];
 byte kept; /* a set of types */
 
-byte deaths = DEATHS, stops = STOPS, hangs = HANGS, faults = FAULTS;
+byte deaths = DEATHS, stops = STOPS, hangs = HANGS, faults = FAULTS, own_sends = OWN_SENDS;
 
 #define attached(i) (slot[i] != GONE)
 #define takes_in(i, t, lane) ((lane) == PART -> (runs[i] >> (t)) & 1 : (takes[i] >> (t)) & 1)
@@ -300,6 +303,42 @@ inline attach()
 #endif
 }
 
+/*
+ * After its batch, before it waits. The look takes the baton and what was announced, and looks for no
+ * messages: of that the worker has to know.
+ */
+#define wants_part (is_wanted(0) || (TYPES > 1 && is_wanted(TYPES - 1)))
+#ifdef SELF_CALL_TAKEN
+#define is_told changed[_pid]
+#elif defined(TOLD_BY_CALL_ONLY)
+#define is_told (slot[_pid] == CALLED)
+#else
+#define is_told (slot[_pid] == CALLED || changed[_pid])
+#endif
+
+inline look_again()
+{
+	if
+	:: d_step { wants_part -> told = is_told; slot[_pid] = BUSY; changed[_pid] = 0 }; look_for_one()
+	:: !wants_part
+	fi
+}
+
+/*
+ * Turns handle them all. Or none is run, one is a dead letter of which another one is told: the commit
+ * calls this very session, and announces nothing.
+ */
+inline run_batch()
+{
+	if
+	:: d_step { has_messages -> messages = 0; ran = 1 }
+#if OWN_SENDS > 0
+	:: d_step { has_messages && own_sends > 0 -> own_sends--; messages = 1; slot[_pid] = CALLED }
+#endif
+	:: !has_messages
+	fi
+}
+
 /* The session ends, or detaches. */
 inline leave()
 {
@@ -318,6 +357,9 @@ active [WORKERS] proctype Worker()
 {
 	byte read, running, refused, untried;
 	bit left, in_vain, part_last;
+#if OWN_SENDS > 0
+	bit told, ran;
+#endif
 
 	if
 	:: _pid == WORKERS - 1 -> attach()
@@ -336,6 +378,27 @@ claim:
 	fi;
 	d_step { slot[_pid] = BUSY; changed[_pid] = 0 };
 
+#if OWN_SENDS > 0
+	if
+	:: part_last -> part_last = 0
+	:: else -> look_for_one()
+	fi;
+	if
+	:: part[_pid] == RUNNING -> goto begun
+	:: else
+	fi;
+	d_step { slot[_pid] = BUSY; changed[_pid] = 0 };
+	run_batch();
+	if
+	:: ran -> ran = 0; goto claim
+	:: else -> look_again()
+	fi;
+	if
+	:: part[_pid] == RUNNING -> told = 0; goto begun
+	:: part[_pid] != RUNNING && told -> told = 0; goto claim
+	:: part[_pid] != RUNNING && !told -> goto wait
+	fi;
+#else
 	/* Not two parts in a row while there are messages. */
 	if
 	:: d_step { part_last && has_messages -> messages = 0; part_last = 0 }; goto claim
@@ -349,6 +412,7 @@ claim:
 	:: d_step { has_messages -> messages = 0 }; goto claim
 	:: else -> goto wait
 	fi;
+#endif
 
 begun:
 	atomic { announce_types(_pid); call_in_place_of(_pid) };

@@ -48,6 +48,8 @@ sql(q{
 			END IF;
 			IF turns.part THEN
 				COMMIT;
+				-- Has the indexes of dgen.locked until it commits: who waits for one of those does not keep it from that.
+				EXECUTE 'SELECT count(*) FROM dgen.locked';
 				PERFORM pg_advisory_xact_lock_shared(turns.lock);
 				PERFORM dgen.claim_locked();
 				turns.locks := NULL;
@@ -187,30 +189,48 @@ is_done_by('x', 'part', 1, 'h', 'who was kept for messages is called for the oth
 end_all();
 
 # y is refused the part of t63, since x runs another one, and looks for one of t64. Meanwhile x ends and is
-# refused the part of t63 as well, since y looks. The look in vain is held up at an index.
+# refused the part of t63 as well, since y looks:
+#
+#     x           part i, has locked_expiry ─────────────── ends ─ claim: refused ─ waits ────── called: part j
+#     operator             waits for the index, behind x ────┴ has it ─────────────── lets go ┐
+#     y                             refused t63 ─ looks for t64: waits behind the operator ───┴ tries t63 again
+#
+# Nobody reads dgen.locked meanwhile. A claim that finds nothing looks for what is due, in that index, only
+# where somebody has told of it.
+sub waits_for_index {
+	my ($who, $name) = @_;
+	becomes("SELECT count(*) FROM pg_locks WHERE relation = 'dgen.locked_expiry'::regclass AND NOT granted AND pid = ($who)", 1, $name);
+}
+
+sub runs {
+	my ($out, @commands) = @_;
+	return IPC::Run::start([ 'psql', '-XAtq', '-d', $node->connstr('postgres'), map { ('-c', $_) } @commands ],
+		'<', \undef, '>', $out, '2>', $out);
+}
+
 start('x', types(63));
 $holder = lock_of(9);
+my $gate = lock_of(10);
 cast(63, 'i', '{"lock": 9}');
-becomes(q{SELECT worker FROM dgen.locked WHERE isfinite(expires_at)}, 'x', 'a part is run');
-cast(63, 'j', '{"lock": 0}');
-sql(q{BEGIN; SELECT dgen.attach('turns', '{t63}', locked => '{}'); SELECT FROM dgen.claim(); SELECT dgen.commit_turns('{1}', locks => '{t}'); COMMIT});
+becomes(q{SELECT count(*) FROM pg_stat_activity JOIN dgen.workers USING (pid) WHERE name = 'x' AND wait_event = 'advisory'}, 1,
+	'a part is run');
+sql(q{SELECT dgen.cast('t63', 'j', '{"lock": 0}');
+	BEGIN; SELECT dgen.attach('turns', '{t63}', locked => '{}'); SELECT FROM dgen.claim(); SELECT dgen.commit_turns('{1}', locks => '{t}'); COMMIT});
 becomes(q{SELECT count(*) FROM dgen.locked}, 2, 'another one waits');
-my $index = $node->background_psql('postgres');
-$index->query_safe('BEGIN; ALTER INDEX dgen.paused_pkey SET TABLESPACE pg_default');
-my $got = '';
-my $looker = IPC::Run::start([ 'psql', '-XAtq', '-d', $node->connstr('postgres'), '-c', q{SELECT FROM dgen.attach('y', '{t63,t64}')},
-	'-c', q{SELECT 'y got ' || actor_key FROM dgen.claim(locked => true)} ], '<', \undef, '>', \$got, '2>', \$got);
-becomes(q{SELECT count(*) FROM pg_stat_activity JOIN dgen.workers USING (pid) WHERE name = 'y' AND wait_event_type = 'Lock'}, 1,
-	'who is refused that looks for one of another type');
+my ($said, $got) = ('', '');
+$session{operator} = runs(\$said, q{SET application_name = 'operator'}, 'BEGIN', 'ALTER INDEX dgen.locked_expiry SET TABLESPACE pg_default',
+	'SELECT pg_advisory_lock(10)', 'ROLLBACK');
+waits_for_index(q{SELECT pid FROM pg_stat_activity WHERE application_name = 'operator'}, 'an operator waits for an index that its worker has');
+my $looker = runs(\$got, q{SELECT FROM dgen.attach('y', '{t63,t64}')}, q{SELECT 'y got ' || actor_key FROM dgen.claim(locked => true)});
+waits_for_index(q{SELECT pid FROM dgen.workers WHERE name = 'y'}, 'who is refused that looks for one of another type');
 $holder->quit;
 is_done_by('x', 'part', 63, 'i', 'the first one ends');
 waits('x');
 is(sql(q{SELECT count(*) FROM done WHERE actor_key = 'j'}), 0, 'and its worker leaves the other one, being kept for messages');
-$index->query_safe('ROLLBACK');
+$gate->quit;
 $looker->finish;
 like($got, qr/y got j/, 'who has looked in vain tries again what it was refused');
 is_done_by('x', 'part', 63, 'j', 'and is gone: the other one runs it');
-$index->quit;
 end_all();
 
 $node->stop;
