@@ -14,7 +14,7 @@
 /* Parts that one alarm ends, at most. */
 #define MOST_DUE 16
 
-/* What could not be ended, because a turn ran, is tried again after this, us. */
+/* What could not be ended, because a turn ran or there was no room for its session, is tried again after this, us. */
 #define EXPIRY_RETRY_US INT64CONST(200000)
 
 typedef struct Expired
@@ -50,7 +50,8 @@ expire(DueLook *look, const Expired *attempt)
 	failure.hint = "Make it faster, or raise lock_timeout with dgen.alter_actor_type.";
 	look->ended = true;
 	dgen_alarm_left();
-	if (dgen_part_fail_attempt(type, attempt->mailbox, attempt->fence, &failure))
+	if (dgen_wakeup_may_end_holder() &&
+		dgen_part_fail_attempt(type, attempt->mailbox, attempt->fence, &failure))
 		dgen_wakeup_end_holder(attempt->fence);
 	else
 		dgen_wakeup_due(type->id, GetCurrentTimestamp() + EXPIRY_RETRY_US);
