@@ -13,6 +13,7 @@
 #include "utils/resowner.h"
 
 #include "dgen_ext.h"
+#include "leftovers.h"
 #include "shared.h"
 #include "workers.h"
 
@@ -354,8 +355,8 @@ act_on_commit(void)
 
 /*
  * Its locks are another's now, and what it did is not to be seen: who ends it tells of that
- * (prepared.c). But a claim has also taken calls and alarms for what it has left to others, which
- * may not wait for that.
+ * (prepared.c), and is left a note of sessions to be ended. But a claim has also taken calls and alarms
+ * for what it has left to others, which may not wait for that.
  */
 static void
 act_on_prepare(void)
@@ -366,6 +367,8 @@ act_on_prepare(void)
 		ring();
 	if (marks.due != ALARM_NONE)
 		dgen_alarm_merge(marks.due);
+	for (int i = 0; i < marks.nholders; i++)
+		dgen_prepared_ends_holder(marks.holders[i].fence);
 }
 
 static void

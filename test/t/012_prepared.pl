@@ -283,7 +283,17 @@ sub test_expired {
 	expire_in($holder, $other, 'SAVEPOINT s;');
 	run_in($other, 'ROLLBACK TO s; COMMIT');
 	goes_on($holder, 'an attempt goes on when the subtransaction that has ended it is rolled back');
-	end_session($_) for $holder, $other;
+	expire_in($holder, $other, '');
+	run_in($other, q{PREPARE TRANSACTION 'p'});
+	sql(q{ROLLBACK PREPARED 'p'});
+	goes_on($holder, 'and when the prepared transaction is');
+	expire_in($holder, $other, '');
+	run_in($other, q{PREPARE TRANSACTION 'p'});
+	is(sql(q{SELECT count(*) FROM dgen.workers WHERE name = 'holder'}), 1, 'its session goes on while that is prepared');
+	sql(q{COMMIT PREPARED 'p'});
+	becomes(q{SELECT count(*) FROM dgen.workers WHERE name = 'holder'}, 0, 'and is ended by COMMIT PREPARED');
+	$holder->{run}->kill_kill;
+	end_session($other);
 }
 
 start_node('preloaded', q{shared_preload_libraries = 'dgen'}, 'dgen.safety_net_interval = 86400');
