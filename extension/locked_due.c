@@ -140,8 +140,8 @@ dgen_locked_due(DueLook *look)
 }
 
 /*
- * Another attempt may run already: then this one is nobody's business any more. False: its session may not
- * be gone yet.
+ * Another attempt may run already, or it was one of a former extension, whose fences come again: then it
+ * is nobody's business any more. False: its session may not be gone yet. One of dgen's tables is locked.
  */
 bool
 dgen_charge_part(const Charge *charge, const ActorType *type, const Failure *failure)
@@ -149,6 +149,8 @@ dgen_charge_part(const Charge *charge, const ActorType *type, const Failure *fai
 	static const Interval at_once;
 	Failure once_more = *failure;
 
+	if (charge->extension != dgen_table_oid(TABLE_MESSAGE))
+		return true;
 	if (charge->sqlstate != DGEN_ERR_LOCK_LOST)
 		once_more.delay = &at_once;
 	once_more.ended = charge->sqlstate == DGEN_ERR_SERVER_CRASHED;
