@@ -9,12 +9,14 @@
  *
  * Otherwise several such messages, each recorded by a claim that another one of them ends, would
  * never count an attempt. A charge whose recording raises an error is dropped: all claims would
- * fail with it.
+ * fail with it. Not so where the error is not due to it: somebody cancelled the claim, ended its session,
+ * or was in its way.
  */
 #include "dgen_ext.h"
 #include "shared.h"
 
 #include "access/xact.h"
+#include "storage/ipc.h"
 
 /* Recorded by one transaction, at most. */
 #define MOST_TAKEN 64
@@ -38,7 +40,7 @@ put_back(SubTransactionId subid)
 	while (kept < ntaken && taken[kept].subid < subid)
 		kept++;
 	for (int i = kept; i < ntaken; i++)
-		if (i != recording)
+		if (i != recording || proc_exit_inprogress)
 			dgen_charge(&taken[i].charge);
 	ntaken = kept;
 	recording = -1;
@@ -81,6 +83,36 @@ forget(int index)
 	taken[index] = taken[--ntaken];
 }
 
+static bool
+is_due_to_others(int sqlstate)
+{
+	return sqlstate == ERRCODE_LOCK_NOT_AVAILABLE ||
+		   ERRCODE_TO_CATEGORY(sqlstate) == ERRCODE_OPERATOR_INTERVENTION ||
+		   ERRCODE_TO_CATEGORY(sqlstate) == ERRCODE_TO_CATEGORY(ERRCODE_T_R_DEADLOCK_DETECTED);
+}
+
+/* One that is not dropped after an error is put back when the transaction is. */
+static bool
+record(int index)
+{
+	volatile bool recorded = false;
+
+	recording = index;
+	PG_TRY();
+	{
+		recorded = dgen_record_charge(&taken[index].charge);
+	}
+	PG_CATCH();
+	{
+		if (is_due_to_others(geterrcode()))
+			recording = -1;
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+	recording = -1;
+	return recorded;
+}
+
 /* A worker whose turn took it along could not record the attempt itself. */
 void
 dgen_record_charges(const WorkerSession *session)
@@ -97,11 +129,10 @@ dgen_record_charges(const WorkerSession *session)
 	register_callbacks();
 	for (int i = 0; i < count; i++)
 		taken[ntaken++] = (Taken){charges[i], GetCurrentSubTransactionId()};
-	for (recording = ntaken - 1; recording >= first; recording--)
-		if (!dgen_record_charge(&taken[recording].charge))
+	for (int i = ntaken - 1; i >= first; i--)
+		if (!record(i))
 		{
-			dgen_charge(&taken[recording].charge); /* its attempt was one all the same */
-			forget(recording);
+			dgen_charge(&taken[i].charge); /* its attempt was one all the same */
+			forget(i);
 		}
-	recording = -1;
 }

@@ -547,6 +547,7 @@ extern void dgen_wakeup_all_replies(void);
 extern void dgen_wakeup_hint(void);
 /* Commit makes something due at `when`; ANY_TYPE: of some type. */
 extern void dgen_wakeup_due(int32 type_id, TimestampTz when);
+extern bool dgen_wakeup_may_end_holder(void);
 extern void dgen_wakeup_end_holder(int64 fence); /* commit ends its session */
 extern void dgen_wakeup_retry(int32 type_id,
 							  TimestampTz when); /* a worker of the type is to claim again then */

@@ -14,7 +14,7 @@
 /* Parts that one alarm ends, at most. */
 #define MOST_DUE 16
 
-/* What could not be ended, because a turn ran, is tried again after this, us. */
+/* What could not be ended, because a turn ran or there was no room for its session, is tried again after this, us. */
 #define EXPIRY_RETRY_US INT64CONST(200000)
 
 typedef struct Expired
@@ -50,7 +50,8 @@ expire(DueLook *look, const Expired *attempt)
 	failure.hint = "Make it faster, or raise lock_timeout with dgen.alter_actor_type.";
 	look->ended = true;
 	dgen_alarm_left();
-	if (dgen_part_fail_attempt(type, attempt->mailbox, attempt->fence, &failure))
+	if (dgen_wakeup_may_end_holder() &&
+		dgen_part_fail_attempt(type, attempt->mailbox, attempt->fence, &failure))
 		dgen_wakeup_end_holder(attempt->fence);
 	else
 		dgen_wakeup_due(type->id, GetCurrentTimestamp() + EXPIRY_RETRY_US);
@@ -139,8 +140,8 @@ dgen_locked_due(DueLook *look)
 }
 
 /*
- * Another attempt may run already: then this one is nobody's business any more. False: its session may not
- * be gone yet.
+ * Another attempt may run already, or it was one of a former extension, whose fences come again: then it
+ * is nobody's business any more. False: its session may not be gone yet. One of dgen's tables is locked.
  */
 bool
 dgen_charge_part(const Charge *charge, const ActorType *type, const Failure *failure)
@@ -148,6 +149,8 @@ dgen_charge_part(const Charge *charge, const ActorType *type, const Failure *fai
 	static const Interval at_once;
 	Failure once_more = *failure;
 
+	if (charge->extension != dgen_table_oid(TABLE_MESSAGE))
+		return true;
 	if (charge->sqlstate != DGEN_ERR_LOCK_LOST)
 		once_more.delay = &at_once;
 	once_more.ended = charge->sqlstate == DGEN_ERR_SERVER_CRASHED;

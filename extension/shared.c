@@ -78,6 +78,7 @@ clear_database(Database *database, Oid oid)
 	pg_atomic_write_u32(&database->ncharges, 0);
 	for (int i = 0; i < MAX_CHARGES; i++)
 		pg_atomic_write_u32(&database->charges[i].state, CHARGE_FREE);
+	memset(database->prepared_ends, 0, sizeof(database->prepared_ends));
 }
 
 static void

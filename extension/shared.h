@@ -36,6 +36,7 @@
 #define SLOT_REQUESTS 16 /* replies a slot waits for by id; with more any reply wakes it */
 #define REPLY_BUCKETS 256
 #define MAX_CHARGES 64
+#define MAX_PREPARED_ENDS 64
 #define WANTED_WORKERS \
 	1024 /* in-database workers beyond those for which the server has processes */
 #define HINT_SETS \
@@ -131,6 +132,13 @@ typedef struct ChargeEntry
 	Charge charge;
 } ChargeEntry;
 
+/* A session whose attempt is over, if that prepared transaction commits. */
+typedef struct PreparedEnd
+{
+	uint64 transaction; /* hash of its identifier */
+	int64 fence;        /* 0: the entry is free */
+} PreparedEnd;
+
 typedef struct Database
 {
 	Oid oid;               /* under Shared.lock; InvalidOid: free */
@@ -182,6 +190,8 @@ typedef struct Database
 
 	pg_atomic_uint32 ncharges;
 	ChargeEntry charges[MAX_CHARGES];
+
+	PreparedEnd prepared_ends[MAX_PREPARED_ENDS]; /* under lock */
 } Database;
 
 /*

@@ -205,6 +205,7 @@ start_timer(const BatchActor *actor, const BatchMessage *message)
 	running_turn.mailbox = actor->mailbox;
 	running_turn.message_id = message->id;
 	running_turn.fence = message->locked ? dgen_part_fence() : 0;
+	running_turn.extension = message->locked ? dgen_table_oid(TABLE_MESSAGE) : InvalidOid;
 	running_turn.sqlstate = message->locked ? DGEN_ERR_LOCK_TIMEOUT : DGEN_ERR_TURN_TIMEOUT;
 	dgen_crash_note(&running_turn);
 	enable_timeout_every(turn_timeout_id,

@@ -13,19 +13,27 @@
 #include "utils/resowner.h"
 
 #include "dgen_ext.h"
+#include "leftovers.h"
 #include "shared.h"
 #include "workers.h"
 
 #define MAX_MARKED_TYPES 16   /* more: every type */
 #define MAX_MARKED_BOXES 1024 /* more: their type is swept */
 #define MAX_MARKED_REPLIES 32 /* more: every waiter for a reply looks */
-#define MAX_MARKED_HOLDERS 16 /* more: not waited for the commit */
+#define MAX_MARKED_HOLDERS 16 /* more: their attempts go on until the next look */
 
 typedef struct MarkedBox
 {
 	int32 type_id;
 	int64 mailbox;
 } MarkedBox;
+
+/* A session whose attempt is over, if that commits. */
+typedef struct MarkedHolder
+{
+	int64 fence;
+	SubTransactionId subid; /* in which it was ended */
+} MarkedHolder;
 
 typedef struct Marks
 {
@@ -49,11 +57,10 @@ typedef struct Marks
 	TimestampTz due;    /* earliest; ALARM_NONE: none */
 	uint64 due_buckets; /* of the types for which something is */
 	int nholders;
-	int64
-		holders[MAX_MARKED_HOLDERS]; /* fences of attempts that are over, their sessions not yet */
-	SubTransactionId alarm_subid;    /* took the alarm */
-	bool orders;                     /* for in-database workers */
-	bool start;                      /* and new ones are to be started */
+	MarkedHolder holders[MAX_MARKED_HOLDERS];
+	SubTransactionId alarm_subid; /* took the alarm */
+	bool orders;                  /* for in-database workers */
+	bool start;                   /* and new ones are to be started */
 } Marks;
 
 static Marks marks = {.due = ALARM_NONE};
@@ -176,17 +183,28 @@ dgen_wakeup_due(int32 type_id, TimestampTz when)
 	marked = true;
 }
 
+bool
+dgen_wakeup_may_end_holder(void)
+{
+	return marks.nholders < MAX_MARKED_HOLDERS;
+}
+
 /* If it is undone, the attempt goes on. */
 void
 dgen_wakeup_end_holder(int64 fence)
 {
-	if (!dgen_shared_attach())
+	if (!dgen_shared_attach() || !dgen_wakeup_may_end_holder())
 		return;
-	if (marks.nholders < MAX_MARKED_HOLDERS)
-		marks.holders[marks.nholders++] = fence;
-	else
-		dgen_part_end_holder(fence);
+	marks.holders[marks.nholders++] = (MarkedHolder){fence, GetCurrentSubTransactionId()};
 	marked = true;
+}
+
+/* Those that were marked since the subtransaction began are at the end. */
+static void
+spare_holders(SubTransactionId subid)
+{
+	while (marks.nholders > 0 && marks.holders[marks.nholders - 1].subid >= subid)
+		marks.nholders--;
 }
 
 void
@@ -324,7 +342,7 @@ act_on_commit(void)
 		dgen_alarm_merge(marks.due);
 	}
 	for (int i = 0; i < marks.nholders; i++)
-		dgen_part_end_holder(marks.holders[i]);
+		dgen_part_end_holder(marks.holders[i].fence);
 	if (marks.orders)
 	{
 		dgen_order_workers(dgen_database);
@@ -337,8 +355,8 @@ act_on_commit(void)
 
 /*
  * Its locks are another's now, and what it did is not to be seen: who ends it tells of that
- * (prepared.c). But a claim has also taken calls and alarms for what it has left to others, which
- * may not wait for that.
+ * (prepared.c), and is left a note of sessions to be ended. But a claim has also taken calls and alarms
+ * for what it has left to others, which may not wait for that.
  */
 static void
 act_on_prepare(void)
@@ -349,6 +367,8 @@ act_on_prepare(void)
 		ring();
 	if (marks.due != ALARM_NONE)
 		dgen_alarm_merge(marks.due);
+	for (int i = 0; i < marks.nholders; i++)
+		dgen_prepared_ends_holder(marks.holders[i].fence);
 }
 
 static void
@@ -392,12 +412,13 @@ end_transaction(bool commit)
 	forget_marks();
 }
 
-/* Marks of the subtransaction stay: they cost a look that finds nothing. */
+/* Other marks of the subtransaction stay: they cost a look that finds nothing. */
 static void
 abort_subtransaction(SubTransactionId subid)
 {
 	put_back_hints();
 	dgen_held_undone(subid);
+	spare_holders(subid);
 
 	if (marks.alarm_subid >= subid)
 	{

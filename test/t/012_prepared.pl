@@ -37,6 +37,7 @@ sub start_node {
 		SELECT make('counter', 'public.count_up');
 		RESET ROLE;
 		SELECT dgen.create_actor_type('external');
+		SELECT dgen.create_actor_type('short', lock_timeout => '1 ms', backoff => '1 h', max_backoff => '1 h', max_attempts => 9);
 	});
 }
 
@@ -253,11 +254,54 @@ sub test_part {
 	end_session($_) for $worker, $other;
 }
 
+# ---- attempts whose time is over ----
+
+# The holder goes on with a part for longer than it may. The other's claim, in a transaction, finds that.
+sub expire_in {
+	my ($holder, $other, $begin) = @_;
+
+	sql(q{SELECT dgen.cast('short', 's')});
+	claim_in($holder, '');
+	run_in($holder, q{SELECT dgen.commit_turns(ARRAY[1], locks => '{t}'); COMMIT});
+	is(begin_part($holder), 's|locked|1', 'a part is begun');
+	run_in($other, "COMMIT; BEGIN; $begin SELECT count(*) FROM dgen.claim()")
+		until run_in($other, q{SELECT count(*) FROM dgen.locked WHERE last_sqlstate IS NOT NULL}) eq "1\n";
+	return;
+}
+
+sub goes_on {
+	my ($holder, $name) = @_;
+	is(run_in($holder, 'BEGIN; SELECT dgen.claim_locked(); SELECT dgen.commit_turns(ARRAY[1]); COMMIT') =~ /ERROR|FATAL|lost/, '', $name);
+	sql(q{SELECT dgen.delete_actor('short', 's')});
+	return;
+}
+
+# Its session is ended when that is so, and not before.
+sub test_expired {
+	my ($holder, $other) = map { worker($_, 'short') } 'holder', 'expirer';
+
+	expire_in($holder, $other, 'SAVEPOINT s;');
+	run_in($other, 'ROLLBACK TO s; COMMIT');
+	goes_on($holder, 'an attempt goes on when the subtransaction that has ended it is rolled back');
+	expire_in($holder, $other, '');
+	run_in($other, q{PREPARE TRANSACTION 'p'});
+	sql(q{ROLLBACK PREPARED 'p'});
+	goes_on($holder, 'and when the prepared transaction is');
+	expire_in($holder, $other, '');
+	run_in($other, q{PREPARE TRANSACTION 'p'});
+	is(sql(q{SELECT count(*) FROM dgen.workers WHERE name = 'holder'}), 1, 'its session goes on while that is prepared');
+	sql(q{COMMIT PREPARED 'p'});
+	becomes(q{SELECT count(*) FROM dgen.workers WHERE name = 'holder'}, 0, 'and is ended by COMMIT PREPARED');
+	$holder->{run}->kill_kill;
+	end_session($other);
+}
+
 start_node('preloaded', q{shared_preload_libraries = 'dgen'}, 'dgen.safety_net_interval = 86400');
 test_attach();
 test_batch();
 test_held_states();
 test_part();
+test_expired();
 test_alarm();
 test_replies();
 test_types();

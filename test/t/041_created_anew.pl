@@ -108,6 +108,31 @@ becomes(q{SELECT string_agg(actor_type || (state->>'type') || (state->>'n'), ' '
 	'workers in the database go on with the new types');
 is(sql('SELECT count(*) = count(DISTINCT id) FROM dgen.workers'), 't', 'each with an id of its own');
 
+# A session has an attempt of a locked part, and ends. In between its fence, and what it belongs to, came again.
+sql('CREATE TABLE gate ()');
+my $anew = q{DROP EXTENSION dgen CASCADE; CREATE EXTENSION dgen; SELECT dgen.create_actor_type('parts', max_attempts => 9)};
+my @begin_part = (q{SELECT FROM dgen.attach('part', '{parts}')}, q{SELECT dgen.cast('parts', 'p')}, 'BEGIN',
+	'SELECT FROM dgen.claim()', q{SELECT dgen.commit_turns('{1}', locks => '{t}')}, 'COMMIT', 'SELECT FROM dgen.claim(locked => true)',
+	'SELECT FROM pg_advisory_unlock_all()');
+my $attempt = q{SELECT type_id || ' ' || mailbox || ' ' || fence || ' ' || failed FROM dgen.locked WHERE expires_at < 'infinity'};
+sql($anew);
+my $until_gate = 'DO $$ BEGIN WHILE NOT EXISTS (SELECT FROM gate) LOOP PERFORM pg_sleep(0.01); END LOOP; END $$';
+my $former = background(@begin_part, $until_gate);
+becomes("SELECT count(*) FROM ($attempt) a", 1, 'an attempt of a part has begun');
+my $former_attempt = sql($attempt);
+my $waiting = q{SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'DO %gate%' AND wait_event = 'PgSleep'};
+$node->poll_query_until('postgres', $waiting, 1) or die;
+sql($anew);
+# Of two workers one is kept for messages.
+my $spare = background(q{SELECT FROM dgen.attach('spare', '{parts}')}, $until_gate);
+$node->poll_query_until('postgres', $waiting, 2) or die;
+background(@begin_part, 'SELECT dgen.detach()')->{handle}->finish;
+is(sql($attempt), $former_attempt, 'and one of the extension that was created anew, with the same fence');
+sql('INSERT INTO gate DEFAULT VALUES');
+$_->{handle}->finish for $former, $spare;
+sql(q{SELECT FROM dgen.attach('next', '{parts}'); SELECT FROM dgen.claim()});
+is(sql('SELECT failed FROM dgen.locked'), 0, 'the end of the former one is not counted for it');
+
 $node->stop('fast');
 unlike(slurp_file($node->logfile), qr/PANIC|TRAP|terminated by signal/, 'nothing crashed');
 
