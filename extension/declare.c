@@ -50,8 +50,8 @@ try_declare(int32 type_id, int column)
 
 /*
  * Only the row is locked, until this transaction ends, which may take long: whoever makes or alters
- * another type does not wait for that. dgen.alter_actor_type locks the row before it reads it, so
- * neither overwrites the other. Does by hand what the table's trigger does.
+ * another type does not wait for that. dgen.alter_actor_type locks the row before it reads it
+ * (dgen._lock_type), so neither overwrites the other. Does by hand what the table's trigger does.
  */
 void
 dgen_declare(const ActorType *type, Declared what)

@@ -19,6 +19,7 @@
 
 #include "access/stratnum.h"
 #include "access/xact.h"
+#include "utils/resowner.h"
 #include "utils/snapmgr.h"
 
 /* How many due messages one transaction moves, and how many back-offs it looks at. */
@@ -26,6 +27,9 @@
 
 /* What somebody else is just moving or cancelling is looked at again after this, us. */
 #define TAKEN_RETRY_US INT64CONST(200000)
+
+/* After an error a session leaves what is due of its own types alone for this, us. */
+#define FAILED_RETRY_US INT64CONST(1000000)
 
 /* ---- for whom ---- */
 
@@ -246,11 +250,14 @@ static struct
 	uint64 told;      /* dgen_dues_told, before its last look */
 	TimestampTz next; /* nothing is due before, as far as was told then */
 	TimestampTz looked_at;
+	TimestampTz paused_until; /* its last look has raised an error */
 } known;
 
 static bool
 is_anything_due(const WorkerSession *session, TimestampTz now, uint64 told)
 {
+	if (known.worker_id == session->id && now < known.paused_until && now >= known.looked_at)
+		return false;
 	return !dgen_shared_attach() || known.worker_id != session->id || known.told != told ||
 		   now >= known.next || now < known.looked_at ||
 		   now - known.looked_at >= dgen_safety_net_interval * INT64CONST(1000000);
@@ -265,6 +272,53 @@ try_lock_all(void)
 		   dgen_table_try_lock(TABLE_LOCKED, RowExclusiveLock);
 }
 
+/* Whoever cancels the statement or ends the session means all of it. */
+static bool
+is_about_due(const ErrorData *error)
+{
+	return ERRCODE_TO_CATEGORY(error->sqlerrcode) !=
+		   ERRCODE_TO_CATEGORY(ERRCODE_OPERATOR_INTERVENTION);
+}
+
+/*
+ * In a subtransaction: what is due is of other actors, and the batch has done nothing to its error.
+ * False: it was undone. Then dgen.wait, whose transaction does nothing else, raises that error.
+ */
+static bool
+try_run(DueLook *look)
+{
+	ResourceOwner owner = CurrentResourceOwner;
+	MemoryContext context = CurrentMemoryContext;
+	volatile bool done = true;
+
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(context);
+	PG_TRY();
+	{
+		run(look);
+		ReleaseCurrentSubTransaction();
+	}
+	PG_CATCH();
+	{
+		ErrorData *error;
+
+		MemoryContextSwitchTo(context);
+		error = CopyErrorData();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+		if (!is_about_due(error))
+			ReThrowError(error);
+		ereport(LOG, (errcode(error->sqlerrcode),
+					  errmsg("what is due is left for later: %s", error->message)));
+		FreeErrorData(error);
+		done = false;
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(context);
+	CurrentResourceOwner = owner;
+	return done;
+}
+
 bool
 dgen_move_own_due(const WorkerSession *session, int most)
 {
@@ -273,15 +327,18 @@ dgen_move_own_due(const WorkerSession *session, int most)
 					.most = Min(most, MOVE_LIMIT),
 					.next = DT_NOEND};
 	uint64 told = dgen_dues_told(session);
+	bool done;
 
 	if (!is_anything_due(session, look.now, told) || !try_lock_all())
 		return false;
-	run(&look);
+	known.worker_id = 0;
+	done = try_run(&look);
 
 	/* If it is rolled back, what was moved is delayed again: nothing is known then. */
-	known.worker_id = look.moved == 0 && !look.ended ? session->id : 0;
+	known.worker_id = done && (look.moved > 0 || look.ended) ? 0 : session->id;
 	known.told = told;
-	known.next = look.next;
 	known.looked_at = look.now;
-	return look.moved > 0 || look.woken;
+	known.paused_until = done ? 0 : look.now + FAILED_RETRY_US;
+	known.next = done ? look.next : known.paused_until;
+	return done && (look.moved > 0 || look.woken);
 }

@@ -263,6 +263,7 @@ dgen_procedure_run(bool (*work)(void))
 	if (!in_spi)
 		StartTransactionCommand();
 	XactIsoLevel = XACT_READ_COMMITTED;
+	XactReadOnly = RecoveryInProgress(); /* whatever default_transaction_read_only says */
 	result = !XactReadOnly && work();
 	if (in_spi)
 		SPI_commit();

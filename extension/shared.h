@@ -452,7 +452,7 @@ extern TimestampTz dgen_next_look(TimestampTz now);
 
 /* ---- procedure.c ---- */
 
-/* In a transaction of its own, between those of the CALL; nothing if that would be read-only. */
+/* In a transaction of its own, between those of the CALL, which may write; nothing on a standby. */
 extern bool dgen_procedure_run(bool (*work)(void));
 
 /* One sleep on the latch; also ends when the client has gone. 0: for ever. Processes no interrupts. */

@@ -117,6 +117,45 @@ COMMENT ON FUNCTION dgen._check_type_name(text) IS 'raises 22004 or 22023 for wh
 
 -- ---- create, alter ----
 
+-- One at a time, but beside workers that attach: they write into rows of external types
+-- (extension/declare.c), and a client may leave that transaction open. Whoever waits for such a row lets go
+-- of the tables first, or everybody else would wait for it, too. And nobody keeps a row while they wait for
+-- the tables: that would be a deadlock with who holds these and changes that type as well.
+CREATE FUNCTION dgen._lock_type(type_name text) RETURNS void
+	LANGUAGE plpgsql
+	SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	type integer;
+BEGIN
+	LOOP
+		BEGIN
+			LOCK TABLE dgen.actor_type IN SHARE UPDATE EXCLUSIVE MODE;
+			LOCK TABLE dgen.privilege IN SHARE ROW EXCLUSIVE MODE;
+			type := (SELECT t.id FROM dgen.actor_type t WHERE t.name = type_name);
+			IF type IS NULL THEN
+				RETURN;
+			END IF;
+			PERFORM dgen._check(type, 'own');
+			PERFORM FROM dgen.actor_type t WHERE t.id = type FOR UPDATE SKIP LOCKED;
+			IF FOUND THEN
+				RETURN;
+			END IF;
+			RAISE object_in_use;
+		EXCEPTION WHEN object_in_use THEN
+			NULL; -- the tables are free
+		END;
+		BEGIN
+			PERFORM FROM dgen.actor_type t WHERE t.id = type FOR SHARE;
+			RAISE object_in_use;
+		EXCEPTION WHEN object_in_use THEN
+			NULL; -- and the row
+		END;
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION dgen._lock_type(text) IS 'locks the tables that a change of a type needs, and the row of that type, if there is one: 42501 unless the calling role owns it';
+
 CREATE FUNCTION dgen._create_actor_type(new_name text, handler text, initial_state jsonb, max_attempts integer,
 	backoff interval, max_backoff interval, turn_timeout interval, retention interval, replace boolean,
 	if_not_exists boolean, max_waiting integer, max_concurrency integer, max_rate double precision,
@@ -135,9 +174,7 @@ BEGIN
 			MESSAGE = 'replace and if_not_exists are both true',
 			HINT = 'Give one of them: the type that exists is replaced, or stays as it is.';
 	END IF;
-	-- One at a time, but beside workers that attach: they write into rows of external types (extension/declare.c).
-	LOCK TABLE dgen.actor_type IN SHARE UPDATE EXCLUSIVE MODE;
-	LOCK TABLE dgen.privilege IN SHARE ROW EXCLUSIVE MODE;
+	PERFORM dgen._lock_type(CASE WHEN replace THEN new_name END);
 	SELECT * INTO old FROM dgen.actor_type t WHERE t.name = new_name;
 	IF old.id IS NOT NULL AND if_not_exists THEN
 		RAISE NOTICE USING ERRCODE = 'duplicate_object',
@@ -212,8 +249,7 @@ AS $$
 DECLARE
 	type dgen.actor_type;
 BEGIN
-	LOCK TABLE dgen.actor_type IN SHARE UPDATE EXCLUSIVE MODE;
-	LOCK TABLE dgen.privilege IN SHARE ROW EXCLUSIVE MODE;
+	PERFORM dgen._lock_type(old_name);
 	type.id := dgen._type_for(old_name, 'own');
 	SELECT * INTO type FROM dgen.actor_type t WHERE t.id = type.id FOR UPDATE;
 	IF handler IS NOT NULL THEN
@@ -451,7 +487,7 @@ REVOKE ALL ON FUNCTION
 	dgen._create_actor_type(text, text, jsonb, integer, interval, interval, interval, interval, boolean, boolean, integer, integer, double precision, boolean, boolean, interval, integer, text),
 	dgen._alter_actor_type(text, text, jsonb, integer, interval, interval, interval, interval, integer, integer, double precision, boolean, boolean, interval, integer, text),
 	dgen._is_bounded(interval),
-	dgen._check_interval(text, interval, interval, interval), dgen._check_type_name(text),
+	dgen._check_interval(text, interval, interval, interval), dgen._check_type_name(text), dgen._lock_type(text),
 	dgen._check_limit(text, double precision), dgen._check_policy(dgen.actor_type), dgen._check_handler(text, regrole),
 	dgen._warn_superuser(dgen.actor_type),	dgen._count(bigint, text), dgen._refuse_type_in_use(integer, text), dgen._delete_type(integer, boolean),
 	dgen._drop_actor_type(text, boolean), dgen._revoke_all(integer, regrole), dgen._holders_of_mailboxes(),

@@ -37,8 +37,7 @@ DECLARE
 	type dgen.actor_type;
 BEGIN
 	PERFORM dgen._check_not_null('role', new_owner IS NULL, 'Name the role that is to own the actor type.');
-	LOCK TABLE dgen.actor_type IN SHARE UPDATE EXCLUSIVE MODE;
-	LOCK TABLE dgen.privilege IN SHARE ROW EXCLUSIVE MODE;
+	PERFORM dgen._lock_type(type_name);
 	type.id := dgen._type_for(type_name, 'own');
 	SELECT * INTO type FROM dgen.actor_type t WHERE t.id = type.id;
 	PERFORM dgen._check_new_owner(new_owner);
@@ -73,7 +72,7 @@ DECLARE
 	type integer;
 BEGIN
 	PERFORM dgen._check_type_name(new_name);
-	LOCK TABLE dgen.actor_type IN SHARE UPDATE EXCLUSIVE MODE;
+	PERFORM dgen._lock_type(old_name);
 	type := dgen._type_for(old_name, 'own');
 	IF EXISTS (SELECT FROM dgen.actor_type t WHERE t.name = new_name) THEN
 		RAISE EXCEPTION USING ERRCODE = 'duplicate_object',
