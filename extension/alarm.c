@@ -134,17 +134,6 @@ dgen_has_charges(void)
 	return dgen_database != NULL && pg_atomic_read_u32(&dgen_database->ncharges) > 0;
 }
 
-static bool
-is_for(const WorkerSession *session, int32 type_id)
-{
-	if (session == NULL)
-		return true;
-	for (int i = 0; i < session->ntypes; i++)
-		if (session->types[i].type_id == type_id)
-			return true;
-	return false;
-}
-
 int
 dgen_take_charges(const WorkerSession *session, Charge *charges, int max)
 {
@@ -160,11 +149,11 @@ dgen_take_charges(const WorkerSession *session, Charge *charges, int max)
 
 		/* A first look, so that others find what is not for this session. */
 		if (pg_atomic_read_u32(&entry->state) != CHARGE_READY ||
-			!is_for(session, entry->charge.type_id))
+			!dgen_session_has(session, entry->charge.type_id))
 			continue;
 		if (!pg_atomic_compare_exchange_u32(&entry->state, &expected, CHARGE_READING))
 			continue;
-		if (!is_for(session, entry->charge.type_id))
+		if (!dgen_session_has(session, entry->charge.type_id))
 		{
 			pg_atomic_write_u32(&entry->state, CHARGE_READY);
 			continue;

@@ -828,6 +828,18 @@ extern void dgen_session_claims(void); /* in this transaction */
 extern void dgen_hints_forget_private(void);
 extern void dgen_rates_forget_private(void);
 
+/* Is the type, or are the actions of one, among those of the session? NULL stands for all. */
+static inline bool
+dgen_session_has(const WorkerSession *session, int32 type_id)
+{
+	if (session == NULL)
+		return true;
+	for (int i = 0; i < session->ntypes; i++)
+		if (session->types[i].type_id == type_id)
+			return true;
+	return false;
+}
+
 /* One in the database runs with the rights of the owner of its types, and only handlers that are functions. */
 static inline bool
 dgen_session_serves(const WorkerSession *session, const ActorType *type)
@@ -905,7 +917,6 @@ typedef struct DueLook
 	TimestampTz next; /* when something else is due, perhaps of another type */
 } DueLook;
 
-extern bool dgen_due_is_for(const DueLook *look, int32 type_id);
 extern void dgen_due_later(DueLook *look, int32 type_id, TimestampTz when);
 
 /* ---- sync_wait.c: commits that do not wait for ever for a synchronous standby -- */

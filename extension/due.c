@@ -31,19 +31,6 @@
 /* After an error a session leaves what is due of its own types alone for this, us. */
 #define FAILED_RETRY_US INT64CONST(1000000)
 
-/* ---- for whom ---- */
-
-bool
-dgen_due_is_for(const DueLook *look, int32 type_id)
-{
-	if (look->session == NULL)
-		return true;
-	for (int i = 0; i < look->session->ntypes; i++)
-		if (look->session->types[i].type_id == type_id)
-			return true;
-	return false;
-}
-
 void
 dgen_due_later(DueLook *look, int32 type_id, TimestampTz when)
 {
@@ -164,7 +151,7 @@ wake(DueLook *look, int32 type_id, int64 mailbox)
 {
 	if (look->session == NULL)
 		dgen_wakeup_sent(type_id, mailbox);
-	else if (dgen_due_is_for(look, type_id))
+	else if (dgen_session_has(look->session, type_id))
 	{
 		look->woken = true;
 		dgen_hints_add(type_id, mailbox); /* for this very claim, or the next */

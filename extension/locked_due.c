@@ -84,7 +84,7 @@ expire_due(DueLook *look)
 				dgen_due_later(look, type_id, Max(expires_at, look->now));
 			break;
 		}
-		if (dgen_due_is_for(look, type_id))
+		if (dgen_session_has(look->session, type_id))
 			due[count++] = (Expired){type_id, DatumGetInt64(scan.values[LOCKED_MAILBOX]),
 									 DatumGetInt64(scan.values[LOCKED_FENCE])};
 	}
@@ -120,7 +120,7 @@ ask_for_due(DueLook *look)
 				dgen_due_later(look, type_id, retry_at);
 			break;
 		}
-		if (type_id != last && dgen_due_is_for(look, type_id))
+		if (type_id != last && dgen_session_has(look->session, type_id))
 			dgen_wakeup_unheld(type_id);
 		last = type_id;
 	}
