@@ -241,9 +241,9 @@ extern Snapshot dgen_statement_snapshot(DgenTable table);
 /* An index scan of up to nkeys equality or range keys; the snapshot must stay active. */
 extern void dgen_scan_begin(DgenScan *scan, DgenTable table, int index, Snapshot snapshot,
 							int nkeys);
-/* For who writes the table afterwards: one lock less than to read first, and none to be upgraded. */
+/* For who has locked the table in this transaction. */
 extern void dgen_scan_begin_locked(DgenScan *scan, DgenTable table, int index, Snapshot snapshot,
-								   int nkeys, LOCKMODE lockmode);
+								   int nkeys);
 extern void dgen_scan_seek(DgenScan *scan, ScanKey keys, int nkeys); /* may be called again */
 extern bool dgen_scan_next(DgenScan *scan);
 extern bool dgen_scan_only(DgenScan *scan); /* where the keys are all columns of a unique index */

@@ -157,6 +157,27 @@ sip_hash(uint64 mailbox, uint32 type)
 	return s.v0 ^ s.v1 ^ s.v2 ^ s.v3;
 }
 
+/* ---- keys that were asked for ---- */
+
+/* Each is asked for when its actor is taken, read and committed. Few of a batch of 100 share a place. */
+#define RECENT_KEYS 512
+
+typedef struct RecentKey
+{
+	int64 mailbox;
+	int32 type; /* 0: empty, no actor type has it */
+	uint64 key;
+} RecentKey;
+
+static RecentKey recent[RECENT_KEYS];
+
+static void
+renew_secret(void)
+{
+	memset(recent, 0, sizeof(recent));
+	load_secret();
+}
+
 /*
  * Two actors may share a lock: that costs concurrency, never safety. The caller holds a lock on
  * dgen.message or on dgen.actor, so the table with the secret stays the one that it is.
@@ -164,18 +185,11 @@ sip_hash(uint64 mailbox, uint32 type)
 uint64
 dgen_lock_key(int32 type_id, int64 mailbox)
 {
-	static Oid used = InvalidOid; /* the table, for the key that was asked for last */
-	static int32 last_type;
-	static int64 last_mailbox;
-	static uint64 last_key;
+	RecentKey *place = &recent[(uint64) mailbox % RECENT_KEYS];
 
 	if (unlikely(secret.table != dgen_table_oid(TABLE_LOCK_SECRET)))
-		load_secret();
-	if (last_mailbox == mailbox && last_type == type_id && used == secret.table)
-		return last_key;
-	used = secret.table;
-	last_type = type_id;
-	last_mailbox = mailbox;
-	last_key = sip_hash((uint64) mailbox, (uint32) type_id);
-	return last_key;
+		renew_secret();
+	if (place->mailbox != mailbox || place->type != type_id)
+		*place = (RecentKey){mailbox, type_id, sip_hash((uint64) mailbox, (uint32) type_id)};
+	return place->key;
 }

@@ -42,9 +42,9 @@ begin_scans(Reader *reader)
 	dgen_table_lock(TABLE_PAUSED, AccessShareLock);
 	PushActiveSnapshot(GetTransactionSnapshot());
 	snapshot = GetActiveSnapshot();
-	dgen_scan_begin_locked(&reader->messages, TABLE_MESSAGE, INDEX_PRIMARY, snapshot, 2, mode);
-	dgen_scan_begin_locked(&reader->actors, TABLE_ACTOR, INDEX_PRIMARY, snapshot, 3, mode);
-	dgen_scan_begin_locked(&reader->failed, TABLE_FAILED_ATTEMPT, INDEX_PRIMARY, snapshot, 2, mode);
+	dgen_scan_begin_locked(&reader->messages, TABLE_MESSAGE, INDEX_PRIMARY, snapshot, 2);
+	dgen_scan_begin_locked(&reader->actors, TABLE_ACTOR, INDEX_PRIMARY, snapshot, 3);
+	dgen_scan_begin_locked(&reader->failed, TABLE_FAILED_ATTEMPT, INDEX_PRIMARY, snapshot, 2);
 }
 
 static void

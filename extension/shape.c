@@ -28,6 +28,7 @@
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
+#include "utils/typcache.h"
 
 /* What is checked, for errors: ALTER TABLE and column, or ALTER TYPE and attribute. */
 typedef struct Checked
@@ -238,7 +239,7 @@ static bool
 is_usual_column(Relation relation, int i, const ColumnShape *column)
 {
 	return relation->rd_opfamily[i] ==
-			   get_opclass_family(GetDefaultOpClass(column->type, BTREE_AM_OID)) &&
+			   lookup_type_cache(column->type, TYPECACHE_BTREE_OPFAMILY)->btree_opf &&
 		   relation->rd_indcollation[i] == collation_of(column);
 }
 

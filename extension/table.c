@@ -191,14 +191,20 @@ check(DgenTable table, Relation heap)
 	state->needs = needs;
 }
 
+static Relation
+open_locked(DgenTable table, Oid oid)
+{
+	Relation heap = relation_open(oid, NoLock);
+
+	if (unlikely(!states[table].checked))
+		check(table, heap);
+	return heap;
+}
+
 Relation
 dgen_table_open(DgenTable table, LOCKMODE lockmode)
 {
-	Relation heap = relation_open(lock_table(table, lockmode), NoLock);
-
-	if (!states[table].checked)
-		check(table, heap);
-	return heap;
+	return open_locked(table, lock_table(table, lockmode));
 }
 
 static WriteNeeds
@@ -337,23 +343,29 @@ open_index(DgenTable table, int index)
 	}
 }
 
-void
-dgen_scan_begin(DgenScan *scan, DgenTable table, int index, Snapshot snapshot, int nkeys)
+static void
+begin_scan(DgenScan *scan, DgenTable table, int index, Snapshot snapshot, int nkeys)
 {
-	dgen_scan_begin_locked(scan, table, index, snapshot, nkeys, AccessShareLock);
-}
-
-void
-dgen_scan_begin_locked(DgenScan *scan, DgenTable table, int index, Snapshot snapshot, int nkeys,
-					   LOCKMODE lockmode)
-{
-	scan->heap = dgen_table_open(table, lockmode);
 	scan->index = open_index(table, index);
 	scan->slot = table_slot_create(scan->heap, NULL);
 	scan->scan = dgen_index_beginscan(scan->heap, scan->index, snapshot, nkeys);
 	scan->values = scan->slot->tts_values;
 	scan->nulls = scan->slot->tts_isnull;
 	scan->dead = scan->most_dead = 0;
+}
+
+void
+dgen_scan_begin(DgenScan *scan, DgenTable table, int index, Snapshot snapshot, int nkeys)
+{
+	scan->heap = dgen_table_open(table, AccessShareLock);
+	begin_scan(scan, table, index, snapshot, nkeys);
+}
+
+void
+dgen_scan_begin_locked(DgenScan *scan, DgenTable table, int index, Snapshot snapshot, int nkeys)
+{
+	scan->heap = open_locked(table, dgen_table_oid(table));
+	begin_scan(scan, table, index, snapshot, nkeys);
 }
 
 void
