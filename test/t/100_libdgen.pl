@@ -319,17 +319,18 @@ waits(q{ALTER FUNCTION dgen.actor_type_exists(text) RENAME TO hidden}, qr/not on
 
 # ---- settings ----
 
+# Long enough that a slow library comes to override them.
 {
-	my @settings = qw(statement_timeout=100 idle_session_timeout=100 default_transaction_read_only=on
-		default_transaction_isolation=serializable lock_timeout=100 idle_in_transaction_session_timeout=100);
-	push @settings, 'transaction_timeout=100' if $node->safe_psql('postgres', 'SHOW server_version_num') >= 170000;
+	my @settings = qw(statement_timeout=1000 idle_session_timeout=1000 default_transaction_read_only=on
+		default_transaction_isolation=serializable lock_timeout=1000 idle_in_transaction_session_timeout=1000);
+	push @settings, 'transaction_timeout=1000' if $node->safe_psql('postgres', 'SHOW server_version_num') >= 170000;
 	local $ENV{PGOPTIONS} = join ' ', map { "-c $_" } @settings;
 	$worker = start_worker('settings');
 	becomes(q{SELECT count(*) FROM dgen.workers}, 1, 'settings that hurt a worker are overridden');
-	becomes(q{SELECT clock_timestamp() - state_change > '0.3 s' FROM pg_stat_activity WHERE application_name = 'settings'}, 't', 'and it waits');
+	becomes(q{SELECT clock_timestamp() - state_change > '1.3 s' FROM pg_stat_activity WHERE application_name = 'settings'}, 't', 'and it waits');
 	delete $ENV{PGOPTIONS};
 	is(ask('counter', 'settings'), 1, 'for longer than they allow');
-	is(ask('counter', 'settings', '{"sleep_ms": 300}'), 2, 'and in a turn');
+	is(ask('counter', 'settings', '{"sleep_ms": 1300}'), 2, 'and in a turn');
 	end_worker($worker);
 	ok(!logged($worker, qr/connecting again|timeout/), 'its session was never ended') or diag(slurp_file($worker->{log}));
 }
