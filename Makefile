@@ -8,7 +8,7 @@ PG_CONFIG ?= pg_config
 
 EXTENSION  = dgen
 MODULE_big = dgen
-OBJS      := $(patsubst %.c,%.o,$(sort $(wildcard extension/*.c)))
+OBJS      := $(patsubst %.c,%.o,$(sort $(wildcard extension/*/*.c)))
 
 # --- the install script, put together from its parts -------------------------
 
@@ -30,7 +30,7 @@ $(DATA_built): $(SQL_PARTS) $(wildcard sql/install) dgen.control Makefile
 WERROR ?= -Werror
 
 # -isystem: the server's headers are not written for these warnings.
-PG_CPPFLAGS = -Iinclude -isystem $(shell $(PG_CONFIG) --includedir-server 2>/dev/null)
+PG_CPPFLAGS = -Iextension -Iinclude -isystem $(shell $(PG_CONFIG) --includedir-server 2>/dev/null)
 PG_CFLAGS   = -Wall -Wextra -Wshadow -Wmissing-prototypes -Wno-unused-parameter \
               -Wno-sign-compare $(WERROR) -MMD -MP
 
@@ -125,7 +125,7 @@ fuzz: setup
 	@scripts/with-cluster --preload --fast --conf-file test/fuzz/sql/server.conf \
 	    test/fuzz/sql/fuzz --seconds $(SECONDS) $(if $(SEED),--seed $(SEED)) $(OPTIONS)
 
-C_FILES = $(sort $(wildcard $(foreach d,extension include worker worker/* examples/* bench \
+C_FILES = $(sort $(wildcard $(foreach d,extension extension/* include worker worker/* examples/* bench \
             test/unit test/fuzz,$(d)/*.c $(d)/*.h)))
 CLANG_FORMAT ?= clang-format
 

@@ -19,8 +19,8 @@
 #include "utils/jsonb.h"
 #include "utils/timestamp.h"
 
-#include "errors.h"
-#include "version.h"
+#include "base/errors.h"
+#include "base/version.h"
 
 #define DGEN_VERSION "0.1.0"
 #define DGEN_OLDEST_LIBRARY \

@@ -6,8 +6,8 @@
 -- the row it inserts.
 --
 -- The C code reads and writes these tables directly, by column position
--- (extension/table.h), so columns are only ever added at the end. It refuses tables,
--- columns and indexes that are not as they are made here (extension/shapes.c has them as data).
+-- (extension/table/columns.h), so columns are only ever added at the end. It refuses tables,
+-- columns and indexes that are not as they are made here (extension/table/shapes.c has them as data).
 --
 -- Each table has a replica identity: a primary key, or the one that is named. So a
 -- publication of all tables can tell its subscribers which row was deleted.
@@ -87,7 +87,7 @@ CREATE TABLE dgen.message (
 CREATE UNIQUE INDEX message_order ON dgen.message (type_id, mailbox, priority DESC, seq);
 ALTER TABLE dgen.message REPLICA IDENTITY USING INDEX message_order;
 COMMENT ON TABLE dgen.message IS 'the mailboxes: messages that can be handled now';
--- extension/action.c draws it.
+-- extension/send/action.c draws it.
 COMMENT ON COLUMN dgen.message.type_id IS 'the actor type; negative: of actions of its actors, each of which has a mailbox of its own';
 COMMENT ON COLUMN dgen.message.kind IS 'c: cast, q: request (shown as call), r: reply, t: timer, d: dead_letter, a: action';
 
@@ -309,7 +309,7 @@ END
 $$;
 
 -- Actors that asked with the idempotency key of a request that was sent before and is not
--- answered yet; see extension/askers.c.
+-- answered yet; see extension/send/askers.c.
 CREATE TABLE dgen.request_asker (
 	request_id      bigint      NOT NULL,
 	mailbox         bigint      NOT NULL,
@@ -325,7 +325,7 @@ COMMENT ON COLUMN dgen.request_asker.mailbox IS 'that of the request';
 COMMENT ON COLUMN dgen.request_asker.id IS 'tells apart who asks; drawn from dgen.message_seq';
 SELECT pg_catalog.pg_extension_config_dump('dgen.request_asker', '');
 
--- The locks of actors have keys that nobody can compute without it; see extension/lock_key.c.
+-- The locks of actors have keys that nobody can compute without it; see extension/actor/lock_key.c.
 -- Not in dumps, and nothing changes it, a subscription to all tables of another database neither:
 -- all sessions have to agree about it, and locks may be held. What fills it here comes before its triggers.
 CREATE TABLE dgen.lock_secret (

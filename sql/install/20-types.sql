@@ -1,5 +1,5 @@
 -- What a handler gets and what it returns. The C code fills and reads them by
--- position (extension/turn.c).
+-- position (extension/turn/turn.c).
 
 CREATE TYPE dgen.context AS (
 	actor_type   text,

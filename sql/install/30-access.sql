@@ -1,7 +1,7 @@
 -- Who asks, for what, and what the private functions need from C.
 --
 -- A public function is SECURITY INVOKER and written in C. Those that are not on the
--- message path go through one entry point, dgen_operate (extension/operate.c): it
+-- message path go through one entry point, dgen_operate (extension/operate/operate.c): it
 -- notes the role that calls, and runs the private function with the same name
 -- behind an underscore, with the rights of the extension's owner. Private functions
 -- check what dgen._calling_role() may do, and nobody can call them directly.
@@ -126,7 +126,7 @@ COMMENT ON TRIGGER types_changed ON dgen.adoption IS 'see dgen._types_changed_tr
 -- USAGE on the schema if it has any privilege, owns a type or may create one; SELECT
 -- on the views if it may read one. The views show each reader its own types.
 --
--- And its dependencies: a role that a row names cannot be dropped (extension/role.c).
+-- And its dependencies: a role that a row names cannot be dropped (extension/actor/role.c).
 --
 -- The caller holds a lock on dgen.privilege: two GRANTs on one object at a time fail.
 CREATE FUNCTION dgen._depend_on_role(role regrole, owns boolean, granted boolean) RETURNS void

@@ -118,7 +118,7 @@ COMMENT ON FUNCTION dgen._check_type_name(text) IS 'raises 22004 or 22023 for wh
 -- ---- create, alter ----
 
 -- One at a time, but beside workers that attach: they write into rows of external types
--- (extension/declare.c), and a client may leave that transaction open. Whoever waits for such a row lets go
+-- (extension/actor/declare.c), and a client may leave that transaction open. Whoever waits for such a row lets go
 -- of the tables first, or everybody else would wait for it, too. And nobody keeps a row while they wait for
 -- the tables: that would be a deadlock with who holds these and changes that type as well.
 CREATE FUNCTION dgen._lock_type(type_name text) RETURNS void

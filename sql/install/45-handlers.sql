@@ -1,4 +1,4 @@
--- What a handler returns; extension/turn.c reads it.
+-- What a handler returns; extension/turn/turn.c reads it.
 
 CREATE FUNCTION dgen.noreply() RETURNS dgen.outcome
 AS 'MODULE_PATHNAME', 'dgen_noreply' LANGUAGE C IMMUTABLE;

@@ -6,7 +6,7 @@
 
 -- ---- cancel ----
 
--- Where the action with that id is, of an actor with that mailbox; as in extension/action.c.
+-- Where the action with that id is, of an actor with that mailbox; as in extension/send/action.c.
 CREATE FUNCTION dgen._action_mailbox(box bigint, id bigint) RETURNS bigint
 	LANGUAGE sql IMMUTABLE
 	SET search_path = pg_catalog, pg_temp

@@ -2,7 +2,7 @@
  * Who comes for a locked part, where workers leave parts to others (I6): one that may run it and is
  * not kept for messages.
  *
- * Follows extension/locked_look.c, locked_part.c (dgen_part_begin), serving.c and baton.c, and with
+ * Follows extension/wake/locked_look.c, locked_part.c (dgen_part_begin), serving.c and baton.c, and with
  * OWN_SENDS batch.c (dgen_run_batch), for two actor types. Of parts and messages only their number is kept: the life of a part is in lock.pml.
  * That nobody falls asleep between an announcement and its call, and that there is a watch, is in
  * wakeup.pml: here that is one step.

@@ -3,7 +3,7 @@
  * is run again when that dies (I7), commits only while it is the latest (I8), and loses
  * nothing that turns of a higher priority did meanwhile (I2, I4).
  *
- * Follows extension/locked.c, locked_part.c, locked_due.c and locked_look.c for one actor.
+ * Follows extension/commit/locked.c, locked_part.c, locked_due.c and locked_look.c for one actor.
  *
  *     turn ──locks──> row of dgen.locked ──look──> fence, session lock ──> part ──> commit
  *                         ^                              │

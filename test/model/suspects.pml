@@ -3,7 +3,7 @@
  * else is, however often workers are killed meanwhile (H8); it becomes a dead letter, and
  * all others are handled (I4, I11).
  *
- * Follows extension/suspect.c, charges.c, claim.c and failure.c. Three actors with a message each:
+ * Follows extension/claim/suspect.c, charges.c, claim.c and failure.c. Three actors with a message each:
  * those of the first POISON actors end every session that runs them. FEW are two here, sixteen in the
  * code. A session that ended is followed by another one at once.
  *

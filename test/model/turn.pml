@@ -3,7 +3,7 @@
  * (I4), committed by its owner alone (I8), whatever senders, callers and operators do
  * meanwhile, and wherever a session ends.
  *
- * Follows extension/claim.c, read_batch.c, read_mailbox.c, commit.c, memo.c and call.c for
+ * Follows extension/claim/claim.c, read_batch.c, read_mailbox.c, commit.c, memo.c and call.c for
  * one actor. What a transaction sees is what PostgreSQL shows it: a snapshot of what is
  * committed. The state of the actor is the number of its last turn, so that any other one
  * shows. How workers learn of messages is in wakeup.pml; here they know.

@@ -1,7 +1,7 @@
 /*
  * Wakeups: no message waits while a worker sleeps (I6), whoever dies or stops (I7).
  *
- * Follows extension/wakeup.c, held_locks.c, announce.c, baton.c, wait.c, hints.c and claim.c step by
+ * Follows extension/wake/wakeup.c, held_locks.c, announce.c, baton.c, wait.c, hints.c and claim.c step by
  * step; what they do under one lock is one step here. There is one actor type. Of messages
  * only their number is kept: order, states and snapshots are in turn.pml. README.md tells
  * what is left out.

@@ -1,0 +1,195 @@
+/*
+ * The keys of actors' locks. Mailboxes are known to everybody who can compute a hash, and a role
+ * that may send to one type can hold the locks of that type's actors. So that it cannot choose one
+ * whose lock is that of an actor of another type, the key is SipHash-2-4 of type and mailbox with a
+ * secret of the database, the row of dgen.lock_secret.
+ *
+ * All sessions of a database have the same secret at any time, since locks mean nothing otherwise:
+ * it is made with the table and never changes. A prepared transaction has its locks again after a
+ * restart and at a standby that takes over, so the secret is stored and not made anew there.
+ * Another CREATE EXTENSION makes another table, when nobody owns an actor: whoever does holds a
+ * lock on dgen.message, which DROP EXTENSION waits for.
+ */
+#include "dgen_ext.h"
+#include "actor/key.h"
+#include "table/columns.h"
+
+#include "access/heapam.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "port/pg_bswap.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+
+#define SECRET_BYTES 16
+
+typedef struct Secret
+{
+	Oid table; /* that it was read from; invalid: it has not been read */
+	uint64 low;
+	uint64 high;
+} Secret;
+
+static Secret secret = {InvalidOid};
+
+/* ---- the secret ---- */
+
+static void
+refuse_secret(void)
+{
+	ereport(ERROR, (errcode(DGEN_ERR_CHANGED),
+					errmsg("dgen.lock_secret does not have one row of %d bytes", SECRET_BYTES),
+					errhint("It was changed by hand: restore a backup.")));
+}
+
+/* A number in the byte order that SipHash reads. */
+static uint64
+read_number(const char *bytes)
+{
+	uint64 number;
+
+	memcpy(&number, bytes, sizeof(number));
+#ifdef WORDS_BIGENDIAN
+	number = pg_bswap64(number);
+#endif
+	return number;
+}
+
+static Secret
+read_secret(HeapTuple tuple, Relation heap)
+{
+	Datum values[LOCK_SECRET_COLUMNS];
+	bool nulls[LOCK_SECRET_COLUMNS];
+	const bytea *value;
+
+	dgen_row_deform(tuple, RelationGetDescr(heap), values, nulls, LOCK_SECRET_COLUMNS);
+	value = DatumGetByteaPP(values[LOCK_SECRET_SECRET]);
+	if (VARSIZE_ANY_EXHDR(value) != SECRET_BYTES)
+		refuse_secret();
+	return (Secret){
+		.table = RelationGetRelid(heap),
+		.low = read_number(VARDATA_ANY(value)),
+		.high = read_number(VARDATA_ANY(value) + sizeof(uint64)),
+	};
+}
+
+/* With a snapshot of its own: that of the transaction may be older than the extension. */
+static void
+load_secret(void)
+{
+	Relation heap = dgen_table_open(TABLE_LOCK_SECRET, AccessShareLock);
+	Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
+	TableScanDesc scan = dgen_table_beginscan(heap, snapshot);
+	Secret found = {InvalidOid};
+	HeapTuple tuple;
+	int count = 0;
+
+	while ((tuple = heap_getnext(scan, ForwardScanDirection)) != NULL)
+	{
+		found = read_secret(tuple, heap);
+		count++;
+	}
+	table_endscan(scan);
+	UnregisterSnapshot(snapshot);
+	table_close(heap, NoLock);
+	if (count != 1)
+		refuse_secret();
+	secret = found;
+}
+
+/* ---- SipHash ---- */
+
+typedef struct SipState
+{
+	uint64 v0;
+	uint64 v1;
+	uint64 v2;
+	uint64 v3;
+} SipState;
+
+static inline uint64
+rotate(uint64 value, int bits)
+{
+	return (value << bits) | (value >> (64 - bits));
+}
+
+static inline void
+sip_rounds(SipState *s, int count)
+{
+	for (int i = 0; i < count; i++)
+	{
+		s->v0 += s->v1;
+		s->v1 = rotate(s->v1, 13) ^ s->v0;
+		s->v0 = rotate(s->v0, 32);
+		s->v2 += s->v3;
+		s->v3 = rotate(s->v3, 16) ^ s->v2;
+		s->v0 += s->v3;
+		s->v3 = rotate(s->v3, 21) ^ s->v0;
+		s->v2 += s->v1;
+		s->v1 = rotate(s->v1, 17) ^ s->v2;
+		s->v2 = rotate(s->v2, 32);
+	}
+}
+
+static inline void
+sip_word(SipState *s, uint64 word)
+{
+	s->v3 ^= word;
+	sip_rounds(s, 2);
+	s->v0 ^= word;
+}
+
+/* Of the 12 bytes of mailbox and type; the last word has their number in its highest byte. */
+static uint64
+sip_hash(uint64 mailbox, uint32 type)
+{
+	SipState s = {
+		.v0 = secret.low ^ UINT64CONST(0x736f6d6570736575),
+		.v1 = secret.high ^ UINT64CONST(0x646f72616e646f6d),
+		.v2 = secret.low ^ UINT64CONST(0x6c7967656e657261),
+		.v3 = secret.high ^ UINT64CONST(0x7465646279746573),
+	};
+
+	sip_word(&s, mailbox);
+	sip_word(&s, (UINT64CONST(12) << 56) | type);
+	s.v2 ^= 0xff;
+	sip_rounds(&s, 4);
+	return s.v0 ^ s.v1 ^ s.v2 ^ s.v3;
+}
+
+/* ---- keys that were asked for ---- */
+
+/* Each is asked for when its actor is taken, read and committed. Few of a batch of 100 share a place. */
+#define RECENT_KEYS 512
+
+typedef struct RecentKey
+{
+	int64 mailbox;
+	int32 type; /* 0: empty, no actor type has it */
+	uint64 key;
+} RecentKey;
+
+static RecentKey recent[RECENT_KEYS];
+
+static void
+renew_secret(void)
+{
+	memset(recent, 0, sizeof(recent));
+	load_secret();
+}
+
+/*
+ * Two actors may share a lock: that costs concurrency, never safety. The caller holds a lock on
+ * dgen.message or on dgen.actor, so the table with the secret stays the one that it is.
+ */
+uint64
+dgen_lock_key(int32 type_id, int64 mailbox)
+{
+	RecentKey *place = &recent[(uint64) mailbox % RECENT_KEYS];
+
+	if (unlikely(secret.table != dgen_table_oid(TABLE_LOCK_SECRET)))
+		renew_secret();
+	if (place->mailbox != mailbox || place->type != type_id)
+		*place = (RecentKey){mailbox, type_id, sip_hash((uint64) mailbox, (uint32) type_id)};
+	return place->key;
+}

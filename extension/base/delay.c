@@ -1,0 +1,78 @@
+/*
+ * Intervals that say when something happens: delays, backoffs, timeouts, retentions. All of
+ * them are bounded here, so that no time reckoned from one is past the end of what a
+ * timestamp holds: it would come out as a time long ago, and what waits for it would never wait.
+ *
+ * Each part of an interval is bounded, not only their sum, because parts that cancel each
+ * other out (a million years less their days) are added one after the other.
+ */
+#include "base/delay.h"
+
+#include "fmgr.h"
+#include "utils/builtins.h"
+
+#include "dgen_ext.h"
+
+PG_FUNCTION_INFO_V1(dgen_is_bounded);
+
+StaticAssertDecl(DGEN_MAX_DELAY_DAYS == 36525, "the hints say 36525 days");
+
+/* Exact up to a century, and of the right sign beyond; from 17 on infinite ones have such parts. */
+static double
+sum_us(const Interval *interval)
+{
+	double days = interval->day + (double) DAYS_PER_MONTH * interval->month;
+
+	return interval->time + days * USECS_PER_DAY;
+}
+
+int64
+dgen_interval_us(const Interval *interval)
+{
+	return (int64) Min(Max(sum_us(interval), 0.0), (double) DGEN_MAX_DELAY_US);
+}
+
+bool
+dgen_interval_fits(const Interval *interval)
+{
+	const int32 months = DGEN_MAX_DELAY_DAYS / DAYS_PER_MONTH;
+	double sum = sum_us(interval);
+
+	return interval->month >= -months && interval->month <= months &&
+		   interval->day >= -DGEN_MAX_DELAY_DAYS && interval->day <= DGEN_MAX_DELAY_DAYS &&
+		   interval->time >= -DGEN_MAX_DELAY_US && interval->time <= DGEN_MAX_DELAY_US &&
+		   sum >= 0 && sum <= (double) DGEN_MAX_DELAY_US;
+}
+
+static char *
+interval_text(const Interval *interval)
+{
+	return DatumGetCString(DirectFunctionCall1(interval_out, IntervalPGetDatum(interval)));
+}
+
+void
+dgen_check_interval(const Interval *interval, const char *what, const char *hint)
+{
+	if (dgen_interval_fits(interval))
+		return;
+	if (sum_us(interval) < 0)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("%s is negative", what),
+						errdetail("It is %s.", interval_text(interval)), errhint("%s", hint)));
+	ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("%s is too long", what),
+					errdetail("It is %s.", interval_text(interval)), errhint("%s", hint)));
+}
+
+TimestampTz
+dgen_time_after(const Interval *interval, const char *what, const char *hint)
+{
+	dgen_check_interval(interval, what, hint);
+	return DatumGetTimestampTz(DirectFunctionCall2(timestamptz_pl_interval,
+												   TimestampTzGetDatum(GetCurrentTimestamp()),
+												   IntervalPGetDatum(interval)));
+}
+
+Datum
+dgen_is_bounded(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(dgen_interval_fits(PG_GETARG_INTERVAL_P(0)));
+}

@@ -1,0 +1,83 @@
+/*
+ * The reading of a batch inside: what is open meanwhile, and a section per file.
+ *
+ *     read_batch.c ── each mailbox ──> read_mailbox.c ── a new actor ──> read_actor.c ──> blocked.c
+ */
+#ifndef DGEN_READER_H
+#define DGEN_READER_H
+
+#include "dgen_ext.h"
+#include "table/columns.h"
+
+/* What is open while a batch is read. */
+typedef struct Reader
+{
+	Batch *batch;
+	const BatchLimits *limits;
+	int per_actor; /* most messages of one actor */
+	int most;      /* messages of the batch, when those of this mailbox are read */
+	bool wait;     /* wait for a locked actor row instead of leaving the actor out */
+	bool look;     /* do not lock it: nothing will be written */
+	text *only;    /* pass the messages of other actors by; NULL: read all */
+	DgenScan messages;
+	FloorScan floor; /* of messages, too; open once a floor was met */
+	bool has_floor;
+	DgenScan actors;
+	DgenScan failed;
+	const ActorType *type;
+	bool type_has_paused;
+	bool type_has_failed;
+	bool mailbox_has_failed;
+	bool row_locked; /* by somebody else: an actor of this mailbox is left out */
+	bool at_lock;    /* ended at a message that waits until its actor is unlocked, which tells */
+	int64 mailbox;
+	int held;        /* see dgen_wakeup_owned */
+	bool first_read; /* since it is owned: this transaction has removed nothing from it */
+	Remembered remembered;
+	int64 highest_seq;        /* that was met, in any mailbox */
+	int64 first_seq;          /* the lowest of priority 0 that was met; 0: none */
+	BlockNumber actor_blocks; /* of dgen.actor */
+	int first_actor;          /* of this mailbox */
+	int capacity;             /* of batch->actors */
+	TimestampTz now;
+	TimestampTz retry_at; /* an actor of this mailbox backs off until then */
+} Reader;
+
+static inline bool
+reader_is_full(const Reader *reader)
+{
+	return reader->batch->nmessages >= reader->most ||
+		   reader->batch->bytes >= reader->limits->bytes;
+}
+
+static inline bool
+same_text(const text *a, const text *b)
+{
+	Size length = VARSIZE_ANY_EXHDR(a);
+
+	return length == VARSIZE_ANY_EXHDR(b) && memcmp(VARDATA_ANY(a), VARDATA_ANY(b), length) == 0;
+}
+
+/* ---- read_mailbox.c: messages ---- */
+
+/* Of the type that is set: what is read next. */
+extern void dgen_reader_set_mailbox(Reader *reader, int64 mailbox, int held);
+extern void dgen_reader_read_messages(Reader *reader);
+
+/* ---- read_actor.c: actors ---- */
+
+/* A new actor of the batch, of the mailbox that is set, without its row. */
+extern BatchActor *dgen_reader_new_actor(Reader *reader, Datum key);
+/* The same with its row, if it is not blocked: no messages can be handled then. */
+extern BatchActor *dgen_reader_add_actor(Reader *reader, Datum key);
+/* False if the row is locked by somebody else. An action has none. */
+extern bool dgen_reader_read_row(Reader *reader, BatchActor *actor);
+
+/* ---- blocked.c: pauses and failed attempts ---- */
+
+extern void dgen_reader_set_type(Reader *reader, const ActorType *type);
+extern Blocked dgen_reader_blocked(Reader *reader, const BatchActor *actor);
+/* Failed ones of a message whose mailbox has some. */
+extern int32 dgen_reader_attempts(Reader *reader, int64 message_id);
+
+#endif /* DGEN_READER_H */

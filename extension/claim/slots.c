@@ -1,0 +1,78 @@
+/*
+ * Slots: how many actors of a type workers may own at a time (max_concurrency), over all
+ * workers, in the database and outside. The slots of a type are as many locks in a class
+ * of their own, each held by a transaction for one actor that it owns. So nothing is
+ * counted, and nothing is left behind by a worker that dies: its share is free as soon as
+ * its actors are (I7).
+ *
+ *     claim ── hints? ──> slots ──> hints ──> actors ──end──> all of it free, one worker called
+ *                │          └── none: DGEN_ANY_SLOT is missed; the hints stay for who has one
+ *                └── none: no slot is asked for, so idle workers do not wake each other
+ *
+ * What has no slot is not a worker's turn: dgen.call, and what operators do.
+ */
+#include "dgen_ext.h"
+#include "actor/key.h"
+
+#include "miscadmin.h"
+
+static void
+set_slot_tag(LOCKTAG *tag, int32 type_id, int slot)
+{
+	SET_LOCKTAG_ADVISORY(*tag, MyDatabaseId, (uint32) type_id, (uint32) slot, DGEN_SLOT_CLASS);
+}
+
+/* One that this transaction holds is of another actor: the lock could be taken twice. */
+static bool
+try_slot(int32 type_id, int slot)
+{
+	LOCKTAG tag;
+
+	set_slot_tag(&tag, type_id, slot);
+	if (DGEN_LOCK_HELD_BY_ME(&tag, ExclusiveLock) || !dgen_try_lock(&tag))
+		return false;
+	dgen_wakeup_took_slot(type_id, slot);
+	return true;
+}
+
+/* The lowest first, so that those in use are below a limit that is lowered. */
+static int
+take(const ActorType *type, int most)
+{
+	int taken = 0;
+
+	for (int i = 0; i < type->max_concurrency && taken < most; i++)
+		if (try_slot(type->id, i))
+			taken++;
+	return taken;
+}
+
+/* As with an actor's lock: either the second try gets one, or its holder sees the mark. */
+int
+dgen_take_slots(const ActorType *type, int most)
+{
+	int taken = take(type, most);
+
+	if (taken < most)
+	{
+		dgen_wakeup_missed(type->id, DGEN_ANY_SLOT);
+		taken += take(type, most - taken);
+	}
+	return taken;
+}
+
+void
+dgen_free_slots(const ActorType *type, int count)
+{
+	for (int i = 0; i < count; i++)
+	{
+		int slot = dgen_wakeup_slot(type->id);
+		LOCKTAG tag;
+
+		if (slot < 0)
+			return;
+		set_slot_tag(&tag, type->id, slot);
+		(void) LockRelease(&tag, ExclusiveLock, false);
+		dgen_wakeup_freed_slot(type->id, slot);
+	}
+}

@@ -1,0 +1,180 @@
+/*
+ * Turns that may have taken their worker along: a callback that crashes its process, or
+ * never returns. All that the server sees is a session that ends while it has a batch, since
+ * its client has gone, or was silent for so long that a timeout ended it.
+ * Any of its turns may have been the reason, or none: somebody may have killed a healthy
+ * worker. So nobody is blamed at once (H8). The actors of the batch are suspects, and are
+ * kept apart until it shows:
+ *
+ *     NONE ──session ended──> FEW ──again──> ALONE ──again──> a failed attempt is counted
+ *       ^                      │               │
+ *       └──── turns ended ─────┴───────────────┘
+ *
+ * Whoever is told to end by SIGTERM (pg_terminate_backend, a shutdown, DROP DATABASE WITH (FORCE))
+ * leaves suspects, too, but no attempt is counted.
+ *
+ * (An action is alone from the beginning, and its attempts count as well when somebody has killed
+ * a healthy worker: it may have had its effect.)
+ *
+ * Few at a time first, as a batch may have had thousands of messages, of innocents, and
+ * each alone would keep them waiting. This is known in shared memory (memo.c) before the
+ * locks of the dead session are free. It may be forgotten there, and is with the server:
+ * then the next session that ends begins anew.
+ *
+ * A handler in the database runs in its worker's session, and may be what ends it, by
+ * pg_terminate_backend or an error of level FATAL. The turn that ran is the only suspect then. So is
+ * a locked part, which is alone in any case: the levels count how often, for its message.
+ *
+ * The attempt is recorded by the next claim for the type, or in a transaction that ends at once (charges.c).
+ */
+#include "postgres.h"
+
+#include "pgstat.h"
+#include "utils/timeout.h"
+
+#include "dgen_ext.h"
+#include "shared/shared.h"
+
+/* Messages of one batch of suspects. */
+#define FEW 16
+
+/* Its level may have risen between the look at it and the lock: then it came with others. */
+static bool
+is_alone(const Batch *batch)
+{
+	return batch->nactors == 1 && batch->actors[0].nmessages == 1;
+}
+
+/* Whatever else may end it, by a timeout or for want of a client, is due to what it did. */
+int
+dgen_blame_for_end(void)
+{
+	if (pgStatSessionEndCause == DISCONNECT_KILLED)
+		return 0;
+	return get_timeout_indicator(IDLE_IN_TRANSACTION_SESSION_TIMEOUT, false)
+			   ? DGEN_ERR_TURN_TIMEOUT
+			   : DGEN_ERR_SESSION_ENDED;
+}
+
+static void
+charge(const BatchActor *actor, int sqlstate)
+{
+	Charge turn = {
+		.type_id = actor->type->id,
+		.mailbox = actor->mailbox,
+		.message_id = actor->messages[0].id,
+		.sqlstate = sqlstate,
+		.silent = sqlstate == DGEN_ERR_TURN_TIMEOUT,
+	};
+
+	dgen_charge(&turn);
+}
+
+/* The session that ends still holds its locks. A locked part has an attempt of its own: dgen_part_leave. */
+void
+dgen_suspect_batch(int blame)
+{
+	const Batch *batch = dgen_claimed_batch();
+
+	if (batch == NULL || dgen_database == NULL || dgen_part_under_way())
+		return;
+	for (int i = 0; i < batch->nactors; i++)
+	{
+		const BatchActor *actor = &batch->actors[i];
+		Suspicion suspicion = dgen_suspicion_of(actor->type->id, actor->mailbox);
+
+		/* It has been alone from the start. */
+		if (dgen_is_of_actions(actor->type->id))
+		{
+			if (blame != 0)
+				charge(actor, blame);
+			continue;
+		}
+		if (suspicion.level == SUSPICION_ALONE && is_alone(batch) && blame != 0)
+			charge(actor, blame);
+		if (suspicion.level == SUSPICION_NONE)
+			suspicion.messages = 0;
+		if (suspicion.level != SUSPICION_ALONE)
+			suspicion.level++;
+		suspicion.messages = Max(suspicion.messages, actor->nmessages);
+		dgen_set_suspicion(actor->type->id, actor->mailbox, suspicion);
+	}
+}
+
+/* No type has such an id: what is known of the message's part, and not of a mailbox. */
+static int32
+type_of_part(const Charge *part)
+{
+	return -part->type_id;
+}
+
+static void
+suspect_part(const Charge *part)
+{
+	Suspicion suspicion = dgen_suspicion_of(type_of_part(part), part->message_id);
+
+	if (suspicion.level == SUSPICION_ALONE)
+		dgen_charge(part);
+	else
+		suspicion.level++;
+	suspicion.messages = 1;
+	dgen_set_suspicion(type_of_part(part), part->message_id, suspicion);
+}
+
+/* Its handler has come back. */
+void
+dgen_absolve_part(const Charge *part)
+{
+	if (dgen_suspicion_of(type_of_part(part), part->message_id).level != SUSPICION_NONE)
+		dgen_set_suspicion(type_of_part(part), part->message_id, (Suspicion){SUSPICION_NONE, 0});
+}
+
+/* The session that ends still holds its locks. */
+void
+dgen_suspect_turn(void)
+{
+	const Charge *turn = dgen_turn_that_may_end_session();
+	Charge ended;
+	Suspicion suspicion;
+
+	if (turn == NULL || dgen_database == NULL)
+		return;
+	ended = *turn;
+	ended.sqlstate = DGEN_ERR_SESSION_ENDED;
+	if (ended.fence != 0)
+	{
+		suspect_part(&ended);
+		return;
+	}
+	suspicion = dgen_suspicion_of(ended.type_id, ended.mailbox);
+	if (suspicion.level == SUSPICION_ALONE || dgen_is_of_actions(ended.type_id))
+		dgen_charge(&ended);
+	if (dgen_is_of_actions(ended.type_id))
+		return;
+	if (suspicion.level != SUSPICION_ALONE)
+		suspicion.level++;
+	suspicion.messages = Max(suspicion.messages, 1);
+	dgen_set_suspicion(ended.type_id, ended.mailbox, suspicion);
+}
+
+void
+dgen_absolve(const BatchActor *actor, int turns)
+{
+	Suspicion suspicion = dgen_suspicion_of(actor->type->id, actor->mailbox);
+
+	if (suspicion.level == SUSPICION_NONE || turns == 0)
+		return;
+	suspicion.messages -= turns;
+	if (suspicion.messages <= 0)
+		suspicion = (Suspicion){SUSPICION_NONE, 0};
+	dgen_set_suspicion(actor->type->id, actor->mailbox, suspicion);
+}
+
+void
+dgen_limit_suspects(SuspicionLevel level, BatchLimits *limits)
+{
+	if (level == SUSPICION_NONE)
+		return;
+	limits->messages = Min(limits->messages, level == SUSPICION_FEW ? FEW : 1);
+	limits->actors = Min(limits->actors, limits->messages);
+}

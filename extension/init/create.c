@@ -1,0 +1,54 @@
+/*
+ * CREATE EXTENSION. Shared memory may know of an extension that was dropped in this database:
+ * the ids of types and messages begin anew, so what it knows would be taken for that of others,
+ * a suspect, say, or an attempt that is to be counted. All of it is lossy (H6, H8): it is forgotten.
+ */
+#include "postgres.h"
+
+#include "fmgr.h"
+#include "miscadmin.h"
+
+#include "dgen_ext.h"
+#include "shared/shared.h"
+#include "worker/workers.h"
+
+PG_FUNCTION_INFO_V1(dgen_forget_former);
+
+static void
+forget_charges(void)
+{
+	Charge charges[8];
+
+	while (dgen_take_charges(NULL, charges, lengthof(charges)) > 0)
+		;
+}
+
+/* If the transaction is rolled back, the former types are there again: they are swept. */
+static void
+forget_hints(void)
+{
+	LWLockAcquire(&dgen_shared->lock, LW_EXCLUSIVE);
+	dgen_hints_free_database(MyDatabaseId);
+	dgen_rates_free_database(MyDatabaseId);
+	LWLockRelease(&dgen_shared->lock);
+}
+
+/*
+ * Nobody is in the middle of anything: the tables of the former extension were locked until it was
+ * gone, and those of this one are not to be seen yet.
+ */
+Datum
+dgen_forget_former(PG_FUNCTION_ARGS)
+{
+	dgen_crashes_forget();
+	if (dgen_shared_attach())
+	{
+		forget_charges();
+		forget_hints();
+		dgen_memos_forget();
+		/* Workers of clients are called when it is adopted: a restore may be filling it. */
+		dgen_wakeup_all_replies();
+		dgen_wakeup_orders(false);
+	}
+	PG_RETURN_VOID();
+}

@@ -1,0 +1,22 @@
+/*
+ * What happens when the library is loaded.
+ */
+#include "dgen_ext.h"
+#include "turn/leftovers.h"
+
+PG_MODULE_MAGIC;
+
+PGDLLEXPORT void _PG_init(void);
+
+void
+_PG_init(void)
+{
+	dgen_define_gucs();
+	dgen_session_mark_init();
+	dgen_actor_type_init();
+	dgen_wakeup_init();
+	dgen_launcher_init();
+	dgen_leftovers_init();
+	dgen_prepared_init();
+	dgen_noted_init();
+}

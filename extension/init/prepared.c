@@ -1,0 +1,224 @@
+/*
+ * COMMIT PREPARED and ROLLBACK PREPARED. What they make visible, or let go of, was noted by a
+ * session that may be gone, so nobody calls for it when they end (H10). The session that
+ * ends a prepared transaction does all that a commit does for others, for whatever it may have
+ * been, if it has dgen's library; else the safety-net look finds it.
+ *
+ *     sent, moved, left in its mailbox,   sweeps and looks are asked for, everybody is called
+ *     locked, an actor or slot let go of
+ *     due at a time                       the alarm rings, and finds out when
+ *     a reply, or another end of a request everybody who waits for one looks
+ *     the end of an attempt, from outside   its session is ended, with COMMIT PREPARED
+ *     types, the extension                workers read their orders, missing ones are started
+ *
+ * Attempts are noted in shared memory: their sessions are gone when that is lost. The last is not for each
+ * of them: it would be a process each time. What was changed is told
+ * by the invalidations that the commit sends to all sessions, this one, too.
+ */
+#include "postgres.h"
+
+#include "catalog/namespace.h"
+#include "common/hashfn.h"
+#include "miscadmin.h"
+#include "tcop/utility.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
+
+#include "dgen_ext.h"
+#include "turn/leftovers.h"
+#include "shared/shared.h"
+#include "worker/workers.h"
+
+static ProcessUtility_hook_type previous_utility_hook = NULL;
+
+static Oid types = InvalidOid; /* dgen.actor_type, if there is one */
+static bool types_changed = false;
+
+static uint64 preparing = 0; /* hash of the last one that this session wanted to prepare */
+
+/* NULL: the statement is none of a transaction. */
+static const TransactionStmt *
+of_transaction(const Node *statement)
+{
+	return IsA(statement, TransactionStmt) ? (const TransactionStmt *) statement : NULL;
+}
+
+static bool
+ends_prepared(const TransactionStmt *statement)
+{
+	return statement != NULL && (statement->kind == TRANS_STMT_COMMIT_PREPARED ||
+								 statement->kind == TRANS_STMT_ROLLBACK_PREPARED);
+}
+
+/* Identifiers are unique in the server. */
+static uint64
+hash_of(const TransactionStmt *statement)
+{
+	return hash_bytes_extended((const unsigned char *) statement->gid, strlen(statement->gid), 0);
+}
+
+/* Nobody waits for work in a database without an entry. */
+static bool
+is_in_use(void)
+{
+	bool found;
+
+	if (dgen_database != NULL)
+		return true;
+	if (dgen_shared == NULL || !OidIsValid(MyDatabaseId))
+		return false;
+	LWLockAcquire(&dgen_shared->lock, LW_SHARED);
+	found = dgen_database_entry(MyDatabaseId, false) != NULL;
+	LWLockRelease(&dgen_shared->lock);
+	return found && dgen_shared_attach();
+}
+
+/* ---- attempts that it ends ---- */
+
+/*
+ * At PREPARE TRANSACTION, before anybody can end it: never raises. Where there is no room the session
+ * goes on until it finds by itself that its attempt is over.
+ */
+void
+dgen_prepared_ends_holder(int64 fence)
+{
+	LWLockAcquire(&dgen_database->lock, LW_EXCLUSIVE);
+	for (int i = 0; i < MAX_PREPARED_ENDS; i++)
+	{
+		PreparedEnd *end = &dgen_database->prepared_ends[i];
+
+		if (end->fence != 0)
+			continue;
+		*end = (PreparedEnd){preparing, fence};
+		break;
+	}
+	LWLockRelease(&dgen_database->lock);
+}
+
+/* One of them; 0: there is none any more. */
+static int64
+take_end(uint64 transaction)
+{
+	int64 fence = 0;
+
+	LWLockAcquire(&dgen_database->lock, LW_EXCLUSIVE);
+	for (int i = 0; i < MAX_PREPARED_ENDS && fence == 0; i++)
+	{
+		PreparedEnd *end = &dgen_database->prepared_ends[i];
+
+		if (end->fence == 0 || end->transaction != transaction)
+			continue;
+		fence = end->fence;
+		end->fence = 0;
+	}
+	LWLockRelease(&dgen_database->lock);
+	return fence;
+}
+
+static void
+end_holders(const TransactionStmt *statement)
+{
+	int64 fence;
+
+	while ((fence = take_end(hash_of(statement))) != 0)
+		if (statement->kind == TRANS_STMT_COMMIT_PREPARED)
+			dgen_part_end_holder(fence);
+}
+
+/* A transaction of the same name may have been ended by a session without the library. */
+static void
+begin_preparing(const TransactionStmt *statement)
+{
+	preparing = hash_of(statement);
+	while (is_in_use() && take_end(preparing) != 0)
+		;
+}
+
+/* ---- types and the extension ---- */
+
+static void
+relation_changed(Datum arg, Oid relation)
+{
+	types_changed |= !OidIsValid(relation) || relation == types;
+}
+
+static Oid
+table_of_types(void)
+{
+	Oid schema = get_namespace_oid("dgen", true);
+
+	return OidIsValid(schema) ? get_relname_relid("actor_type", schema) : InvalidOid;
+}
+
+/* Before the commit: what it has to look up then may be an error yet. */
+static void
+watch_types(void)
+{
+	static bool registered = false;
+
+	if (!registered)
+		CacheRegisterRelcacheCallback(relation_changed, (Datum) 0);
+	registered = true;
+	types = table_of_types();
+	types_changed = false;
+}
+
+/* It may also have created the extension, or dropped it. */
+static bool
+have_types_changed(void)
+{
+	AcceptInvalidationMessages();
+	return types_changed || table_of_types() != types;
+}
+
+static void
+tell_workers(void)
+{
+	dgen_order_workers(dgen_database);
+	dgen_poke_launcher();
+	if (dgen_database->desired > 0)
+		dgen_want_starter(dgen_database);
+}
+
+/* ---- the hook ---- */
+
+/* Its locks are free already. */
+static void
+tell_of_end(const TransactionStmt *statement)
+{
+	end_holders(statement);
+	dgen_hints_ask_all();
+	dgen_announce_all();
+	dgen_tell_dues(PG_UINT64_MAX);
+	dgen_alarm_merge(GetCurrentTimestamp());
+	dgen_call_all_replies();
+	if (have_types_changed())
+		tell_workers();
+	dgen_complete_workers();
+}
+
+static void
+on_utility(PlannedStmt *planned, const char *query, bool read_only_tree,
+		   ProcessUtilityContext context, ParamListInfo parameters, QueryEnvironment *environment,
+		   DestReceiver *receiver, QueryCompletion *completion)
+{
+	const TransactionStmt *statement = of_transaction(planned->utilityStmt);
+	bool ends = ends_prepared(statement);
+
+	if (statement != NULL && statement->kind == TRANS_STMT_PREPARE)
+		begin_preparing(statement);
+	if (ends && is_in_use())
+		watch_types();
+	previous_utility_hook(planned, query, read_only_tree, context, parameters, environment,
+						  receiver, completion);
+	if (ends && is_in_use())
+		tell_of_end(statement);
+}
+
+void
+dgen_prepared_init(void)
+{
+	previous_utility_hook =
+		ProcessUtility_hook != NULL ? ProcessUtility_hook : standard_ProcessUtility;
+	ProcessUtility_hook = on_utility;
+}

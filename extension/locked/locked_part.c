@@ -1,0 +1,553 @@
+/*
+ * The locked part that this session runs: found, begun with a fence and a session-level
+ * lock on it, and ended by a transaction that owns the actor and finds that fence in its
+ * row. Who dies lets go of the lock; who is late finds another fence.
+ *
+ * A session that lets go of all its advisory locks lets go of this one, too, and lives on. Then
+ * others would run the part beside it, and it would do so again in each attempt: such an attempt
+ * has failed. Whoever notices first records that, the session itself when it ends the part, or
+ * another one that looks for parts.
+ */
+#include "dgen_ext.h"
+#include "actor/key.h"
+#include "shared/shared.h"
+#include "table/columns.h"
+
+#include "access/stratnum.h"
+#include "access/xact.h"
+#include "miscadmin.h"
+#include "storage/lock.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+
+/* Parts that a look tries to get, at most. */
+#define MOST_CANDIDATES 16
+
+/* An in-database worker cancels its handler itself: this is for one that cannot, us. */
+#define EXPIRY_GRACE_US INT64CONST(5000000)
+
+typedef struct Part
+{
+	int32 type_id;
+	int64 mailbox;
+	int64 fence;           /* 0: none */
+	Oid extension;         /* its dgen.message: another one gives out the same fences */
+	bool begun;            /* in a transaction that has committed */
+	SubTransactionId ends; /* in which it has ended, if that commits; Invalid: it has not */
+	SubTransactionId subid;
+} Part;
+
+static Part part;
+static NoPart no_part = NO_PART_CLAIMED; /* why there is none */
+
+/* ---- the lock on a fence ---- */
+
+static void
+set_tag(LOCKTAG *tag, int64 fence)
+{
+	SET_LOCKTAG_ADVISORY(*tag, MyDatabaseId, (uint32) ((uint64) fence >> 32), (uint32) fence,
+						 DGEN_PART_CLASS);
+}
+
+/* Those who look for it do not stand in each other's way. */
+bool
+dgen_part_is_alive(int64 fence)
+{
+	LOCKTAG tag;
+
+	if (part.fence == fence)
+		return true;
+	set_tag(&tag, fence);
+	if (LockAcquireExtended(&tag, ShareLock, false, true, false, NULL DGEN_LOCK_ACQUIRE_EXTRA) ==
+		LOCKACQUIRE_NOT_AVAIL)
+		return true;
+	LockRelease(&tag, ShareLock, false);
+	return false;
+}
+
+/* False: the lock table is full. */
+static bool
+hold(int64 fence)
+{
+	LOCKTAG tag;
+
+	set_tag(&tag, fence);
+	return LockAcquireExtended(&tag, ExclusiveLock, true, true, false,
+							   NULL DGEN_LOCK_ACQUIRE_EXTRA) != LOCKACQUIRE_NOT_AVAIL;
+}
+
+/*
+ * An attempt that is run in a transaction is safe from that: what transactions hold stays. The mode
+ * is another one, so that it can be told whether the session still has its own.
+ */
+void
+dgen_part_hold_on(void)
+{
+	LOCKTAG tag;
+
+	if (part.fence == 0)
+		return;
+	set_tag(&tag, part.fence);
+	(void) LockAcquireExtended(&tag, AccessExclusiveLock, false, true, false,
+							   NULL DGEN_LOCK_ACQUIRE_EXTRA);
+}
+
+/* Somebody may have let go of all advisory locks of the session. */
+static bool
+is_held(int64 fence)
+{
+	LOCKTAG tag;
+
+	set_tag(&tag, fence);
+	return DGEN_LOCK_HELD_BY_ME(&tag, ExclusiveLock);
+}
+
+/* ---- its life in this session ---- */
+
+/* One of dgen's tables is locked. */
+static bool
+is_of_former(void)
+{
+	return part.extension != dgen_table_oid(TABLE_MESSAGE);
+}
+
+int64
+dgen_part_fence(void)
+{
+	return part.fence;
+}
+
+bool
+dgen_part_under_way(void)
+{
+	return part.fence != 0;
+}
+
+NoPart
+dgen_no_part(void)
+{
+	return no_part;
+}
+
+/* At the end of transactions, too: never raises. */
+void
+dgen_part_forget(void)
+{
+	LOCKTAG tag;
+
+	if (part.fence == 0)
+		return;
+	/* First: who finds the lock free and the fence here takes it for lost. */
+	dgen_part_publish(0);
+	set_tag(&tag, part.fence);
+	if (is_held(part.fence))
+		LockRelease(&tag, ExclusiveLock, true);
+	part.fence = 0;
+}
+
+static void
+forget_because(NoPart reason)
+{
+	dgen_part_forget();
+	no_part = reason;
+}
+
+void
+dgen_part_ends(int64 fence)
+{
+	if (part.fence == fence)
+		part.ends = GetCurrentSubTransactionId();
+}
+
+/*
+ * A prepared transaction that begins or ends an attempt owns the actor until somebody ends it, so
+ * nobody begins another one meanwhile. After that the row tells, and this session is not told.
+ */
+static void
+at_transaction_end(XactEvent event, void *arg)
+{
+	bool ends = part.ends != InvalidSubTransactionId;
+
+	if (part.fence == 0)
+		dgen_part_publish(0); /* a look may have been interrupted */
+	else if ((event == XACT_EVENT_COMMIT || event == XACT_EVENT_PREPARE) && ends)
+		forget_because(NO_PART_ANY_MORE);
+	else if (event == XACT_EVENT_COMMIT)
+		part.begun = true;
+	else if ((event == XACT_EVENT_ABORT || event == XACT_EVENT_PREPARE) && !part.begun)
+		forget_because(NO_PART_BEGUN);
+	else if (event == XACT_EVENT_ABORT)
+		part.ends = InvalidSubTransactionId;
+}
+
+static void
+at_subtransaction_end(SubXactEvent event, SubTransactionId subid, SubTransactionId parent,
+					  void *arg)
+{
+	if (event != SUBXACT_EVENT_ABORT_SUB || part.fence == 0)
+		return;
+	if (part.ends >= subid)
+		part.ends = InvalidSubTransactionId;
+	if (!part.begun && part.subid >= subid)
+		forget_because(NO_PART_BEGUN);
+}
+
+static void
+register_callbacks(void)
+{
+	static bool registered = false;
+
+	if (!registered)
+	{
+		RegisterXactCallback(at_transaction_end, NULL);
+		RegisterSubXactCallback(at_subtransaction_end, NULL);
+	}
+	registered = true;
+}
+
+static void
+set_part(const BatchActor *actor, int64 fence)
+{
+	part = (Part){
+		.type_id = actor->type->id,
+		.mailbox = actor->mailbox,
+		.fence = fence,
+		.extension = dgen_table_oid(TABLE_MESSAGE),
+		.subid = GetCurrentSubTransactionId(),
+	};
+	dgen_part_publish(fence);
+}
+
+static void
+charge_attempt(int sqlstate)
+{
+	Charge ended = {
+		.type_id = part.type_id,
+		.mailbox = part.mailbox,
+		.fence = part.fence,
+		.extension = part.extension,
+		.sqlstate = sqlstate,
+		.silent = sqlstate == DGEN_ERR_TURN_TIMEOUT,
+	};
+
+	dgen_charge(&ended);
+}
+
+void
+dgen_part_abandon(void)
+{
+	int32 type_id = part.type_id;
+
+	if (part.fence == 0)
+		return;
+	forget_because(NO_PART_LEFT);
+	dgen_wakeup_unheld(type_id);
+}
+
+/* Also between dgen.claim_locked and COMMIT: whoever is silent there each time would run for ever. */
+void
+dgen_part_leave(int blame)
+{
+	if (part.fence != 0 && part.begun && blame != 0)
+		charge_attempt(blame);
+	dgen_part_abandon();
+}
+
+/* ---- looking for one ---- */
+
+typedef struct Candidate
+{
+	int64 mailbox;
+	int64 fence;
+	bool begun;
+} Candidate;
+
+typedef struct Look
+{
+	const ActorType *type;
+	bool left; /* there is one, or was, that this session does not get */
+	int count;
+	Candidate candidates[MOST_CANDIDATES];
+} Look;
+
+/* What is paused waits for dgen.resume, which asks for a look. */
+static bool
+may_be_run(const DgenScan *scan, int index)
+{
+	if (index == INDEX_BY_EXPIRY && dgen_part_is_alive(DatumGetInt64(scan->values[LOCKED_FENCE])))
+		return false;
+	return !dgen_actor_is_paused(DatumGetInt32(scan->values[LOCKED_TYPE_ID]),
+								 DatumGetInt64(scan->values[LOCKED_MAILBOX]),
+								 DatumGetTextPP(scan->values[LOCKED_ACTOR_KEY]));
+}
+
+/*
+ * By expires_at those that have begun come first, and have an end: whose session is gone?
+ * By retry_at come those that wait, the oldest first. A look answers for its bucket, so
+ * another type's that nobody runs makes it say that there are more.
+ */
+static void
+collect(Look *look, int index, int column, TimestampTz before)
+{
+	DgenScan scan;
+	ScanKeyData key;
+
+	dgen_key_time(&key, 1, BTGreaterEqualStrategyNumber, DT_NOBEGIN);
+	dgen_scan_begin(&scan, TABLE_LOCKED, index, GetActiveSnapshot(), 1);
+	dgen_scan_seek(&scan, &key, 1);
+	while (look->count < MOST_CANDIDATES && dgen_scan_next(&scan))
+	{
+		CHECK_FOR_INTERRUPTS();
+		dgen_scan_row(&scan);
+		if (DatumGetTimestampTz(scan.values[column]) >= before)
+			break;
+		if (bucket_of(DatumGetInt32(scan.values[LOCKED_TYPE_ID])) != bucket_of(look->type->id) ||
+			!may_be_run(&scan, index))
+			continue;
+		if (DatumGetInt32(scan.values[LOCKED_TYPE_ID]) != look->type->id)
+			look->left = true;
+		else
+			look->candidates[look->count++] =
+				(Candidate){DatumGetInt64(scan.values[LOCKED_MAILBOX]),
+							DatumGetInt64(scan.values[LOCKED_FENCE]), index == INDEX_BY_EXPIRY};
+	}
+	look->left |= look->count == MOST_CANDIDATES;
+	dgen_scan_end(&scan);
+}
+
+static bool
+begin(const WorkerSession *session, const BatchActor *actor)
+{
+	int64 fence = dgen_nextval(SEQUENCE_VERSION);
+	TimestampTz expires_at = GetCurrentTimestamp() + actor->type->lock_timeout_ms * 1000;
+
+	if (session->in_database)
+		expires_at += EXPIRY_GRACE_US;
+	if (!hold(fence))
+		return false;
+	set_part(actor, fence);
+	if (dgen_begin_locked(actor, fence, expires_at, session->name))
+		return true;
+	dgen_part_forget();
+	return false;
+}
+
+static void
+record_lost(Batch *batch)
+{
+	Failure failure = {
+		.error = DGEN_LOCK_LOST_MESSAGE,
+		.sqlstate = unpack_sql_state(DGEN_ERR_LOCK_LOST),
+		.hint = DGEN_LOCK_LOST_HINT,
+	};
+
+	(void) dgen_record_failure(&batch->actors[0], &batch->actors[0].messages[0], &failure);
+}
+
+/* Somebody else may have been faster: then its fence is another one. */
+static bool
+try_candidate(const WorkerSession *session, Look *look, const Candidate *candidate)
+{
+	Batch *batch;
+	bool begun;
+
+	if (dgen_try_own(look->type->id, candidate->mailbox) == HELD_BY_ANOTHER)
+	{
+		look->left = true;
+		return false;
+	}
+	batch = dgen_read_locked(look->type, candidate->mailbox, candidate->fence, NULL, READ_TRY);
+	if (batch != NULL && candidate->begun && dgen_part_is_published(candidate->fence))
+	{
+		record_lost(batch);
+		batch = NULL;
+	}
+	begun = batch != NULL && begin(session, &batch->actors[0]);
+	look->left |= !begun;
+	return begun;
+}
+
+static bool
+look_for(const WorkerSession *session, Look *look)
+{
+	PushActiveSnapshot(GetTransactionSnapshot());
+	collect(look, INDEX_BY_EXPIRY, LOCKED_EXPIRES_AT, DT_NOEND);
+	collect(look, INDEX_BY_TIME, LOCKED_RETRY_AT, GetCurrentTimestamp());
+	PopActiveSnapshot();
+	for (int i = 0; i < look->count; i++)
+		if (try_candidate(session, look, &look->candidates[i]))
+			return true;
+	return false;
+}
+
+typedef enum Looked
+{
+	LOOKED_NOT,     /* nobody asked */
+	LOOKED_REFUSED, /* one is kept for messages, this one */
+	LOOKED_IN_VAIN,
+	LOOKED_AND_BEGAN
+} Looked;
+
+static Looked
+begin_one(const WorkerSession *session, const ActorType *type, uint32 asked)
+{
+	Look look = {.type = type};
+	bool paused;
+
+	register_callbacks();
+	if (!dgen_part_reserve(type->id))
+		return LOOKED_REFUSED;
+	CommandCounterIncrement();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	paused = dgen_type_is_paused(type->id);
+	PopActiveSnapshot();
+	if (!paused && look_for(session, &look))
+	{
+		dgen_wakeup_others();
+		dgen_wakeup_left(type->id);
+		return LOOKED_AND_BEGAN;
+	}
+	dgen_part_publish(0);
+	if (!look.left)
+		dgen_locked_answer(type->id, asked);
+	return LOOKED_IN_VAIN;
+}
+
+static Looked
+look_in_type(const WorkerSession *session, const WorkerType *worker_type)
+{
+	const ActorType *type;
+	uint32 asked;
+
+	if (!dgen_part_is_wanted(worker_type, &asked))
+		return LOOKED_NOT;
+	dgen_refuse_isolation("claiming a locked part");
+	/* As for a batch: dgen.drop_actor_type waits for this lock, and not for rows in between. */
+	dgen_table_lock(TABLE_MESSAGE, RowExclusiveLock);
+	dgen_session_check(session);
+	dgen_table_lock(TABLE_LOCKED, RowExclusiveLock);
+	dgen_table_lock(TABLE_PAUSED, AccessShareLock);
+	dgen_check_adopted();
+	type = dgen_type_by_id(worker_type->type_id, true);
+	if (type == NULL || !dgen_session_serves(session, type))
+		return LOOKED_NOT;
+	return begin_one(session, type, asked);
+}
+
+/* Of the types that it has yet to look at. What it is refused it may try again. */
+static bool
+look_in_types(WorkerSession *session, bool *again)
+{
+	bool refused = false;
+	bool in_vain = false;
+
+	for (int i = 0; i < session->ntypes; i++)
+	{
+		WorkerType *type = &session->types[(session->rotation + i) % session->ntypes];
+		Looked looked = type->looked_at ? LOOKED_NOT : look_in_type(session, type);
+
+		if (looked == LOOKED_AND_BEGAN)
+			return true;
+		type->looked_at = looked != LOOKED_REFUSED;
+		refused |= looked == LOOKED_REFUSED;
+		in_vain |= looked == LOOKED_IN_VAIN;
+	}
+	*again = refused && in_vain;
+	return false;
+}
+
+/*
+ * While it looks for parts of one type it counts as running one, for all its types. Another session may
+ * have been kept for messages because of that, and sleep, while this one was refused what the other one
+ * left: it tries that again after a look in vain.
+ */
+bool
+dgen_part_begin(WorkerSession *session)
+{
+	MemoryContext old = MemoryContextSwitchTo(TopTransactionContext);
+	bool again = true;
+	bool begun = false;
+
+	for (int i = 0; i < session->ntypes; i++)
+		session->types[i].looked_at = false;
+	while (again && !begun)
+		begun = look_in_types(session, &again);
+	MemoryContextSwitchTo(old);
+	return begun;
+}
+
+/* ---- running and ending it ---- */
+
+Batch *
+dgen_part_look(void)
+{
+	const ActorType *type;
+
+	dgen_table_lock(TABLE_LOCKED, AccessShareLock);
+	type = is_of_former() ? NULL : dgen_type_by_id(part.type_id, true);
+	return type == NULL ? NULL : dgen_read_locked(type, part.mailbox, part.fence, NULL, READ_LOOK);
+}
+
+Batch *
+dgen_part_own(void)
+{
+	const ActorType *type;
+	Batch *batch = NULL;
+
+	if (part.fence == 0)
+		return NULL;
+	if (!part.begun)
+		ereport(ERROR, (errcode(DGEN_ERR_NOT_OWNED),
+						errmsg("the claim of the locked part is not committed"),
+						errhint("A locked part is run and ended after COMMIT.")));
+	dgen_table_lock(TABLE_MESSAGE, RowExclusiveLock);
+	dgen_session_check(dgen_worker_session());
+	type = dgen_type_by_id(part.type_id, true);
+	if (type != NULL)
+	{
+		dgen_own(type->id, part.mailbox);
+		batch = dgen_read_locked(type, part.mailbox, part.fence, NULL, READ_WAIT);
+	}
+	if (batch == NULL)
+		forget_because(NO_PART_LEFT);
+	return batch;
+}
+
+bool
+dgen_part_is_lost(void)
+{
+	return part.fence != 0 && !is_held(part.fence);
+}
+
+void
+dgen_part_raise_lost(void)
+{
+	ereport(ERROR, (errcode(DGEN_ERR_LOCK_LOST), errmsg(DGEN_LOCK_LOST_MESSAGE),
+					errhint(DGEN_LOCK_LOST_HINT)));
+}
+
+/* The next claim records it, as this transaction is going to be rolled back. */
+void
+dgen_part_charge_lost(void)
+{
+	Charge lost = {
+		.type_id = part.type_id,
+		.mailbox = part.mailbox,
+		.fence = part.fence,
+		.extension = part.extension,
+		.sqlstate = DGEN_ERR_LOCK_LOST,
+	};
+
+	dgen_charge(&lost);
+	dgen_part_abandon();
+}
+
+void
+dgen_part_fail(const Failure *failure)
+{
+	const ActorType *type = is_of_former() ? NULL : dgen_type_by_id(part.type_id, true);
+
+	if (type != NULL)
+		(void) dgen_part_fail_attempt(type, part.mailbox, part.fence, failure);
+}

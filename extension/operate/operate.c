@@ -1,0 +1,430 @@
+/*
+ * The way into functions that run with dgen's own rights: checks look at the role
+ * that was current in the caller, which a SECURITY DEFINER function cannot see
+ * after SET ROLE. And what those functions, which are PL/pgSQL, need from C.
+ */
+#include "dgen_ext.h"
+#include "actor/key.h"
+#include "base/rights.h"
+#include "shared/shared.h"
+
+#include "access/htup_details.h"
+#include "access/xact.h"
+#include "catalog/pg_collation.h"
+#include "catalog/pg_proc.h"
+#include "catalog/pg_type.h"
+#include "commands/trigger.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/inval.h"
+#include "utils/memutils.h"
+#include "utils/syscache.h"
+
+PG_FUNCTION_INFO_V1(dgen_operate);
+PG_FUNCTION_INFO_V1(dgen_operate_role);
+PG_FUNCTION_INFO_V1(dgen_operate_check);
+PG_FUNCTION_INFO_V1(dgen_operate_type_for);
+PG_FUNCTION_INFO_V1(dgen_operate_mailbox);
+PG_FUNCTION_INFO_V1(dgen_operate_own);
+PG_FUNCTION_INFO_V1(dgen_operate_refuse_in_turn);
+PG_FUNCTION_INFO_V1(dgen_operate_wake);
+PG_FUNCTION_INFO_V1(dgen_operate_wake_everybody);
+PG_FUNCTION_INFO_V1(dgen_operate_wake_at);
+PG_FUNCTION_INFO_V1(dgen_operate_in_handler);
+PG_FUNCTION_INFO_V1(dgen_operate_lock_key);
+PG_FUNCTION_INFO_V1(dgen_operate_lock_class);
+PG_FUNCTION_INFO_V1(dgen_operate_slot_class);
+PG_FUNCTION_INFO_V1(dgen_operate_cursor);
+PG_FUNCTION_INFO_V1(dgen_operate_types_changed);
+
+/* ---- from the public function to the private one ---- */
+
+/* Of a call site, in fn_extra. */
+typedef struct Operation
+{
+	FmgrInfo function; /* the private one */
+	Oid owner;         /* whose rights it runs with */
+	bool returns_void; /* SQL functions return NULL then */
+	bool writes;
+} Operation;
+
+static Oid calling_role = InvalidOid;
+
+Oid
+dgen_calling_role(void)
+{
+	return OidIsValid(calling_role) ? calling_role : GetUserId();
+}
+
+Oid
+dgen_set_calling_role(Oid role)
+{
+	Oid outer = calling_role;
+
+	calling_role = role;
+	return outer;
+}
+
+/* By schema, name and types: no search_path is involved. */
+static Oid
+find_private(Form_pg_proc public, bool with_text)
+{
+	Oid types[FUNC_MAX_ARGS];
+	int ntypes = public->pronargs;
+	char *name = psprintf("_%s", NameStr(public->proname));
+	Oid found;
+
+	memcpy(types, public->proargtypes.values, ntypes * sizeof(Oid));
+	if (with_text)
+		types[ntypes++] = TEXTOID;
+	found = GetSysCacheOid3(PROCNAMEARGSNSP, Anum_pg_proc_oid, CStringGetDatum(name),
+							PointerGetDatum(buildoidvector(types, ntypes)),
+							ObjectIdGetDatum(public->pronamespace));
+	if (!OidIsValid(found))
+		elog(ERROR, "dgen has no function %s for %s", name, NameStr(public->proname));
+	return found;
+}
+
+static Operation *
+get_operation(FmgrInfo *call, bool with_text)
+{
+	Operation *operation = call->fn_extra;
+	HeapTuple tuple;
+	Form_pg_proc public;
+
+	if (operation != NULL)
+		return operation;
+
+	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(call->fn_oid));
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for function %u", call->fn_oid);
+	public = (Form_pg_proc) GETSTRUCT(tuple);
+	operation = MemoryContextAllocZero(call->fn_mcxt, sizeof(Operation));
+	operation->owner = public->proowner;
+	operation->returns_void = public->prorettype == VOIDOID;
+	operation->writes = public->provolatile == PROVOLATILE_VOLATILE;
+	fmgr_info_cxt(find_private(public, with_text), &operation->function, call->fn_mcxt);
+	ReleaseSysCache(tuple);
+	call->fn_extra = operation;
+	return operation;
+}
+
+/*
+ * An error with a hint says all that its reader needs: where in dgen's functions it was raised
+ * would only hide it. What the caller's own functions add to the context stays. In PG_CATCH.
+ */
+DGEN_NORETURN static void
+rethrow_without_context(MemoryContext context)
+{
+	ErrorData *error;
+
+	MemoryContextSwitchTo(context);
+	error = CopyErrorData();
+	if (error->hint == NULL)
+		PG_RE_THROW();
+	FlushErrorState();
+	error->context = GetErrorContextStack();
+	if (error->context != NULL && error->context[0] == '\0')
+		error->context = NULL;
+	ReThrowError(error);
+}
+
+/* Whatever it raises, role and rights are afterwards what they were. */
+static Datum
+invoke(const Operation *operation, FunctionCallInfo call)
+{
+	MemoryContext context = CurrentMemoryContext;
+	Oid outer_role = calling_role;
+	Oid user;
+	int security_context;
+	volatile Datum result = (Datum) 0;
+
+	GetUserIdAndSecContext(&user, &security_context);
+	PG_TRY();
+	{
+		calling_role = user;
+		SetUserIdAndSecContext(operation->owner, security_context | SECURITY_LOCAL_USERID_CHANGE);
+		result = FunctionCallInvoke(call);
+	}
+	PG_CATCH();
+	{
+		SetUserIdAndSecContext(user, security_context);
+		calling_role = outer_role;
+		rethrow_without_context(context);
+	}
+	PG_END_TRY();
+	SetUserIdAndSecContext(user, security_context);
+	calling_role = outer_role;
+	return result;
+}
+
+Datum
+dgen_call_private(FunctionCallInfo fcinfo, NullableDatum *args, int nargs, bool with_text)
+{
+	LOCAL_FCINFO(call, FUNC_MAX_ARGS);
+	Operation *operation = get_operation(fcinfo->flinfo, with_text);
+	Datum result;
+
+	if (operation->writes)
+		dgen_refuse_read_only(fcinfo);
+
+	/* The caller's collation would meet the one of the columns in comparisons. */
+	InitFunctionCallInfoData(*call, &operation->function, nargs, DEFAULT_COLLATION_OID, NULL, NULL);
+	memcpy(call->args, args, nargs * sizeof(NullableDatum));
+	result = invoke(operation, call);
+	if (operation->returns_void)
+		PG_RETURN_VOID();
+	fcinfo->isnull = call->isnull;
+	return result;
+}
+
+Datum
+dgen_operate(PG_FUNCTION_ARGS)
+{
+	return dgen_call_private(fcinfo, fcinfo->args, fcinfo->nargs, false);
+}
+
+/* ---- who asks, and for what ---- */
+
+Datum
+dgen_operate_role(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_OID(dgen_calling_role());
+}
+
+static void
+check_owner(const ActorType *type, Oid role)
+{
+	if (has_privs_of_role(role, type->owner))
+		return;
+	ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+					errmsg("role \"%s\" does not own actor type \"%s\"",
+						   GetUserNameFromId(role, false), type->name),
+					GetUserNameFromId(type->owner, true) != NULL
+						? errhint("Ask a member of role \"%s\", or a superuser.",
+								  dgen_role_name(type->owner))
+						: errhint("Its owner was dropped: a superuser can give it to another role "
+								  "with dgen.set_owner.")));
+}
+
+/* The owner has every privilege; "own" is for what nobody else may do. */
+static void
+check_privilege(const ActorType *type, const char *privilege)
+{
+	Oid role = dgen_calling_role();
+
+	if (strcmp(privilege, "own") == 0)
+		check_owner(type, role);
+	else if (strcmp(privilege, "send") == 0)
+		dgen_check_privilege(type, role, PRIVILEGE_SEND);
+	else if (strcmp(privilege, "read") == 0)
+		dgen_check_privilege(type, role, PRIVILEGE_READ);
+	else
+		dgen_check_privilege(type, role, PRIVILEGE_WORK);
+}
+
+Datum
+dgen_operate_check(PG_FUNCTION_ARGS)
+{
+	const ActorType *type = dgen_type_by_id(PG_GETARG_INT32(0), false);
+	const char *privilege = text_to_cstring(PG_GETARG_TEXT_PP(1));
+
+	if (strcmp(privilege, "work") == 0)
+		dgen_check_work_found(type, dgen_calling_role()); /* that of a dead letter */
+	else
+		check_privilege(type, privilege);
+	PG_RETURN_VOID();
+}
+
+/* What nearly every operation begins with. */
+Datum
+dgen_operate_type_for(PG_FUNCTION_ARGS)
+{
+	const ActorType *type;
+
+	if (PG_ARGISNULL(0))
+		ereport(ERROR, (errcode(DGEN_ERR_UNKNOWN_TYPE), errmsg("actor type is NULL"),
+						errhint("Give the name of an actor type.")));
+	if (PG_ARGISNULL(1))
+		PG_RETURN_NULL();
+
+	/* With the lock come the invalidations that tell of types made and dropped. */
+	dgen_table_lock(TABLE_ACTOR_TYPE, AccessShareLock);
+	type = dgen_type_by_name(PG_GETARG_TEXT_PP(0));
+	check_privilege(type, text_to_cstring(PG_GETARG_TEXT_PP(1)));
+	PG_RETURN_INT32(type->id);
+}
+
+Datum
+dgen_operate_mailbox(PG_FUNCTION_ARGS)
+{
+	text *key;
+
+	if (PG_ARGISNULL(0))
+		ereport(ERROR, (errcode(DGEN_ERR_INVALID_KEY), errmsg("actor key is NULL"),
+						errhint("A key has 1 to %d bytes.", DGEN_MAX_KEY_BYTES)));
+	key = PG_GETARG_TEXT_PP(0);
+	dgen_check_key(key);
+	PG_RETURN_INT64(dgen_mailbox_of(key));
+}
+
+/* ---- taking an actor ---- */
+
+/* Does a batch or a turn of this session work on the actor? It does so on a copy of state and mailbox. */
+bool
+dgen_is_in_turn(int32 type_id, int64 mailbox)
+{
+	const BatchActor *current = dgen_current_actor();
+
+	return (current != NULL && current->type->id == type_id && current->mailbox == mailbox) ||
+		   dgen_batch_has(dgen_claimed_batch(), type_id, mailbox) ||
+		   dgen_batch_has(dgen_running_batch(), type_id, mailbox);
+}
+
+static bool
+is_of(const BatchActor *actor, int32 type_id)
+{
+	return dgen_actors_type(actor->type->id) == type_id;
+}
+
+static bool
+has_type(const Batch *batch, int32 type_id)
+{
+	for (int i = 0; batch != NULL && i < batch->nactors; i++)
+		if (is_of(&batch->actors[i], type_id))
+			return true;
+	return false;
+}
+
+/* The same for all that there is of a type: its actors and their actions. */
+static bool
+is_type_in_turn(int32 type_id)
+{
+	const BatchActor *current = dgen_current_actor();
+
+	return (current != NULL && is_of(current, type_id)) ||
+		   has_type(dgen_claimed_batch(), type_id) || has_type(dgen_running_batch(), type_id);
+}
+
+/*
+ * A lock of the tables keeps the turns of other sessions away, and not those of this one: they
+ * would write states of a type that is gone.
+ */
+Datum
+dgen_operate_refuse_in_turn(PG_FUNCTION_ARGS)
+{
+	const ActorType *type = dgen_type_by_id(PG_GETARG_INT32(0), false);
+
+	if (is_type_in_turn(type->id))
+		ereport(
+			ERROR,
+			(errcode(DGEN_ERR_NESTED),
+			 errmsg("an actor of type \"%s\" has a turn in this very transaction", type->name),
+			 errdetail("What the turn does is written at its end, when the type would be gone."),
+			 errhint("Do this in another transaction, or in a turn of another type.")));
+	PG_RETURN_VOID();
+}
+
+/* Locks are re-entrant in a session: to have the lock does not tell that nobody else works on the actor. */
+Datum
+dgen_operate_own(PG_FUNCTION_ARGS)
+{
+	int32 type_id = PG_GETARG_INT32(0);
+	int64 mailbox = PG_GETARG_INT64(1);
+
+	if (IsolationUsesXactSnapshot())
+		ereport(ERROR,
+				(errcode(DGEN_ERR_ISOLATION),
+				 errmsg("an actor cannot be changed in a transaction that is not READ COMMITTED"),
+				 errdetail("Its snapshot may be older than the turns that the actor has had."),
+				 errhint("Run this in a transaction with ISOLATION LEVEL READ COMMITTED.")));
+	if (dgen_is_in_turn(type_id, mailbox))
+		ereport(ERROR,
+				(errcode(DGEN_ERR_NESTED), errmsg("the actor has a turn in this very transaction"),
+				 errdetail("The turn works on the state and the messages that it began with."),
+				 errhint("Do this in another transaction, or in a turn of another actor.")));
+	dgen_own(type_id, mailbox);
+	PG_RETURN_VOID();
+}
+
+Datum
+dgen_operate_in_handler(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(dgen_in_handler());
+}
+
+/* For dgen.explain_actor: how the lock shows in pg_locks. */
+Datum
+dgen_operate_lock_key(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_INT64((int64) dgen_lock_key(PG_GETARG_INT32(0), PG_GETARG_INT64(1)));
+}
+
+Datum
+dgen_operate_lock_class(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_INT32(DGEN_LOCK_CLASS);
+}
+
+Datum
+dgen_operate_slot_class(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_INT32(DGEN_SLOT_CLASS);
+}
+
+/* ---- telling others, at commit ---- */
+
+Datum
+dgen_operate_wake(PG_FUNCTION_ARGS)
+{
+	dgen_wakeup_somewhere(PG_GETARG_INT32(0));
+	PG_RETURN_VOID();
+}
+
+Datum
+dgen_operate_wake_everybody(PG_FUNCTION_ARGS)
+{
+	dgen_wakeup_everywhere();
+	PG_RETURN_VOID();
+}
+
+Datum
+dgen_operate_wake_at(PG_FUNCTION_ARGS)
+{
+	dgen_wakeup_due(ANY_TYPE, PG_GETARG_TIMESTAMPTZ(0));
+	PG_RETURN_VOID();
+}
+
+/*
+ * Every session caches types and privileges (actor_type.c), and drops the cache
+ * when the table of types is invalidated. This trigger does that; it watches the
+ * other tables that the cache depends on, too.
+ */
+Datum
+dgen_operate_types_changed(PG_FUNCTION_ARGS)
+{
+	if (!CALLED_AS_TRIGGER(fcinfo))
+		ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+						errmsg("dgen._types_changed_trigger is not called as a trigger"),
+						errhint("dgen's own tables call it.")));
+	dgen_tell_of_change();
+	return PointerGetDatum(NULL);
+}
+
+/* ---- maintenance ---- */
+
+/*
+ * Where this session's walk over the requests goes on, which dgen._maintain reads
+ * and moves: a walk that always began at the first one would be stuck behind a
+ * thousand that are pending.
+ */
+Datum
+dgen_operate_cursor(PG_FUNCTION_ARGS)
+{
+	static int64 cursor = 0;
+
+	if (!PG_ARGISNULL(0))
+		cursor = PG_GETARG_INT64(0);
+	PG_RETURN_INT64(cursor);
+}

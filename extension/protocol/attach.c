@@ -1,0 +1,569 @@
+/*
+ * A session as a worker: dgen.attach, dgen.detach and dgen.workers.
+ *
+ * Attaching is part of the transaction, so each attach or detach of a transaction is
+ * put on top of what held before, until its end decides.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "storage/lmgr.h"
+#include "utils/acl.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/inet.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+
+#include "dgen_ext.h"
+#include "table/installed.h"
+#include "protocol/attach.h"
+#include "shared/shared.h"
+#include "table/columns.h"
+
+typedef struct Attachment
+{
+	WorkerSession session; /* id 0: detached */
+	char client[NAMEDATALEN];
+	int mark;               /* of the session (session_mark.c); 0: none */
+	SubTransactionId subid; /* InvalidSubTransactionId: committed */
+	MemoryContext context;  /* of it all */
+	struct Attachment *previous;
+} Attachment;
+
+PG_FUNCTION_INFO_V1(dgen_attach);
+PG_FUNCTION_INFO_V1(dgen_detach);
+
+static Attachment *current = NULL;
+static bool hidden = false; /* its slot says nothing of it: the extension is not there */
+
+static void publish(void);
+
+/* ---- what holds ---- */
+
+bool
+dgen_is_attached(void)
+{
+	return current != NULL && current->session.id != 0;
+}
+
+WorkerSession *
+dgen_worker_session(void)
+{
+	if (!dgen_is_attached())
+		ereport(ERROR,
+				(errcode(DGEN_ERR_NOT_ATTACHED), errmsg("session is not attached as a worker"),
+				 errhint("Call dgen.attach first; after a reconnect, again.")));
+	return &current->session;
+}
+
+/*
+ * An extension that was dropped and created again (by pg_restore --clean, too) gives out the ids of
+ * types, messages and workers anew, and the versions of states: an attachment to the former one means
+ * nothing in this one. It stays where it is: who drops the extension may roll that back.
+ */
+bool
+dgen_session_is_of_former(const WorkerSession *session)
+{
+	return session->extension != dgen_table_oid(TABLE_MESSAGE);
+}
+
+/* That a session attaches to. What it has learnt about types of another one by itself goes. */
+static Oid
+this_extension(void)
+{
+	static Oid last = InvalidOid;
+	Oid extension = dgen_table_oid(TABLE_MESSAGE);
+
+	if (extension != last)
+	{
+		dgen_hints_forget_private();
+		dgen_rates_forget_private();
+	}
+	last = extension;
+	return extension;
+}
+
+static void
+refuse_former(void)
+{
+	hidden = true;
+	publish();
+	ereport(ERROR,
+			(errcode(DGEN_ERR_NOT_ATTACHED),
+			 errmsg("the extension that this session has attached to was dropped"),
+			 errdetail("It was created again since, with other actor types, messages and states."),
+			 errhint("Forget states that you hold, and call dgen.attach again.")));
+}
+
+/* Who holds a lock on dgen.message may rely on it until the end of the transaction. */
+void
+dgen_session_check(const WorkerSession *session)
+{
+	if (dgen_session_is_of_former(session))
+		refuse_former();
+	if (hidden)
+	{
+		hidden = false;
+		publish();
+	}
+}
+
+/*
+ * A function with the rights of another role may have attached: its caller is in the same
+ * session, and neither reads nor commits what that role claims.
+ */
+WorkerSession *
+dgen_worker_session_of_caller(void)
+{
+	WorkerSession *session = dgen_worker_session();
+
+	dgen_session_check(session);
+	if (!has_privs_of_role(GetUserId(), session->role))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("role \"%s\" may not use the worker that role \"%s\" has attached",
+						dgen_role_name(GetUserId()), dgen_role_name(session->role)),
+				 errhint("Go back to that role with SET ROLE, or call dgen.attach as this one.")));
+	return session;
+}
+
+/* Before each claim. */
+void
+dgen_session_claims(void)
+{
+	dgen_session_mark_claims();
+}
+
+/* Makes the slot say what holds now. */
+static void
+publish(void)
+{
+	WorkerSession *session = current == NULL || hidden ? NULL : &current->session;
+
+	dgen_generations_forget();
+	if (!dgen_slot_take())
+		return;
+	if (dgen_slot->state != SLOT_NONE)
+		dgen_wait_leave();
+
+	LWLockAcquire(&dgen_database->lock, LW_EXCLUSIVE);
+	dgen_slot->worker_id = session == NULL ? 0 : session->id;
+	dgen_slot->extension = session == NULL ? InvalidOid : session->extension;
+	dgen_slot->ntypes = 0;
+	dgen_slot->buckets = 0;
+	if (dgen_slot->worker_id != 0)
+	{
+		strlcpy(dgen_slot->name, session->name, NAMEDATALEN);
+		strlcpy(dgen_slot->client, current->client, NAMEDATALEN);
+		dgen_slot->in_database = session->in_database;
+		dgen_slot_set_types(dgen_slot, session);
+	}
+	LWLockRelease(&dgen_database->lock);
+	if (dgen_slot->worker_id == 0)
+		return;
+	dgen_wait_enter();
+	dgen_part_call_others();
+}
+
+static void
+free_attachment(Attachment *attachment)
+{
+	MemoryContextDelete(attachment->context);
+}
+
+/* A new attachment without an id; it does not hold yet, and goes with the current memory context. */
+static Attachment *
+make_attachment(int ntypes)
+{
+	MemoryContext context =
+		AllocSetContextCreate(CurrentMemoryContext, "dgen worker", ALLOCSET_SMALL_SIZES);
+	Attachment *attachment = MemoryContextAllocZero(context, sizeof(Attachment));
+
+	attachment->context = context;
+	attachment->session.ntypes = ntypes;
+	attachment->session.types =
+		MemoryContextAllocZero(context, Max(ntypes, 1) * sizeof(WorkerType));
+	return attachment;
+}
+
+static void
+put_on_top(Attachment *attachment, SubTransactionId subid)
+{
+	MemoryContextSetParent(attachment->context, TopMemoryContext);
+	attachment->subid = subid;
+	attachment->previous = current;
+	current = attachment;
+	hidden = false;
+	publish();
+}
+
+static void
+forget_previous(void)
+{
+	while (current != NULL && current->previous != NULL)
+	{
+		Attachment *previous = current->previous;
+
+		current->previous = previous->previous;
+		free_attachment(previous);
+	}
+}
+
+/* Takes off what this transaction, or its subtransactions from subid on, put on top. */
+static void
+undo(SubTransactionId subid)
+{
+	bool changed = false;
+
+	while (current != NULL && current->subid != InvalidSubTransactionId && current->subid >= subid)
+	{
+		Attachment *undone = current;
+
+		current = undone->previous;
+		free_attachment(undone);
+		changed = true;
+	}
+	if (changed)
+		publish();
+}
+
+/* The session was reset for another client: the worker is gone. Never raises. */
+static void
+leave_worker(void)
+{
+	dgen_part_leave(DGEN_ERR_SESSION_ENDED);
+	dgen_client_forget();
+	forget_previous();
+	free_attachment(current);
+	current = NULL;
+	publish();
+}
+
+/* As for what the server itself keeps by session: LISTEN, temporary tables, cursors WITH HOLD. */
+static void
+refuse_prepare(void)
+{
+	if (current != NULL && current->subid != InvalidSubTransactionId)
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			 errmsg("cannot PREPARE a transaction that has called dgen.attach or dgen.detach"),
+			 errdetail("They are about this session, which is not told how a prepared transaction "
+					   "ends."),
+			 errhint("Call them in a transaction that ends with COMMIT.")));
+}
+
+/* What PREPARE does to settings is what COMMIT does. */
+static void
+at_transaction_end(XactEvent event, void *arg)
+{
+	bool ends =
+		event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT || event == XACT_EVENT_PREPARE;
+	int mark = current == NULL ? 0 : current->mark;
+
+	if (event == XACT_EVENT_PRE_PREPARE)
+		refuse_prepare();
+	if (event == XACT_EVENT_PRE_COMMIT || event == XACT_EVENT_PRE_PREPARE)
+		dgen_session_mark_keep(mark);
+	if (ends && dgen_session_mark_lost(mark, event != XACT_EVENT_ABORT))
+		leave_worker();
+	if (current == NULL || current->subid == InvalidSubTransactionId)
+		return;
+	if (event == XACT_EVENT_ABORT)
+		undo(TopSubTransactionId);
+	else if (event == XACT_EVENT_COMMIT)
+	{
+		current->subid = InvalidSubTransactionId;
+		forget_previous();
+	}
+}
+
+static void
+at_subtransaction_end(SubXactEvent event, SubTransactionId subid, SubTransactionId parent,
+					  void *arg)
+{
+	if (event == SUBXACT_EVENT_ABORT_SUB)
+		undo(subid);
+}
+
+void
+dgen_session_init(void)
+{
+	RegisterXactCallback(at_transaction_end, NULL);
+	RegisterSubXactCallback(at_subtransaction_end, NULL);
+}
+
+/* ---- the row in dgen.worker ---- */
+
+static void
+delete_row(int64 worker_id)
+{
+	Snapshot snapshot;
+	DgenScan scan;
+	ScanKeyData key;
+
+	dgen_table_lock(TABLE_WORKER, RowExclusiveLock);
+	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	dgen_key_int8(&key, 1, BTEqualStrategyNumber, worker_id);
+	dgen_scan_begin(&scan, TABLE_WORKER, INDEX_PRIMARY, snapshot, 1);
+	dgen_scan_seek(&scan, &key, 1);
+	if (dgen_scan_next(&scan))
+		(void) dgen_delete_row(scan.heap, &scan.slot->tts_tid);
+	dgen_scan_end(&scan);
+	UnregisterSnapshot(snapshot);
+}
+
+static Datum
+client_address(bool *isnull)
+{
+	LOCAL_FCINFO(fcinfo, 1);
+	Datum address;
+
+	InitFunctionCallInfoData(*fcinfo, NULL, 0, InvalidOid, NULL, NULL);
+	address = inet_client_addr(fcinfo);
+	*isnull = fcinfo->isnull;
+	return address;
+}
+
+static void
+insert_row(Attachment *attachment, Datum type_ids, FunctionCallInfo fcinfo)
+{
+	WorkerSession *session = &attachment->session;
+	Datum values[WORKER_COLUMNS];
+	bool nulls[WORKER_COLUMNS] = {false};
+	DgenWriter writer;
+
+	values[WORKER_ID] = Int64GetDatum(session->id);
+	values[WORKER_NAME] = CStringGetTextDatum(session->name);
+	values[WORKER_PID] = Int32GetDatum(MyProcPid);
+	values[WORKER_BACKEND_START] = TimestampTzGetDatum(MyStartTimestamp);
+	values[WORKER_IN_DATABASE] = BoolGetDatum(false);
+	values[WORKER_TYPE_IDS] = type_ids;
+	values[WORKER_ROLE] = ObjectIdGetDatum(GetUserId());
+	values[WORKER_CLIENT_ADDR] = client_address(&nulls[WORKER_CLIENT_ADDR]);
+	nulls[WORKER_LIBRARY_VERSION] = PG_ARGISNULL(2);
+	values[WORKER_LIBRARY_VERSION] = PG_ARGISNULL(2) ? (Datum) 0 : PG_GETARG_DATUM(2);
+	values[WORKER_ATTACHED_AT] = TimestampTzGetDatum(GetCurrentTimestamp());
+
+	if (!nulls[WORKER_CLIENT_ADDR])
+		strlcpy(attachment->client,
+				DatumGetCString(DirectFunctionCall1(inet_out, values[WORKER_CLIENT_ADDR])),
+				NAMEDATALEN);
+
+	dgen_writer_open(&writer, TABLE_WORKER);
+	dgen_writer_insert(&writer, values, nulls);
+	dgen_writer_close(&writer);
+}
+
+/* ---- a client whose host vanishes ---- */
+
+/*
+ * Nobody closes its socket, and what it owns stays taken until TCP finds out: in 35 s instead
+ * of hours. A session that has settings of its own keeps them; on a Unix socket they
+ * mean nothing.
+ */
+static void
+watch_client(void)
+{
+	static const char *const settings[][2] = {
+		{"tcp_keepalives_idle", "20"},
+		{"tcp_keepalives_interval", "5"},
+		{"tcp_keepalives_count", "3"},
+		{"tcp_user_timeout", "30000"},
+	};
+
+	for (int i = 0; i < lengthof(settings); i++)
+	{
+		const char *value = GetConfigOption(settings[i][0], true, false);
+
+		if (value != NULL && strcmp(value, "0") == 0)
+			SetConfigOption(settings[i][0], settings[i][1], PGC_USERSET, PGC_S_SESSION);
+	}
+}
+
+/* ---- dgen.attach ---- */
+
+void
+dgen_refuse_attach(const char *problem, const char *hint)
+{
+	ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("cannot attach: %s", problem),
+					errhint("%s", hint)));
+}
+
+static void
+set_name(WorkerSession *session, FunctionCallInfo fcinfo)
+{
+	text *name;
+
+	if (PG_ARGISNULL(0))
+		dgen_refuse_attach("name is NULL", "Give a name by which dgen.workers shows this worker.");
+	name = PG_GETARG_TEXT_PP(0);
+	if (VARSIZE_ANY_EXHDR(name) == 0 || VARSIZE_ANY_EXHDR(name) >= NAMEDATALEN)
+		dgen_refuse_attach("name is empty or longer than 63 bytes",
+						   "Give a name of 1 to 63 bytes.");
+	text_to_cstring_buffer(name, session->name, NAMEDATALEN);
+}
+
+/* Mostly a mistake: the worker's callbacks and the handler take turns on the same actors. */
+static void
+warn_of_handler(const ActorType *type)
+{
+	if (type->handler == NULL)
+		return;
+	ereport(WARNING,
+			(errmsg("actor type \"%s\" has a handler in the database", type->name),
+			 errdetail("Its messages are handled by this worker and by that handler, whichever "
+					   "comes first."),
+			 errhint("To leave all of them to external workers, its owner sets handler => '' with "
+					 "dgen.alter_actor_type.")));
+}
+
+/* The distinct types named, each checked for the privilege to work for it. */
+static Attachment *
+resolve_types(FunctionCallInfo fcinfo)
+{
+	const char *hint =
+		"Give the names of the actor types that this worker handles, such as ARRAY['cart'].";
+	Attachment *attachment;
+	Datum *names;
+	bool *nulls;
+	int count;
+	int ntypes = 0;
+	const ActorType **types;
+
+	if (PG_ARGISNULL(1))
+		dgen_refuse_attach("actor_types is NULL", hint);
+	deconstruct_array(PG_GETARG_ARRAYTYPE_P(1), TEXTOID, -1, false, TYPALIGN_INT, &names, &nulls,
+					  &count);
+	if (count == 0)
+		dgen_refuse_attach("actor_types is empty", hint);
+
+	types = palloc(count * sizeof(*types));
+	for (int i = 0; i < count; i++)
+	{
+		const ActorType *type;
+		bool known = false;
+
+		if (nulls[i])
+			dgen_refuse_attach("actor_types has a NULL", hint);
+		type = dgen_type_by_name(DatumGetTextPP(names[i]));
+		dgen_check_privilege(type, GetUserId(), PRIVILEGE_WORK);
+		for (int j = 0; j < ntypes; j++)
+			known |= types[j]->id == type->id;
+		if (known)
+			continue;
+		warn_of_handler(type);
+		types[ntypes++] = type;
+	}
+	attachment = make_attachment(ntypes);
+	for (int i = 0; i < ntypes; i++)
+		dgen_session_set_type(&attachment->session, attachment->context, i, types[i]->id,
+							  types[i]->name);
+	return attachment;
+}
+
+static Datum
+type_id_array(const WorkerSession *session)
+{
+	Datum *ids = palloc(session->ntypes * sizeof(Datum));
+
+	for (int i = 0; i < session->ntypes; i++)
+		ids[i] = Int32GetDatum(session->types[i].type_id);
+	return PointerGetDatum(
+		construct_array(ids, session->ntypes, INT4OID, sizeof(int32), true, TYPALIGN_INT));
+}
+
+Datum
+dgen_attach(PG_FUNCTION_ARGS)
+{
+	Attachment *attachment;
+	TupleDesc desc;
+	Datum values[3];
+	bool nulls[3] = {false};
+
+	dgen_refuse_in_handler("dgen.attach", "Workers attach outside of turns.");
+	dgen_refuse_read_only(fcinfo);
+	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "dgen.attach was not called for a row");
+	dgen_check_extension_version();
+	if (!PG_ARGISNULL(2))
+		dgen_check_library_version(text_to_cstring(PG_GETARG_TEXT_PP(2)));
+
+	/* With the lock come the invalidations that tell of types made and dropped. */
+	dgen_table_lock(TABLE_ACTOR_TYPE, AccessShareLock);
+	dgen_client_forget(); /* whoever attaches holds nothing */
+	dgen_part_abandon();
+	watch_client();
+	if (dgen_is_attached() && !dgen_session_is_of_former(&current->session))
+		delete_row(current->session.id);
+
+	attachment = resolve_types(fcinfo);
+	attachment->session.extension = this_extension();
+	attachment->session.role = GetUserId();
+	set_name(&attachment->session, fcinfo);
+	attachment->session.id = dgen_nextval(SEQUENCE_WORKER);
+	values[2] = type_id_array(&attachment->session);
+	dgen_session_take_lanes(&attachment->session, attachment->context, fcinfo);
+	insert_row(attachment, values[2], fcinfo);
+	attachment->mark = dgen_session_mark_new();
+	put_on_top(attachment, GetCurrentSubTransactionId());
+
+	values[0] = Int64GetDatum(attachment->session.id);
+	values[1] = CStringGetTextDatum(DGEN_VERSION);
+	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls)));
+}
+
+Datum
+dgen_detach(PG_FUNCTION_ARGS)
+{
+	dgen_refuse_in_handler("dgen.detach", "Workers detach outside of turns.");
+	if (!dgen_is_attached())
+		PG_RETURN_VOID();
+	dgen_table_lock(TABLE_WORKER, RowExclusiveLock);
+	if (!dgen_session_is_of_former(&current->session))
+	{
+		(void) dgen_worker_session_of_caller();
+		delete_row(current->session.id);
+	}
+	dgen_part_abandon();
+	put_on_top(make_attachment(0), GetCurrentSubTransactionId());
+	PG_RETURN_VOID();
+}
+
+/* ---- an in-database worker ---- */
+
+/*
+ * The types it serves from now on; it keeps what it has learnt about those it served before. The lock
+ * on dgen.actor_type is held.
+ */
+void
+dgen_session_serve(int64 id, const char *name, int ntypes, const int32 *type_ids)
+{
+	Attachment *attachment = make_attachment(ntypes);
+	WorkerSession *session = &attachment->session;
+
+	if (current != NULL && dgen_session_is_of_former(&current->session))
+		dgen_part_abandon();
+	session->id = id;
+	session->extension = this_extension();
+	session->in_database = true;
+	session->role = GetUserId();
+	strlcpy(session->name, name, NAMEDATALEN);
+	for (int i = 0; i < ntypes; i++)
+	{
+		session->types[i].type_id = type_ids[i];
+		session->types[i].runs_parts = !dgen_is_of_actions(type_ids[i]);
+	}
+	for (int i = 0;
+		 i < ntypes && current != NULL && current->session.extension == session->extension; i++)
+		for (int j = 0; j < current->session.ntypes; j++)
+			if (current->session.types[j].type_id == type_ids[i])
+				session->types[i] = current->session.types[j];
+	put_on_top(attachment, InvalidSubTransactionId);
+	forget_previous();
+}

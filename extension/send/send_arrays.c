@@ -1,0 +1,164 @@
+/*
+ * Messages to send as parallel arrays, one element each: what dgen.send_many and
+ * dgen.commit_turns take.
+ */
+#include "base/delay.h"
+#include "dgen_ext.h"
+
+#include "catalog/pg_type.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+
+/* ---- arrays ---- */
+
+void
+dgen_get_elements(FunctionCallInfo fcinfo, int n, Oid type, Elements *elements)
+{
+	int16 length;
+	bool by_value;
+	char align;
+
+	memset(elements, 0, sizeof(*elements));
+	if (PG_ARGISNULL(n))
+		return;
+	get_typlenbyvalalign(type, &length, &by_value, &align);
+	deconstruct_array(PG_GETARG_ARRAYTYPE_P(n), type, length, by_value, align, &elements->values,
+					  &elements->nulls, &elements->count);
+}
+
+/* The code that fits, unless the function has one for whatever does not fit. */
+static int
+code_of(const SendArrays *arrays, int code)
+{
+	return arrays->errcode != 0 ? arrays->errcode : code;
+}
+
+static void
+get_more(FunctionCallInfo fcinfo, int n, Oid type, const char *name, const SendArrays *arrays,
+		 Elements *elements)
+{
+	dgen_get_elements(fcinfo, n, type, elements);
+	if (elements->count == 0 || elements->count == arrays->messages.count)
+		return;
+	ereport(ERROR,
+			(errcode(code_of(arrays, ERRCODE_ARRAY_SUBSCRIPT_ERROR)),
+			 errmsg("%s%s has %d elements for %d messages", arrays->prefix, name, elements->count,
+					arrays->messages.count),
+			 errhint("Element i belongs to %smessages[i]; use NULL for none.", arrays->prefix)));
+}
+
+void
+dgen_get_send_arrays(FunctionCallInfo fcinfo, const SendArguments *n, SendArrays *arrays)
+{
+	const char *prefix = arrays->prefix;
+
+	arrays->last = palloc0(sizeof(LastType));
+	dgen_get_elements(fcinfo, n->types, TEXTOID, &arrays->types);
+	dgen_get_elements(fcinfo, n->keys, TEXTOID, &arrays->keys);
+	dgen_get_elements(fcinfo, n->messages, JSONBOID, &arrays->messages);
+	if (arrays->types.count != arrays->messages.count ||
+		arrays->keys.count != arrays->messages.count)
+		ereport(ERROR,
+				(errcode(code_of(arrays, ERRCODE_ARRAY_SUBSCRIPT_ERROR)),
+				 errmsg("%d %s for %d %s and %d %smessages", arrays->types.count, arrays->names[0],
+						arrays->keys.count, arrays->names[1], arrays->messages.count, prefix),
+				 errhint("Give arrays of the same length: %smessages[i] goes to %s[i], %s[i].",
+						 prefix, arrays->names[0], arrays->names[1])));
+	get_more(fcinfo, n->requests, BOOLOID, "requests", arrays, &arrays->requests);
+	get_more(fcinfo, n->delays, INT8OID, "delays_ms", arrays, &arrays->delays);
+	get_more(fcinfo, n->priorities, INT4OID, "priorities", arrays, &arrays->priorities);
+	get_more(fcinfo, n->idempotency_keys, TEXTOID, "idempotency_keys", arrays,
+			 &arrays->idempotency_keys);
+	get_more(fcinfo, n->headers, JSONBOID, "headers", arrays, &arrays->headers);
+}
+
+/* ---- one message ---- */
+
+static void
+check_nulls(const SendArrays *arrays, int i)
+{
+	const bool type = dgen_has_element(&arrays->types, i);
+	const bool key = dgen_has_element(&arrays->keys, i);
+
+	if (type && key && dgen_has_element(&arrays->messages, i))
+		return;
+	ereport(ERROR, (errcode(code_of(arrays, !type  ? DGEN_ERR_UNKNOWN_TYPE
+											: !key ? DGEN_ERR_INVALID_KEY
+												   : DGEN_ERR_INVALID_MESSAGE)),
+					errmsg("element %d of %s, %s or %smessages is NULL", i + 1, arrays->names[0],
+						   arrays->names[1], arrays->prefix),
+					errhint("An empty message is JSON null: 'null'.")));
+}
+
+static TimestampTz
+due_at(const SendArrays *arrays, int i)
+{
+	int64 delay =
+		dgen_has_element(&arrays->delays, i) ? DatumGetInt64(arrays->delays.values[i]) : 0;
+
+	if (delay < 0 || delay > DGEN_MAX_DELAY_MS)
+		ereport(ERROR, (errcode(code_of(arrays, ERRCODE_INVALID_PARAMETER_VALUE)),
+						errmsg("%sdelays_ms[%d] is " INT64_FORMAT, arrays->prefix, i + 1, delay),
+						errhint("Give milliseconds, zero or more, up to " INT64_FORMAT ".",
+								DGEN_MAX_DELAY_MS)));
+	return delay == 0 ? 0 : GetCurrentTimestamp() + delay * 1000;
+}
+
+/* Most often that of the message before. */
+static const ActorType *
+type_of(LastType *last, const text *name)
+{
+	const size_t length = VARSIZE_ANY_EXHDR(name);
+
+	if (last->name != NULL && length == VARSIZE_ANY_EXHDR(last->name) &&
+		memcmp(VARDATA_ANY(name), VARDATA_ANY(last->name), length) == 0)
+		return last->type;
+	last->name = NULL;
+	last->type = dgen_type_by_name((text *) name);
+	dgen_check_privilege(last->type, dgen_calling_role(), PRIVILEGE_SEND);
+	last->name = name;
+	return last->type;
+}
+
+static void
+set_address(const SendArrays *arrays, int i, Send *send)
+{
+	check_nulls(arrays, i);
+	send->type = type_of(arrays->last, DatumGetTextPP(arrays->types.values[i]));
+	send->key = DatumGetTextPP(arrays->keys.values[i]);
+	dgen_check_key(send->key);
+	send->kind = dgen_has_element(&arrays->requests, i) && DatumGetBool(arrays->requests.values[i])
+					 ? KIND_REQUEST
+					 : KIND_CAST;
+}
+
+text *
+dgen_get_send_content(const SendArrays *arrays, int i, Send *send)
+{
+	int32 priority =
+		dgen_has_element(&arrays->priorities, i) ? DatumGetInt32(arrays->priorities.values[i]) : 0;
+	text *idempotency_key;
+
+	send->message = arrays->messages.values[i];
+	send->not_before = due_at(arrays, i);
+	send->priority = dgen_check_priority(priority);
+	if (dgen_has_element(&arrays->headers, i))
+	{
+		send->headers = arrays->headers.values[i];
+		dgen_check_headers(send->headers);
+	}
+	if (!dgen_has_element(&arrays->idempotency_keys, i))
+		return NULL;
+	idempotency_key = DatumGetTextPP(arrays->idempotency_keys.values[i]);
+	dgen_check_idempotency_key(idempotency_key);
+	return idempotency_key;
+}
+
+text *
+dgen_get_send(const SendArrays *arrays, int i, Send *send)
+{
+	memset(send, 0, sizeof(*send));
+	set_address(arrays, i, send);
+	return dgen_get_send_content(arrays, i, send);
+}

@@ -1,0 +1,131 @@
+/*
+ * What a slot takes: messages and actions of its types, and their locked parts, which it may leave
+ * to others; and who is called when somebody is to come for each of them.
+ *
+ * types[] has each type whose messages it takes, and the negative of each whose actions. The locked
+ * parts are those of the former, except where no_parts says otherwise. A slot with more types than it
+ * names takes perhaps any other type of its buckets: it is called only where nobody is known to take the
+ * type, one of those that take the same, and never kept others from being called.
+ */
+#include "postgres.h"
+
+#include "common/hashfn.h"
+
+#include "dgen_ext.h"
+#include "shared/shared.h"
+
+static int
+place_of(const Slot *slot, int32 type_id)
+{
+	if ((slot->buckets & (UINT64CONST(1) << bucket_of(type_id))) == 0)
+		return -1;
+	for (int i = 0; i < slot->ntypes; i++)
+		if (slot->types[i] == type_id)
+			return i;
+	return -1;
+}
+
+bool
+dgen_slot_names(const Slot *slot, int32 type_id)
+{
+	return place_of(slot, type_id) >= 0;
+}
+
+bool
+dgen_slot_names_part(const Slot *slot, int n)
+{
+	return !dgen_is_of_actions(slot->types[n]) && (slot->no_parts & (((uint32) 1) << n)) == 0;
+}
+
+static bool
+has_bucket(const Slot *slot, int bucket)
+{
+	return (slot->buckets & (UINT64CONST(1) << bucket)) != 0;
+}
+
+Takes
+dgen_slot_takes(const Slot *slot, int32 type_id, Lane lane)
+{
+	int n = place_of(slot, type_id);
+
+	if (type_id == ANY_TYPE)
+		return TAKES_SURELY;
+	if (n >= 0)
+		return lane == LANE_ANY || dgen_slot_names_part(slot, n) ? TAKES_SURELY : TAKES_NOT;
+	if (!slot->all_types || !has_bucket(slot, bucket_of(type_id)))
+		return TAKES_NOT;
+	return lane == LANE_PARTS && dgen_is_of_actions(type_id) ? TAKES_NOT : TAKES_PERHAPS;
+}
+
+bool
+dgen_slots_alike(const Slot *a, const Slot *b)
+{
+	return a->all_types && b->all_types && a->takes == b->takes;
+}
+
+/* The lock of the database is held. */
+void
+dgen_slot_set_types(Slot *slot, const WorkerSession *session)
+{
+	slot->buckets = 0;
+	slot->no_parts = 0;
+	slot->takes = 0;
+	slot->all_types = session->ntypes > SLOT_TYPES;
+	slot->ntypes = Min(session->ntypes, SLOT_TYPES);
+	for (int i = 0; i < session->ntypes; i++)
+	{
+		const WorkerType *type = &session->types[i];
+		bool lacks = !dgen_is_of_actions(type->type_id) && !type->runs_parts;
+
+		slot->buckets |= UINT64CONST(1) << bucket_of(type->type_id);
+		slot->takes += hash_bytes_uint32_extended((uint32) type->type_id, lacks);
+		if (i >= SLOT_TYPES)
+			continue;
+		slot->types[i] = type->type_id;
+		if (lacks)
+			slot->no_parts |= ((uint32) 1) << i;
+	}
+}
+
+/* ---- a round of calls ---- */
+
+/* False: it was there. What does not fit is added again and again: too many are called. */
+static bool
+add(Covered *covered, int32 type_id)
+{
+	for (int i = 0; i < covered->count; i++)
+		if (covered->types[i] == type_id)
+			return false;
+	if (covered->count < lengthof(covered->types))
+		covered->types[covered->count++] = type_id;
+	return true;
+}
+
+/* The same for slots that do not name all that they take. */
+static bool
+add_kind(Cover *cover, const Slot *slot)
+{
+	for (int i = 0; i < cover->nkinds; i++)
+		if (cover->kinds[i] == slot->takes)
+			return false;
+	if (cover->nkinds < lengthof(cover->kinds))
+		cover->kinds[cover->nkinds++] = slot->takes;
+	return true;
+}
+
+bool
+dgen_cover_extend(Cover *cover, const Slot *slot, int bucket)
+{
+	bool extends =
+		slot->all_types && (bucket < 0 || has_bucket(slot, bucket)) && add_kind(cover, slot);
+
+	for (int i = 0; i < slot->ntypes; i++)
+	{
+		if (bucket >= 0 && bucket_of(slot->types[i]) != bucket)
+			continue;
+		extends |= add(&cover->any, slot->types[i]);
+		if (dgen_slot_names_part(slot, i))
+			extends |= add(&cover->parts, slot->types[i]);
+	}
+	return extends;
+}

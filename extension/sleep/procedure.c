@@ -1,0 +1,352 @@
+/*
+ * Procedures that wait: commit the transaction of the CALL, sleep outside of any
+ * transaction, begin another one to return in. A session that waits so holds no
+ * snapshot and no locks.
+ *
+ * Called by a PL/pgSQL procedure or DO block, it cannot be outside of transactions:
+ * SPI begins the next one at once. That one has no snapshot and no locks either.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "access/xlog.h"
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "nodes/parsenodes.h"
+#include "pgstat.h"
+#include "replication/syncrep.h"
+#include "storage/ipc.h"
+#include "storage/latch.h"
+#include "tcop/pquery.h"
+#include "tcop/tcopprot.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/memutils.h"
+#include "utils/portal.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+#include "base/delay.h"
+#include "dgen_ext.h"
+#include "shared/shared.h"
+
+/*
+ * From libpq/libpq.h, which cannot be included: it needs the headers of the
+ * authentication libraries that the server was built with.
+ */
+extern PGDLLIMPORT WaitEventSet *FeBeWaitSet;
+#define FeBeWaitSetSocketPos 0
+#define FeBeWaitSetNEvents 3
+extern void pq_startmsgread(void);
+extern int pq_getbyte(void);
+extern int pq_peekbyte(void);
+extern int pq_getmessage(StringInfo s, int maxlen);
+extern void pq_endmsgread(void);
+
+#define SYNC_BYTES 5 /* the message with which a client ends a section of a pipeline */
+
+#define LONGEST_SLEEP INT64CONST(3600000000) /* us */
+
+PG_FUNCTION_INFO_V1(dgen_wait);
+
+/* Of the procedure that runs now: they cannot be nested. */
+static MemoryContext caller_context = NULL;
+static bool in_spi = false;
+
+/* ---- sleeping ---- */
+
+static void
+client_is_gone(void)
+{
+	ClientConnectionLost = true;
+	InterruptPending = true;
+}
+
+/*
+ * The backend of a client that was killed would otherwise stay in the wait. Returns
+ * whether there is something to be read from the client, if that was to be watched for.
+ */
+static bool
+sleep_with_client(long timeout, uint32 watched)
+{
+	WaitEvent events[FeBeWaitSetNEvents];
+	bool readable = false;
+	int count;
+
+	/* The server sets the events it wants before each of its own waits, too. */
+	ModifyWaitEvent(FeBeWaitSet, FeBeWaitSetSocketPos, watched, NULL);
+	count = WaitEventSetWait(FeBeWaitSet, timeout, events, lengthof(events), dgen_wait_event());
+	for (int i = 0; i < count; i++)
+	{
+		if (events[i].events & WL_POSTMASTER_DEATH)
+			proc_exit(1);
+		if (events[i].events & WL_LATCH_SET)
+			ResetLatch(MyLatch);
+		if (events[i].events & WL_SOCKET_CLOSED)
+			client_is_gone();
+		if (events[i].events & WL_SOCKET_READABLE)
+			readable = true;
+	}
+	return readable;
+}
+
+bool
+dgen_sleep_for(TimestampTz until, bool for_input)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	long timeout;
+
+	if (until != 0 && until <= now)
+		return false;
+	if (until == 0 || until - now > LONGEST_SLEEP)
+		until = now + LONGEST_SLEEP;
+	timeout = (until - now + 999) / 1000;
+
+	if (MyProcPort != NULL && for_input)
+		return sleep_with_client(timeout, WL_SOCKET_READABLE);
+	if (MyProcPort != NULL && WaitEventSetCanReportClosed())
+		return sleep_with_client(timeout, WL_SOCKET_CLOSED);
+	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, timeout,
+					 dgen_wait_event());
+	ResetLatch(MyLatch);
+	return false;
+}
+
+void
+dgen_sleep(TimestampTz until)
+{
+	(void) dgen_sleep_for(until, false);
+}
+
+/*
+ * Has the client sent more than the statement that runs? The Sync behind that does not
+ * count. In the buffer, only from 17 on can it be told whether something follows the
+ * Sync; what comes later shows, because the socket is readable though the buffer is not
+ * empty. So a client that has sent more in one go makes sure by sending another Sync.
+ *
+ * What is read goes into the server's buffer and stays there. With TLS that may have to
+ * wait for the rest of a record, which the client is sending.
+ */
+bool
+dgen_has_input(bool readable)
+{
+	bool buffered;
+	int first;
+
+	if (MyProcPort == NULL)
+		return false;
+	buffered = DGEN_BUFFERED_INPUT() > 0;
+	if (buffered && readable)
+		return true;
+	if (!buffered && !readable)
+		return false;
+	pq_startmsgread();
+	first = pq_peekbyte();
+	pq_endmsgread();
+	if (first == EOF)
+		client_is_gone();
+	return first != EOF && (first != 'S' || DGEN_BUFFERED_INPUT() > SYNC_BYTES);
+}
+
+/* ---- transactions ---- */
+
+/* In a trigger that the commit of another one runs this raises: they are not nested. */
+void
+dgen_procedure_check(FunctionCallInfo fcinfo, const char *procedure)
+{
+	CallContext *context = (CallContext *) fcinfo->context;
+
+	if (context == NULL || !IsA(context, CallContext) || context->atomic || IsSubTransaction())
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
+			 errmsg("%s cannot run inside a transaction block, a function or an exception block",
+					procedure),
+			 errdetail("It commits before it waits."),
+			 errhint("Use CALL %s(...) as a statement of its own.", procedure)));
+
+	/* Commands of the same pipeline must not be committed by the way. */
+	if (!SPI_inside_nonatomic_context())
+		PreventInTransactionBlock(true, procedure);
+}
+
+void
+dgen_procedure_commit_again(void)
+{
+	in_spi = SPI_inside_nonatomic_context();
+	if (in_spi)
+	{
+		SPI_connect_ext(SPI_OPT_NONATOMIC);
+		SPI_commit();
+		return;
+	}
+	ForgetPortalSnapshots();
+	CommitTransactionCommand();
+}
+
+void
+dgen_procedure_commit(FunctionCallInfo fcinfo, const char *procedure)
+{
+	dgen_procedure_check(fcinfo, procedure);
+	caller_context = CurrentMemoryContext;
+	dgen_procedure_commit_again();
+}
+
+void
+dgen_procedure_begin(void)
+{
+	if (in_spi)
+		SPI_finish();
+	else
+	{
+		StartTransactionCommand();
+		/* In a pipeline, what follows this CALL must not become part of its transaction. */
+		MyXactFlags |= XACT_FLAGS_NEEDIMMEDIATECOMMIT;
+	}
+	in_spi = false;
+	EnsurePortalSnapshotExists();
+	MemoryContextSwitchTo(caller_context);
+}
+
+/* Called by a procedure or DO block, other statements may be in the transaction. */
+void
+dgen_procedure_commit_lazily(void)
+{
+	if (!SPI_inside_nonatomic_context())
+		(void) set_config_option("synchronous_commit", "off", PGC_USERSET, PGC_S_SESSION,
+								 GUC_ACTION_LOCAL, true, 0, false);
+}
+
+/* What this session has committed lazily is as durable after it as if it had not. */
+bool
+dgen_procedure_flush(TimestampTz deadline)
+{
+	int for_client = client_min_messages;
+
+	if (synchronous_commit == SYNCHRONOUS_COMMIT_OFF || XLogRecPtrIsInvalid(XactLastCommitEnd))
+		return true;
+	XLogFlush(XactLastCommitEnd);
+
+	/* That the wait was cancelled the client is told with an error, and not as if by a user. */
+	client_min_messages = ERROR;
+	HOLD_INTERRUPTS();
+	dgen_sync_wait_begin(deadline);
+	SyncRepWaitForLSN(XactLastCommitEnd, true);
+	RESUME_INTERRUPTS();
+	client_min_messages = for_client;
+	return !dgen_sync_wait_end();
+}
+
+/* An error needs a transaction that it aborts. */
+void
+dgen_process_interrupts(void)
+{
+	if (!InterruptPending)
+		return;
+	if (IsTransactionState())
+	{
+		CHECK_FOR_INTERRUPTS();
+		return;
+	}
+	dgen_procedure_begin();
+	CHECK_FOR_INTERRUPTS();
+	dgen_procedure_commit_again();
+}
+
+bool
+dgen_procedure_run(bool (*work)(void))
+{
+	bool result;
+
+	if (!in_spi)
+		StartTransactionCommand();
+	XactIsoLevel = XACT_READ_COMMITTED;
+	XactReadOnly = RecoveryInProgress(); /* whatever default_transaction_read_only says */
+	result = !XactReadOnly && work();
+	if (in_spi)
+		SPI_commit();
+	else
+		CommitTransactionCommand();
+	return result;
+}
+
+/* ---- dgen.wait ---- */
+
+/*
+ * A waiting worker is idle, and so its session ends without a word in the log when its
+ * client goes away, as an idle session does: PostgresMain would read the rest of what the
+ * client sent in the same way. There is nobody to run it for, and all of it is here.
+ */
+static void
+leave_with_client(void)
+{
+	StringInfoData message;
+	int type;
+
+	whereToSendOutput = DestNone;
+	initStringInfo(&message);
+	do
+	{
+		pq_startmsgread();
+		type = pq_getbyte();
+	} while (type != EOF && pq_getmessage(&message, MaxAllocSize - 1) != EOF && type != 'X');
+
+	if (type != 'X')
+	{
+		pgStatSessionEndCause = DISCONNECT_CLIENT_EOF;
+		ereport(DEBUG1, (errcode(ERRCODE_CONNECTION_DOES_NOT_EXIST),
+						 errmsg_internal("client went away while it waited for work")));
+	}
+	proc_exit(0);
+}
+
+/* Work that was announced at the same moment goes to another worker, as this one leaves. */
+static WaitResult
+wait_with_client(TimestampTz deadline)
+{
+	WaitResult result = dgen_wait_for_work(deadline);
+
+	if (ClientConnectionLost && !IsTransactionState())
+		leave_with_client();
+	return result;
+}
+
+/* When the wait is over; 0: never. */
+static TimestampTz
+deadline_of(FunctionCallInfo fcinfo)
+{
+	if (PG_ARGISNULL(0))
+		return 0;
+	return dgen_time_after(
+		PG_GETARG_INTERVAL_P(0), "timeout of dgen.wait",
+		"Give 0 to look without waiting, up to 36525 days, or NULL to wait without a limit.");
+}
+
+Datum
+dgen_wait(PG_FUNCTION_ARGS)
+{
+	TimestampTz deadline = deadline_of(fcinfo);
+	WaitResult result;
+	TupleDesc desc;
+	Datum ready;
+	bool isnull = false;
+
+	dgen_refuse_in_handler("dgen.wait", "A handler does not wait: its worker does, between turns.");
+	(void) dgen_worker_session_of_caller();
+	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "dgen.wait was not called by CALL");
+	desc = BlessTupleDesc(desc);
+
+	dgen_procedure_commit(fcinfo, "dgen.wait");
+	dgen_wait_upkeep(true);
+	while ((result = wait_with_client(deadline)) == WAIT_INTERRUPTED || result == WAIT_POKED)
+		dgen_process_interrupts();
+	if (result == WAIT_READY)
+		dgen_wait_upkeep(false);
+	dgen_procedure_begin();
+
+	ready = BoolGetDatum(result == WAIT_READY);
+	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(desc, &ready, &isnull)));
+}

@@ -1,0 +1,216 @@
+/*
+ * Sessions that wait for replies. A counter per bucket of request ids tells whoever
+ * replies that nobody waits, which is the usual case when it comes to the lock.
+ *
+ * The commit in which dgen.ask begins to wait runs deferred triggers, and these may wait for
+ * replies, too. A session is in the list once: for the wait that began last.
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+#include "storage/proc.h"
+
+#include "dgen_ext.h"
+#include "shared/shared.h"
+
+#define POLL_MIN 10 /* ms between looks without shared memory */
+#define POLL_MAX 1000
+
+static int poll_interval = POLL_MIN;
+
+static ReplyWait *current = NULL;
+
+static pg_atomic_uint32 *
+waiters_of(int64 request_id)
+{
+	return &dgen_database->reply_waiters[(uint64) request_id % REPLY_BUCKETS];
+}
+
+static void
+add_to_list(void)
+{
+	Database *database = dgen_database;
+
+	dgen_slot->reply_link.prev = NOBODY;
+	dgen_slot->reply_link.next = database->replies;
+	if (database->replies != NOBODY)
+		slot_at(database->replies)->reply_link.prev = DGEN_MY_PROCNO;
+	database->replies = DGEN_MY_PROCNO;
+	dgen_slot->awaits_reply = true;
+	dgen_slot->any_request = false;
+	dgen_slot->nrequests = 0;
+	dgen_slot->replied = false;
+}
+
+static void
+remove_from_list(void)
+{
+	Link *link = &dgen_slot->reply_link;
+
+	if (link->prev != NOBODY)
+		slot_at(link->prev)->reply_link.next = link->next;
+	else
+		dgen_database->replies = link->next;
+	if (link->next != NOBODY)
+		slot_at(link->next)->reply_link.prev = link->prev;
+	link->prev = link->next = NOBODY;
+	dgen_slot->awaits_reply = false;
+}
+
+static void
+register_ids(const int64 *request_ids, int count)
+{
+	if (count <= SLOT_REQUESTS)
+		for (int i = 0; i < count; i++)
+		{
+			dgen_slot->requests[dgen_slot->nrequests++] = request_ids[i];
+			pg_atomic_fetch_add_u32(waiters_of(request_ids[i]), 1);
+		}
+	else
+	{
+		dgen_slot->any_request = true;
+		for (int i = 0; i < REPLY_BUCKETS; i++)
+			pg_atomic_fetch_add_u32(&dgen_database->reply_waiters[i], 1);
+	}
+}
+
+static void
+enter(const ReplyWait *wait)
+{
+	if (!dgen_slot_take())
+		return;
+	LWLockAcquire(&dgen_database->lock, LW_EXCLUSIVE);
+	add_to_list();
+	register_ids(wait->ids, wait->count);
+	LWLockRelease(&dgen_database->lock);
+
+	/* Registered before the caller looks at the table. */
+	pg_memory_barrier();
+}
+
+void
+dgen_reply_wait_leave(void)
+{
+	if (dgen_slot == NULL || !dgen_slot->awaits_reply)
+		return;
+	LWLockAcquire(&dgen_database->lock, LW_EXCLUSIVE);
+	for (int i = 0; i < dgen_slot->nrequests; i++)
+		pg_atomic_fetch_sub_u32(waiters_of(dgen_slot->requests[i]), 1);
+	if (dgen_slot->any_request)
+		for (int i = 0; i < REPLY_BUCKETS; i++)
+			pg_atomic_fetch_sub_u32(&dgen_database->reply_waiters[i], 1);
+	remove_from_list();
+	LWLockRelease(&dgen_database->lock);
+}
+
+void
+dgen_reply_wait_begin(ReplyWait *wait, const int64 *request_ids, int count)
+{
+	poll_interval = POLL_MIN;
+	dgen_reply_wait_leave();
+	wait->ids = request_ids;
+	wait->count = count;
+	wait->extension = dgen_table_oid(TABLE_REQUEST);
+	wait->outer = current;
+	enter(wait);
+	current = wait;
+}
+
+/* What came meanwhile for the outer wait, nobody has told it: it looks. */
+void
+dgen_reply_wait_end(void)
+{
+	dgen_reply_wait_leave();
+	current = current->outer;
+	if (current == NULL)
+		return;
+	enter(current);
+	if (dgen_slot != NULL)
+		dgen_slot->replied = true;
+}
+
+/*
+ * Was the extension dropped since the wait began, and created again? Then what has the ids now are
+ * requests of others. Who holds a lock on dgen.request may rely on it.
+ */
+bool
+dgen_reply_wait_is_of_former(void)
+{
+	return current != NULL && current->extension != dgen_table_oid(TABLE_REQUEST);
+}
+
+/* True when the caller should look. Deadline 0: none. */
+bool
+dgen_reply_wait(TimestampTz deadline, bool for_input)
+{
+	bool registered = dgen_slot != NULL && dgen_slot->awaits_reply;
+	bool readable = false;
+	TimestampTz now = GetCurrentTimestamp();
+	TimestampTz look_at = now + dgen_safety_net_interval * INT64CONST(1000000);
+
+	if (!registered)
+	{
+		look_at = now + poll_interval * INT64CONST(1000);
+		poll_interval = Min(poll_interval * 2, POLL_MAX);
+	}
+	for (;; now = GetCurrentTimestamp())
+	{
+		dgen_process_interrupts();
+		if (registered && dgen_slot->replied)
+		{
+			dgen_slot->replied = false;
+			pg_memory_barrier();
+			return true;
+		}
+		if (deadline != 0 && now >= deadline)
+			return false;
+		if (for_input && dgen_has_input(readable))
+			return false;
+		if (now >= look_at)
+			return true;
+		readable = dgen_sleep_for(deadline != 0 ? Min(deadline, look_at) : look_at, for_input);
+	}
+}
+
+/* ---- replying ---- */
+
+static bool
+awaits(const Slot *slot, int64 request_id)
+{
+	if (slot->any_request)
+		return true;
+	for (int i = 0; i < slot->nrequests; i++)
+		if (slot->requests[i] == request_id)
+			return true;
+	return false;
+}
+
+static void
+call_slot(int index)
+{
+	slot_at(index)->replied = true;
+	SetLatch(&GetPGProcByNumber(index)->procLatch);
+}
+
+void
+dgen_call_reply(int64 request_id)
+{
+	/* The reply is visible before the counter is read. */
+	pg_memory_barrier();
+	if (pg_atomic_read_u32(waiters_of(request_id)) == 0)
+		return;
+	LWLockAcquire(&dgen_database->lock, LW_SHARED);
+	for (int i = dgen_database->replies; i != NOBODY; i = slot_at(i)->reply_link.next)
+		if (awaits(slot_at(i), request_id))
+			call_slot(i);
+	LWLockRelease(&dgen_database->lock);
+}
+
+void
+dgen_call_all_replies(void)
+{
+	LWLockAcquire(&dgen_database->lock, LW_SHARED);
+	for (int i = dgen_database->replies; i != NOBODY; i = slot_at(i)->reply_link.next)
+		call_slot(i);
+	LWLockRelease(&dgen_database->lock);
+}

@@ -1,0 +1,243 @@
+/*
+ * Whether the library, the installed SQL and a client fit together.
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "catalog/indexing.h"
+#include "catalog/pg_extension.h"
+#include "mb/pg_wchar.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+
+#include "dgen_ext.h"
+#include "table/installed.h"
+#include "shared/shared.h"
+#include "worker/workers.h"
+
+PG_FUNCTION_INFO_V1(dgen_check_update);
+
+/* Its version, and the schema that it is in; NULL: it is not installed. */
+static char *
+read_extension(Oid *schema)
+{
+	Relation relation = table_open(ExtensionRelationId, AccessShareLock);
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple tuple;
+	char *version = NULL;
+
+	ScanKeyInit(&key, Anum_pg_extension_extname, BTEqualStrategyNumber, F_NAMEEQ,
+				CStringGetDatum("dgen"));
+	scan = systable_beginscan(relation, ExtensionNameIndexId, true, NULL, 1, &key);
+	tuple = systable_getnext(scan);
+	if (HeapTupleIsValid(tuple))
+	{
+		bool isnull;
+		Datum value =
+			heap_getattr(tuple, Anum_pg_extension_extversion, RelationGetDescr(relation), &isnull);
+
+		version = TextDatumGetCString(value);
+		*schema = ((Form_pg_extension) GETSTRUCT(tuple))->extnamespace;
+	}
+	systable_endscan(scan);
+	table_close(relation, AccessShareLock);
+	return version;
+}
+
+char *
+dgen_installed_version(void)
+{
+	Oid schema;
+
+	return read_extension(&schema);
+}
+
+char *
+dgen_installed_schema(void)
+{
+	Oid schema;
+
+	return read_extension(&schema) == NULL ? NULL : get_namespace_name(schema);
+}
+
+/* ---- versions ---- */
+
+typedef struct Version
+{
+	int major;
+	int minor;
+	int patch;
+} Version;
+
+/* Of up to nine digits; -1: it is none. The rest of the text is behind it. */
+static int
+parse_number(const char **text)
+{
+	size_t length = strspn(*text, "0123456789");
+	int number = length == 0 || length > 9 ? -1 : atoi(*text);
+
+	*text += length;
+	return number;
+}
+
+/* "-rc1" and the like, or nothing. */
+static bool
+is_suffix(const char *text)
+{
+	return *text == '\0' ||
+		   (*text == '-' && strlen(text) > 1 && strlen(text) <= 32 &&
+			strspn(text + 1, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.") ==
+				strlen(text + 1));
+}
+
+/* Two or three numbers, and what stands behind them. What is no version is older than any, and has a negative number. */
+static Version
+parse(const char *text)
+{
+	Version version = {.major = parse_number(&text)};
+
+	version.minor = *text == '.' ? (text++, parse_number(&text)) : -1;
+	if (*text == '.')
+		version.patch = (text++, parse_number(&text));
+	if (!is_suffix(text) || version.major < 0 || version.minor < 0 || version.patch < 0)
+		version.major = version.minor = -1;
+	return version;
+}
+
+/* Negative: a is older. */
+static int
+compare_minor(Version a, Version b)
+{
+	return a.major != b.major ? a.major - b.major : a.minor - b.minor;
+}
+
+static int
+compare(Version a, Version b)
+{
+	int minor = compare_minor(a, b);
+
+	return minor != 0 ? minor : a.patch - b.patch;
+}
+
+/* ---- the library and the installed SQL: major and minor version decide ---- */
+
+/* Known to fit, since the last change of dgen's tables; see table.c. */
+static bool known = false;
+
+bool
+dgen_is_exactly_installed(void)
+{
+	char *version = dgen_installed_version();
+
+	return version != NULL && strcmp(version, DGEN_VERSION) == 0;
+}
+
+bool
+dgen_fits_installed(void)
+{
+	char *version = dgen_installed_version();
+
+	return version != NULL && compare_minor(parse(version), parse(DGEN_VERSION)) == 0;
+}
+
+/* The library is older than the SQL. */
+static void
+refuse_old_library(const char *wanted)
+{
+	ereport(
+		ERROR,
+		(errcode(DGEN_ERR_UPDATING),
+		 errmsg("the library of dgen in this session has version %s, and %s is needed",
+				DGEN_VERSION, wanted),
+		 dgen_is_preloaded
+			 ? errhint(
+				   "Install the files of version %s and restart the server, which preloads dgen.",
+				   wanted)
+			 : errhint(
+				   "Connect again: this session loaded the library before the files of version %s were installed.",
+				   wanted)));
+}
+
+void
+dgen_check_extension_version(void)
+{
+	char *version = dgen_installed_version();
+	int difference;
+
+	if (version == NULL)
+		return; /* not installed: the tables say so better */
+	difference = compare_minor(parse(version), parse(DGEN_VERSION));
+	if (difference > 0)
+		refuse_old_library(version);
+	if (difference < 0)
+		ereport(
+			ERROR,
+			(errcode(DGEN_ERR_UPDATING),
+			 errmsg(
+				 "extension dgen has version %s in this database, but the server's library is version %s",
+				 version, DGEN_VERSION),
+			 errhint("Run ALTER EXTENSION dgen UPDATE in this database.")));
+	known = true;
+}
+
+void
+dgen_check_extension_once(void)
+{
+	if (!known)
+		dgen_check_extension_version();
+}
+
+void
+dgen_extension_changed(void)
+{
+	known = false;
+}
+
+/*
+ * For dgen._begin_update. A path of several scripts ends at the library's version, and only
+ * then the two fit. True if other sessions have this library, too.
+ */
+Datum
+dgen_check_update(PG_FUNCTION_ARGS)
+{
+	char *version = text_to_cstring(PG_GETARG_TEXT_PP(0));
+
+	if (compare(parse(version), parse(DGEN_VERSION)) > 0)
+		refuse_old_library(version);
+	dgen_tell_of_change();
+	dgen_wakeup_orders(false);
+	PG_RETURN_BOOL(dgen_is_preloaded);
+}
+
+/* ---- libdgen and the extension: libdgen may be older, as far as that is supported ---- */
+
+void
+dgen_check_library_version(const char *version)
+{
+	if (parse(version).major < 0)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("\"%.*s\" is not a version number",
+							   pg_mbcliplen(version, strlen(version), 64), version),
+						errhint("Give the version of libdgen, such as %s; NULL if the worker does "
+								"not use it.",
+								DGEN_VERSION)));
+	if (compare_minor(parse(version), parse(DGEN_VERSION)) > 0)
+		ereport(
+			ERROR,
+			(errcode(DGEN_ERR_UPDATING),
+			 errmsg("libdgen version %s is newer than extension dgen version %s", version,
+					DGEN_VERSION),
+			 errhint(
+				 "Update the extension: install its files, and run ALTER EXTENSION dgen UPDATE.")));
+	if (compare_minor(parse(version), parse(DGEN_OLDEST_LIBRARY)) < 0)
+		ereport(ERROR, (errcode(DGEN_ERR_LIBRARY_VERSION),
+						errmsg("libdgen version %s is too old for extension dgen version %s",
+							   version, DGEN_VERSION),
+						errhint("Use a libdgen of version %s or later, up to the extension's.",
+								DGEN_OLDEST_LIBRARY)));
+}

@@ -1,0 +1,167 @@
+/*
+ * Alarms: when something in this database is due that no commit will announce, and
+ * when to look for what nobody announced at all. And charges: turns whose session
+ * was ended because of them.
+ */
+#include "postgres.h"
+
+#include "dgen_ext.h"
+#include "shared/shared.h"
+
+/* ---- the next thing that is due ---- */
+
+TimestampTz
+dgen_next_due(void)
+{
+	return (TimestampTz) pg_atomic_read_u64(&dgen_database->next_due);
+}
+
+bool
+dgen_alarm_due(TimestampTz now)
+{
+	return !dgen_shared_attach() || now >= dgen_next_due();
+}
+
+/* The alarm is `when` at the latest. */
+void
+dgen_alarm_merge(TimestampTz when)
+{
+	uint64 current = pg_atomic_read_u64(&dgen_database->next_due);
+
+	while (when < (TimestampTz) current)
+		if (pg_atomic_compare_exchange_u64(&dgen_database->next_due, &current, (uint64) when))
+		{
+			dgen_alert_watch(when);
+			return;
+		}
+}
+
+void
+dgen_alarm_retry(int32 type_id, TimestampTz when)
+{
+	pg_atomic_fetch_or_u64(&dgen_database->retries, UINT64CONST(1) << bucket_of(type_id));
+	dgen_alarm_merge(when);
+}
+
+/* ---- who looks for its own types alone ---- */
+
+void
+dgen_tell_dues(uint64 buckets)
+{
+	for (int bucket = 0; bucket < BUCKETS; bucket++)
+		if (buckets & (UINT64CONST(1) << bucket))
+			pg_atomic_fetch_add_u32(&dgen_database->dues[bucket], 1);
+}
+
+uint64
+dgen_dues_told(const WorkerSession *session)
+{
+	uint64 told;
+	bool all = session->ntypes > BUCKETS;
+
+	if (!dgen_shared_attach())
+		return 0;
+	told = pg_atomic_read_u32(&dgen_database->looks);
+	for (int i = 0; i < (all ? BUCKETS : session->ntypes); i++)
+		told += pg_atomic_read_u32(
+			&dgen_database->dues[all ? i : bucket_of(session->types[i].type_id)]);
+	/* Who told before this has committed before the look takes its snapshot. */
+	pg_memory_barrier();
+	return told;
+}
+
+/* ---- the safety net ---- */
+
+bool
+dgen_look_overdue(TimestampTz now, int64 grace)
+{
+	TimestampTz last = (TimestampTz) pg_atomic_read_u64(&dgen_database->last_look);
+
+	/* A look in the future: the clock was set back. */
+	return now < last || now >= last + dgen_safety_net_interval * INT64CONST(1000000) + grace;
+}
+
+/* Not later than one interval from now, whatever the clock does. */
+TimestampTz
+dgen_next_look(TimestampTz now)
+{
+	TimestampTz last = (TimestampTz) pg_atomic_read_u64(&dgen_database->last_look);
+
+	return Min(now, last) + dgen_safety_net_interval * INT64CONST(1000000);
+}
+
+/* Also for what is due: a prepared transaction may have sent with a delay (H10). */
+void
+dgen_look_begins(TimestampTz now)
+{
+	pg_atomic_write_u64(&dgen_database->last_look, (uint64) now);
+	pg_atomic_write_u64(&dgen_database->next_due, (uint64) ALARM_UNKNOWN);
+	pg_atomic_fetch_add_u32(&dgen_database->looks, 1);
+	dgen_hints_ask_all();
+}
+
+/* ---- charges ----
+ *
+ * Written in a signal handler, perhaps while this very process is in here already:
+ * no locks, and a place is either got at once or it is taken.
+ */
+
+void
+dgen_charge(const Charge *charge)
+{
+	Database *database = dgen_database;
+
+	if (database == NULL)
+		return;
+	for (int i = 0; i < MAX_CHARGES; i++)
+	{
+		ChargeEntry *entry = &database->charges[i];
+		uint32 expected = CHARGE_FREE;
+
+		if (!pg_atomic_compare_exchange_u32(&entry->state, &expected, CHARGE_WRITING))
+			continue;
+		entry->charge = *charge;
+		pg_write_barrier();
+		pg_atomic_write_u32(&entry->state, CHARGE_READY);
+		pg_atomic_fetch_add_u32(&database->ncharges, 1);
+		return;
+	}
+}
+
+bool
+dgen_has_charges(void)
+{
+	return dgen_database != NULL && pg_atomic_read_u32(&dgen_database->ncharges) > 0;
+}
+
+int
+dgen_take_charges(const WorkerSession *session, Charge *charges, int max)
+{
+	Database *database = dgen_database;
+	int count = 0;
+
+	if (!dgen_has_charges())
+		return 0;
+	for (int i = 0; i < MAX_CHARGES && count < max; i++)
+	{
+		ChargeEntry *entry = &database->charges[i];
+		uint32 expected = CHARGE_READY;
+
+		/* A first look, so that others find what is not for this session. */
+		if (pg_atomic_read_u32(&entry->state) != CHARGE_READY ||
+			!dgen_session_has(session, entry->charge.type_id))
+			continue;
+		if (!pg_atomic_compare_exchange_u32(&entry->state, &expected, CHARGE_READING))
+			continue;
+		if (!dgen_session_has(session, entry->charge.type_id))
+		{
+			pg_atomic_write_u32(&entry->state, CHARGE_READY);
+			continue;
+		}
+		charges[count++] = entry->charge;
+		pg_atomic_fetch_sub_u32(&database->ncharges, 1);
+		pg_memory_barrier();
+		pg_atomic_write_u32(&entry->state, CHARGE_FREE);
+	}
+	return count;
+}

@@ -1,0 +1,435 @@
+/*
+ * Turns a second (max_rate), over all workers: a bucket for each type in shared memory.
+ *
+ *     time ──max_rate──> turns, at most a tenth of a second's, and one at least
+ *                          │
+ *     claim ──take─────────┤      for the messages that it may read
+ *       └───give back──────┘      for those that it did not read, or whose turn was not run,
+ *                                 as far as the bucket could have held them
+ *
+ * Turns are taken before hints, as slots are (slots.c). Who finds none notes in the bucket
+ * when there is one again; the watch calls a worker then (wait.c). So nobody polls, and
+ * a claim costs a short lock, not a message.
+ *
+ * A bucket that is full again is as good as none: its place goes to who needs one. A type
+ * for which there is no place, or a session without shared memory, has a bucket of its own
+ * in each session, with its part of the rate.
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "miscadmin.h"
+#include "utils/memutils.h"
+
+#include "dgen_ext.h"
+#include "shared/shared.h"
+
+#define WINDOW 16 /* places in which a type's bucket can be */
+#define TAKEN 64  /* types of which a session knows when it took turns */
+
+#define BURST 0.1       /* s of which the turns are kept while nobody takes them */
+#define CHUNK 0.01      /* s of which the turns are waited for, so that high rates wake seldom */
+#define LONGEST 86400.0 /* s until somebody looks */
+
+PG_FUNCTION_INFO_V1(dgen_rate_is_spent);
+
+/* ---- one bucket ---- */
+
+static double
+burst(double per_second)
+{
+	return Max(1.0, per_second * BURST);
+}
+
+/* A clock that was set back gives nothing, one that was set forth no more than a burst. */
+static void
+fill(Rate *rate, double per_second, TimestampTz now)
+{
+	double elapsed = Max(now - rate->filled_at, 0) / 1e6;
+
+	rate->turns = Min(rate->turns + elapsed * per_second, burst(per_second));
+	rate->filled_at = now;
+	rate->per_second = per_second;
+}
+
+static TimestampTz
+next_turn(const Rate *rate)
+{
+	double enough = Max(1.0, rate->per_second * CHUNK);
+	double seconds = Min((enough - rate->turns) / rate->per_second, LONGEST);
+
+	return rate->filled_at + (TimestampTz) ceil(seconds * 1e6);
+}
+
+static void
+start(Rate *rate, Oid database, int32 type_id, double per_second, TimestampTz now)
+{
+	rate->database = database;
+	rate->type_id = type_id;
+	rate->per_second = per_second;
+	rate->turns = burst(per_second);
+	rate->returned = 0;
+	rate->filled_at = now;
+	rate->wake_at = ALARM_NONE;
+}
+
+/* ---- finding the bucket of a type ---- */
+
+static Rate *private_rates = NULL; /* of this session */
+static int nprivate = 0;
+
+static bool
+is_vacant(const Rate *rate, TimestampTz now)
+{
+	Rate filled = *rate;
+
+	if (!OidIsValid(rate->database))
+		return true;
+	fill(&filled, rate->per_second, now);
+	return rate->wake_at == ALARM_NONE && filled.turns >= burst(rate->per_second);
+}
+
+/* rates_lock is held. NULL: there is none, and no place for one. */
+static Rate *
+find_shared(int32 type_id, double per_second, TimestampTz now)
+{
+	uint64 hash =
+		(((uint64) MyDatabaseId << 32) | (uint32) type_id) * UINT64CONST(0x9e3779b97f4a7c15);
+	Rate *vacant = NULL;
+
+	for (int i = 0; i < WINDOW; i++)
+	{
+		Rate *rate = &dgen_shared->rates[((hash >> 32) + i) % RATES];
+
+		if (rate->database == MyDatabaseId && rate->type_id == type_id)
+			return rate;
+		if (vacant == NULL && is_vacant(rate, now))
+			vacant = rate;
+	}
+	if (vacant != NULL)
+		start(vacant, MyDatabaseId, type_id, per_second, now);
+	return vacant;
+}
+
+static Rate *
+find_private(int32 type_id, double per_second, TimestampTz now)
+{
+	for (int i = 0; i < nprivate; i++)
+		if (private_rates[i].type_id == type_id)
+			return &private_rates[i];
+	if (private_rates == NULL)
+		private_rates = MemoryContextAlloc(TopMemoryContext, sizeof(Rate));
+	else
+		private_rates = repalloc(private_rates, (nprivate + 1) * sizeof(Rate));
+	start(&private_rates[nprivate], InvalidOid, type_id, per_second, now);
+	return &private_rates[nprivate++];
+}
+
+void
+dgen_rates_forget_private(void)
+{
+	nprivate = 0;
+}
+
+static bool
+is_private(const Rate *rate)
+{
+	return rate->database == InvalidOid;
+}
+
+/*
+ * The type's bucket, filled up to now, and locked. The clock is read under the lock: a session that
+ * read it before, and waited, would put filled_at back, and the next one give the same time again.
+ */
+static Rate *
+lock_rate(const ActorType *type)
+{
+	double per_second = type->max_rate;
+	TimestampTz now;
+	Rate *rate = NULL;
+
+	if (dgen_shared_attach())
+	{
+		LWLockAcquire(&dgen_shared->rates_lock, LW_EXCLUSIVE);
+		now = GetCurrentTimestamp();
+		rate = find_shared(type->id, per_second, now);
+		if (rate == NULL)
+			LWLockRelease(&dgen_shared->rates_lock);
+	}
+	if (rate == NULL)
+	{
+		now = GetCurrentTimestamp();
+		per_second /= Max(dgen_live_workers(), 1);
+		rate = find_private(type->id, per_second, now);
+	}
+	fill(rate, per_second, now);
+	return rate;
+}
+
+static void
+unlock(const Rate *rate)
+{
+	if (!is_private(rate))
+		LWLockRelease(&dgen_shared->rates_lock);
+}
+
+/* The watch calls a worker when there are turns again; where there is no place to note who for, all types'. */
+static void
+unlock_and_wait(Rate *rate)
+{
+	TimestampTz when = next_turn(rate);
+	pg_atomic_uint64 *due;
+
+	if (dgen_database == NULL)
+		return; /* without shared memory sessions poll */
+	if (is_private(rate))
+		LWLockAcquire(&dgen_shared->rates_lock, LW_EXCLUSIVE);
+	due = is_private(rate) ? &dgen_database->private_rate_due : &dgen_database->rate_due;
+	rate->wake_at = Min(rate->wake_at, when);
+	if (when < (TimestampTz) pg_atomic_read_u64(due))
+		pg_atomic_write_u64(due, (uint64) when);
+	LWLockRelease(&dgen_shared->rates_lock);
+	dgen_alert_watch(when);
+}
+
+/* ---- claims ---- */
+
+/* When this session took turns of a type last, and what the bucket was then. */
+typedef struct Taken
+{
+	int32 type_id; /* 0: free */
+	bool open;     /* its claim is not settled yet */
+	TimestampTz at;
+	double level; /* without them */
+	double returned;
+} Taken;
+
+static Taken taken_last[TAKEN];
+
+static Taken *
+place_of(int32 type_id)
+{
+	return &taken_last[(uint32) type_id % TAKEN];
+}
+
+static void
+note_taken(const Rate *rate, int32 type_id)
+{
+	Taken *taken = place_of(type_id);
+
+	if (taken->open && taken->type_id == type_id)
+		return; /* in the same claim: the earlier time is the safe one */
+	*taken = (Taken){type_id, true, rate->filled_at, rate->turns, rate->returned};
+}
+
+/*
+ * What was in hand was not in the bucket, which has filled meanwhile. Of so many that come back those
+ * are lost that it could not have held: else twice a burst might be had at once.
+ */
+static double
+refund(const Rate *rate, int32 type_id, double count)
+{
+	const Taken *taken = place_of(type_id);
+	double filled;
+	double highest;
+
+	if (taken->type_id != type_id || rate->returned < taken->returned)
+		return 0;
+	filled = Max(rate->filled_at - taken->at, 0) / 1e6 * rate->per_second;
+	highest = taken->level + filled + rate->returned - taken->returned + count;
+	return Max(count - Min(filled, Max(highest - burst(rate->per_second), 0)), 0);
+}
+
+int
+dgen_take_turns(const ActorType *type, int most)
+{
+	Rate *rate = lock_rate(type);
+	int taken = (int) Min(floor(rate->turns), (double) most);
+
+	rate->turns -= taken;
+	if (taken > 0)
+		note_taken(rate, type->id);
+	if (taken == 0)
+		unlock_and_wait(rate);
+	else
+		unlock(rate);
+	return taken;
+}
+
+void
+dgen_give_back_turns(const ActorType *type, int count)
+{
+	Rate *rate;
+	double back;
+	bool awaited;
+
+	if (count == 0 || type->max_rate <= 0)
+		return;
+	rate = lock_rate(type);
+	back = refund(rate, type->id, count);
+	rate->turns = Min(rate->turns + back, burst(rate->per_second));
+	rate->returned += back;
+	awaited = rate->wake_at != ALARM_NONE && rate->turns >= 1;
+	if (awaited)
+		rate->wake_at = ALARM_NONE;
+	unlock(rate);
+	if (awaited)
+		dgen_wakeup_now(type->id);
+}
+
+/* There is more to do than turns were taken for: true if there are some now. */
+static bool
+has_turns(const ActorType *type)
+{
+	Rate *rate = lock_rate(type);
+	bool has = rate->turns >= 1;
+
+	if (has)
+		unlock(rate);
+	else
+		unlock_and_wait(rate);
+	return has;
+}
+
+static void
+settle(WorkerType *worker_type, Owned *owned)
+{
+	const ActorType *type = dgen_type_by_id(worker_type->type_id, true);
+
+	if (type == NULL)
+		return;
+	dgen_give_back_turns(type, worker_type->turns_left);
+	if (worker_type->short_of_turns && (type->max_rate <= 0 || has_turns(type)))
+	{
+		owned->left = true;
+		dgen_wakeup_left(type->id);
+	}
+}
+
+void
+dgen_settle_turns(WorkerSession *session, Owned *owned)
+{
+	for (int i = 0; i < session->ntypes; i++)
+	{
+		WorkerType *type = &session->types[i];
+
+		if (type->turns_left > 0 || type->short_of_turns)
+			settle(type, owned);
+		type->turns_left = type->turns_read = 0;
+		type->short_of_turns = false;
+		place_of(type->type_id)->open = false;
+	}
+}
+
+/* Of a claim that has failed before it was settled: they may have been used, and are not given back. */
+void
+dgen_forget_turns(WorkerSession *session)
+{
+	for (int i = 0; i < session->ntypes; i++)
+	{
+		session->types[i].turns_left = session->types[i].turns_read = 0;
+		session->types[i].short_of_turns = false;
+		place_of(session->types[i].type_id)->open = false;
+	}
+}
+
+/* Messages that the batch did not come to: given back when it is settled, or read once more. */
+void
+dgen_unread_turns(WorkerSession *session, const ActorType *type, int count)
+{
+	for (int i = 0; i < session->ntypes && type->max_rate > 0; i++)
+	{
+		if (session->types[i].type_id != type->id)
+			continue;
+		session->types[i].turns_left += count;
+		session->types[i].turns_read -= count;
+	}
+}
+
+void
+dgen_read_again(WorkerSession *session)
+{
+	for (int i = 0; i < session->ntypes; i++)
+	{
+		session->types[i].turns_left += session->types[i].turns_read;
+		session->types[i].turns_read = 0;
+	}
+}
+
+/* ---- the watch; the lock of the database is held ---- */
+
+TimestampTz
+dgen_rate_due(void)
+{
+	return (TimestampTz) Min((int64) pg_atomic_read_u64(&dgen_database->rate_due),
+							 (int64) pg_atomic_read_u64(&dgen_database->private_rate_due));
+}
+
+/* Changed under rates_lock only, so that none is lost. */
+int
+dgen_rates_ring(TimestampTz now, int32 *types, int most, TimestampTz *next)
+{
+	int count = 0;
+
+	*next = ALARM_NONE;
+	LWLockAcquire(&dgen_shared->rates_lock, LW_EXCLUSIVE);
+	for (int i = 0; i < RATES; i++)
+	{
+		Rate *rate = &dgen_shared->rates[i];
+
+		if (rate->database != MyDatabaseId)
+			continue;
+		if (rate->wake_at <= now && count < most)
+		{
+			rate->wake_at = ALARM_NONE;
+			types[count++] = rate->type_id;
+		}
+		*next = Min(*next, rate->wake_at);
+	}
+	pg_atomic_write_u64(&dgen_database->rate_due, (uint64) *next);
+	LWLockRelease(&dgen_shared->rates_lock);
+	return count;
+}
+
+bool
+dgen_private_rates_ring(TimestampTz now)
+{
+	bool rings;
+
+	LWLockAcquire(&dgen_shared->rates_lock, LW_EXCLUSIVE);
+	rings = (TimestampTz) pg_atomic_read_u64(&dgen_database->private_rate_due) <= now;
+	if (rings)
+		pg_atomic_write_u64(&dgen_database->private_rate_due, (uint64) ALARM_NONE);
+	LWLockRelease(&dgen_shared->rates_lock);
+	return rings;
+}
+
+/* ---- shared memory ---- */
+
+void
+dgen_rates_free_database(Oid oid)
+{
+	LWLockAcquire(&dgen_shared->rates_lock, LW_EXCLUSIVE);
+	for (int i = 0; i < RATES; i++)
+		if (dgen_shared->rates[i].database == oid)
+			dgen_shared->rates[i].database = InvalidOid;
+	LWLockRelease(&dgen_shared->rates_lock);
+}
+
+/* ---- for dgen.explain_actor ---- */
+
+Datum
+dgen_rate_is_spent(PG_FUNCTION_ARGS)
+{
+	const ActorType *type = dgen_type_by_id(PG_GETARG_INT32(0), true);
+	Rate *rate;
+	bool spent;
+
+	if (type == NULL || type->max_rate <= 0)
+		PG_RETURN_BOOL(false);
+	rate = lock_rate(type);
+	spent = rate->turns < 1;
+	unlock(rate);
+	PG_RETURN_BOOL(spent);
+}
