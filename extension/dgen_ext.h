@@ -13,7 +13,6 @@
 #include "nodes/execnodes.h"
 #include "nodes/pg_list.h"
 #include "storage/buf.h"
-#include "storage/buf.h"
 #include "storage/itemptr.h"
 #include "storage/lock.h"
 #include "utils/jsonb.h"
@@ -55,6 +54,7 @@ extern int dgen_batch_duration;      /* time a batch may take, ms, estimated fro
 extern int dgen_call_backlog;        /* most waiting messages that dgen.call handles first */
 
 extern void dgen_define_gucs(void);
+extern bool dgen_is_preloaded; /* by shared_preload_libraries */
 
 /* ---- actor_type.c: types, their policy, who may do what -------------- */
 
@@ -129,6 +129,7 @@ extern void dgen_check_work_found(const ActorType *type, Oid role);
 
 /* Raises DGEN_ERR_NOT_ADOPTED in a restored database nobody adopted. */
 extern void dgen_check_adopted(void);
+extern TransactionId dgen_adopted_by(void); /* which wrote that, when it was checked last */
 
 /* ---- role.c: the roles that rows name ---------------------------------- */
 
@@ -405,9 +406,10 @@ extern void dgen_check_room(const Send *send);
 typedef struct HTAB *Rooms;
 extern void dgen_take_room(Rooms *rooms, const Send *send);
 
-/* ---- bulk.c: many messages that are sent together --------------------------- */
-
 typedef struct ReplyTo ReplyTo;
+typedef struct Owned Owned;
+
+/* ---- bulk.c: many messages that are sent together --------------------------- */
 
 typedef struct Bulk
 {
@@ -557,6 +559,9 @@ extern void dgen_wakeup_locked(int32 type_id); /* commit leaves a locked part to
 extern void dgen_wakeup_left(int32 type_id);
 /* It keeps this session for long: others are called for all that it takes, and may have been called for. */
 extern void dgen_wakeup_others(void);
+
+/* At commit: workers look at their types and their extension again; start: and new ones are started. */
+extern void dgen_wakeup_orders(bool start);
 
 /* ---- held_locks.c: who waits for what this transaction has locked -------- */
 
@@ -818,10 +823,14 @@ extern void dgen_declare(const ActorType *type, Declared what);
 /* This session's worker; raises DGEN_ERR_NOT_ATTACHED if there is none. */
 extern WorkerSession *dgen_worker_session(void);
 extern bool dgen_is_attached(void);
-extern bool dgen_session_is_of_former(
-	const WorkerSession *session); /* an extension that was dropped */
-extern void dgen_session_check(
-	const WorkerSession *session);     /* raises DGEN_ERR_NOT_ATTACHED then */
+extern void dgen_set_worker_session(WorkerSession *session); /* as a part of the transaction */
+/* attached.c: what the session's slot says of it, from now on. The name is kept as it is. */
+extern void dgen_session_publish(WorkerSession *session, const char *client_name);
+extern void dgen_session_show(void); /* with the next dgen_session_publish, whatever was found before */
+/* Is it of an extension that was dropped? */
+extern bool dgen_session_is_of_former(const WorkerSession *session);
+/* Raises DGEN_ERR_NOT_ATTACHED then. Who holds a lock on dgen.message may rely on it until the end of the transaction. */
+extern void dgen_session_check(const WorkerSession *session);
 extern void dgen_session_claims(void); /* in this transaction */
 
 /* What a session without its place in shared memory has learnt of types by their ids. */
@@ -936,10 +945,12 @@ extern void dgen_free_slots(const ActorType *type, int count);
 
 /* Takes up to `most`. 0: there are none, and a worker is called when there are. */
 extern int dgen_take_turns(const ActorType *type, int most);
+extern bool dgen_has_turns(const ActorType *type); /* if not, a worker is called when there are */
+/* The claim that took them is over. */
+extern void dgen_turns_settled(int32 type_id);
 extern void dgen_give_back_turns(const ActorType *type, int count);
 
 /* After a claim has read, or failed to: gives back what was not read for, and sees to what was left for want of turns. */
-typedef struct Owned Owned;
 extern void dgen_settle_turns(WorkerSession *session, Owned *owned);
 /* The batch that was read is undone, and read once more. */
 extern void dgen_read_again(WorkerSession *session);
@@ -1031,7 +1042,7 @@ typedef struct OwnedMailbox
 	bool read; /* in this transaction, which may have removed messages since */
 } OwnedMailbox;
 
-struct Owned
+typedef struct Owned
 {
 	int count;
 	bool left;    /* stopped by the limit: there may be more work */
@@ -1039,7 +1050,7 @@ struct Owned
 	bool limited; /* some of its types are */
 	SuspicionLevel level; /* of all of them */
 	OwnedMailbox *mailboxes;
-};
+} Owned;
 
 /* The limits in force for the session: settings, lock table, measured turn times. */
 extern void dgen_batch_limits(const WorkerSession *session, BatchLimits *limits);
@@ -1098,7 +1109,7 @@ extern bool dgen_batch_has(const Batch *batch, int32 type_id, int64 mailbox);
 /* At the end of a session: the SQLSTATE of the attempts that it may have ended in; 0: nobody is to be blamed. */
 extern int dgen_blame_for_end(void);
 extern void dgen_suspect_batch(int blame);
-extern void dgen_suspect_turn(void);
+extern void dgen_suspect_turn(const Charge *turn); /* NULL: none runs */
 /* So many turns of the actor have come to an end. */
 extern void dgen_absolve(const BatchActor *actor, int turns);
 extern void dgen_absolve_part(const Charge *part);
@@ -1162,6 +1173,7 @@ extern const Charge *dgen_turn_that_may_end_session(void);
 extern void dgen_refuse_in_handler(const char *what, const char *hint);
 /* The actor whose turn runs; NULL outside of handlers. */
 extern const BatchActor *dgen_current_actor(void);
+extern void dgen_set_current_actor(const BatchActor *actor);
 
 /*
  * Runs the type's handler for the message as the type's owner. Whatever the
@@ -1377,11 +1389,11 @@ extern void dgen_set_running_batch(const Batch *batch);
 /* ---- reply.c: requests and their replies ------------------------------- */
 
 /* The actor whose mailbox a reply goes to. */
-struct ReplyTo
+typedef struct ReplyTo
 {
 	int32 type_id;
 	text *key;
-};
+} ReplyTo;
 
 /* From the context of a turn; raises unless the turn's actor is owned by this transaction. */
 extern void dgen_get_reply_to(HeapTupleHeader context, ReplyTo *reply_to);
@@ -1414,6 +1426,7 @@ typedef struct Request
 } Request;
 
 extern bool dgen_find_request(int64 id, Request *request);
+extern bool dgen_find_request_with(DgenScan *scan, int64 id, Request *request); /* by its primary key */
 /* Of one that is not pending. */
 extern void dgen_kept_reply(const Request *request, Reply *reply);
 /* Those to be looked at with care: all but the open ones of the calling role itself. */
@@ -1506,6 +1519,9 @@ extern void dgen_refuse_no_part(void);
 
 /* The batch that is claimed and not committed in this transaction; NULL: none. */
 extern Batch *dgen_claimed_batch(void);
+/* The same at the end of the transaction, when it has no number any more. */
+extern Batch *dgen_batch_to_end(void);
+extern void dgen_set_claimed_batch(Batch *batch); /* by the role that is current; NULL: it is over */
 /* It is committed; returns the time since its claim, us. */
 extern double dgen_claimed_batch_done(void);
 /* Does the client that claimed it keep states? */
@@ -1550,6 +1566,11 @@ extern Oid dgen_set_calling_role(Oid role);
 
 /* A sentence; NULL: none. The transaction is about to fail. */
 extern char *dgen_explain_pending(int64 request);
+
+/* Raises DGEN_ERR_TYPE_CHANGED. */
+extern void dgen_refuse_turn(const ActorType *type);
+/* The same, if the type has had another owner, name or handler since it was read. */
+extern void dgen_refuse_old_definition(const ActorType *type);
 
 /* Does a batch or a turn of this session work on the actor? */
 extern bool dgen_is_in_turn(int32 type_id, int64 mailbox);

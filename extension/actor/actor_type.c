@@ -399,9 +399,12 @@ dgen_check_adopted(void)
 			 errdetail("A copy that handles messages repeats the side effects of the original."),
 			 errhint(
 				 "If this database takes the original's place, run SELECT dgen.adopt_database().")));
-	/* Where backups come back into tables that stay, versions are given out again. */
-	if (by != adopted_by)
-		dgen_client_forget();
 	adopted_by = by;
 	adopted = true;
+}
+
+TransactionId
+dgen_adopted_by(void)
+{
+	return adopted_by;
 }

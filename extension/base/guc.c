@@ -17,6 +17,7 @@ int dgen_batch_messages = 2000;
 int dgen_batch_bytes = 8192;
 int dgen_batch_duration = 10;
 int dgen_call_backlog = 100;
+bool dgen_is_preloaded = false;
 
 /* What is no list leaves the old one in force, as with other settings: no worker ends for a slip. */
 static bool

@@ -1,8 +1,8 @@
 /*
  * What the public functions share that do their work in a private function.
  */
-#ifndef DGEN_OPERATE_H
-#define DGEN_OPERATE_H
+#ifndef DGEN_RIGHTS_H
+#define DGEN_RIGHTS_H
 
 #include "fmgr.h"
 
@@ -15,4 +15,4 @@
 extern Datum dgen_call_private(FunctionCallInfo fcinfo, NullableDatum *args, int nargs,
 							   bool with_text);
 
-#endif /* DGEN_OPERATE_H */
+#endif /* DGEN_RIGHTS_H */

@@ -65,7 +65,7 @@ backs_off(Reader *reader, const text *key)
 		dgen_scan_row(scan);
 		reader->retry_at = DatumGetTimestampTz(scan->values[FAILED_RETRY_AT]);
 		if (reader->retry_at > reader->now &&
-			same_text(key, DatumGetTextPP(scan->values[FAILED_ACTOR_KEY])))
+			dgen_same_text(key, DatumGetTextPP(scan->values[FAILED_ACTOR_KEY])))
 			return true;
 	}
 	return false;

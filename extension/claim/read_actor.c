@@ -63,7 +63,7 @@ is_remembered_row(Reader *reader, const BatchActor *actor)
 	dgen_scan_row(scan);
 	return DatumGetInt64(scan->values[ACTOR_MAILBOX]) == actor->mailbox &&
 		   DatumGetInt32(scan->values[ACTOR_TYPE]) == actor->type->id &&
-		   same_text(DatumGetTextPP(scan->values[ACTOR_KEY]), actor->key);
+		   dgen_same_text(DatumGetTextPP(scan->values[ACTOR_KEY]), actor->key);
 }
 
 static bool

@@ -11,18 +11,6 @@
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
-void
-dgen_refuse_isolation(const char *what)
-{
-	if (IsolationUsesXactSnapshot())
-		ereport(
-			ERROR,
-			(errcode(DGEN_ERR_ISOLATION), errmsg("%s needs a READ COMMITTED transaction", what),
-			 errdetail(
-				 "In other isolation levels the state would be read as it was before the actor was taken."),
-			 errhint("Begin the transaction with BEGIN ISOLATION LEVEL READ COMMITTED.")));
-}
-
 /*
  * What is going to be written is locked so before it is read. To come back for the stronger lock
  * would be a deadlock with a REINDEX, which has locked the table meanwhile and waits for its index.
@@ -231,15 +219,4 @@ dgen_read_actor(const ActorType *type, text *key, int max_messages)
 	reader.batch->nactors = 1; /* others that share the mailbox stay for their workers */
 	MemoryContextSwitchTo(old);
 	return end_read(&reader);
-}
-
-bool
-dgen_batch_has(const Batch *batch, int32 type_id, int64 mailbox)
-{
-	if (batch == NULL)
-		return false;
-	for (int i = 0; i < batch->nactors; i++)
-		if (batch->actors[i].mailbox == mailbox && batch->actors[i].type->id == type_id)
-			return true;
-	return false;
 }

@@ -24,7 +24,7 @@ find_actor(Reader *reader, Datum key)
 	text *wanted = DatumGetTextPP(key);
 
 	for (int i = reader->first_actor; i < reader->batch->nactors; i++)
-		if (same_text(reader->batch->actors[i].key, wanted))
+		if (dgen_same_text(reader->batch->actors[i].key, wanted))
 			return &reader->batch->actors[i];
 	return dgen_reader_add_actor(reader, key);
 }
@@ -99,7 +99,7 @@ read_rows(Reader *reader, DgenScan *scan)
 		if (reader->first_seq == 0 && DatumGetInt16(values[MESSAGE_PRIORITY]) == 0)
 			reader->first_seq = DatumGetInt64(values[MESSAGE_SEQ]);
 		if (reader->only != NULL &&
-			!same_text(reader->only, DatumGetTextPP(values[MESSAGE_ACTOR_KEY])))
+			!dgen_same_text(reader->only, DatumGetTextPP(values[MESSAGE_ACTOR_KEY])))
 		{
 			CHECK_FOR_INTERRUPTS();
 			heap_freetuple(row);

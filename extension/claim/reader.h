@@ -7,6 +7,7 @@
 #define DGEN_READER_H
 
 #include "dgen_ext.h"
+#include "table/row.h"
 #include "table/columns.h"
 
 /* What is open while a batch is read. */
@@ -48,14 +49,6 @@ reader_is_full(const Reader *reader)
 {
 	return reader->batch->nmessages >= reader->most ||
 		   reader->batch->bytes >= reader->limits->bytes;
-}
-
-static inline bool
-same_text(const text *a, const text *b)
-{
-	Size length = VARSIZE_ANY_EXHDR(a);
-
-	return length == VARSIZE_ANY_EXHDR(b) && memcmp(VARDATA_ANY(a), VARDATA_ANY(b), length) == 0;
 }
 
 /* ---- read_mailbox.c: messages ---- */

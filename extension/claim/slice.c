@@ -16,22 +16,8 @@
 
 #include "miscadmin.h"
 
-/* A sweep that is to rest for longer: the clock was set back. */
-#define LONGEST_REST INT64CONST(1000000)
-
 /* For the slice of another session, us. It takes some ms as a rule. */
 #define LONGEST_WAIT INT64CONST(200000)
-
-bool
-dgen_sweep_is_due(const HintSet *set)
-{
-	TimestampTz rest;
-
-	if (set->asked == set->swept || set->rest_until == 0)
-		return set->asked != set->swept;
-	rest = set->rest_until - GetCurrentTimestamp();
-	return rest <= 0 || rest > LONGEST_REST;
-}
 
 /* The set that this session sweeps; NULL: none. */
 static HintSet *mine = NULL;
@@ -167,7 +153,7 @@ void
 dgen_sweep_rest(Sweep *sweep, const SweepPlace *next, int64 us)
 {
 	HintSet *set = sweep->set;
-	TimestampTz until = GetCurrentTimestamp() + Min(us, LONGEST_REST);
+	TimestampTz until = GetCurrentTimestamp() + Min(us, SWEEP_LONGEST_REST);
 	int32 type_id = set->type_id;
 
 	lock_swept(set);

@@ -131,9 +131,8 @@ dgen_absolve_part(const Charge *part)
 
 /* The session that ends still holds its locks. */
 void
-dgen_suspect_turn(void)
+dgen_suspect_turn(const Charge *turn)
 {
-	const Charge *turn = dgen_turn_that_may_end_session();
 	Charge ended;
 	Suspicion suspicion;
 

@@ -14,6 +14,8 @@
 #include "table/columns.h"
 
 #include "access/genam.h"
+#include "access/relscan.h"
+#include "access/itup.h"
 #include "access/stratnum.h"
 #include "access/xact.h"
 #include "executor/tuptable.h"

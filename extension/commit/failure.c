@@ -4,6 +4,7 @@
  */
 #include "base/delay.h"
 #include "dgen_ext.h"
+#include "table/row.h"
 #include "table/columns.h"
 
 #include <math.h>
@@ -19,9 +20,6 @@
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
-
-/* How far into a mailbox the message of a charge is looked for: normally it is the first. */
-#define CHARGE_DEPTH 100
 
 /* Every mark of the message: its attempts and the back-off of its actor. */
 void
@@ -57,13 +55,6 @@ retry_time(const ActorType *type, int attempts, const Interval *delay)
 	return GetCurrentTimestamp() + (int64) us;
 }
 
-static Datum
-text_or_null(const char *value, bool *isnull)
-{
-	*isnull = value == NULL;
-	return value == NULL ? (Datum) 0 : CStringGetTextDatum(value);
-}
-
 static void
 insert_failed_attempt(const BatchActor *actor, const BatchMessage *message, int attempts,
 					  TimestampTz retry_at, const Failure *failure)
@@ -78,8 +69,8 @@ insert_failed_attempt(const BatchActor *actor, const BatchMessage *message, int 
 	values[FAILED_ACTOR_KEY] = PointerGetDatum(actor->key);
 	values[FAILED_ATTEMPTS] = Int32GetDatum(attempts);
 	values[FAILED_RETRY_AT] = TimestampTzGetDatum(retry_at);
-	values[FAILED_ERROR] = text_or_null(failure->error, &nulls[FAILED_ERROR]);
-	values[FAILED_SQLSTATE] = text_or_null(failure->sqlstate, &nulls[FAILED_SQLSTATE]);
+	dgen_put_string(values, nulls, FAILED_ERROR, failure->error);
+	dgen_put_string(values, nulls, FAILED_SQLSTATE, failure->sqlstate);
 	dgen_writer_open(&writer, TABLE_FAILED_ATTEMPT);
 	dgen_writer_insert(&writer, values, nulls);
 	dgen_writer_close(&writer);
@@ -113,18 +104,14 @@ insert_dead_letter(const BatchActor *actor, const BatchMessage *message, int att
 	values[DEAD_MESSAGE] = message->message;
 	values[DEAD_IN_REPLY_TO] = Int64GetDatum(message->in_reply_to);
 	nulls[DEAD_IN_REPLY_TO] = message->in_reply_to == 0;
-	values[DEAD_HEADERS] = message->headers;
-	nulls[DEAD_HEADERS] = message->headers == (Datum) 0;
-	values[DEAD_CORRELATION] = message->correlation;
-	nulls[DEAD_CORRELATION] = message->correlation == (Datum) 0;
-	values[DEAD_ERROR] = text_or_null(failure->error, &nulls[DEAD_ERROR]);
-	values[DEAD_SQLSTATE] = text_or_null(failure->sqlstate, &nulls[DEAD_SQLSTATE]);
-	values[DEAD_HINT] = text_or_null(failure->hint, &nulls[DEAD_HINT]);
-	values[DEAD_WORKER] = text_or_null(worker_name(), &nulls[DEAD_WORKER]);
-	values[DEAD_REPLY_ERROR] = message->error;
-	nulls[DEAD_REPLY_ERROR] = message->error == (Datum) 0;
-	values[DEAD_REPLY_SQLSTATE] = message->sqlstate;
-	nulls[DEAD_REPLY_SQLSTATE] = message->sqlstate == (Datum) 0;
+	dgen_put(values, nulls, DEAD_HEADERS, message->headers);
+	dgen_put(values, nulls, DEAD_CORRELATION, message->correlation);
+	dgen_put_string(values, nulls, DEAD_ERROR, failure->error);
+	dgen_put_string(values, nulls, DEAD_SQLSTATE, failure->sqlstate);
+	dgen_put_string(values, nulls, DEAD_HINT, failure->hint);
+	dgen_put_string(values, nulls, DEAD_WORKER, worker_name());
+	dgen_put(values, nulls, DEAD_REPLY_ERROR, message->error);
+	dgen_put(values, nulls, DEAD_REPLY_SQLSTATE, message->sqlstate);
 	dgen_writer_open(&writer, TABLE_DEAD_LETTER);
 	dgen_writer_insert(&writer, values, nulls);
 	dgen_writer_close(&writer);
@@ -203,19 +190,6 @@ bury(BatchActor *actor, const BatchMessage *message, int attempts, const Failure
 	tell_actor(actor, message, failure);
 }
 
-/* So that no message is hard to read for its error. At a character, and it shows. */
-const char *
-dgen_cut_error(const char *text)
-{
-	static const char more[] = "...";
-	const int most = DGEN_MAX_ERROR_BYTES - strlen(more);
-	size_t length = text == NULL ? 0 : strlen(text);
-
-	if (length <= DGEN_MAX_ERROR_BYTES)
-		return text;
-	return psprintf("%.*s%s", pg_mbcliplen(text, Min(length, INT_MAX), most), text, more);
-}
-
 bool
 dgen_record_failure(BatchActor *actor, const BatchMessage *message, const Failure *given)
 {
@@ -276,127 +250,3 @@ dgen_failure_of_outcome(Failure *failure, const Outcome *outcome)
 }
 
 /* ---- turns that took their process with them ---- */
-
-static BatchMessage *
-find_message(Batch *batch, int64 id, BatchActor **actor)
-{
-	for (int i = 0; i < batch->nactors; i++)
-	{
-		*actor = &batch->actors[i];
-		for (int j = 0; j < (*actor)->nmessages; j++)
-			if ((*actor)->messages[j].id == id)
-				return &(*actor)->messages[j];
-	}
-	return NULL;
-}
-
-static const char *
-reason_of(const Charge *charge)
-{
-	if (charge->sqlstate == DGEN_ERR_TURN_TIMEOUT && charge->silent)
-		return "the worker was silent for too long in the turn, and the server ended its session";
-	if (charge->sqlstate == DGEN_ERR_TURN_TIMEOUT)
-		return "turn did not end when it was cancelled after turn_timeout; its process was ended";
-	if (charge->sqlstate == DGEN_ERR_LOCK_TIMEOUT)
-		return "locked part did not end when it was cancelled after lock_timeout; its process was "
-			   "ended";
-	if (charge->sqlstate == DGEN_ERR_LOCK_LOST)
-		return DGEN_LOCK_LOST_MESSAGE;
-	if (charge->sqlstate == DGEN_ERR_SERVER_CRASHED)
-		return "the server crashed in two turns of this message";
-	return "the worker's session ended during the turn, which was the only one under way";
-}
-
-static const char *
-hint_of(const Charge *charge)
-{
-	if (charge->sqlstate == DGEN_ERR_TURN_TIMEOUT && charge->silent)
-		return "Make the callback faster, or raise turn_timeout with dgen.alter_actor_type.";
-	if (charge->sqlstate == DGEN_ERR_TURN_TIMEOUT)
-		return "Make the handler faster and let it end when it is cancelled, or raise turn_timeout "
-			   "with dgen.alter_actor_type.";
-	if (charge->sqlstate == DGEN_ERR_LOCK_TIMEOUT)
-		return "Make the handler faster and let it end when it is cancelled, or raise lock_timeout "
-			   "with dgen.alter_actor_type.";
-	if (charge->sqlstate == DGEN_ERR_LOCK_LOST)
-		return DGEN_LOCK_LOST_HINT;
-	if (charge->sqlstate == DGEN_ERR_SERVER_CRASHED)
-		return "The server's log tells of the crash. Repair what the handler calls, then use "
-			   "dgen.redrive.";
-	return "See the logs of the worker and of the server: the worker crashed or was killed, or the "
-		   "server ended its session. Repair that, then use dgen.redrive.";
-}
-
-bool
-dgen_record_charge(const Charge *charge)
-{
-	OwnedMailbox mailbox = {.type = dgen_type_by_id(charge->type_id, true),
-							.mailbox = charge->mailbox};
-	Owned owned = {.count = 1, .mailboxes = &mailbox};
-	BatchLimits limits = {.actors = 1, .messages = CHARGE_DEPTH, .bytes = MaxAllocHugeSize};
-	Failure failure = {
-		.error = reason_of(charge),
-		.sqlstate = unpack_sql_state(charge->sqlstate),
-		.hint = hint_of(charge),
-	};
-	Batch *batch;
-	BatchActor *actor;
-	BatchMessage *message;
-
-	if (mailbox.type == NULL)
-		return true;
-	if (charge->fence != 0)
-		return dgen_charge_part(charge, mailbox.type, &failure);
-	mailbox.held = dgen_try_own(charge->type_id, charge->mailbox);
-	if (mailbox.held == HELD_BY_ANOTHER)
-		return false;
-	batch = dgen_read_batch(&owned, 0, 1, &limits);
-	message = find_message(batch, charge->message_id, &actor);
-	if (message != NULL && charge->sqlstate == DGEN_ERR_SERVER_CRASHED)
-		message->attempts = Max(message->attempts, mailbox.type->max_attempts - 1);
-	if (message != NULL && dgen_record_failure(actor, message, &failure))
-		dgen_absolve(actor, 1); /* what is left of its batch */
-	MemoryContextDelete(batch->context);
-	return true;
-}
-
-/* Not a handler's own memory, which has the same SQLSTATE. */
-bool
-dgen_is_out_of_locks(const ErrorData *error)
-{
-	return error->sqlerrcode == ERRCODE_OUT_OF_MEMORY && error->message_id != NULL &&
-		   strcmp(error->message_id, "out of shared memory") == 0;
-}
-
-#define LOG_INTERVAL_MS 60000
-
-/*
- * A table of dgen's was changed (ZD039): nothing is counted, and the same error comes with each retry. An
- * in-database worker says so when it begins, and once a minute.
- */
-void
-dgen_log_changed(const ErrorData *error)
-{
-	static char logged[256];
-	static TimestampTz logged_at = 0;
-	TimestampTz now = GetCurrentTimestamp();
-
-	if (error->message == NULL || (strncmp(logged, error->message, sizeof(logged) - 1) == 0 &&
-								   !TimestampDifferenceExceeds(logged_at, now, LOG_INTERVAL_MS)))
-		return;
-	strlcpy(logged, error->message, sizeof(logged));
-	logged_at = now;
-	ereport(LOG, (errcode(DGEN_ERR_CHANGED), errmsg("messages wait: %s", error->message),
-				  error->hint != NULL ? errhint("%s", error->hint) : 0));
-}
-
-/* A deadlock: the turns before it in this transaction may have caused it with the locks they keep. */
-bool
-dgen_is_blameless(const ErrorData *error)
-{
-	return error != NULL &&
-		   (error->sqlerrcode == ERRCODE_DISK_FULL || error->sqlerrcode == ERRCODE_IO_ERROR ||
-			error->sqlerrcode == ERRCODE_T_R_DEADLOCK_DETECTED ||
-			error->sqlerrcode == DGEN_ERR_CHANGED || error->sqlerrcode == DGEN_ERR_TYPE_CHANGED ||
-			dgen_is_out_of_locks(error));
-}

@@ -4,6 +4,7 @@
  * attempt.
  */
 #include "dgen_ext.h"
+#include "table/row.h"
 #include "table/columns.h"
 
 #include "access/htup_details.h"
@@ -26,19 +27,11 @@ typedef struct LockedRow
 } LockedRow;
 
 static bool
-same_text(const text *a, const text *b)
-{
-	Size length = VARSIZE_ANY_EXHDR(a);
-
-	return length == VARSIZE_ANY_EXHDR(b) && memcmp(VARDATA_ANY(a), VARDATA_ANY(b), length) == 0;
-}
-
-static bool
 is_wanted(const DgenScan *scan, int64 fence, const text *key)
 {
 	if (fence != 0)
 		return DatumGetInt64(scan->values[LOCKED_FENCE]) == fence;
-	return same_text(DatumGetTextPP(scan->values[LOCKED_ACTOR_KEY]), key);
+	return dgen_same_text(DatumGetTextPP(scan->values[LOCKED_ACTOR_KEY]), key);
 }
 
 static bool
@@ -125,19 +118,6 @@ dgen_read_locked(const ActorType *type, int64 mailbox, int64 fence, text *key, R
 
 /* ---- writing ---- */
 
-static void
-put(Datum *values, bool *nulls, int column, Datum value)
-{
-	values[column] = value;
-	nulls[column] = value == (Datum) 0;
-}
-
-static void
-put_text(Datum *values, bool *nulls, int column, const char *value)
-{
-	put(values, nulls, column, value == NULL ? (Datum) 0 : CStringGetTextDatum(value));
-}
-
 /* The columns that stay as they are while the actor is locked. */
 static void
 put_message(const BatchActor *actor, const BatchMessage *message, Datum *values, bool *nulls)
@@ -153,10 +133,10 @@ put_message(const BatchActor *actor, const BatchMessage *message, Datum *values,
 	values[LOCKED_MESSAGE] = message->message;
 	values[LOCKED_IN_REPLY_TO] = Int64GetDatum(message->in_reply_to);
 	nulls[LOCKED_IN_REPLY_TO] = message->in_reply_to == 0;
-	put(values, nulls, LOCKED_HEADERS, message->headers);
-	put(values, nulls, LOCKED_CORRELATION, message->correlation);
-	put(values, nulls, LOCKED_ERROR, message->error);
-	put(values, nulls, LOCKED_SQLSTATE, message->sqlstate);
+	dgen_put(values, nulls, LOCKED_HEADERS, message->headers);
+	dgen_put(values, nulls, LOCKED_CORRELATION, message->correlation);
+	dgen_put(values, nulls, LOCKED_ERROR, message->error);
+	dgen_put(values, nulls, LOCKED_SQLSTATE, message->sqlstate);
 }
 
 /* To be run from `when` on. The fence is new: whoever ran it before can no longer commit. */
@@ -253,8 +233,8 @@ dgen_postpone_locked(const BatchActor *actor, const BatchMessage *message, int f
 	dgen_part_ends(DatumGetInt64(row.values[LOCKED_FENCE]));
 	put_waiting(row.values, retry_at);
 	row.values[LOCKED_FAILED] = Int32GetDatum(failed);
-	put_text(row.values, row.nulls, LOCKED_LAST_ERROR, failure->error);
-	put_text(row.values, row.nulls, LOCKED_LAST_SQLSTATE, failure->sqlstate);
+	dgen_put_string(row.values, row.nulls, LOCKED_LAST_ERROR, failure->error);
+	dgen_put_string(row.values, row.nulls, LOCKED_LAST_SQLSTATE, failure->sqlstate);
 	update(&row, row.values, row.nulls);
 	if (retry_at <= GetCurrentTimestamp())
 		dgen_wakeup_locked(actor->type->id);
@@ -273,117 +253,8 @@ dgen_begin_locked(const BatchActor *actor, int64 fence, TimestampTz expires_at, 
 	row.values[LOCKED_RETRY_AT] = TimestampTzGetDatum(DT_NOEND);
 	row.values[LOCKED_EXPIRES_AT] = TimestampTzGetDatum(expires_at);
 	row.values[LOCKED_ATTEMPT] = Int32GetDatum(DatumGetInt32(row.values[LOCKED_ATTEMPT]) + 1);
-	put_text(row.values, row.nulls, LOCKED_WORKER, worker);
+	dgen_put_string(row.values, row.nulls, LOCKED_WORKER, worker);
 	update(&row, row.values, row.nulls);
 	dgen_wakeup_due(actor->type->id, expires_at);
 	return true;
-}
-
-/* ---- states ---- */
-
-/* The entry as a value of its own; NULL: there is none. */
-static Jsonb *
-entry(Jsonb *state, const JsonbValue *name)
-{
-	JsonbValue *value = getKeyJsonValueFromContainer(&state->root, name->val.string.val,
-													 name->val.string.len, NULL);
-
-	return value == NULL ? NULL : JsonbValueToJsonb(value);
-}
-
-static bool
-same_entry(Jsonb *a, Jsonb *b)
-{
-	if (a == NULL || b == NULL)
-		return a == b;
-	return compareJsonbContainers(&a->root, &b->root) == 0;
-}
-
-/* Entries of `made` that are not the same in `given`, on top of `result`. */
-static Jsonb *
-set_entries(Jsonb *given, Jsonb *made, Jsonb *result)
-{
-	JsonbIterator *iterator = JsonbIteratorInit(&made->root);
-	JsonbBuilder changes = {0};
-	JsonbValue name, value;
-
-	(void) JsonbIteratorNext(&iterator, &value, true);
-	dgen_push_jsonb(&changes, WJB_BEGIN_OBJECT, NULL);
-	while (JsonbIteratorNext(&iterator, &name, true) == WJB_KEY)
-	{
-		(void) JsonbIteratorNext(&iterator, &value, true);
-		if (same_entry(entry(given, &name), entry(made, &name)))
-			continue;
-		dgen_push_jsonb(&changes, WJB_KEY, &name);
-		dgen_push_jsonb(&changes, WJB_VALUE, &value);
-	}
-	dgen_push_jsonb(&changes, WJB_END_OBJECT, NULL);
-	return DatumGetJsonbP(DirectFunctionCall2(jsonb_concat, JsonbPGetDatum(result),
-											  JsonbPGetDatum(dgen_built_jsonb(&changes))));
-}
-
-/* Without the entries of `given` that `made` has no more. */
-static Jsonb *
-delete_entries(Jsonb *given, Jsonb *made, Jsonb *result)
-{
-	JsonbIterator *iterator = JsonbIteratorInit(&given->root);
-	JsonbValue name, value;
-
-	(void) JsonbIteratorNext(&iterator, &value, true);
-	while (JsonbIteratorNext(&iterator, &name, true) == WJB_KEY)
-	{
-		(void) JsonbIteratorNext(&iterator, &value, true);
-		if (entry(made, &name) == NULL)
-			result =
-				DatumGetJsonbP(DirectFunctionCall2(jsonb_delete, JsonbPGetDatum(result),
-												   PointerGetDatum(cstring_to_text_with_len(
-													   name.val.string.val, name.val.string.len))));
-	}
-	return result;
-}
-
-/* Entry by entry: what changed meanwhile in others stays. */
-Jsonb *
-dgen_merge_states(Jsonb *given, Jsonb *made, Jsonb *current)
-{
-	return set_entries(given, made, delete_entries(given, made, current));
-}
-
-/* ---- the token ---- */
-
-/* The id is unique in the database, and the hash tells databases apart. */
-char *
-dgen_token(const BatchActor *actor, const BatchMessage *message)
-{
-	char *identity = psprintf("%s/" INT64_FORMAT "/" INT64_FORMAT, actor->type->name,
-							  actor->mailbox, (int64) message->sent_at);
-
-	return psprintf("%016llx-" INT64_FORMAT,
-					(unsigned long long) dgen_mailbox_of(cstring_to_text(identity)), message->id);
-}
-
-/* ---- ending a lock from outside ---- */
-
-PG_FUNCTION_INFO_V1(dgen_end_lock);
-
-/* For dgen._unlock, which has checked the privilege and owns the actor. */
-Datum
-dgen_end_lock(PG_FUNCTION_ARGS)
-{
-	const ActorType *type = dgen_type_by_id(PG_GETARG_INT32(0), false);
-	text *key = PG_GETARG_TEXT_PP(1);
-	Failure failure = {
-		.error = "the lock was ended with dgen.unlock",
-		.sqlstate = unpack_sql_state(DGEN_ERR_UNLOCKED),
-		.hint = "What the locked part has done outside of the database stays done. Send it again "
-				"with dgen.redrive.",
-		.ended = true,
-	};
-	Batch *batch = dgen_read_locked(type, dgen_mailbox_of(key), 0, key, READ_WAIT);
-
-	if (batch == NULL)
-		PG_RETURN_BOOL(false);
-	failure.sqlstate = pstrdup(failure.sqlstate);
-	(void) dgen_record_failure(&batch->actors[0], &batch->actors[0].messages[0], &failure);
-	PG_RETURN_BOOL(true);
 }

@@ -2,6 +2,7 @@
  * What happens when the library is loaded.
  */
 #include "dgen_ext.h"
+#include "init/init.h"
 #include "turn/leftovers.h"
 
 PG_MODULE_MAGIC;
@@ -12,6 +13,7 @@ void
 _PG_init(void)
 {
 	dgen_define_gucs();
+	dgen_session_end_init();
 	dgen_session_mark_init();
 	dgen_actor_type_init();
 	dgen_wakeup_init();

@@ -25,16 +25,15 @@
 #include "utils/lsyscache.h"
 
 #include "dgen_ext.h"
+#include "init/init.h"
 #include "turn/leftovers.h"
 #include "shared/shared.h"
-#include "worker/workers.h"
+#include "shared/roster.h"
 
 static ProcessUtility_hook_type previous_utility_hook = NULL;
 
 static Oid types = InvalidOid; /* dgen.actor_type, if there is one */
 static bool types_changed = false;
-
-static uint64 preparing = 0; /* hash of the last one that this session wanted to prepare */
 
 /* NULL: the statement is none of a transaction. */
 static const TransactionStmt *
@@ -75,52 +74,12 @@ is_in_use(void)
 
 /* ---- attempts that it ends ---- */
 
-/*
- * At PREPARE TRANSACTION, before anybody can end it: never raises. Where there is no room the session
- * goes on until it finds by itself that its attempt is over.
- */
-void
-dgen_prepared_ends_holder(int64 fence)
-{
-	LWLockAcquire(&dgen_database->lock, LW_EXCLUSIVE);
-	for (int i = 0; i < MAX_PREPARED_ENDS; i++)
-	{
-		PreparedEnd *end = &dgen_database->prepared_ends[i];
-
-		if (end->fence != 0)
-			continue;
-		*end = (PreparedEnd){preparing, fence};
-		break;
-	}
-	LWLockRelease(&dgen_database->lock);
-}
-
-/* One of them; 0: there is none any more. */
-static int64
-take_end(uint64 transaction)
-{
-	int64 fence = 0;
-
-	LWLockAcquire(&dgen_database->lock, LW_EXCLUSIVE);
-	for (int i = 0; i < MAX_PREPARED_ENDS && fence == 0; i++)
-	{
-		PreparedEnd *end = &dgen_database->prepared_ends[i];
-
-		if (end->fence == 0 || end->transaction != transaction)
-			continue;
-		fence = end->fence;
-		end->fence = 0;
-	}
-	LWLockRelease(&dgen_database->lock);
-	return fence;
-}
-
 static void
 end_holders(const TransactionStmt *statement)
 {
 	int64 fence;
 
-	while ((fence = take_end(hash_of(statement))) != 0)
+	while ((fence = dgen_prepared_end_take(hash_of(statement))) != 0)
 		if (statement->kind == TRANS_STMT_COMMIT_PREPARED)
 			dgen_part_end_holder(fence);
 }
@@ -129,8 +88,10 @@ end_holders(const TransactionStmt *statement)
 static void
 begin_preparing(const TransactionStmt *statement)
 {
-	preparing = hash_of(statement);
-	while (is_in_use() && take_end(preparing) != 0)
+	const uint64 transaction = hash_of(statement);
+
+	dgen_preparing(transaction);
+	while (is_in_use() && dgen_prepared_end_take(transaction) != 0)
 		;
 }
 

@@ -1,14 +1,9 @@
 /*
- * The locked part that this session runs: found, begun with a fence and a session-level
- * lock on it, and ended by a transaction that owns the actor and finds that fence in its
- * row. Who dies lets go of the lock; who is late finds another fence.
- *
- * A session that lets go of all its advisory locks lets go of this one, too, and lives on. Then
- * others would run the part beside it, and it would do so again in each attempt: such an attempt
- * has failed. Whoever notices first records that, the session itself when it ends the part, or
- * another one that looks for parts.
+ * Locked parts: which one is to be run, its beginning under a new fence, and its end by a
+ * transaction that owns the actor and finds that fence in its row (claim/part.c).
  */
 #include "dgen_ext.h"
+#include "claim/part.h"
 #include "actor/key.h"
 #include "shared/shared.h"
 #include "table/columns.h"
@@ -26,233 +21,6 @@
 
 /* An in-database worker cancels its handler itself: this is for one that cannot, us. */
 #define EXPIRY_GRACE_US INT64CONST(5000000)
-
-typedef struct Part
-{
-	int32 type_id;
-	int64 mailbox;
-	int64 fence;           /* 0: none */
-	Oid extension;         /* its dgen.message: another one gives out the same fences */
-	bool begun;            /* in a transaction that has committed */
-	SubTransactionId ends; /* in which it has ended, if that commits; Invalid: it has not */
-	SubTransactionId subid;
-} Part;
-
-static Part part;
-static NoPart no_part = NO_PART_CLAIMED; /* why there is none */
-
-/* ---- the lock on a fence ---- */
-
-static void
-set_tag(LOCKTAG *tag, int64 fence)
-{
-	SET_LOCKTAG_ADVISORY(*tag, MyDatabaseId, (uint32) ((uint64) fence >> 32), (uint32) fence,
-						 DGEN_PART_CLASS);
-}
-
-/* Those who look for it do not stand in each other's way. */
-bool
-dgen_part_is_alive(int64 fence)
-{
-	LOCKTAG tag;
-
-	if (part.fence == fence)
-		return true;
-	set_tag(&tag, fence);
-	if (LockAcquireExtended(&tag, ShareLock, false, true, false, NULL DGEN_LOCK_ACQUIRE_EXTRA) ==
-		LOCKACQUIRE_NOT_AVAIL)
-		return true;
-	LockRelease(&tag, ShareLock, false);
-	return false;
-}
-
-/* False: the lock table is full. */
-static bool
-hold(int64 fence)
-{
-	LOCKTAG tag;
-
-	set_tag(&tag, fence);
-	return LockAcquireExtended(&tag, ExclusiveLock, true, true, false,
-							   NULL DGEN_LOCK_ACQUIRE_EXTRA) != LOCKACQUIRE_NOT_AVAIL;
-}
-
-/*
- * An attempt that is run in a transaction is safe from that: what transactions hold stays. The mode
- * is another one, so that it can be told whether the session still has its own.
- */
-void
-dgen_part_hold_on(void)
-{
-	LOCKTAG tag;
-
-	if (part.fence == 0)
-		return;
-	set_tag(&tag, part.fence);
-	(void) LockAcquireExtended(&tag, AccessExclusiveLock, false, true, false,
-							   NULL DGEN_LOCK_ACQUIRE_EXTRA);
-}
-
-/* Somebody may have let go of all advisory locks of the session. */
-static bool
-is_held(int64 fence)
-{
-	LOCKTAG tag;
-
-	set_tag(&tag, fence);
-	return DGEN_LOCK_HELD_BY_ME(&tag, ExclusiveLock);
-}
-
-/* ---- its life in this session ---- */
-
-/* One of dgen's tables is locked. */
-static bool
-is_of_former(void)
-{
-	return part.extension != dgen_table_oid(TABLE_MESSAGE);
-}
-
-int64
-dgen_part_fence(void)
-{
-	return part.fence;
-}
-
-bool
-dgen_part_under_way(void)
-{
-	return part.fence != 0;
-}
-
-NoPart
-dgen_no_part(void)
-{
-	return no_part;
-}
-
-/* At the end of transactions, too: never raises. */
-void
-dgen_part_forget(void)
-{
-	LOCKTAG tag;
-
-	if (part.fence == 0)
-		return;
-	/* First: who finds the lock free and the fence here takes it for lost. */
-	dgen_part_publish(0);
-	set_tag(&tag, part.fence);
-	if (is_held(part.fence))
-		LockRelease(&tag, ExclusiveLock, true);
-	part.fence = 0;
-}
-
-static void
-forget_because(NoPart reason)
-{
-	dgen_part_forget();
-	no_part = reason;
-}
-
-void
-dgen_part_ends(int64 fence)
-{
-	if (part.fence == fence)
-		part.ends = GetCurrentSubTransactionId();
-}
-
-/*
- * A prepared transaction that begins or ends an attempt owns the actor until somebody ends it, so
- * nobody begins another one meanwhile. After that the row tells, and this session is not told.
- */
-static void
-at_transaction_end(XactEvent event, void *arg)
-{
-	bool ends = part.ends != InvalidSubTransactionId;
-
-	if (part.fence == 0)
-		dgen_part_publish(0); /* a look may have been interrupted */
-	else if ((event == XACT_EVENT_COMMIT || event == XACT_EVENT_PREPARE) && ends)
-		forget_because(NO_PART_ANY_MORE);
-	else if (event == XACT_EVENT_COMMIT)
-		part.begun = true;
-	else if ((event == XACT_EVENT_ABORT || event == XACT_EVENT_PREPARE) && !part.begun)
-		forget_because(NO_PART_BEGUN);
-	else if (event == XACT_EVENT_ABORT)
-		part.ends = InvalidSubTransactionId;
-}
-
-static void
-at_subtransaction_end(SubXactEvent event, SubTransactionId subid, SubTransactionId parent,
-					  void *arg)
-{
-	if (event != SUBXACT_EVENT_ABORT_SUB || part.fence == 0)
-		return;
-	if (part.ends >= subid)
-		part.ends = InvalidSubTransactionId;
-	if (!part.begun && part.subid >= subid)
-		forget_because(NO_PART_BEGUN);
-}
-
-static void
-register_callbacks(void)
-{
-	static bool registered = false;
-
-	if (!registered)
-	{
-		RegisterXactCallback(at_transaction_end, NULL);
-		RegisterSubXactCallback(at_subtransaction_end, NULL);
-	}
-	registered = true;
-}
-
-static void
-set_part(const BatchActor *actor, int64 fence)
-{
-	part = (Part){
-		.type_id = actor->type->id,
-		.mailbox = actor->mailbox,
-		.fence = fence,
-		.extension = dgen_table_oid(TABLE_MESSAGE),
-		.subid = GetCurrentSubTransactionId(),
-	};
-	dgen_part_publish(fence);
-}
-
-static void
-charge_attempt(int sqlstate)
-{
-	Charge ended = {
-		.type_id = part.type_id,
-		.mailbox = part.mailbox,
-		.fence = part.fence,
-		.extension = part.extension,
-		.sqlstate = sqlstate,
-		.silent = sqlstate == DGEN_ERR_TURN_TIMEOUT,
-	};
-
-	dgen_charge(&ended);
-}
-
-void
-dgen_part_abandon(void)
-{
-	int32 type_id = part.type_id;
-
-	if (part.fence == 0)
-		return;
-	forget_because(NO_PART_LEFT);
-	dgen_wakeup_unheld(type_id);
-}
-
-/* Also between dgen.claim_locked and COMMIT: whoever is silent there each time would run for ever. */
-void
-dgen_part_leave(int blame)
-{
-	if (part.fence != 0 && part.begun && blame != 0)
-		charge_attempt(blame);
-	dgen_part_abandon();
-}
 
 /* ---- looking for one ---- */
 
@@ -324,9 +92,8 @@ begin(const WorkerSession *session, const BatchActor *actor)
 
 	if (session->in_database)
 		expires_at += EXPIRY_GRACE_US;
-	if (!hold(fence))
+	if (!dgen_part_take(actor, fence))
 		return false;
-	set_part(actor, fence);
 	if (dgen_begin_locked(actor, fence, expires_at, session->name))
 		return true;
 	dgen_part_forget();
@@ -395,7 +162,7 @@ begin_one(const WorkerSession *session, const ActorType *type, uint32 asked)
 	Look look = {.type = type};
 	bool paused;
 
-	register_callbacks();
+	dgen_part_register();
 	if (!dgen_part_reserve(type->id))
 		return LOOKED_REFUSED;
 	CommandCounterIncrement();
@@ -482,72 +249,47 @@ dgen_part_begin(WorkerSession *session)
 Batch *
 dgen_part_look(void)
 {
+	const LockedPart *part = dgen_part();
 	const ActorType *type;
 
 	dgen_table_lock(TABLE_LOCKED, AccessShareLock);
-	type = is_of_former() ? NULL : dgen_type_by_id(part.type_id, true);
-	return type == NULL ? NULL : dgen_read_locked(type, part.mailbox, part.fence, NULL, READ_LOOK);
+	type = part == NULL || dgen_part_is_of_former() ? NULL : dgen_type_by_id(part->type_id, true);
+	return type == NULL ? NULL : dgen_read_locked(type, part->mailbox, part->fence, NULL, READ_LOOK);
 }
 
 Batch *
 dgen_part_own(void)
 {
+	const LockedPart *part = dgen_part();
 	const ActorType *type;
 	Batch *batch = NULL;
 
-	if (part.fence == 0)
+	if (part == NULL)
 		return NULL;
-	if (!part.begun)
+	if (!part->begun)
 		ereport(ERROR, (errcode(DGEN_ERR_NOT_OWNED),
 						errmsg("the claim of the locked part is not committed"),
 						errhint("A locked part is run and ended after COMMIT.")));
 	dgen_table_lock(TABLE_MESSAGE, RowExclusiveLock);
 	dgen_session_check(dgen_worker_session());
-	type = dgen_type_by_id(part.type_id, true);
+	type = dgen_type_by_id(part->type_id, true);
 	if (type != NULL)
 	{
-		dgen_own(type->id, part.mailbox);
-		batch = dgen_read_locked(type, part.mailbox, part.fence, NULL, READ_WAIT);
+		dgen_own(type->id, part->mailbox);
+		batch = dgen_read_locked(type, part->mailbox, part->fence, NULL, READ_WAIT);
 	}
 	if (batch == NULL)
-		forget_because(NO_PART_LEFT);
+		dgen_part_forget_because(NO_PART_LEFT);
 	return batch;
-}
-
-bool
-dgen_part_is_lost(void)
-{
-	return part.fence != 0 && !is_held(part.fence);
-}
-
-void
-dgen_part_raise_lost(void)
-{
-	ereport(ERROR, (errcode(DGEN_ERR_LOCK_LOST), errmsg(DGEN_LOCK_LOST_MESSAGE),
-					errhint(DGEN_LOCK_LOST_HINT)));
-}
-
-/* The next claim records it, as this transaction is going to be rolled back. */
-void
-dgen_part_charge_lost(void)
-{
-	Charge lost = {
-		.type_id = part.type_id,
-		.mailbox = part.mailbox,
-		.fence = part.fence,
-		.extension = part.extension,
-		.sqlstate = DGEN_ERR_LOCK_LOST,
-	};
-
-	dgen_charge(&lost);
-	dgen_part_abandon();
 }
 
 void
 dgen_part_fail(const Failure *failure)
 {
-	const ActorType *type = is_of_former() ? NULL : dgen_type_by_id(part.type_id, true);
+	const LockedPart *part = dgen_part();
+	const ActorType *type =
+		part == NULL || dgen_part_is_of_former() ? NULL : dgen_type_by_id(part->type_id, true);
 
 	if (type != NULL)
-		(void) dgen_part_fail_attempt(type, part.mailbox, part.fence, failure);
+		(void) dgen_part_fail_attempt(type, part->mailbox, part->fence, failure);
 }

@@ -19,57 +19,11 @@
 PG_FUNCTION_INFO_V1(dgen_workers);
 PG_FUNCTION_INFO_V1(dgen_perhaps_taken);
 
-void
-dgen_session_busy(bool busy)
-{
-	if (busy)
-		dgen_wait_found_work();
-	if (dgen_slot == NULL || dgen_slot->busy == busy)
-		return;
-	dgen_slot->since = GetCurrentTimestamp();
-	dgen_slot->busy = busy;
-}
-
-void
-dgen_session_count_turns(int turns)
-{
-	if (turns > 0)
-		dgen_wait_found_work();
-	if (dgen_slot != NULL)
-		dgen_slot->turns += turns;
-}
-
-int
-dgen_live_workers(void)
-{
-	return dgen_database == NULL ? 1 : (int) pg_atomic_read_u32(&dgen_database->workers);
-}
-
-static bool
-is_worker_here(const Slot *slot)
-{
-	return slot->pid != 0 && slot->database == MyDatabaseId && slot->worker_id != 0;
-}
-
 /* Not those who have attached to an extension that is gone, whose ids come again. */
 static Oid
 this_extension(void)
 {
 	return dgen_table_oid(TABLE_MESSAGE);
-}
-
-bool
-dgen_worker_lives(int64 worker_id)
-{
-	const Oid extension = this_extension();
-	bool lives = false;
-
-	LWLockAcquire(&dgen_database->lock, LW_SHARED);
-	for (int i = 0; i < dgen_shared->nslots && !lives; i++)
-		lives = is_worker_here(slot_at(i)) && slot_at(i)->worker_id == worker_id &&
-				slot_at(i)->extension == extension;
-	LWLockRelease(&dgen_database->lock);
-	return lives;
 }
 
 /* Copies, so that nothing is looked up or raised with the lock held. */
@@ -81,7 +35,7 @@ copy_workers(int *count)
 	*count = 0;
 	LWLockAcquire(&dgen_database->lock, LW_SHARED);
 	for (int i = 0; i < dgen_shared->nslots; i++)
-		if (is_worker_here(slot_at(i)))
+		if (dgen_is_worker_here(slot_at(i)))
 			workers[(*count)++] = *slot_at(i);
 	LWLockRelease(&dgen_database->lock);
 	return workers;
@@ -194,7 +148,7 @@ dgen_perhaps_taken(PG_FUNCTION_ARGS)
 		PG_RETURN_BOOL(false);
 	LWLockAcquire(&dgen_database->lock, LW_SHARED);
 	for (int i = 0; i < dgen_shared->nslots && !taken; i++)
-		taken = is_worker_here(slot_at(i)) &&
+		taken = dgen_is_worker_here(slot_at(i)) &&
 				dgen_slot_takes(slot_at(i), type_id, lane) == TAKES_PERHAPS;
 	LWLockRelease(&dgen_database->lock);
 	PG_RETURN_BOOL(taken);

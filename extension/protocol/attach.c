@@ -39,38 +39,8 @@ PG_FUNCTION_INFO_V1(dgen_attach);
 PG_FUNCTION_INFO_V1(dgen_detach);
 
 static Attachment *current = NULL;
-static bool hidden = false; /* its slot says nothing of it: the extension is not there */
-
-static void publish(void);
 
 /* ---- what holds ---- */
-
-bool
-dgen_is_attached(void)
-{
-	return current != NULL && current->session.id != 0;
-}
-
-WorkerSession *
-dgen_worker_session(void)
-{
-	if (!dgen_is_attached())
-		ereport(ERROR,
-				(errcode(DGEN_ERR_NOT_ATTACHED), errmsg("session is not attached as a worker"),
-				 errhint("Call dgen.attach first; after a reconnect, again.")));
-	return &current->session;
-}
-
-/*
- * An extension that was dropped and created again (by pg_restore --clean, too) gives out the ids of
- * types, messages and workers anew, and the versions of states: an attachment to the former one means
- * nothing in this one. It stays where it is: who drops the extension may roll that back.
- */
-bool
-dgen_session_is_of_former(const WorkerSession *session)
-{
-	return session->extension != dgen_table_oid(TABLE_MESSAGE);
-}
 
 /* That a session attaches to. What it has learnt about types of another one by itself goes. */
 static Oid
@@ -88,50 +58,6 @@ this_extension(void)
 	return extension;
 }
 
-static void
-refuse_former(void)
-{
-	hidden = true;
-	publish();
-	ereport(ERROR,
-			(errcode(DGEN_ERR_NOT_ATTACHED),
-			 errmsg("the extension that this session has attached to was dropped"),
-			 errdetail("It was created again since, with other actor types, messages and states."),
-			 errhint("Forget states that you hold, and call dgen.attach again.")));
-}
-
-/* Who holds a lock on dgen.message may rely on it until the end of the transaction. */
-void
-dgen_session_check(const WorkerSession *session)
-{
-	if (dgen_session_is_of_former(session))
-		refuse_former();
-	if (hidden)
-	{
-		hidden = false;
-		publish();
-	}
-}
-
-/*
- * A function with the rights of another role may have attached: its caller is in the same
- * session, and neither reads nor commits what that role claims.
- */
-WorkerSession *
-dgen_worker_session_of_caller(void)
-{
-	WorkerSession *session = dgen_worker_session();
-
-	dgen_session_check(session);
-	if (!has_privs_of_role(GetUserId(), session->role))
-		ereport(ERROR,
-				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("role \"%s\" may not use the worker that role \"%s\" has attached",
-						dgen_role_name(GetUserId()), dgen_role_name(session->role)),
-				 errhint("Go back to that role with SET ROLE, or call dgen.attach as this one.")));
-	return session;
-}
-
 /* Before each claim. */
 void
 dgen_session_claims(void)
@@ -139,35 +65,13 @@ dgen_session_claims(void)
 	dgen_session_mark_claims();
 }
 
-/* Makes the slot say what holds now. */
 static void
 publish(void)
 {
-	WorkerSession *session = current == NULL || hidden ? NULL : &current->session;
-
-	dgen_generations_forget();
-	if (!dgen_slot_take())
-		return;
-	if (dgen_slot->state != SLOT_NONE)
-		dgen_wait_leave();
-
-	LWLockAcquire(&dgen_database->lock, LW_EXCLUSIVE);
-	dgen_slot->worker_id = session == NULL ? 0 : session->id;
-	dgen_slot->extension = session == NULL ? InvalidOid : session->extension;
-	dgen_slot->ntypes = 0;
-	dgen_slot->buckets = 0;
-	if (dgen_slot->worker_id != 0)
-	{
-		strlcpy(dgen_slot->name, session->name, NAMEDATALEN);
-		strlcpy(dgen_slot->client, current->client, NAMEDATALEN);
-		dgen_slot->in_database = session->in_database;
-		dgen_slot_set_types(dgen_slot, session);
-	}
-	LWLockRelease(&dgen_database->lock);
-	if (dgen_slot->worker_id == 0)
-		return;
-	dgen_wait_enter();
-	dgen_part_call_others();
+	if (current == NULL)
+		dgen_session_publish(NULL, NULL);
+	else
+		dgen_session_publish(&current->session, current->client);
 }
 
 static void
@@ -198,7 +102,7 @@ put_on_top(Attachment *attachment, SubTransactionId subid)
 	attachment->subid = subid;
 	attachment->previous = current;
 	current = attachment;
-	hidden = false;
+	dgen_session_show();
 	publish();
 }
 

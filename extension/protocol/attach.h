@@ -13,7 +13,6 @@
 extern void dgen_session_init(void); /* callbacks */
 extern void dgen_session_serve(int64 id, const char *name, int ntypes, const int32 *type_ids);
 extern void dgen_refuse_attach(const char *problem, const char *hint); /* raises 22023 */
-extern bool dgen_worker_lives(int64 worker_id);                        /* live_workers.c */
 
 /* ---- lanes.c: of dgen.attach ---- */
 

@@ -38,6 +38,7 @@ typedef struct HeldState
 static HTAB *held = NULL;
 static uint64 seed;
 static bool touched = false; /* in this transaction */
+static TransactionId adoption = InvalidTransactionId; /* dgen_adopted_by, when it was given them */
 
 void
 dgen_client_forget(void)
@@ -95,12 +96,22 @@ key_of(const BatchActor *actor)
 	return key;
 }
 
+/* Where backups come back into tables that stay, versions are given out again. */
+static void
+check_adoption(void)
+{
+	if (adoption != dgen_adopted_by())
+		dgen_client_forget();
+	adoption = dgen_adopted_by();
+}
+
 bool
 dgen_client_holds(const BatchActor *actor)
 {
 	HeldKey key;
 	HeldState *state;
 
+	check_adoption();
 	if (held == NULL || actor->version == 0)
 		return false;
 	touched = true;
@@ -115,6 +126,7 @@ dgen_client_given(const BatchActor *actor)
 	HeldKey key;
 	HeldState *state;
 
+	check_adoption();
 	if (held != NULL && hash_get_num_entries(held) >= MAX_ACTORS)
 		dgen_client_forget();
 	if (held == NULL)

@@ -3,6 +3,7 @@
  * language. docs/protocol.md describes it from the worker's side.
  */
 #include "dgen_ext.h"
+#include "table/row.h"
 
 #include "access/xact.h"
 #include "catalog/pg_type.h"
@@ -47,25 +48,15 @@ enum ClaimColumn
 	CLAIM_COLUMNS
 };
 
-/* The batch claimed and not committed; valid in the transaction that claimed it. */
-static Batch *current_batch = NULL;
-static LocalTransactionId current_lxid = InvalidLocalTransactionId;
-static Oid claimer = InvalidOid;      /* the role that claimed it */
-static Oid claimed_from = InvalidOid; /* dgen.message */
-static bool client_caches = false;    /* the client of that batch keeps states */
+/* Of the batch that is claimed (dgen_claimed_batch). */
+static bool client_caches = false; /* its client keeps states */
 static instr_time claimed_at;
-
-Batch *
-dgen_claimed_batch(void)
-{
-	return current_lxid == DGEN_MY_LXID ? current_batch : NULL;
-}
 
 /* A locked part goes on when the transaction that would have ended it has not. */
 static void
 forget_batch(void)
 {
-	current_batch = NULL;
+	dgen_set_claimed_batch(NULL);
 	dgen_session_busy(dgen_part_under_way());
 }
 
@@ -77,7 +68,7 @@ at_subtransaction_end(SubXactEvent event, SubTransactionId subid, SubTransaction
 	if (event != SUBXACT_EVENT_ABORT_SUB)
 		return;
 	dgen_no_batch_undone(subid);
-	if (dgen_claimed_batch() == NULL || current_batch->subid < subid)
+	if (dgen_claimed_batch() == NULL || dgen_claimed_batch()->subid < subid)
 		return;
 	forget_batch();
 	dgen_no_batch(NO_BATCH_ANY_MORE);
@@ -96,10 +87,10 @@ announce_unhandled(const Batch *batch)
 static void
 at_transaction_end(XactEvent event, void *arg)
 {
-	if (current_batch == NULL)
+	if (dgen_batch_to_end() == NULL)
 		return;
 	if (event == XACT_EVENT_PRE_COMMIT)
-		announce_unhandled(current_batch);
+		announce_unhandled(dgen_batch_to_end());
 	else if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT || event == XACT_EVENT_PREPARE)
 	{
 		forget_batch();
@@ -124,35 +115,14 @@ static void
 set_batch(Batch *batch)
 {
 	register_callbacks();
-	current_batch = batch;
-	current_lxid = DGEN_MY_LXID;
-	claimer = GetUserId();
-	claimed_from = dgen_table_oid(TABLE_MESSAGE);
-}
-
-void
-dgen_check_claimer(void)
-{
-	if (dgen_claimed_batch() == NULL)
-		return;
-	/* Only this very transaction can have dropped what it had locked. */
-	if (claimed_from != dgen_table_oid(TABLE_MESSAGE))
-		ereport(ERROR, (errcode(DGEN_ERR_NOT_OWNED),
-						errmsg("the extension was dropped since the batch was claimed"),
-						errhint("Roll back.")));
-	if (has_privs_of_role(GetUserId(), claimer))
-		return;
-	ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-					errmsg("role \"%s\" may not use the batch that role \"%s\" has claimed",
-						   dgen_role_name(GetUserId()), dgen_role_name(claimer)),
-					errhint("Go back to that role with SET ROLE.")));
+	dgen_set_claimed_batch(batch);
 }
 
 double
 dgen_claimed_batch_done(void)
 {
-	announce_unhandled(current_batch);
-	current_batch = NULL;
+	announce_unhandled(dgen_claimed_batch());
+	dgen_set_claimed_batch(NULL);
 	dgen_no_batch(NO_BATCH_COMMITTED);
 	dgen_session_busy(false);
 	return dgen_elapsed_us(claimed_at);
@@ -162,16 +132,6 @@ bool
 dgen_client_caches(void)
 {
 	return client_caches;
-}
-
-void
-dgen_refuse_in_batch(const char *what, const char *hint)
-{
-	if (dgen_claimed_batch() != NULL)
-		ereport(ERROR,
-				(errcode(DGEN_ERR_NESTED),
-				 errmsg("%s cannot be used while a batch is claimed in the transaction", what),
-				 errhint("%s", hint)));
 }
 
 /* ---- claim ---- */
@@ -205,13 +165,6 @@ limit_silence(const Batch *batch)
 	snprintf(value, sizeof(value), INT64_FORMAT, Min(longest + IDLE_GRACE_MS, (int64) INT_MAX));
 	(void) set_config_option("idle_in_transaction_session_timeout", value, PGC_USERSET,
 							 PGC_S_SESSION, GUC_ACTION_LOCAL, true, 0, false);
-}
-
-static void
-put(Datum *values, bool *nulls, int column, Datum value)
-{
-	values[column] = value;
-	nulls[column] = value == (Datum) 0;
 }
 
 /* Each actor's state goes with its first message, unless the client holds it. */
@@ -252,19 +205,19 @@ put_row(ReturnSetInfo *result, int ordinal, const BatchActor *actor, Datum type,
 	values[CLAIM_ACTOR_TYPE] = type;
 	values[CLAIM_ACTOR_KEY] = PointerGetDatum(actor->key);
 	values[CLAIM_VERSION] = Int64GetDatum(actor->version);
-	put(values, nulls, CLAIM_STATE, state_to_send(actor, n));
+	dgen_put(values, nulls, CLAIM_STATE, state_to_send(actor, n));
 	values[CLAIM_MESSAGE_ID] = Int64GetDatum(message->id);
 	values[CLAIM_KIND] = CStringGetTextDatum(dgen_message_kind(message));
 	values[CLAIM_ATTEMPT] = Int32GetDatum(dgen_message_attempt(message));
 	values[CLAIM_SENT_AT] = TimestampTzGetDatum(message->sent_at);
 	values[CLAIM_MESSAGE] = message->message;
-	put(values, nulls, CLAIM_HEADERS, message->headers);
+	dgen_put(values, nulls, CLAIM_HEADERS, message->headers);
 	values[CLAIM_IN_REPLY_TO] = Int64GetDatum(message->in_reply_to);
 	nulls[CLAIM_IN_REPLY_TO] = message->in_reply_to == 0;
-	put(values, nulls, CLAIM_CORRELATION, message->correlation);
-	put(values, nulls, CLAIM_ERROR, message->error);
-	put(values, nulls, CLAIM_SQLSTATE, message->sqlstate);
-	put(values, nulls, CLAIM_TOKEN,
+	dgen_put(values, nulls, CLAIM_CORRELATION, message->correlation);
+	dgen_put(values, nulls, CLAIM_ERROR, message->error);
+	dgen_put(values, nulls, CLAIM_SQLSTATE, message->sqlstate);
+	dgen_put(values, nulls, CLAIM_TOKEN,
 		message->locked ? CStringGetTextDatum(dgen_token(actor, message)) : (Datum) 0);
 	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 }

@@ -9,6 +9,8 @@
  */
 #include "dgen_ext.h"
 
+#include <limits.h>
+
 #include "utils/guc.h"
 
 #define NAME "dgen.session_mark"

@@ -24,7 +24,7 @@ typedef struct Answer
 /* Looks once; takes the answer if there is one. */
 extern void dgen_collect_answer(int64 id, Answer *answer);
 
-/* unsendable.c: a reply that the client cannot be sent becomes an error that says why. */
+/* check_answer.c: a reply that the client cannot be sent becomes an error that says why. */
 extern void dgen_check_answer(Answer *answer);
 
 /* The answer of a request that was not replied to, as an error. */

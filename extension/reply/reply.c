@@ -6,6 +6,7 @@
  * collects it, or the reply travels on as a message to the actor that asked.
  */
 #include "dgen_ext.h"
+#include "table/row.h"
 #include "table/columns.h"
 
 #include "access/htup_details.h"
@@ -25,140 +26,9 @@
 PG_FUNCTION_INFO_V1(dgen_send_reply);
 PG_FUNCTION_INFO_V1(dgen_fail_request);
 
-Datum
-dgen_json_null(void)
-{
-	JsonbValue value = {.type = jbvNull};
-
-	return JsonbPGetDatum(JsonbValueToJsonb(&value));
-}
-
-/* A handler gives any text as SQLSTATE: only what is one is raised as one. */
-int
-dgen_sqlstate_of(const char *text)
-{
-	if (text == NULL || strlen(text) != 5 ||
-		strspn(text, "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ") != 5 || strncmp(text, "00", 2) == 0 ||
-		strncmp(text, "01", 2) == 0 || strncmp(text, "02", 2) == 0)
-		return DGEN_ERR_REQUEST_FAILED;
-	return MAKE_SQLSTATE(text[0], text[1], text[2], text[3], text[4]);
-}
-
 /* ---- asking ---- */
 
-void
-dgen_get_reply_to(HeapTupleHeader context, ReplyTo *reply_to)
-{
-	bool type_is_null, key_is_null;
-	Datum type_name = GetAttributeByName(context, "actor_type", &type_is_null);
-	Datum key = GetAttributeByName(context, "actor_key", &key_is_null);
-	const ActorType *type;
-
-	if (type_is_null || key_is_null)
-		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("reply_to names no actor"),
-						errhint("Pass the ctx that the handler got.")));
-	type = dgen_type_by_name(DatumGetTextPP(type_name));
-	reply_to->type_id = type->id;
-	reply_to->key = DatumGetTextPP(key);
-	if (!dgen_is_in_turn(type->id, dgen_mailbox_of(reply_to->key)) &&
-		!dgen_is_in_action(type->id, reply_to->key))
-		ereport(
-			ERROR,
-			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("reply_to is not the actor whose turn this is"),
-			 errhint(
-				 "Pass the ctx that the handler got; outside of a turn use dgen.await_reply.")));
-	dgen_check_claimer();
-}
-
-static void
-put_text(Datum *values, bool *nulls, int column, const text *value)
-{
-	values[column] = PointerGetDatum(value);
-	nulls[column] = value == NULL;
-}
-
-void
-dgen_request_row(const Send *send, int64 id, const ReplyTo *reply_to, text *correlation, bool keep,
-				 Datum *values, bool *nulls)
-{
-	memset(values, 0, REQUEST_COLUMNS * sizeof(Datum));
-	memset(nulls, true, REQUEST_COLUMNS * sizeof(bool));
-	memset(nulls, false, (REQUEST_ACTOR_KEY + 1) * sizeof(bool));
-	nulls[REQUEST_REPLIED_AT] = true;
-	values[REQUEST_ID] = Int64GetDatum(id);
-	values[REQUEST_MAILBOX] = Int64GetDatum(dgen_mailbox_of(send->key));
-	values[REQUEST_SENT_AT] = TimestampTzGetDatum(GetCurrentTimestamp());
-	values[REQUEST_TYPE_ID] = Int32GetDatum(send->type->id);
-	values[REQUEST_REQUESTER] = ObjectIdGetDatum(dgen_calling_role());
-	values[REQUEST_STATUS] = CharGetDatum(REQUEST_PENDING);
-	values[REQUEST_KEEP] = BoolGetDatum(keep);
-	values[REQUEST_ACTOR_KEY] = PointerGetDatum(send->key);
-	values[REQUEST_DUE_AT] = TimestampTzGetDatum(send->not_before);
-	nulls[REQUEST_DUE_AT] = send->not_before == 0;
-	if (reply_to != NULL)
-	{
-		values[REQUEST_REPLY_TYPE_ID] = Int32GetDatum(reply_to->type_id);
-		nulls[REQUEST_REPLY_TYPE_ID] = false;
-		put_text(values, nulls, REQUEST_REPLY_KEY, reply_to->key);
-	}
-	put_text(values, nulls, REQUEST_CORRELATION, correlation);
-}
-
-void
-dgen_open_request(const Send *send, int64 id, const ReplyTo *reply_to, text *correlation, bool keep)
-{
-	Datum values[REQUEST_COLUMNS];
-	bool nulls[REQUEST_COLUMNS];
-	DgenWriter writer;
-
-	dgen_request_row(send, id, reply_to, correlation, keep, values, nulls);
-	dgen_writer_open(&writer, TABLE_REQUEST);
-	dgen_writer_insert(&writer, values, nulls);
-	dgen_writer_close(&writer);
-}
-
 /* ---- looking ---- */
-
-/* Since its id is found by the key, there is one at most. */
-static bool
-find_with(DgenScan *scan, int64 id, Request *request)
-{
-	ScanKeyData key;
-	HeapTuple tuple;
-
-	dgen_key_int8(&key, 1, BTEqualStrategyNumber, id);
-	dgen_scan_seek(scan, &key, 1);
-	if (!dgen_scan_next(scan))
-		return false;
-	tuple = ExecCopySlotHeapTuple(scan->slot);
-	request->tid = scan->slot->tts_tid;
-	request->own = TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetXmin(tuple->t_data));
-	dgen_row_deform(tuple, RelationGetDescr(scan->heap), request->values, request->nulls,
-					REQUEST_COLUMNS);
-	request->status = DatumGetChar(request->values[REQUEST_STATUS]);
-	return true;
-}
-
-/*
- * The row as the latest snapshot shows it, whatever the isolation level: a reply
- * is an event, not a part of what the transaction looks at.
- */
-bool
-dgen_find_request(int64 id, Request *request)
-{
-	Snapshot snapshot;
-	DgenScan scan;
-	bool found;
-
-	dgen_table_lock(TABLE_REQUEST, AccessShareLock);
-	snapshot = RegisterSnapshot(GetLatestSnapshot());
-	dgen_scan_begin(&scan, TABLE_REQUEST, INDEX_PRIMARY, snapshot, 1);
-	found = find_with(&scan, id, request);
-	dgen_scan_end(&scan);
-	UnregisterSnapshot(snapshot);
-	return found;
-}
 
 /* One snapshot and one scan for all; ids in ascending order stay on the same pages. */
 void
@@ -190,47 +60,6 @@ dgen_find_answered(const int64 *ids, int count, bool *answered)
 
 /* ---- answering ---- */
 
-static void
-put_string(Datum *values, bool *nulls, int column, const char *value)
-{
-	nulls[column] = value == NULL;
-	values[column] = value == NULL ? (Datum) 0 : CStringGetTextDatum(dgen_cut_error(value));
-}
-
-void
-dgen_cancelled_reply(Reply *reply)
-{
-	memset(reply, 0, sizeof(*reply));
-	reply->error = "request was cancelled";
-	reply->sqlstate = pstrdup(unpack_sql_state(DGEN_ERR_REQUEST_CANCELLED));
-	reply->hint = "It will not be answered.";
-	reply->cancelled = true;
-}
-
-static char *
-string_of(const Request *request, int column)
-{
-	return request->nulls[column] ? NULL : TextDatumGetCString(request->values[column]);
-}
-
-void
-dgen_kept_reply(const Request *request, Reply *reply)
-{
-	memset(reply, 0, sizeof(*reply));
-	if (request->status == REQUEST_CANCELLED)
-		dgen_cancelled_reply(reply);
-	else if (request->status == REQUEST_REPLIED)
-		reply->reply = request->values[REQUEST_REPLY];
-	else
-	{
-		reply->error = string_of(request, REQUEST_ERROR);
-		if (reply->error == NULL)
-			reply->error = "unspecified error";
-		reply->sqlstate = string_of(request, REQUEST_SQLSTATE);
-		reply->hint = string_of(request, REQUEST_HINT);
-	}
-}
-
 static char
 status_of(const Reply *reply)
 {
@@ -251,36 +80,13 @@ keep_reply(DgenWriter *writer, Request *request, const Reply *reply)
 	nulls[REQUEST_REPLIED_AT] = false;
 	values[REQUEST_REPLY] = reply->reply;
 	nulls[REQUEST_REPLY] = reply->error != NULL;
-	put_string(values, nulls, REQUEST_ERROR, reply->cancelled ? NULL : reply->error);
-	put_string(values, nulls, REQUEST_SQLSTATE, reply->cancelled ? NULL : reply->sqlstate);
-	put_string(values, nulls, REQUEST_HINT, reply->cancelled ? NULL : reply->hint);
+	dgen_put_string(values, nulls, REQUEST_ERROR, reply->cancelled ? NULL : dgen_cut_error(reply->error));
+	dgen_put_string(values, nulls, REQUEST_SQLSTATE, reply->cancelled ? NULL : dgen_cut_error(reply->sqlstate));
+	dgen_put_string(values, nulls, REQUEST_HINT, reply->cancelled ? NULL : dgen_cut_error(reply->hint));
 	if (!dgen_writer_try_update(writer, &request->tid, values, nulls))
 		return false;
 	dgen_wakeup_replied(DatumGetInt64(values[REQUEST_ID]));
 	return true;
-}
-
-void
-dgen_reply_to_actor(const ReplyTo *to, int64 id, text *correlation, const Reply *reply)
-{
-	Send send = {
-		.kind = KIND_REPLY,
-		.type = dgen_type_by_id(to->type_id, true),
-		.key = to->key,
-		.in_reply_to = id,
-		.correlation = correlation,
-	};
-
-	if (send.type == NULL)
-		return; /* dropped, and nobody is left to tell */
-	send.message = reply->error == NULL ? reply->reply : dgen_json_null();
-	if (reply->error != NULL)
-	{
-		send.error = cstring_to_text(dgen_cut_error(reply->error));
-		send.sqlstate = cstring_to_text(
-			dgen_cut_error(reply->sqlstate != NULL ? reply->sqlstate : DGEN_FAIL_SQLSTATE));
-	}
-	(void) dgen_send(&send);
 }
 
 /* The reply becomes a message to the actor that asked. */
@@ -343,7 +149,7 @@ answer_with(Answers *answers, int64 id, const Reply *reply)
 {
 	Request request;
 
-	if (!find_with(&answers->scan, id, &request))
+	if (!dgen_find_request_with(&answers->scan, id, &request))
 		return ANSWERED_NO;
 	if (answers->for_caller && !may_answer(&request))
 		return ANSWERED_NO;

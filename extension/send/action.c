@@ -44,17 +44,6 @@ dgen_set_action(Send *send, int32 type_id, text *key, text *action)
 	send->correlation = action;
 }
 
-bool
-dgen_is_in_action(int32 type_id, const text *key)
-{
-	const BatchActor *current = dgen_current_actor();
-	const Size length = VARSIZE_ANY_EXHDR(key);
-
-	return current != NULL && current->type->id == -type_id &&
-		   length == VARSIZE_ANY_EXHDR(current->key) &&
-		   memcmp(VARDATA_ANY(key), VARDATA_ANY(current->key), length) == 0;
-}
-
 void
 dgen_action_reply(const BatchActor *actor, const BatchMessage *action, const Reply *reply)
 {

@@ -4,6 +4,7 @@
  */
 #include "base/delay.h"
 #include "dgen_ext.h"
+#include "table/row.h"
 #include "table/columns.h"
 
 #include "access/stratnum.h"
@@ -16,20 +17,6 @@
 
 PG_FUNCTION_INFO_V1(dgen_cast);
 PG_FUNCTION_INFO_V1(dgen_request);
-
-static void
-set_text(Datum *values, bool *nulls, int column, const text *value)
-{
-	nulls[column] = value == NULL;
-	values[column] = PointerGetDatum(value);
-}
-
-static void
-set_datum(Datum *values, bool *nulls, int column, Datum value)
-{
-	nulls[column] = value == (Datum) 0;
-	values[column] = value;
-}
 
 void
 dgen_message_row(const Send *send, int64 mailbox, int64 seq, Datum *values, bool *nulls)
@@ -48,10 +35,10 @@ dgen_message_row(const Send *send, int64 mailbox, int64 seq, Datum *values, bool
 	nulls[MESSAGE_MESSAGE_ID] = send->id == 0 || send->id == seq;
 	values[MESSAGE_IN_REPLY_TO] = Int64GetDatum(send->in_reply_to);
 	nulls[MESSAGE_IN_REPLY_TO] = send->in_reply_to == 0;
-	set_datum(values, nulls, MESSAGE_HEADERS, send->headers);
-	set_text(values, nulls, MESSAGE_CORRELATION, send->correlation);
-	set_text(values, nulls, MESSAGE_ERROR, send->error);
-	set_text(values, nulls, MESSAGE_SQLSTATE, send->sqlstate);
+	dgen_put(values, nulls, MESSAGE_HEADERS, send->headers);
+	dgen_put_text(values, nulls, MESSAGE_CORRELATION, send->correlation);
+	dgen_put_text(values, nulls, MESSAGE_ERROR, send->error);
+	dgen_put_text(values, nulls, MESSAGE_SQLSTATE, send->sqlstate);
 }
 
 static int64

@@ -15,7 +15,7 @@
 #include "utils/timestamp.h"
 
 #include "dgen_ext.h"
-#include "worker/workers.h"
+#include "shared/roster.h"
 
 #define RETRY_TIME INT64CONST(1000000) /* us between two attempts */
 

@@ -34,7 +34,7 @@
 
 #include "dgen_ext.h"
 #include "table/columns.h"
-#include "worker/workers.h"
+#include "shared/roster.h"
 
 #define POLL_TIME 10 /* ms between looks whether processes came or went */
 

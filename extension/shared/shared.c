@@ -30,8 +30,8 @@ typedef struct Control
 Shared *dgen_shared = NULL;
 Database *dgen_database = NULL;
 Slot *dgen_slot = NULL;
+void (*dgen_end_session)(void) = NULL;
 
-bool dgen_is_preloaded = false;
 static bool unavailable = false; /* tried in vain; not tried again in this session */
 
 static shmem_request_hook_type previous_request_hook = NULL;
@@ -299,32 +299,22 @@ dgen_database_entry(Oid oid, bool create)
 	return usable;
 }
 
-/*
- * The end of the session. Its transaction comes first: what it owned must be free
- * before others are called to it.
- */
+/* The slot is free, and nobody is called for it any more. */
+static void
+free_slot(void)
+{
+	LWLockAcquire(&dgen_database->lock, LW_EXCLUSIVE);
+	dgen_slot->pid = 0;
+	LWLockRelease(&dgen_database->lock);
+	dgen_slot = NULL;
+}
+
 static void
 leave(int code, Datum argument)
 {
-	const int blame = dgen_blame_for_end();
-
-	dgen_suspect_batch(blame);
-	dgen_suspect_turn();
-	if (IsTransactionOrTransactionBlock())
-		AbortOutOfAnyTransaction();
-	dgen_part_leave(blame);
-	dgen_sweep_leave();
-
+	dgen_end_session();
 	if (dgen_slot != NULL)
-	{
-		dgen_reply_wait_leave();
-		dgen_wait_leave();
-		LWLockAcquire(&dgen_database->lock, LW_EXCLUSIVE);
-		dgen_slot->pid = 0;
-		LWLockRelease(&dgen_database->lock);
-		dgen_slot = NULL;
-	}
-
+		free_slot();
 	LWLockAcquire(&dgen_shared->lock, LW_EXCLUSIVE);
 	dgen_database->sessions--;
 	LWLockRelease(&dgen_shared->lock);
@@ -357,36 +347,6 @@ dgen_shared_attach(void)
 	dgen_database = database;
 	before_shmem_exit(leave, (Datum) 0);
 	return true;
-}
-
-bool
-dgen_slot_take(void)
-{
-	if (dgen_slot != NULL)
-		return true;
-	if (!dgen_shared_attach())
-		return false;
-
-	LWLockAcquire(&dgen_database->lock, LW_EXCLUSIVE);
-	dgen_slot = slot_at(DGEN_MY_PROCNO);
-	memset(dgen_slot, 0, sizeof(Slot));
-	dgen_slot->database = MyDatabaseId;
-	dgen_slot->link.prev = dgen_slot->link.next = NOBODY;
-	dgen_slot->reply_link.prev = dgen_slot->reply_link.next = NOBODY;
-	dgen_slot->since = GetCurrentTimestamp();
-	dgen_slot->pid = MyProcPid;
-	LWLockRelease(&dgen_database->lock);
-	return true;
-}
-
-uint32
-dgen_wait_event(void)
-{
-	static uint32 event = 0;
-
-	if (event == 0)
-		event = DGEN_WAIT_EVENT("DgenWait");
-	return event;
 }
 
 /* ---- orders for in-database workers ---- */
@@ -438,4 +398,14 @@ dgen_poke_launcher(void)
 	dgen_shared->launcher_poked = true;
 	pg_write_barrier();
 	SetLatch(&GetPGProcByNumber(launcher)->procLatch);
+}
+
+void
+dgen_rates_free_database(Oid oid)
+{
+	LWLockAcquire(&dgen_shared->rates_lock, LW_EXCLUSIVE);
+	for (int i = 0; i < RATES; i++)
+		if (dgen_shared->rates[i].database == oid)
+			dgen_shared->rates[i].database = InvalidOid;
+	LWLockRelease(&dgen_shared->rates_lock);
 }

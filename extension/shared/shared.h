@@ -333,14 +333,27 @@ bucket_of(int32 type_id)
 
 /* ---- shared.c ---- */
 
-extern bool dgen_is_preloaded;
 extern void dgen_shared_init(void);
 extern bool dgen_shared_map(void);    /* the segment alone; needs no database */
 extern bool dgen_shared_attach(void); /* and this database's entry; never raises */
 extern bool dgen_slot_take(void);     /* and this session's slot */
+extern bool dgen_worker_lives(int64 worker_id); /* attached to this extension, in this database */
+extern bool dgen_is_worker_here(const Slot *slot); /* attached, in this database */
 extern Database *dgen_database_entry(Oid oid, bool create); /* Shared.lock is held */
+/*
+ * What all rooms have to do at the end of the session, which has its slot until then
+ * (init/session_end.c). Set when the library is loaded.
+ */
+extern void (*dgen_end_session)(void);
 extern uint32 dgen_wait_event(void); /* what pg_stat_activity shows of a sleeper */
 extern void dgen_poke_slot(int index);
+/* At PREPARE TRANSACTION: its number; its COMMIT PREPARED ends the session that holds the fence. */
+extern void dgen_preparing(uint64 transaction);
+extern void dgen_prepared_ends_holder(int64 fence);
+/* One fence of it; 0: there is none any more. */
+extern int64 dgen_prepared_end_take(uint64 transaction);
+/* How many wait for replies to requests of its bucket. */
+extern pg_atomic_uint32 *dgen_reply_waiters_of(int64 request_id);
 extern void dgen_order_workers(Database *database); /* they look at their orders again */
 extern void dgen_poke_launcher(void);
 extern void dgen_poke_workers(void); /* in-database workers of all databases */
@@ -419,6 +432,12 @@ extern bool dgen_is_claiming(void);          /* the transaction has begun with a
 /* Of wakeup.c: the transaction of a claim, or a part of it, is undone; it has ended. */
 extern void dgen_claim_undone(void);
 extern void dgen_claim_over(void);
+
+/* ---- crash_notes.c: what was concluded from ---- */
+
+/* The next crash of this database, from number n on, from which nothing was concluded yet; -1: none. */
+extern int dgen_crash_find_fresh(int n, Charge *turn, int *times);
+extern void dgen_crash_concluded(int n);
 
 /* ---- hints.c: mailboxes that are known to have messages ---- */
 

@@ -1,6 +1,5 @@
 /*
- * Sessions that wait for replies. A counter per bucket of request ids tells whoever
- * replies that nobody waits, which is the usual case when it comes to the lock.
+ * Sessions that wait for replies; wake/call_askers.c calls them.
  *
  * The commit in which dgen.ask begins to wait runs deferred triggers, and these may wait for
  * replies, too. A session is in the list once: for the wait that began last.
@@ -19,12 +18,6 @@
 static int poll_interval = POLL_MIN;
 
 static ReplyWait *current = NULL;
-
-static pg_atomic_uint32 *
-waiters_of(int64 request_id)
-{
-	return &dgen_database->reply_waiters[(uint64) request_id % REPLY_BUCKETS];
-}
 
 static void
 add_to_list(void)
@@ -64,7 +57,7 @@ register_ids(const int64 *request_ids, int count)
 		for (int i = 0; i < count; i++)
 		{
 			dgen_slot->requests[dgen_slot->nrequests++] = request_ids[i];
-			pg_atomic_fetch_add_u32(waiters_of(request_ids[i]), 1);
+			pg_atomic_fetch_add_u32(dgen_reply_waiters_of(request_ids[i]), 1);
 		}
 	else
 	{
@@ -95,7 +88,7 @@ dgen_reply_wait_leave(void)
 		return;
 	LWLockAcquire(&dgen_database->lock, LW_EXCLUSIVE);
 	for (int i = 0; i < dgen_slot->nrequests; i++)
-		pg_atomic_fetch_sub_u32(waiters_of(dgen_slot->requests[i]), 1);
+		pg_atomic_fetch_sub_u32(dgen_reply_waiters_of(dgen_slot->requests[i]), 1);
 	if (dgen_slot->any_request)
 		for (int i = 0; i < REPLY_BUCKETS; i++)
 			pg_atomic_fetch_sub_u32(&dgen_database->reply_waiters[i], 1);
@@ -170,47 +163,4 @@ dgen_reply_wait(TimestampTz deadline, bool for_input)
 			return true;
 		readable = dgen_sleep_for(deadline != 0 ? Min(deadline, look_at) : look_at, for_input);
 	}
-}
-
-/* ---- replying ---- */
-
-static bool
-awaits(const Slot *slot, int64 request_id)
-{
-	if (slot->any_request)
-		return true;
-	for (int i = 0; i < slot->nrequests; i++)
-		if (slot->requests[i] == request_id)
-			return true;
-	return false;
-}
-
-static void
-call_slot(int index)
-{
-	slot_at(index)->replied = true;
-	SetLatch(&GetPGProcByNumber(index)->procLatch);
-}
-
-void
-dgen_call_reply(int64 request_id)
-{
-	/* The reply is visible before the counter is read. */
-	pg_memory_barrier();
-	if (pg_atomic_read_u32(waiters_of(request_id)) == 0)
-		return;
-	LWLockAcquire(&dgen_database->lock, LW_SHARED);
-	for (int i = dgen_database->replies; i != NOBODY; i = slot_at(i)->reply_link.next)
-		if (awaits(slot_at(i), request_id))
-			call_slot(i);
-	LWLockRelease(&dgen_database->lock);
-}
-
-void
-dgen_call_all_replies(void)
-{
-	LWLockAcquire(&dgen_database->lock, LW_SHARED);
-	for (int i = dgen_database->replies; i != NOBODY; i = slot_at(i)->reply_link.next)
-		call_slot(i);
-	LWLockRelease(&dgen_database->lock);
 }

@@ -78,21 +78,6 @@ dgen_wait_leave(void)
 	dgen_unlock_and_call(&calls);
 }
 
-bool
-dgen_wait_taken(void)
-{
-	bool taken;
-
-	if (dgen_slot->state != SLOT_CALLED)
-		return false;
-	LWLockAcquire(&dgen_database->lock, LW_EXCLUSIVE);
-	taken = dgen_slot->state == SLOT_CALLED;
-	if (taken)
-		dgen_drop_baton(DGEN_MY_PROCNO);
-	LWLockRelease(&dgen_database->lock);
-	return taken;
-}
-
 /* Registers as waiting; false if work has been announced since the last claim began. */
 static bool
 begin_wait(void)
@@ -316,4 +301,24 @@ dgen_wait_for_work(TimestampTz deadline)
 			until = Min(until, deadline);
 		dgen_sleep(Min(until, flush_statistics(now, &flush_at)));
 	}
+}
+
+void
+dgen_session_busy(bool busy)
+{
+	if (busy)
+		dgen_wait_found_work();
+	if (dgen_slot == NULL || dgen_slot->busy == busy)
+		return;
+	dgen_slot->since = GetCurrentTimestamp();
+	dgen_slot->busy = busy;
+}
+
+void
+dgen_session_count_turns(int turns)
+{
+	if (turns > 0)
+		dgen_wait_found_work();
+	if (dgen_slot != NULL)
+		dgen_slot->turns += turns;
 }

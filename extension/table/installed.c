@@ -17,9 +17,6 @@
 #include "dgen_ext.h"
 #include "table/installed.h"
 #include "shared/shared.h"
-#include "worker/workers.h"
-
-PG_FUNCTION_INFO_V1(dgen_check_update);
 
 /* Its version, and the schema that it is in; NULL: it is not installed. */
 static char *
@@ -198,22 +195,6 @@ dgen_extension_changed(void)
 	known = false;
 }
 
-/*
- * For dgen._begin_update. A path of several scripts ends at the library's version, and only
- * then the two fit. True if other sessions have this library, too.
- */
-Datum
-dgen_check_update(PG_FUNCTION_ARGS)
-{
-	char *version = text_to_cstring(PG_GETARG_TEXT_PP(0));
-
-	if (compare(parse(version), parse(DGEN_VERSION)) > 0)
-		refuse_old_library(version);
-	dgen_tell_of_change();
-	dgen_wakeup_orders(false);
-	PG_RETURN_BOOL(dgen_is_preloaded);
-}
-
 /* ---- libdgen and the extension: libdgen may be older, as far as that is supported ---- */
 
 void
@@ -240,4 +221,11 @@ dgen_check_library_version(const char *version)
 							   version, DGEN_VERSION),
 						errhint("Use a libdgen of version %s or later, up to the extension's.",
 								DGEN_OLDEST_LIBRARY)));
+}
+
+void
+dgen_check_script_version(const char *version)
+{
+	if (compare(parse(version), parse(DGEN_VERSION)) > 0)
+		refuse_old_library(version);
 }

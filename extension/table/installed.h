@@ -1,5 +1,5 @@
 /*
- * Of extension.c: whether the library, the installed SQL and a client fit together.
+ * Whether the library, the installed SQL and a client fit together.
  */
 #ifndef DGEN_EXTENSION_H
 #define DGEN_EXTENSION_H
@@ -15,6 +15,9 @@ extern bool dgen_fits_installed(void);       /* or one with the same major and m
 extern void dgen_check_extension_version(void);
 extern void dgen_check_extension_once(void); /* unless it was seen to fit */
 extern void dgen_extension_changed(void);
+
+/* Raises DGEN_ERR_UPDATING unless the library is at least of the version of the update script. */
+extern void dgen_check_script_version(const char *version);
 
 extern void dgen_check_library_version(const char *version); /* of libdgen; raises unless it fits */
 

@@ -195,29 +195,3 @@ dgen_check_handler(const char *name, Oid oid, Oid owner)
 	check_rights(name, oid, function->prolang, owner);
 	ReleaseSysCache(tuple);
 }
-
-void
-dgen_refuse_turn(const ActorType *type)
-{
-	ereport(ERROR,
-			(errcode(DGEN_ERR_TYPE_CHANGED),
-			 errmsg("actor type \"%s\" has another owner, name or handler meanwhile", type->name),
-			 errhint("Try again; a worker does so by itself.")));
-}
-
-/*
- * A batch works with the definition that it began with. Once functions have changed, its type may
- * have, too, with them: an owner's change in the same transaction as the function's must not look
- * like a handler that does not fit, nor a new name like a type that does not exist.
- */
-void
-dgen_refuse_old_definition(const ActorType *type)
-{
-	const ActorType *now = dgen_type_by_id(type->id, true);
-
-	if (now != NULL && now->owner == type->owner && now->handler != NULL &&
-		strcmp(now->name, type->name) == 0 && strcmp(now->handler, type->handler) == 0 &&
-		strcmp(now->search_path, type->search_path) == 0)
-		return;
-	dgen_refuse_turn(type);
-}

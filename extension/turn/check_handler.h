@@ -24,9 +24,5 @@ extern Oid dgen_resolve_handler(const char *name);
 
 /* Raises unless the function can be the handler of the owner's types. */
 extern void dgen_check_handler(const char *name, Oid oid, Oid owner);
-/* Raises DGEN_ERR_TYPE_CHANGED. */
-extern void dgen_refuse_turn(const ActorType *type);
-/* The same, if the type has had another owner, name or handler since it was read. */
-extern void dgen_refuse_old_definition(const ActorType *type);
 
 #endif /* DGEN_CHECK_HANDLER_H */

@@ -13,8 +13,6 @@
 /* ---- leftovers.c ---- */
 
 extern void dgen_leftovers_init(void);
-extern void dgen_prepared_init(void); /* prepared.c */
-extern void dgen_prepared_ends_holder(int64 fence);
 
 /*
  * Can what a turn leaves be told from what the caller of dgen.call has only if the turn has a

@@ -5,6 +5,7 @@
  */
 #include "base/delay.h"
 #include "dgen_ext.h"
+#include "table/row.h"
 #include "turn/check_handler.h"
 
 #include "access/htup_details.h"
@@ -251,14 +252,6 @@ raise_timeout(const ActorType *type, const BatchMessage *message)
 
 /* ---- the handler's environment ---- */
 
-static const BatchActor *current_actor = NULL;
-
-bool
-dgen_in_handler(void)
-{
-	return current_actor != NULL;
-}
-
 /*
  * If the session ends now: the turn whose handler may be the reason, or NULL. One that took too
  * long is charged already.
@@ -266,50 +259,9 @@ dgen_in_handler(void)
 const Charge *
 dgen_turn_that_may_end_session(void)
 {
-	if (!DGEN_IS_BACKGROUND_WORKER || current_actor == NULL || cancels > CANCELS_BEFORE_EXIT)
+	if (!DGEN_IS_BACKGROUND_WORKER || !dgen_in_handler() || cancels > CANCELS_BEFORE_EXIT)
 		return NULL;
 	return &running_turn;
-}
-
-const BatchActor *
-dgen_current_actor(void)
-{
-	return current_actor;
-}
-
-void
-dgen_refuse_in_handler(const char *what, const char *hint)
-{
-	if (current_actor != NULL)
-		ereport(ERROR, (errcode(DGEN_ERR_NESTED),
-						errmsg("%s cannot be used inside a handler", what), errhint("%s", hint)));
-}
-
-const char *
-dgen_kind_name(char kind)
-{
-	switch (kind)
-	{
-		case KIND_REQUEST:
-			return "call";
-		case KIND_REPLY:
-			return "reply";
-		case KIND_TIMER:
-			return "timer";
-		case KIND_DEAD_LETTER:
-			return "dead_letter";
-		case KIND_ACTION:
-			return "action";
-		default:
-			return "cast";
-	}
-}
-
-static void
-put(Datum *values, bool *nulls, int column, Datum value)
-{
-	values[column] = value;
-	nulls[column] = value == (Datum) 0;
 }
 
 static Datum
@@ -327,11 +279,11 @@ make_context(const BatchActor *actor, const BatchMessage *message)
 	values[CONTEXT_SENT_AT] = TimestampTzGetDatum(message->sent_at);
 	values[CONTEXT_IN_REPLY_TO] = Int64GetDatum(message->in_reply_to);
 	nulls[CONTEXT_IN_REPLY_TO] = message->in_reply_to == 0;
-	put(values, nulls, CONTEXT_HEADERS, message->headers);
-	put(values, nulls, CONTEXT_CORRELATION, message->correlation);
-	put(values, nulls, CONTEXT_ERROR, message->error);
-	put(values, nulls, CONTEXT_SQLSTATE, message->sqlstate);
-	put(values, nulls, CONTEXT_TOKEN,
+	dgen_put(values, nulls, CONTEXT_HEADERS, message->headers);
+	dgen_put(values, nulls, CONTEXT_CORRELATION, message->correlation);
+	dgen_put(values, nulls, CONTEXT_ERROR, message->error);
+	dgen_put(values, nulls, CONTEXT_SQLSTATE, message->sqlstate);
+	dgen_put(values, nulls, CONTEXT_TOKEN,
 		message->locked ? CStringGetTextDatum(dgen_token(actor, message)) : (Datum) 0);
 	return HeapTupleGetDatum(dgen_row_form(context_desc, values, nulls, CONTEXT_COLUMNS));
 }
@@ -375,12 +327,6 @@ outcome_kind(const ActorType *type, const char *name)
 	return OUTCOME_NOREPLY;
 }
 
-static char *
-text_column(Datum *values, bool *nulls, int column)
-{
-	return nulls[column] ? NULL : TextDatumGetCString(values[column]);
-}
-
 static void
 read_outcome(const ActorType *type, Datum result, Outcome *outcome)
 {
@@ -393,7 +339,7 @@ read_outcome(const ActorType *type, Datum result, Outcome *outcome)
 	dgen_row_deform(&tuple, outcome_desc, values, nulls, OUTCOME_COLUMNS);
 	if (nulls[OUTCOME_COLUMN_KIND])
 		refuse_outcome(type, "It returned NULL.");
-	kind = text_column(values, nulls, OUTCOME_COLUMN_KIND);
+	kind = dgen_get_string(values, nulls, OUTCOME_COLUMN_KIND);
 	memset(outcome, 0, sizeof(*outcome));
 	outcome->kind = outcome_kind(type, kind);
 	if (!nulls[OUTCOME_COLUMN_STATE])
@@ -403,15 +349,15 @@ read_outcome(const ActorType *type, Datum result, Outcome *outcome)
 			refuse_outcome(type, "The state is not a JSON object.");
 	}
 	outcome->reply = nulls[OUTCOME_COLUMN_REPLY] ? 0 : values[OUTCOME_COLUMN_REPLY];
-	outcome->error = text_column(values, nulls, OUTCOME_COLUMN_ERROR);
+	outcome->error = dgen_get_string(values, nulls, OUTCOME_COLUMN_ERROR);
 	if (outcome->kind == OUTCOME_FAIL && outcome->error == NULL)
 		refuse_outcome(type, "It fails without an error.");
 	if (dgen_is_of_actions(type->id) &&
 		(outcome->state != NULL || outcome->kind == OUTCOME_DESTROY))
 		refuse_outcome(type, "An action has no state: reply, and change the actor's state in the "
 							 "turn of kind reply.");
-	outcome->sqlstate = text_column(values, nulls, OUTCOME_COLUMN_SQLSTATE);
-	outcome->hint = text_column(values, nulls, OUTCOME_COLUMN_HINT);
+	outcome->sqlstate = dgen_get_string(values, nulls, OUTCOME_COLUMN_SQLSTATE);
+	outcome->hint = dgen_get_string(values, nulls, OUTCOME_COLUMN_HINT);
 	outcome->delay =
 		nulls[OUTCOME_COLUMN_DELAY] ? NULL : DatumGetIntervalP(values[OUTCOME_COLUMN_DELAY]);
 	if (outcome->delay != NULL && !dgen_interval_fits(outcome->delay))
@@ -485,7 +431,7 @@ run_handler(const BatchActor *actor, const BatchMessage *message, bool inline_ca
 static void
 begin_turn(const BatchActor *actor, const BatchMessage *message, bool inline_call)
 {
-	current_actor = actor;
+	dgen_set_current_actor(actor);
 	dgen_leftovers_begin(inline_call);
 	start_timer(actor, message);
 }
@@ -494,7 +440,7 @@ begin_turn(const BatchActor *actor, const BatchMessage *message, bool inline_cal
 static void
 end_turn(void)
 {
-	current_actor = NULL;
+	dgen_set_current_actor(NULL);
 	dgen_leftovers_end();
 	stop_timer();
 }

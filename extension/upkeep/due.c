@@ -31,14 +31,6 @@
 /* After an error a session leaves what is due of its own types alone for this, us. */
 #define FAILED_RETRY_US INT64CONST(1000000)
 
-void
-dgen_due_later(DueLook *look, int32 type_id, TimestampTz when)
-{
-	look->next = Min(look->next, when);
-	if (look->session == NULL)
-		dgen_wakeup_due(type_id, when);
-}
-
 /* ---- delayed messages ---- */
 
 /*

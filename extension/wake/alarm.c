@@ -70,6 +70,14 @@ dgen_dues_told(const WorkerSession *session)
 	return told;
 }
 
+void
+dgen_due_later(DueLook *look, int32 type_id, TimestampTz when)
+{
+	look->next = Min(look->next, when);
+	if (look->session == NULL)
+		dgen_wakeup_due(type_id, when);
+}
+
 /* ---- the safety net ---- */
 
 bool

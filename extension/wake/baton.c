@@ -377,3 +377,18 @@ dgen_alert_watch(TimestampTz until)
 	alert_watch(until, &calls);
 	dgen_unlock_and_call(&calls);
 }
+
+bool
+dgen_wait_taken(void)
+{
+	bool taken;
+
+	if (dgen_slot->state != SLOT_CALLED)
+		return false;
+	LWLockAcquire(&dgen_database->lock, LW_EXCLUSIVE);
+	taken = dgen_slot->state == SLOT_CALLED;
+	if (taken)
+		dgen_drop_baton(DGEN_MY_PROCNO);
+	LWLockRelease(&dgen_database->lock);
+	return taken;
+}

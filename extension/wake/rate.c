@@ -213,6 +213,12 @@ place_of(int32 type_id)
 	return &taken_last[(uint32) type_id % TAKEN];
 }
 
+void
+dgen_turns_settled(int32 type_id)
+{
+	place_of(type_id)->open = false;
+}
+
 static void
 note_taken(const Rate *rate, int32 type_id)
 {
@@ -279,8 +285,8 @@ dgen_give_back_turns(const ActorType *type, int count)
 }
 
 /* There is more to do than turns were taken for: true if there are some now. */
-static bool
-has_turns(const ActorType *type)
+bool
+dgen_has_turns(const ActorType *type)
 {
 	Rate *rate = lock_rate(type);
 	bool has = rate->turns >= 1;
@@ -290,71 +296,6 @@ has_turns(const ActorType *type)
 	else
 		unlock_and_wait(rate);
 	return has;
-}
-
-static void
-settle(WorkerType *worker_type, Owned *owned)
-{
-	const ActorType *type = dgen_type_by_id(worker_type->type_id, true);
-
-	if (type == NULL)
-		return;
-	dgen_give_back_turns(type, worker_type->turns_left);
-	if (worker_type->short_of_turns && (type->max_rate <= 0 || has_turns(type)))
-	{
-		owned->left = true;
-		dgen_wakeup_left(type->id);
-	}
-}
-
-void
-dgen_settle_turns(WorkerSession *session, Owned *owned)
-{
-	for (int i = 0; i < session->ntypes; i++)
-	{
-		WorkerType *type = &session->types[i];
-
-		if (type->turns_left > 0 || type->short_of_turns)
-			settle(type, owned);
-		type->turns_left = type->turns_read = 0;
-		type->short_of_turns = false;
-		place_of(type->type_id)->open = false;
-	}
-}
-
-/* Of a claim that has failed before it was settled: they may have been used, and are not given back. */
-void
-dgen_forget_turns(WorkerSession *session)
-{
-	for (int i = 0; i < session->ntypes; i++)
-	{
-		session->types[i].turns_left = session->types[i].turns_read = 0;
-		session->types[i].short_of_turns = false;
-		place_of(session->types[i].type_id)->open = false;
-	}
-}
-
-/* Messages that the batch did not come to: given back when it is settled, or read once more. */
-void
-dgen_unread_turns(WorkerSession *session, const ActorType *type, int count)
-{
-	for (int i = 0; i < session->ntypes && type->max_rate > 0; i++)
-	{
-		if (session->types[i].type_id != type->id)
-			continue;
-		session->types[i].turns_left += count;
-		session->types[i].turns_read -= count;
-	}
-}
-
-void
-dgen_read_again(WorkerSession *session)
-{
-	for (int i = 0; i < session->ntypes; i++)
-	{
-		session->types[i].turns_left += session->types[i].turns_read;
-		session->types[i].turns_read = 0;
-	}
 }
 
 /* ---- the watch; the lock of the database is held ---- */
@@ -403,18 +344,6 @@ dgen_private_rates_ring(TimestampTz now)
 		pg_atomic_write_u64(&dgen_database->private_rate_due, (uint64) ALARM_NONE);
 	LWLockRelease(&dgen_shared->rates_lock);
 	return rings;
-}
-
-/* ---- shared memory ---- */
-
-void
-dgen_rates_free_database(Oid oid)
-{
-	LWLockAcquire(&dgen_shared->rates_lock, LW_EXCLUSIVE);
-	for (int i = 0; i < RATES; i++)
-		if (dgen_shared->rates[i].database == oid)
-			dgen_shared->rates[i].database = InvalidOid;
-	LWLockRelease(&dgen_shared->rates_lock);
 }
 
 /* ---- for dgen.explain_actor ---- */

@@ -13,8 +13,9 @@
 #include "utils/resowner.h"
 
 #include "dgen_ext.h"
-#include "turn/leftovers.h"
 #include "shared/shared.h"
+#include "shared/roster.h"
+#include "turn/leftovers.h"
 #include "worker/workers.h"
 
 #define MAX_MARKED_TYPES 16   /* more: every type */

@@ -64,20 +64,6 @@ typedef struct Run
 	ErrorData *known_error;
 } Run;
 
-static const Batch *running = NULL;
-
-const Batch *
-dgen_running_batch(void)
-{
-	return running;
-}
-
-void
-dgen_set_running_batch(const Batch *batch)
-{
-	running = batch;
-}
-
 /*
  * Has the batch run long enough, or have its turns made states and replies that
  * fill the memory? Or has one set modes of constraints, which the next would find?
@@ -172,7 +158,8 @@ run_all(Run *run)
 {
 	Batch *batch = dgen_read_batch(&run->owned, 0, run->owned.count, &run->limits);
 
-	running = run->undone = batch; /* unless it commits */
+	run->undone = batch; /* unless it commits */
+	dgen_set_running_batch(batch);
 	for (int i = 0; i < batch->nactors && (i == 0 || !is_enough(run)); i++)
 	{
 		if (!run_actor(run, batch, &batch->actors[i]))
@@ -224,7 +211,7 @@ run_one(Run *run, int mailbox, Attempt *attempt)
 
 	if (batch->nactors == 0)
 		return;
-	running = batch;
+	dgen_set_running_batch(batch);
 	attempt->actor = &batch->actors[0];
 	if (attempt->actor->messages[0].id == run->known_id)
 	{
@@ -276,7 +263,7 @@ attempt_one(Run *run, int mailbox)
 	PG_END_TRY();
 	MemoryContextSwitchTo(run->context);
 	CurrentResourceOwner = owner;
-	running = NULL;
+	dgen_set_running_batch(NULL);
 	if (attempt->failed)
 		dgen_session_locks_release();
 
@@ -413,7 +400,7 @@ try_all(Run *run)
 	PG_END_TRY();
 	MemoryContextSwitchTo(run->context);
 	CurrentResourceOwner = owner;
-	running = NULL;
+	dgen_set_running_batch(NULL);
 	if (!done)
 	{
 		run->turns = 0;

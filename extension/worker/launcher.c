@@ -30,6 +30,7 @@
 #include "dgen_ext.h"
 #include "table/installed.h"
 #include "protocol/attach.h"
+#include "shared/roster.h"
 #include "worker/workers.h"
 
 /* Databases are created by sessions that do not tell; extensions by some that do. */

@@ -14,6 +14,7 @@
 #include "dgen_ext.h"
 #include "table/installed.h"
 #include "actor/role.h"
+#include "shared/roster.h"
 #include "worker/workers.h"
 
 #define STARTUP_TIME INT64CONST(10000000) /* us to wait for workers to connect */

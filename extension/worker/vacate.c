@@ -18,6 +18,7 @@
 #include "utils/syscache.h"
 
 #include "dgen_ext.h"
+#include "shared/roster.h"
 #include "worker/workers.h"
 
 #define GRACE 1000 /* ms to finish a batch before it is interrupted */

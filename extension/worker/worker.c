@@ -26,6 +26,7 @@
 #include "protocol/attach.h"
 #include "shared/shared.h"
 #include "table/columns.h"
+#include "shared/roster.h"
 #include "worker/workers.h"
 
 #define MAX_FAILURES 8  /* attempts to connect; the waits between them sum up to two minutes */

@@ -1,0 +1,212 @@
+/*
+ * What this session has in hand: the worker that has attached, the batch that its client has
+ * claimed, the batch and the turn that run here. Who puts something there takes it away again.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+
+#include "dgen_ext.h"
+
+/* ---- the worker that has attached ---- */
+
+static WorkerSession *worker = NULL; /* id 0: it has detached */
+
+bool
+dgen_is_attached(void)
+{
+	return worker != NULL && worker->id != 0;
+}
+
+WorkerSession *
+dgen_worker_session(void)
+{
+	if (!dgen_is_attached())
+		ereport(ERROR,
+				(errcode(DGEN_ERR_NOT_ATTACHED), errmsg("session is not attached as a worker"),
+				 errhint("Call dgen.attach first; after a reconnect, again.")));
+	return worker;
+}
+
+void
+dgen_set_worker_session(WorkerSession *session)
+{
+	worker = session;
+}
+
+/* ---- the batch that its client has claimed ---- */
+
+/* Valid in the transaction that claimed it. */
+static Batch *claimed = NULL;
+static LocalTransactionId claimed_lxid = InvalidLocalTransactionId;
+static Oid claimer = InvalidOid;      /* the role that claimed it */
+static Oid claimed_from = InvalidOid; /* dgen.message */
+
+void
+dgen_set_claimed_batch(Batch *batch)
+{
+	claimed = batch;
+	if (batch == NULL)
+		return;
+	claimed_lxid = DGEN_MY_LXID;
+	claimer = GetUserId();
+	claimed_from = dgen_table_oid(TABLE_MESSAGE);
+}
+
+Batch *
+dgen_claimed_batch(void)
+{
+	return claimed_lxid == DGEN_MY_LXID ? claimed : NULL;
+}
+
+Batch *
+dgen_batch_to_end(void)
+{
+	return claimed;
+}
+
+void
+dgen_check_claimer(void)
+{
+	if (dgen_claimed_batch() == NULL)
+		return;
+	/* Only this very transaction can have dropped what it had locked. */
+	if (claimed_from != dgen_table_oid(TABLE_MESSAGE))
+		ereport(ERROR, (errcode(DGEN_ERR_NOT_OWNED),
+						errmsg("the extension was dropped since the batch was claimed"),
+						errhint("Roll back.")));
+	if (has_privs_of_role(GetUserId(), claimer))
+		return;
+	ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+					errmsg("role \"%s\" may not use the batch that role \"%s\" has claimed",
+						   dgen_role_name(GetUserId()), dgen_role_name(claimer)),
+					errhint("Go back to that role with SET ROLE.")));
+}
+
+void
+dgen_refuse_in_batch(const char *what, const char *hint)
+{
+	if (dgen_claimed_batch() != NULL)
+		ereport(ERROR,
+				(errcode(DGEN_ERR_NESTED),
+				 errmsg("%s cannot be used while a batch is claimed in the transaction", what),
+				 errhint("%s", hint)));
+}
+
+/* ---- the batch that runs here, and the turn ---- */
+
+static const Batch *running_batch = NULL;
+static const BatchActor *running_actor = NULL;
+
+void
+dgen_set_running_batch(const Batch *batch)
+{
+	running_batch = batch;
+}
+
+const Batch *
+dgen_running_batch(void)
+{
+	return running_batch;
+}
+
+void
+dgen_set_current_actor(const BatchActor *actor)
+{
+	running_actor = actor;
+}
+
+const BatchActor *
+dgen_current_actor(void)
+{
+	return running_actor;
+}
+
+bool
+dgen_in_handler(void)
+{
+	return running_actor != NULL;
+}
+
+void
+dgen_refuse_in_handler(const char *what, const char *hint)
+{
+	if (running_actor != NULL)
+		ereport(ERROR, (errcode(DGEN_ERR_NESTED),
+						errmsg("%s cannot be used inside a handler", what), errhint("%s", hint)));
+}
+
+/* ---- is an actor among them? ---- */
+
+bool
+dgen_batch_has(const Batch *batch, int32 type_id, int64 mailbox)
+{
+	if (batch == NULL)
+		return false;
+	for (int i = 0; i < batch->nactors; i++)
+		if (batch->actors[i].mailbox == mailbox && batch->actors[i].type->id == type_id)
+			return true;
+	return false;
+}
+
+/* Does a batch or a turn of this session work on the actor? It does so on a copy of state and mailbox. */
+bool
+dgen_is_in_turn(int32 type_id, int64 mailbox)
+{
+	return (running_actor != NULL && running_actor->type->id == type_id &&
+			running_actor->mailbox == mailbox) ||
+		   dgen_batch_has(dgen_claimed_batch(), type_id, mailbox) ||
+		   dgen_batch_has(running_batch, type_id, mailbox);
+}
+
+bool
+dgen_is_in_action(int32 type_id, const text *key)
+{
+	const Size length = VARSIZE_ANY_EXHDR(key);
+
+	return running_actor != NULL && running_actor->type->id == -type_id &&
+		   length == VARSIZE_ANY_EXHDR(running_actor->key) &&
+		   memcmp(VARDATA_ANY(key), VARDATA_ANY(running_actor->key), length) == 0;
+}
+
+/* ---- what it all needs ---- */
+
+void
+dgen_refuse_isolation(const char *what)
+{
+	if (IsolationUsesXactSnapshot())
+		ereport(
+			ERROR,
+			(errcode(DGEN_ERR_ISOLATION), errmsg("%s needs a READ COMMITTED transaction", what),
+			 errdetail(
+				 "In other isolation levels the state would be read as it was before the actor was taken."),
+			 errhint("Begin the transaction with BEGIN ISOLATION LEVEL READ COMMITTED.")));
+}
+
+void
+dgen_refuse_turn(const ActorType *type)
+{
+	ereport(ERROR,
+			(errcode(DGEN_ERR_TYPE_CHANGED),
+			 errmsg("actor type \"%s\" has another owner, name or handler meanwhile", type->name),
+			 errhint("Try again; a worker does so by itself.")));
+}
+
+/*
+ * A batch works with the definition that it began with. Once functions have changed, its type may
+ * have, too, with them: an owner's change in the same transaction as the function's must not look
+ * like a handler that does not fit, nor a new name like a type that does not exist.
+ */
+void
+dgen_refuse_old_definition(const ActorType *type)
+{
+	const ActorType *now = dgen_type_by_id(type->id, true);
+
+	if (now != NULL && now->owner == type->owner && now->handler != NULL &&
+		strcmp(now->name, type->name) == 0 && strcmp(now->handler, type->handler) == 0 &&
+		strcmp(now->search_path, type->search_path) == 0)
+		return;
+	dgen_refuse_turn(type);
+}

@@ -1,0 +1,35 @@
+/*
+ * The end of a session, in the order that matters: what it may be to blame for is noted while it
+ * holds its locks. Then its transaction ends, because what it owned must be free before others are
+ * called to it.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+
+#include "dgen_ext.h"
+#include "init/init.h"
+#include "shared/shared.h"
+
+static void
+end_session(void)
+{
+	const int blame = dgen_blame_for_end();
+
+	dgen_suspect_batch(blame);
+	dgen_suspect_turn(dgen_turn_that_may_end_session());
+	if (IsTransactionOrTransactionBlock())
+		AbortOutOfAnyTransaction();
+	dgen_part_leave(blame);
+	dgen_sweep_leave();
+	if (dgen_slot == NULL)
+		return;
+	dgen_reply_wait_leave();
+	dgen_wait_leave();
+}
+
+void
+dgen_session_end_init(void)
+{
+	dgen_end_session = end_session;
+}

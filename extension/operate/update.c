@@ -1,0 +1,33 @@
+/*
+ * ALTER EXTENSION dgen UPDATE.
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "catalog/indexing.h"
+#include "catalog/pg_extension.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+
+#include "dgen_ext.h"
+#include "shared/shared.h"
+#include "table/installed.h"
+
+PG_FUNCTION_INFO_V1(dgen_check_update);
+
+/*
+ * For dgen._begin_update. A path of several scripts ends at the library's version, and only
+ * then the two fit. True if other sessions have this library, too.
+ */
+Datum
+dgen_check_update(PG_FUNCTION_ARGS)
+{
+	dgen_check_script_version(text_to_cstring(PG_GETARG_TEXT_PP(0)));
+	dgen_tell_of_change();
+	dgen_wakeup_orders(false);
+	PG_RETURN_BOOL(dgen_is_preloaded);
+}

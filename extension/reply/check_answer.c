@@ -1,0 +1,27 @@
+/*
+ * A reply that the client cannot be sent becomes an error that says why.
+ */
+#include "postgres.h"
+
+#include "base/client_row.h"
+#include "dgen_ext.h"
+#include "reply/answer.h"
+
+void
+dgen_check_answer(Answer *answer)
+{
+	ClientText client;
+	Unsendable why;
+	ClientRow row = {0};
+
+	if (!answer->done || answer->failed)
+		return;
+	dgen_client_text_begin(&client);
+	dgen_client_row_add(&row, "reply", answer->reply, true);
+	if (dgen_client_row_fits(&client, &row, DGEN_MOST_TEXT, &why))
+		return;
+	answer->failed = true;
+	answer->error = why.error;
+	answer->hint = (char *) why.hint;
+	answer->sqlstate = why.sqlstate;
+}

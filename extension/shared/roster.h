@@ -1,0 +1,63 @@
+/*
+ * In-database workers: which are to be, which are, and the processes for them (roster.c, register.c).
+ */
+#ifndef DGEN_ROSTER_H
+#define DGEN_ROSTER_H
+
+#include "postgres.h"
+
+#include "nodes/pg_list.h"
+
+#include "shared/shared.h"
+
+#define NO_ORDERS (-1) /* Database.desired: nobody said how many */
+
+/* What a worker process is told, in bgw_extra. */
+typedef struct WorkerOrders
+{
+	uint64 stamp; /* life of the shared memory in which it was registered */
+	uint64 ticket;
+	Oid database;
+	Oid owner;
+	int number;
+	int entry;
+} WorkerOrders;
+
+/* What a starter is told. */
+typedef struct StarterOrders
+{
+	Oid database;
+	int count; /* 0: as many as are desired already */
+} StarterOrders;
+
+/* ---- roster.c: which workers are to be, and which are ---- */
+
+/* Owners of types with handlers, as a list of OIDs; needs a transaction. */
+extern List *dgen_handler_owners(void);
+extern bool dgen_has_workers(Oid owner);
+extern bool dgen_lacks_workers(void); /* there is an owner that has none, and could */
+
+/* Wants and registers what is missing for `desired` workers of each owner. The number that has no place on the roster. */
+extern int dgen_register_workers(List *owners);
+extern int dgen_count_unregistered(void); /* in this database: no process was free */
+
+/* Ends workers above the desired number, by force after the grace; returns how many ran. */
+extern int dgen_end_surplus(Database *database, int grace_ms);
+extern void dgen_dismiss_surplus(Database *database); /* without waiting */
+extern int dgen_count_ready(Database *database, int *starting);
+
+/* In the worker itself. */
+extern bool dgen_report_for_duty(WorkerOrders *orders, int *failures);
+extern void dgen_report_ready(void);
+DGEN_NORETURN extern void dgen_go_off_duty(void); /* for good: it is not restarted */
+extern bool dgen_still_wanted(const WorkerOrders *orders);
+
+/* ---- register.c: processes for them ---- */
+
+extern bool dgen_register_starter(Oid database, int count); /* false: no process is free */
+extern void dgen_want_starter(Database *database);          /* as soon as one is */
+extern void dgen_register_all(void);       /* what is wanted, as far as there are processes */
+extern void dgen_complete_workers(void);   /* the same, now and then */
+extern TimestampTz dgen_complete_at(void); /* when to do so again; 0: nothing is missing */
+
+#endif /* DGEN_ROSTER_H */

@@ -1,0 +1,117 @@
+/*
+ * What the slot of this session says of the worker that has attached, and whether the attachment
+ * still means something.
+ *
+ * An extension that was dropped and created again (by pg_restore --clean, too) gives out the ids of
+ * types, messages and workers anew, and the versions of states: an attachment to the former one means
+ * nothing in this one. It stays where it is: who drops the extension may roll that back.
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+#include "utils/acl.h"
+
+#include "dgen_ext.h"
+#include "shared/shared.h"
+
+static const char *client = NULL; /* the name that it gave to dgen.attach */
+static bool hidden = false;       /* the slot says nothing of it: the extension is not there */
+
+static void
+fill_slot(const WorkerSession *session)
+{
+	dgen_slot->worker_id = session == NULL ? 0 : session->id;
+	dgen_slot->extension = session == NULL ? InvalidOid : session->extension;
+	dgen_slot->ntypes = 0;
+	dgen_slot->buckets = 0;
+	if (session == NULL)
+		return;
+	strlcpy(dgen_slot->name, session->name, NAMEDATALEN);
+	strlcpy(dgen_slot->client, client, NAMEDATALEN);
+	dgen_slot->in_database = session->in_database;
+	dgen_slot_set_types(dgen_slot, session);
+}
+
+static void
+publish(void)
+{
+	const WorkerSession *session =
+		hidden || !dgen_is_attached() ? NULL : dgen_worker_session();
+
+	dgen_generations_forget();
+	if (!dgen_slot_take())
+		return;
+	if (dgen_slot->state != SLOT_NONE)
+		dgen_wait_leave();
+
+	LWLockAcquire(&dgen_database->lock, LW_EXCLUSIVE);
+	fill_slot(session);
+	LWLockRelease(&dgen_database->lock);
+	if (session == NULL)
+		return;
+	dgen_wait_enter();
+	dgen_part_call_others();
+}
+
+void
+dgen_session_publish(WorkerSession *session, const char *client_name)
+{
+	dgen_set_worker_session(session);
+	client = client_name;
+	publish();
+}
+
+void
+dgen_session_show(void)
+{
+	hidden = false;
+}
+
+bool
+dgen_session_is_of_former(const WorkerSession *session)
+{
+	return session->extension != dgen_table_oid(TABLE_MESSAGE);
+}
+
+static void
+refuse_former(void)
+{
+	hidden = true;
+	publish();
+	ereport(ERROR,
+			(errcode(DGEN_ERR_NOT_ATTACHED),
+			 errmsg("the extension that this session has attached to was dropped"),
+			 errdetail("It was created again since, with other actor types, messages and states."),
+			 errhint("Forget states that you hold, and call dgen.attach again.")));
+}
+
+void
+dgen_session_check(const WorkerSession *session)
+{
+	if (dgen_session_is_of_former(session))
+		refuse_former();
+	if (hidden)
+	{
+		hidden = false;
+		publish();
+	}
+}
+
+/*
+ * A function with the rights of another role may have attached: its caller is in the same
+ * session, and neither reads nor commits what that role claims.
+ */
+WorkerSession *
+dgen_worker_session_of_caller(void)
+{
+	WorkerSession *session = dgen_worker_session();
+
+	dgen_session_check(session);
+	if (!has_privs_of_role(GetUserId(), session->role))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("role \"%s\" may not use the worker that role \"%s\" has attached",
+						dgen_role_name(GetUserId()), dgen_role_name(session->role)),
+				 errhint("Go back to that role with SET ROLE, or call dgen.attach as this one.")));
+	return session;
+}

@@ -1,0 +1,28 @@
+/*
+ * The token of a locked part or an action: the same for every attempt, and for no other message.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "access/stratnum.h"
+#include "access/table.h"
+#include "access/xact.h"
+#include "executor/tuptable.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+
+#include "dgen_ext.h"
+#include "table/columns.h"
+
+/* The id is unique in the database, and the hash tells databases apart. */
+char *
+dgen_token(const BatchActor *actor, const BatchMessage *message)
+{
+	char *identity = psprintf("%s/" INT64_FORMAT "/" INT64_FORMAT, actor->type->name,
+							  actor->mailbox, (int64) message->sent_at);
+
+	return psprintf("%016llx-" INT64_FORMAT,
+					(unsigned long long) dgen_mailbox_of(cstring_to_text(identity)), message->id);
+}

@@ -1,0 +1,73 @@
+/*
+ * Owning an actor: a lock of the transaction on its mailbox, in a class of dgen's own. Who tries in
+ * vain leaves a mark, so that whoever holds the lock calls a worker when it lets go (H9).
+ */
+#include "postgres.h"
+
+#include "mb/pg_wchar.h"
+#include "miscadmin.h"
+#include "storage/lock.h"
+#include "utils/builtins.h"
+
+#include "actor/key.h"
+#include "dgen_ext.h"
+
+static void
+set_lock_tag(LOCKTAG *tag, uint64 lock)
+{
+	SET_LOCKTAG_ADVISORY(*tag, MyDatabaseId, (uint32) (lock >> 32), (uint32) lock, DGEN_LOCK_CLASS);
+}
+
+bool
+dgen_try_lock(const LOCKTAG *tag)
+{
+	LockAcquireResult result;
+
+	/*
+	 * With the lock table full this is "not available" instead of an error: a
+	 * batch gets smaller, nobody's transaction fails (I9).
+	 */
+	result =
+		LockAcquireExtended(tag, ExclusiveLock, false, true, false, NULL DGEN_LOCK_ACQUIRE_EXTRA);
+	return result != LOCKACQUIRE_NOT_AVAIL;
+}
+
+int
+dgen_try_own(int32 type_id, int64 mailbox)
+{
+	uint64 lock = dgen_lock_key(type_id, mailbox);
+	LOCKTAG tag;
+
+	set_lock_tag(&tag, lock);
+	if (!dgen_try_lock(&tag))
+	{
+		/*
+		 * Leave the mark first, then try again: either the second try gets the
+		 * lock, or its holder lets go after the mark was made and sees it.
+		 */
+		dgen_wakeup_missed(type_id, lock);
+		if (!dgen_try_lock(&tag))
+			return HELD_BY_ANOTHER;
+	}
+	return dgen_wakeup_owned(type_id, mailbox, lock);
+}
+
+void
+dgen_own(int32 type_id, int64 mailbox)
+{
+	uint64 lock = dgen_lock_key(type_id, mailbox);
+	LOCKTAG tag;
+
+	set_lock_tag(&tag, lock);
+	(void) LockAcquire(&tag, ExclusiveLock, false, false);
+	(void) dgen_wakeup_owned(type_id, mailbox, lock);
+}
+
+bool
+dgen_owns(int32 type_id, int64 mailbox)
+{
+	LOCKTAG tag;
+
+	set_lock_tag(&tag, dgen_lock_key(type_id, mailbox));
+	return DGEN_LOCK_HELD_BY_ME(&tag, ExclusiveLock);
+}
