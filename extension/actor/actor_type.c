@@ -2,10 +2,7 @@
  * Actor types as the hot paths see them: a per-session cache of dgen.actor_type and
  * dgen.privilege, dropped when a trigger on those tables says that they changed.
  */
-#include "base/delay.h"
-#include "dgen_ext.h"
-#include "turn/check_handler.h"
-#include "table/columns.h"
+#include "postgres.h"
 
 #include "access/heapam.h"
 #include "access/stratnum.h"
@@ -13,6 +10,7 @@
 #include "access/tableam.h"
 #include "access/xact.h"
 #include "access/xlog.h"
+#include "fmgr.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
@@ -20,6 +18,16 @@
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+#include "actor/actor.h"
+#include "actor/batch.h"
+#include "actor/in_hand.h"
+#include "base/delay.h"
+#include "base/errors.h"
+#include "table/columns.h"
+#include "table/table.h"
+#include "version/access.h"
 
 PG_FUNCTION_INFO_V1(dgen_actor_type_exists);
 

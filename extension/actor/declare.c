@@ -3,8 +3,7 @@
  * for dead letters, for actions. The type remembers it, because a message may die when no
  * such worker is there, and whoever records that has to know.
  */
-#include "dgen_ext.h"
-#include "table/columns.h"
+#include "postgres.h"
 
 #include "access/stratnum.h"
 #include "access/xact.h"
@@ -12,6 +11,11 @@
 #include "miscadmin.h"
 #include "utils/inval.h"
 #include "utils/snapmgr.h"
+
+#include "actor/actor.h"
+#include "table/columns.h"
+#include "table/table.h"
+#include "table/writer.h"
 
 static bool
 is_needed(DgenScan *scan, int column)

@@ -8,7 +8,12 @@
 #include "miscadmin.h"
 #include "utils/acl.h"
 
-#include "dgen_ext.h"
+#include "actor/actor.h"
+#include "actor/batch.h"
+#include "actor/in_hand.h"
+#include "base/errors.h"
+#include "table/table.h"
+#include "version/process.h"
 
 /* ---- the worker that has attached ---- */
 

@@ -1,13 +1,16 @@
 /*
  * Keys, mailboxes, and who owns an actor.
  */
-#include "dgen_ext.h"
-#include "actor/key.h"
+#include "postgres.h"
 
 #include "mb/pg_wchar.h"
-#include "storage/lock.h"
 #include "miscadmin.h"
+#include "storage/lock.h"
 #include "utils/builtins.h"
+
+#include "actor/actor.h"
+#include "actor/key.h"
+#include "base/errors.h"
 
 /*
  * FNV-1a over the UTF-8 bytes of the key, then murmur3's finalizer, which spreads

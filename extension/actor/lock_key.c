@@ -10,9 +10,7 @@
  * Another CREATE EXTENSION makes another table, when nobody owns an actor: whoever does holds a
  * lock on dgen.message, which DROP EXTENSION waits for.
  */
-#include "dgen_ext.h"
-#include "actor/key.h"
-#include "table/columns.h"
+#include "postgres.h"
 
 #include "access/heapam.h"
 #include "access/table.h"
@@ -20,6 +18,12 @@
 #include "port/pg_bswap.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
+
+#include "actor/key.h"
+#include "base/errors.h"
+#include "table/columns.h"
+#include "table/table.h"
+#include "version/access.h"
 
 #define SECRET_BYTES 16
 

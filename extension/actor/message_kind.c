@@ -21,11 +21,7 @@
 #include "utils/timeout.h"
 #include "utils/typcache.h"
 
-#include "base/delay.h"
-#include "dgen_ext.h"
-#include "table/shape.h"
-#include "turn/check_handler.h"
-#include "turn/leftovers.h"
+#include "actor/actor.h"
 
 const char *
 dgen_kind_name(char kind)

@@ -1,13 +1,17 @@
 /*
  * A name that no actor type has is often a slip: the type that was meant, for the hint.
  */
-#include "dgen_ext.h"
-#include "table/columns.h"
+#include "postgres.h"
 
 #include "access/stratnum.h"
 #include "utils/builtins.h"
 #include "utils/snapmgr.h"
 #include "utils/varlena.h"
+
+#include "actor/actor.h"
+#include "base/rights.h"
+#include "table/columns.h"
+#include "table/table.h"
 
 #define MOST_TYPES 1000 /* that are looked at */
 #define MOST_SLIPS 3    /* characters that are missing, too many or others */

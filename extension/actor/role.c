@@ -6,8 +6,7 @@
  * dependencies in pg_shdepend, as if the role had privileges on the column that names it; DROP
  * OWNED reaches dgen's rows by an event trigger.
  */
-#include "dgen_ext.h"
-#include "actor/role.h"
+#include "postgres.h"
 
 #include "access/xact.h"
 #include "catalog/dependency.h"
@@ -16,13 +15,18 @@
 #include "catalog/pg_type.h"
 #include "commands/event_trigger.h"
 #include "executor/spi.h"
+#include "fmgr.h"
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
 #include "utils/acl.h"
 #include "utils/syscache.h"
 
-#include "table/installed.h"
+#include "actor/actor.h"
+#include "actor/role.h"
+#include "base/rights.h"
 #include "table/columns.h"
+#include "table/table.h"
+#include "version/names.h"
 
 PG_FUNCTION_INFO_V1(dgen_check_new_owner);
 PG_FUNCTION_INFO_V1(dgen_depend_on_role);

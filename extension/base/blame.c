@@ -3,6 +3,8 @@
  */
 #include "postgres.h"
 
+#include <math.h>
+
 #include "access/htup_details.h"
 #include "access/stratnum.h"
 #include "access/table.h"
@@ -18,11 +20,10 @@
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
-#include <math.h>
+#include "utils/timestamp.h"
 
-#include "base/delay.h"
-#include "dgen_ext.h"
-#include "table/columns.h"
+#include "base/blame.h"
+#include "base/errors.h"
 
 /* A handler gives any text as SQLSTATE: only what is one is raised as one. */
 int

@@ -4,8 +4,10 @@
  */
 #include "postgres.h"
 
+#include "fmgr.h"
+
 #include "base/client_row.h"
-#include "dgen_ext.h"
+#include "base/client_text.h"
 
 void
 dgen_client_row_add(ClientRow *row, const char *what, Datum value, bool json)
@@ -45,9 +47,9 @@ fail_too_large(const ClientRow *row, const ClientPiece *largest, Size most, Unse
 	why->sqlstate = ERRCODE_PROGRAM_LIMIT_EXCEEDED;
 	why->hint = "A handler in the database can have it; or send less in one message.";
 	why->error = psprintf("%s of %s%s is %s as text, more than the %s that a client is sent",
-						   largest->what, dgen_bytes_text(dgen_raw_size(largest->value)),
-						   row->count > 1 ? ", with what belongs to it," : "",
-						   dgen_bytes_text(row->text), dgen_bytes_text(most));
+						  largest->what, dgen_bytes_text(dgen_raw_size(largest->value)),
+						  row->count > 1 ? ", with what belongs to it," : "",
+						  dgen_bytes_text(row->text), dgen_bytes_text(most));
 }
 
 /* Reads every byte. False: it cannot be sent, and why says it. */

@@ -6,7 +6,7 @@
 
 #include "postgres.h"
 
-#include "base/client_text.h"
+struct ClientText;
 
 #define DGEN_MOST_PIECES 7
 
@@ -38,10 +38,11 @@ typedef struct Unsendable
 extern void dgen_client_row_add(ClientRow *row, const char *what, Datum value, bool json);
 
 /* Does not look at what is small. False: it cannot be sent, and why says it. */
-extern bool dgen_client_row_fits(ClientText *client, ClientRow *row, Size most, Unsendable *why);
+extern bool dgen_client_row_fits(struct ClientText *client, ClientRow *row, Size most,
+								 Unsendable *why);
 
 /* The same; says how much text it is in any case, or a bound of that. */
-extern bool dgen_client_row_measure(ClientText *client, ClientRow *row, Size most,
+extern bool dgen_client_row_measure(struct ClientText *client, ClientRow *row, Size most,
 									Unsendable *why);
 
 /* Compressed, or stored elsewhere. (What is stored elsewhere counts as short, too.) */

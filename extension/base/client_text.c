@@ -6,13 +6,15 @@
  * Sizes are told in three steps, each of which costs more than the one before: from the size of the
  * stored value, from its numbers, from every byte of it.
  */
-#include "base/client_text.h"
-#include "dgen_ext.h"
+#include "postgres.h"
 
 #include "access/detoast.h"
 #include "catalog/namespace.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
+#include "utils/jsonb.h"
+
+#include "base/client_text.h"
 
 #define BUFFER_BYTES 65536
 

@@ -6,12 +6,13 @@
  * Each part of an interval is bounded, not only their sum, because parts that cancel each
  * other out (a million years less their days) are added one after the other.
  */
-#include "base/delay.h"
+#include "postgres.h"
 
 #include "fmgr.h"
 #include "utils/builtins.h"
+#include "utils/timestamp.h"
 
-#include "dgen_ext.h"
+#include "base/delay.h"
 
 PG_FUNCTION_INFO_V1(dgen_is_bounded);
 

@@ -1,13 +1,15 @@
 /*
  * Every setting of the extension.
  */
-#include "dgen_ext.h"
+#include "postgres.h"
 
 #include <limits.h>
 
 #include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/varlena.h"
+
+#include "base/base.h"
 
 int dgen_worker_count = 2;
 char *dgen_databases = NULL;

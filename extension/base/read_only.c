@@ -2,11 +2,14 @@
  * What writes has no place on a standby, nor in a transaction that was begun as read-only.
  * dgen writes its tables past the executor, which would say so.
  */
-#include "dgen_ext.h"
+#include "postgres.h"
 
 #include "access/xact.h"
 #include "access/xlog.h"
+#include "fmgr.h"
 #include "utils/lsyscache.h"
+
+#include "base/base.h"
 
 static void
 refuse_on_standby(const char *name)

@@ -11,6 +11,7 @@
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
+#include "fmgr.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
@@ -18,9 +19,9 @@
 #include "utils/memutils.h"
 #include "utils/syscache.h"
 
-#include "actor/key.h"
-#include "dgen_ext.h"
+#include "base/base.h"
 #include "base/rights.h"
+#include "version/version.h"
 
 PG_FUNCTION_INFO_V1(dgen_operate);
 

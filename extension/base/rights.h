@@ -1,10 +1,17 @@
 /*
- * What the public functions share that do their work in a private function.
+ * Into functions that run with dgen's own rights, and who has called them.
  */
-#ifndef DGEN_RIGHTS_H
-#define DGEN_RIGHTS_H
+#ifndef DGEN_BASE_RIGHTS_H
+#define DGEN_BASE_RIGHTS_H
+
+#include "postgres.h"
 
 #include "fmgr.h"
+
+/* The role that called the public function that is now running; GetUserId() outside of one. */
+extern Oid dgen_calling_role(void);
+/* For private functions that C calls; returns what is to be set afterwards. */
+extern Oid dgen_set_calling_role(Oid role);
 
 /*
  * Calls the private function that has the name of the public one that fcinfo
@@ -15,4 +22,4 @@
 extern Datum dgen_call_private(FunctionCallInfo fcinfo, NullableDatum *args, int nargs,
 							   bool with_text);
 
-#endif /* DGEN_RIGHTS_H */
+#endif /* DGEN_BASE_RIGHTS_H */

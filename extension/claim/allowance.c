@@ -3,12 +3,16 @@
  */
 #include "postgres.h"
 
-#include "miscadmin.h"
-#include "utils/memutils.h"
 #include <math.h>
 
-#include "dgen_ext.h"
-#include "shared/shared.h"
+#include "miscadmin.h"
+#include "utils/memutils.h"
+
+#include "actor/actor.h"
+#include "actor/in_hand.h"
+#include "claim/claim.h"
+#include "wake/rate.h"
+#include "wake/wake.h"
 
 static void
 settle(WorkerType *worker_type, Owned *owned)

@@ -3,11 +3,20 @@
  * failed attempt. Its messages wait with it. (A row that somebody has locked does, too:
  * read_actor.c.)
  */
-#include "claim/reader.h"
+#include "postgres.h"
 
 #include "access/stratnum.h"
 #include "utils/builtins.h"
 #include "utils/snapmgr.h"
+
+#include "actor/actor.h"
+#include "actor/batch.h"
+#include "actor/key.h"
+#include "claim/claim.h"
+#include "claim/reader.h"
+#include "table/columns.h"
+#include "table/row.h"
+#include "table/table.h"
 
 /* ---- pauses ---- */
 

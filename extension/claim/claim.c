@@ -8,17 +8,31 @@
  * a locked message and handle the next one (H11). No row is filtered after its lock
  * was taken (H2): every lock that succeeds is a mailbox of the batch.
  */
-#include "dgen_ext.h"
-#include "actor/key.h"
-#include "table/columns.h"
+#include "postgres.h"
 
 #include "access/xact.h"
 #include "executor/tuptable.h"
 #include "miscadmin.h"
+#include "portability/instr_time.h"
 #include "storage/lock.h"
 #include "utils/builtins.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
+
+#include "actor/actor.h"
+#include "actor/in_hand.h"
+#include "actor/key.h"
+#include "base/base.h"
+#include "claim/claim.h"
+#include "claim/sweep.h"
+#include "shared/memo.h"
+#include "shared/slot.h"
+#include "sleep/attached.h"
+#include "table/table.h"
+#include "wake/hints.h"
+#include "wake/own.h"
+#include "wake/rate.h"
+#include "wake/wake.h"
 
 /* Slices for one type in one claim; and claims that find something without one until there is one. */
 #define SWEEP_SLICES 4

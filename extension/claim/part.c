@@ -17,11 +17,16 @@
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
+#include "actor/batch.h"
 #include "actor/key.h"
+#include "base/errors.h"
 #include "claim/part.h"
-#include "dgen_ext.h"
-#include "shared/shared.h"
-#include "table/columns.h"
+#include "shared/charge.h"
+#include "table/table.h"
+#include "version/lock.h"
+#include "wake/alarm.h"
+#include "wake/hints.h"
+#include "wake/wake.h"
 
 static LockedPart part;
 static NoPart no_part = NO_PART_CLAIMED; /* why there is none */

@@ -2,7 +2,7 @@
  * The actors of a batch while it is read: each with its row, if it has one, locked so that
  * the batch can write it. Where the row was found last is remembered with the mailbox.
  */
-#include "claim/reader.h"
+#include "postgres.h"
 
 #include "access/stratnum.h"
 #include "access/tableam.h"
@@ -10,6 +10,15 @@
 #include "executor/tuptable.h"
 #include "utils/builtins.h"
 #include "utils/snapmgr.h"
+
+#include "actor/actor.h"
+#include "actor/batch.h"
+#include "base/errors.h"
+#include "claim/reader.h"
+#include "table/columns.h"
+#include "table/row.h"
+#include "table/table.h"
+#include "wake/wake.h"
 
 /* An actor whose row somebody else has locked is looked at again after this, us. */
 #define LOCKED_ROW_RETRY_US INT64CONST(200000)

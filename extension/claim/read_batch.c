@@ -3,13 +3,27 @@
  * taken after their locks. Left out is what cannot be handled now (blocked.c), or has its
  * row locked by somebody (read_actor.c).
  */
-#include "claim/reader.h"
+#include "postgres.h"
 
 #include "access/xact.h"
 #include "storage/bufmgr.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+#include "actor/actor.h"
+#include "actor/batch.h"
+#include "actor/in_hand.h"
+#include "actor/key.h"
+#include "base/errors.h"
+#include "claim/claim.h"
+#include "claim/reader.h"
+#include "shared/memo.h"
+#include "table/floor.h"
+#include "table/table.h"
+#include "version/process.h"
+#include "wake/own.h"
 
 /*
  * What is going to be written is locked so before it is read. To come back for the stronger lock

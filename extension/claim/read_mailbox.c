@@ -2,7 +2,7 @@
  * Reading the messages of one mailbox for a batch, in order and up to its limits. Where dead
  * rows lie in front of them a floor is remembered, and the next reading begins behind it.
  */
-#include "claim/reader.h"
+#include "postgres.h"
 
 #include "access/detoast.h"
 #include "access/stratnum.h"
@@ -10,6 +10,15 @@
 #include "miscadmin.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
+
+#include "actor/batch.h"
+#include "claim/reader.h"
+#include "shared/memo.h"
+#include "table/columns.h"
+#include "table/floor.h"
+#include "table/row.h"
+#include "table/table.h"
+#include "wake/wake.h"
 
 /* Messages of blocked actors to pass in a mailbox that two keys share. */
 #define SKIP_ROWS 1000

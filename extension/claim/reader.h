@@ -6,15 +6,24 @@
 #ifndef DGEN_READER_H
 #define DGEN_READER_H
 
-#include "dgen_ext.h"
-#include "table/row.h"
-#include "table/columns.h"
+#include "postgres.h"
+
+#include "storage/block.h"
+#include "utils/timestamp.h"
+
+#include "actor/batch.h"
+#include "claim/claim.h"
+#include "table/floor.h"
+#include "table/table.h"
+
+struct ActorType;
+struct BatchLimits;
 
 /* What is open while a batch is read. */
 typedef struct Reader
 {
 	Batch *batch;
-	const BatchLimits *limits;
+	const struct BatchLimits *limits;
 	int per_actor; /* most messages of one actor */
 	int most;      /* messages of the batch, when those of this mailbox are read */
 	bool wait;     /* wait for a locked actor row instead of leaving the actor out */
@@ -25,7 +34,7 @@ typedef struct Reader
 	bool has_floor;
 	DgenScan actors;
 	DgenScan failed;
-	const ActorType *type;
+	const struct ActorType *type;
 	bool type_has_paused;
 	bool type_has_failed;
 	bool mailbox_has_failed;
@@ -68,7 +77,7 @@ extern bool dgen_reader_read_row(Reader *reader, BatchActor *actor);
 
 /* ---- blocked.c: pauses and failed attempts ---- */
 
-extern void dgen_reader_set_type(Reader *reader, const ActorType *type);
+extern void dgen_reader_set_type(Reader *reader, const struct ActorType *type);
 extern Blocked dgen_reader_blocked(Reader *reader, const BatchActor *actor);
 /* Failed ones of a message whose mailbox has some. */
 extern int32 dgen_reader_attempts(Reader *reader, int64 message_id);

@@ -10,11 +10,15 @@
  * takes, and neither it nor who waits for it could be cancelled. Whoever else wants to sweep waits
  * for the end of the slice, because there may be hints then.
  */
-#include "dgen_ext.h"
-#include "shared/hint_set.h"
-#include "shared/shared.h"
+#include "postgres.h"
 
 #include "miscadmin.h"
+#include "utils/timestamp.h"
+
+#include "claim/sweep.h"
+#include "shared/hint_set.h"
+#include "shared/slot.h"
+#include "wake/alarm.h"
 
 /* For the slice of another session, us. It takes some ms as a rule. */
 #define LONGEST_WAIT INT64CONST(200000)

@@ -11,10 +11,17 @@
  *
  * What has no slot is not a worker's turn: dgen.call, and what operators do.
  */
-#include "dgen_ext.h"
-#include "actor/key.h"
+#include "postgres.h"
 
 #include "miscadmin.h"
+#include "storage/lock.h"
+
+#include "actor/actor.h"
+#include "actor/key.h"
+#include "claim/claim.h"
+#include "version/lock.h"
+#include "wake/own.h"
+#include "wake/wake.h"
 
 static void
 set_slot_tag(LOCKTAG *tag, int32 type_id, int slot)

@@ -32,8 +32,16 @@
 #include "pgstat.h"
 #include "utils/timeout.h"
 
-#include "dgen_ext.h"
+#include "actor/actor.h"
+#include "actor/batch.h"
+#include "actor/in_hand.h"
+#include "base/errors.h"
+#include "claim/claim.h"
+#include "claim/part.h"
+#include "shared/charge.h"
+#include "shared/memo.h"
 #include "shared/shared.h"
+#include "wake/alarm.h"
 
 /* Messages of one batch of suspects. */
 #define FEW 16

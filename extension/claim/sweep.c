@@ -10,17 +10,26 @@
  * Dead rows are passed by the floor that the mailbox's last owner has left. Where there is none,
  * the sweep leaves one, so that the next need not pass them again.
  */
-#include "dgen_ext.h"
-#include "table/columns.h"
+#include "postgres.h"
 
 #include "access/genam.h"
-#include "access/relscan.h"
 #include "access/itup.h"
+#include "access/relscan.h"
 #include "access/stratnum.h"
 #include "access/xact.h"
 #include "executor/tuptable.h"
 #include "miscadmin.h"
+#include "portability/instr_time.h"
 #include "utils/snapmgr.h"
+
+#include "actor/batch.h"
+#include "claim/claim.h"
+#include "claim/sweep.h"
+#include "shared/hint_set.h"
+#include "shared/memo.h"
+#include "table/columns.h"
+#include "table/floor.h"
+#include "table/table.h"
 
 /* A slice: so many mailboxes with messages, or so many dead rows. */
 #define SLICE_MAILBOXES 1024

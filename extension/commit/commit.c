@@ -2,17 +2,36 @@
  * Committing: what the turns of a batch did goes into the tables, in the same
  * transaction that owns the actors.
  */
-#include "dgen_ext.h"
-#include "table/columns.h"
+#include "postgres.h"
 
-#include "access/xact.h"
 #include "access/table.h"
+#include "access/xact.h"
 #include "miscadmin.h"
+#include "storage/buf.h"
 #include "storage/bufmgr.h"
 #include "utils/builtins.h"
+#include "utils/jsonb.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+#include "actor/actor.h"
+#include "actor/batch.h"
+#include "base/errors.h"
+#include "claim/claim.h"
+#include "commit/commit.h"
+#include "commit/locked.h"
+#include "reply/reply.h"
+#include "send/request.h"
+#include "shared/memo.h"
+#include "table/columns.h"
+#include "table/table.h"
+#include "table/writer.h"
+#include "turn/turn.h"
+#include "version/process.h"
+#include "wake/own.h"
+#include "wake/wake.h"
 
 /* ---- in memory ---- */
 

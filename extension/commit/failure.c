@@ -2,10 +2,7 @@
  * Failures: an attempt that failed is recorded and its actor waits; a message that
  * failed for good becomes a dead letter.
  */
-#include "base/delay.h"
-#include "dgen_ext.h"
-#include "table/row.h"
-#include "table/columns.h"
+#include "postgres.h"
 
 #include <math.h>
 
@@ -15,11 +12,32 @@
 #include "common/pg_prng.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
+#include "storage/buf.h"
 #include "storage/bufmgr.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+#include "actor/actor.h"
+#include "actor/batch.h"
+#include "actor/in_hand.h"
+#include "actor/key.h"
+#include "base/blame.h"
+#include "base/delay.h"
+#include "base/errors.h"
+#include "commit/commit.h"
+#include "commit/locked.h"
+#include "reply/reply.h"
+#include "send/request.h"
+#include "send/send.h"
+#include "table/columns.h"
+#include "table/row.h"
+#include "table/table.h"
+#include "table/writer.h"
+#include "turn/turn.h"
+#include "wake/wake.h"
 
 /* Every mark of the message: its attempts and the back-off of its actor. */
 void

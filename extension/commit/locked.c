@@ -3,9 +3,7 @@
  * written under the actor's lock, and so never races with a turn, an operator or another
  * attempt.
  */
-#include "dgen_ext.h"
-#include "table/row.h"
-#include "table/columns.h"
+#include "postgres.h"
 
 #include "access/htup_details.h"
 #include "access/stratnum.h"
@@ -16,6 +14,20 @@
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+#include "actor/actor.h"
+#include "actor/batch.h"
+#include "base/errors.h"
+#include "claim/claim.h"
+#include "claim/part.h"
+#include "commit/commit.h"
+#include "commit/locked.h"
+#include "table/columns.h"
+#include "table/row.h"
+#include "table/table.h"
+#include "table/writer.h"
+#include "wake/wake.h"
 
 /* ---- reading ---- */
 

@@ -9,12 +9,13 @@
 #include "access/xact.h"
 #include "executor/tuptable.h"
 #include "utils/builtins.h"
+#include "utils/jsonb.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
-#include "dgen_ext.h"
-#include "table/columns.h"
+#include "commit/locked.h"
+#include "version/jsonb.h"
 
 /* The entry as a value of its own; NULL: there is none. */
 static Jsonb *

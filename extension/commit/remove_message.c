@@ -12,12 +12,19 @@
  * pruning waits until nobody else has one; and what this transaction has removed stays as it is. VACUUM
  * does not cut off the page, as the table has been locked since the claim.
  */
-#include "dgen_ext.h"
-#include "table/columns.h"
+#include "postgres.h"
 
 #include "access/htup_details.h"
+#include "storage/buf.h"
 #include "storage/bufmgr.h"
 #include "utils/rel.h"
+
+#include "actor/batch.h"
+#include "base/errors.h"
+#include "commit/commit.h"
+#include "table/columns.h"
+#include "table/writer.h"
+#include "version/access.h"
 
 StaticAssertDecl(MESSAGE_MAILBOX == 0 && MESSAGE_SEQ == 1, "seq is behind the mailbox");
 

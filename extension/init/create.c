@@ -8,9 +8,12 @@
 #include "fmgr.h"
 #include "miscadmin.h"
 
-#include "dgen_ext.h"
+#include "shared/charge.h"
+#include "shared/hint_set.h"
+#include "shared/memo.h"
 #include "shared/shared.h"
-#include "worker/workers.h"
+#include "wake/alarm.h"
+#include "wake/wake.h"
 
 PG_FUNCTION_INFO_V1(dgen_forget_former);
 

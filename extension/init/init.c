@@ -1,9 +1,15 @@
 /*
  * What happens when the library is loaded.
  */
-#include "dgen_ext.h"
+#include "postgres.h"
+
+#include "actor/actor.h"
+#include "base/base.h"
 #include "init/init.h"
+#include "protocol/protocol.h"
 #include "turn/leftovers.h"
+#include "wake/wake.h"
+#include "worker/workers.h"
 
 PG_MODULE_MAGIC;
 

@@ -4,6 +4,8 @@
 #ifndef DGEN_INIT_H
 #define DGEN_INIT_H
 
+#include "postgres.h"
+
 extern void dgen_prepared_init(void); /* hooks */
 extern void dgen_session_end_init(void);
 

@@ -23,12 +23,14 @@
 #include "tcop/utility.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
+#include "utils/timestamp.h"
 
-#include "dgen_ext.h"
 #include "init/init.h"
-#include "turn/leftovers.h"
-#include "shared/shared.h"
 #include "shared/roster.h"
+#include "shared/shared.h"
+#include "wake/alarm.h"
+#include "wake/hints.h"
+#include "wake/wake.h"
 
 static ProcessUtility_hook_type previous_utility_hook = NULL;
 

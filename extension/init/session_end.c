@@ -7,9 +7,15 @@
 
 #include "access/xact.h"
 
-#include "dgen_ext.h"
+#include "claim/claim.h"
+#include "claim/part.h"
+#include "claim/sweep.h"
 #include "init/init.h"
 #include "shared/shared.h"
+#include "shared/slot.h"
+#include "sleep/procedure.h"
+#include "sleep/wait.h"
+#include "turn/turn.h"
 
 static void
 end_session(void)

@@ -8,13 +8,19 @@
 #include "access/table.h"
 #include "access/xact.h"
 #include "executor/tuptable.h"
+#include "fmgr.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
-#include "dgen_ext.h"
-#include "table/columns.h"
+#include "actor/actor.h"
+#include "actor/batch.h"
+#include "actor/key.h"
+#include "base/errors.h"
+#include "claim/claim.h"
+#include "commit/commit.h"
+#include "commit/locked.h"
 
 PG_FUNCTION_INFO_V1(dgen_end_lock);
 

@@ -2,14 +2,30 @@
  * Attempts of locked parts that have failed without their session: their time is over, or it is
  * gone; and parts that are due again.
  */
-#include "dgen_ext.h"
-#include "shared/shared.h"
-#include "table/columns.h"
+#include "postgres.h"
 
 #include "access/stratnum.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+#include "actor/actor.h"
+#include "actor/batch.h"
+#include "actor/in_hand.h"
+#include "base/errors.h"
+#include "claim/claim.h"
+#include "claim/part.h"
+#include "commit/commit.h"
+#include "commit/locked.h"
+#include "locked/locked.h"
+#include "shared/charge.h"
+#include "shared/slot.h"
+#include "table/columns.h"
+#include "table/table.h"
+#include "wake/alarm.h"
+#include "wake/own.h"
+#include "wake/wake.h"
 
 /* Parts that one alarm ends, at most. */
 #define MOST_DUE 16

@@ -2,11 +2,7 @@
  * Locked parts: which one is to be run, its beginning under a new fence, and its end by a
  * transaction that owns the actor and finds that fence in its row (claim/part.c).
  */
-#include "dgen_ext.h"
-#include "claim/part.h"
-#include "actor/key.h"
-#include "shared/shared.h"
-#include "table/columns.h"
+#include "postgres.h"
 
 #include "access/stratnum.h"
 #include "access/xact.h"
@@ -15,6 +11,25 @@
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+#include "actor/actor.h"
+#include "actor/batch.h"
+#include "actor/in_hand.h"
+#include "base/errors.h"
+#include "claim/claim.h"
+#include "claim/part.h"
+#include "commit/commit.h"
+#include "commit/locked.h"
+#include "locked/locked.h"
+#include "shared/slot.h"
+#include "sleep/attached.h"
+#include "table/columns.h"
+#include "table/table.h"
+#include "table/writer.h"
+#include "wake/hints.h"
+#include "wake/own.h"
+#include "wake/wake.h"
 
 /* Parts that a look tries to get, at most. */
 #define MOST_CANDIDATES 16
@@ -254,7 +269,8 @@ dgen_part_look(void)
 
 	dgen_table_lock(TABLE_LOCKED, AccessShareLock);
 	type = part == NULL || dgen_part_is_of_former() ? NULL : dgen_type_by_id(part->type_id, true);
-	return type == NULL ? NULL : dgen_read_locked(type, part->mailbox, part->fence, NULL, READ_LOOK);
+	return type == NULL ? NULL
+						: dgen_read_locked(type, part->mailbox, part->fence, NULL, READ_LOOK);
 }
 
 Batch *

@@ -3,19 +3,22 @@
  * PL/pgSQL goes on with dgen's rights. A handler is looked up on the caller's
  * search_path, and the handler's own search_path is taken from there.
  */
-#include "dgen_ext.h"
-#include "turn/check_handler.h"
-#include "base/rights.h"
+#include "postgres.h"
 
 #include "access/htup_details.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_proc.h"
-#include "nodes/parsenodes.h"
+#include "fmgr.h"
 #include "lib/stringinfo.h"
+#include "nodes/parsenodes.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
 #include "utils/varlena.h"
+
+#include "base/errors.h"
+#include "base/rights.h"
+#include "turn/check_handler.h"
 
 PG_FUNCTION_INFO_V1(dgen_create_actor_type);
 PG_FUNCTION_INFO_V1(dgen_alter_actor_type);

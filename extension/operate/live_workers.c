@@ -4,6 +4,7 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
+#include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "utils/array.h"
@@ -12,9 +13,10 @@
 #include "utils/timestamp.h"
 #include "utils/tuplestore.h"
 
-#include "dgen_ext.h"
-#include "protocol/attach.h"
+#include "actor/actor.h"
 #include "shared/shared.h"
+#include "shared/slot.h"
+#include "table/table.h"
 
 PG_FUNCTION_INFO_V1(dgen_workers);
 PG_FUNCTION_INFO_V1(dgen_perhaps_taken);

@@ -2,10 +2,7 @@
  * What dgen's functions in PL/pgSQL need from C (base/rights.c calls them): who asks, for what,
  * an actor that is taken, and others who are told at the commit.
  */
-#include "dgen_ext.h"
-#include "actor/key.h"
-#include "base/rights.h"
-#include "shared/shared.h"
+#include "postgres.h"
 
 #include "access/htup_details.h"
 #include "access/xact.h"
@@ -13,12 +10,25 @@
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
+#include "fmgr.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/inval.h"
 #include "utils/memutils.h"
 #include "utils/syscache.h"
+#include "utils/timestamp.h"
+
+#include "actor/actor.h"
+#include "actor/batch.h"
+#include "actor/in_hand.h"
+#include "actor/key.h"
+#include "base/errors.h"
+#include "base/rights.h"
+#include "shared/slot.h"
+#include "table/table.h"
+#include "wake/own.h"
+#include "wake/wake.h"
 
 PG_FUNCTION_INFO_V1(dgen_operate_role);
 PG_FUNCTION_INFO_V1(dgen_operate_check);
@@ -121,7 +131,6 @@ dgen_operate_mailbox(PG_FUNCTION_ARGS)
 }
 
 /* ---- taking an actor ---- */
-
 
 static bool
 is_of(const BatchActor *actor, int32 type_id)

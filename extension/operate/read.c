@@ -1,13 +1,22 @@
 /*
  * Reading: an actor's state, and what the public views ask for each type.
  */
-#include "dgen_ext.h"
-#include "table/columns.h"
+#include "postgres.h"
 
 #include "access/stratnum.h"
+#include "fmgr.h"
 #include "utils/builtins.h"
 #include "utils/inval.h"
+#include "utils/jsonb.h"
 #include "utils/snapmgr.h"
+
+#include "actor/actor.h"
+#include "actor/key.h"
+#include "base/errors.h"
+#include "base/rights.h"
+#include "operate/operate.h"
+#include "table/columns.h"
+#include "table/table.h"
 
 PG_FUNCTION_INFO_V1(dgen_state);
 PG_FUNCTION_INFO_V1(dgen_can_read);

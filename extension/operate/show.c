@@ -3,10 +3,14 @@
  */
 #include "postgres.h"
 
+#include "fmgr.h"
 #include "utils/builtins.h"
+#include "utils/jsonb.h"
 
+#include "actor/in_hand.h"
 #include "base/client_row.h"
-#include "dgen_ext.h"
+#include "base/client_text.h"
+#include "operate/operate.h"
 
 PG_FUNCTION_INFO_V1(dgen_show_jsonb);
 PG_FUNCTION_INFO_V1(dgen_show_text);

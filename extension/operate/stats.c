@@ -3,17 +3,24 @@
  * stops at a limit, also where a snapshot held by somebody keeps removed rows in the index,
  * so that a look costs the same whatever the backlog.
  */
-#include "dgen_ext.h"
-#include "table/columns.h"
+#include "postgres.h"
 
 #include "access/stratnum.h"
 #include "access/xact.h"
+#include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/inval.h"
 #include "utils/snapmgr.h"
+#include "utils/timestamp.h"
 #include "utils/tuplestore.h"
+
+#include "actor/actor.h"
+#include "base/rights.h"
+#include "operate/operate.h"
+#include "table/columns.h"
+#include "table/table.h"
 
 /* So many removed rows are passed for each row that may be counted. */
 #define DEAD_PER_ROW 3

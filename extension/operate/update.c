@@ -8,14 +8,15 @@
 #include "access/table.h"
 #include "catalog/indexing.h"
 #include "catalog/pg_extension.h"
+#include "fmgr.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 
-#include "dgen_ext.h"
-#include "shared/shared.h"
-#include "table/installed.h"
+#include "base/base.h"
+#include "table/table.h"
+#include "wake/wake.h"
 
 PG_FUNCTION_INFO_V1(dgen_check_update);
 

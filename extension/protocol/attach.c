@@ -8,6 +8,7 @@
 
 #include "access/xact.h"
 #include "catalog/pg_type.h"
+#include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
@@ -18,12 +19,21 @@
 #include "utils/inet.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
+#include "utils/timestamp.h"
 
-#include "dgen_ext.h"
-#include "table/installed.h"
+#include "actor/actor.h"
+#include "actor/in_hand.h"
+#include "base/base.h"
+#include "base/errors.h"
+#include "claim/part.h"
 #include "protocol/attach.h"
-#include "shared/shared.h"
+#include "protocol/protocol.h"
+#include "shared/hint_set.h"
+#include "sleep/attached.h"
 #include "table/columns.h"
+#include "table/table.h"
+#include "table/writer.h"
+#include "wake/rate.h"
 
 typedef struct Attachment
 {

@@ -8,7 +8,7 @@
 
 #include "fmgr.h"
 
-#include "dgen_ext.h"
+struct WorkerSession;
 
 extern void dgen_session_init(void); /* callbacks */
 extern void dgen_session_serve(int64 id, const char *name, int ntypes, const int32 *type_ids);
@@ -17,10 +17,10 @@ extern void dgen_refuse_attach(const char *problem, const char *hint); /* raises
 /* ---- lanes.c: of dgen.attach ---- */
 
 /* The name is copied into the context. */
-extern void dgen_session_set_type(WorkerSession *session, MemoryContext context, int i,
+extern void dgen_session_set_type(struct WorkerSession *session, MemoryContext context, int i,
 								  int32 type_id, const char *name);
 /* Of the types that it was given, the lanes that the arguments name; and writes that down. */
-extern void dgen_session_take_lanes(WorkerSession *session, MemoryContext context,
+extern void dgen_session_take_lanes(struct WorkerSession *session, MemoryContext context,
 									FunctionCallInfo fcinfo);
 
 #endif /* DGEN_SESSION_H */

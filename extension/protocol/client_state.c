@@ -6,13 +6,17 @@
  * too; and when it is prepared, since nobody tells this session how it ends. A client that has dropped a state for lack of memory asks for it with
  * dgen.batch_state.
  */
-#include "dgen_ext.h"
+#include "postgres.h"
 
 #include "access/xact.h"
 #include "common/hashfn.h"
 #include "common/pg_prng.h"
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
+
+#include "actor/actor.h"
+#include "actor/batch.h"
+#include "protocol/protocol.h"
 
 /* With more actors than this everything is forgotten, and sent again. */
 #define MAX_ACTORS 200000
@@ -37,7 +41,7 @@ typedef struct HeldState
 
 static HTAB *held = NULL;
 static uint64 seed;
-static bool touched = false; /* in this transaction */
+static bool touched = false;                          /* in this transaction */
 static TransactionId adoption = InvalidTransactionId; /* dgen_adopted_by, when it was given them */
 
 void

@@ -4,12 +4,29 @@
  * about actors, by their number in the batch, those about replies, and those about
  * messages to send.
  */
-#include "base/delay.h"
-#include "dgen_ext.h"
+#include "postgres.h"
 
 #include "catalog/pg_type.h"
+#include "fmgr.h"
 #include "utils/builtins.h"
+#include "utils/jsonb.h"
 #include "utils/memutils.h"
+
+#include "actor/actor.h"
+#include "actor/batch.h"
+#include "actor/in_hand.h"
+#include "base/delay.h"
+#include "base/errors.h"
+#include "claim/claim.h"
+#include "commit/commit.h"
+#include "protocol/protocol.h"
+#include "reply/reply.h"
+#include "send/bulk.h"
+#include "send/request.h"
+#include "send/send.h"
+#include "sleep/wait.h"
+#include "upkeep/upkeep.h"
+#include "wake/rate.h"
 
 PG_FUNCTION_INFO_V1(dgen_commit_turns);
 

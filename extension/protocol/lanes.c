@@ -8,10 +8,12 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
+#include "fmgr.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 
-#include "dgen_ext.h"
+#include "actor/actor.h"
+#include "actor/in_hand.h"
 #include "protocol/attach.h"
 
 enum AttachArgument

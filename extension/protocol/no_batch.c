@@ -2,9 +2,14 @@
  * Why this session has no claimed batch, or no locked part, for the error of who needs one: mostly it has claimed
  * one, often in this very transaction, and something has ended it.
  */
-#include "dgen_ext.h"
+#include "postgres.h"
 
 #include "access/xact.h"
+
+#include "base/errors.h"
+#include "claim/part.h"
+#include "protocol/protocol.h"
+#include "version/process.h"
 
 static struct
 {

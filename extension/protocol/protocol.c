@@ -2,11 +2,11 @@
  * The worker protocol, first half: dgen.claim and dgen.batch_state, for workers in any
  * language. docs/protocol.md describes it from the worker's side.
  */
-#include "dgen_ext.h"
-#include "table/row.h"
+#include "postgres.h"
 
 #include "access/xact.h"
 #include "catalog/pg_type.h"
+#include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "portability/instr_time.h"
@@ -14,8 +14,25 @@
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/inval.h"
+#include "utils/jsonb.h"
 #include "utils/memutils.h"
 #include "utils/tuplestore.h"
+
+#include "actor/actor.h"
+#include "actor/batch.h"
+#include "actor/in_hand.h"
+#include "base/errors.h"
+#include "base/rights.h"
+#include "claim/claim.h"
+#include "claim/part.h"
+#include "locked/locked.h"
+#include "protocol/protocol.h"
+#include "sleep/attached.h"
+#include "sleep/wait.h"
+#include "table/row.h"
+#include "turn/turn.h"
+#include "upkeep/upkeep.h"
+#include "wake/wake.h"
 
 PG_FUNCTION_INFO_V1(dgen_claim);
 PG_FUNCTION_INFO_V1(dgen_batch_state);
@@ -218,7 +235,7 @@ put_row(ReturnSetInfo *result, int ordinal, const BatchActor *actor, Datum type,
 	dgen_put(values, nulls, CLAIM_ERROR, message->error);
 	dgen_put(values, nulls, CLAIM_SQLSTATE, message->sqlstate);
 	dgen_put(values, nulls, CLAIM_TOKEN,
-		message->locked ? CStringGetTextDatum(dgen_token(actor, message)) : (Datum) 0);
+			 message->locked ? CStringGetTextDatum(dgen_token(actor, message)) : (Datum) 0);
 	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 }
 

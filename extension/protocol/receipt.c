@@ -15,21 +15,26 @@
  * Each receipt is a new version of one row, and an old snapshot keeps them all. A session knows
  * where it has put the last one, so it neither looks for it among the others nor plans a query.
  */
-#include "dgen_ext.h"
-#include "table/columns.h"
+#include "postgres.h"
 
 #include "access/table.h"
 #include "access/tableam.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "executor/tuptable.h"
+#include "fmgr.h"
 #include "miscadmin.h"
 #include "storage/bufmgr.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
-#include "protocol/attach.h"
+#include "actor/in_hand.h"
+#include "base/errors.h"
+#include "sleep/attached.h"
+#include "table/columns.h"
+#include "table/table.h"
+#include "table/writer.h"
 
 PG_FUNCTION_INFO_V1(dgen_receipt);
 PG_FUNCTION_INFO_V1(dgen_settle);

@@ -7,11 +7,13 @@
  *     attach ──mark set──> worker ──DISCARD ALL──> mark gone ──commit──> detached (session.c)
  *                            └──RESET ALL in a turn──> mark gone ──before commit──> set again
  */
-#include "dgen_ext.h"
+#include "postgres.h"
 
 #include <limits.h>
 
 #include "utils/guc.h"
+
+#include "protocol/protocol.h"
 
 #define NAME "dgen.session_mark"
 

@@ -5,12 +5,22 @@
  *
  * And the rows of a batch together are bounded as text, too: the client has them in memory.
  */
-#include "base/client_row.h"
-#include "dgen_ext.h"
+#include "postgres.h"
 
 #include "utils/builtins.h"
 #include "utils/datum.h"
+#include "utils/jsonb.h"
 #include "utils/memutils.h"
+
+#include "actor/batch.h"
+#include "base/client_row.h"
+#include "base/client_text.h"
+#include "claim/claim.h"
+#include "commit/commit.h"
+#include "locked/locked.h"
+#include "protocol/protocol.h"
+#include "wake/rate.h"
+#include "wake/wake.h"
 
 /* Text of a batch may have so many times dgen.batch_bytes. Ordinary JSON has at most about the half of it. */
 #define BATCH_TEXT 8

@@ -7,6 +7,7 @@
 #include "access/xlog.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
+#include "fmgr.h"
 #include "funcapi.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
@@ -24,9 +25,12 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
+#include "actor/in_hand.h"
 #include "base/delay.h"
-#include "dgen_ext.h"
-#include "shared/shared.h"
+#include "sleep/attached.h"
+#include "sleep/procedure.h"
+#include "sleep/wait.h"
+#include "upkeep/upkeep.h"
 
 PG_FUNCTION_INFO_V1(dgen_wait);
 

@@ -10,16 +10,27 @@
  * it be durable that what was collected is gone: after a crash the reply is there again,
  * until its retention ends.
  */
-#include "reply/answer.h"
-#include "dgen_ext.h"
+#include "postgres.h"
 
 #include "access/htup_details.h"
+#include "fmgr.h"
 #include "funcapi.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/json.h"
+#include "utils/jsonb.h"
 #include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#include "actor/actor.h"
+#include "actor/in_hand.h"
+#include "base/base.h"
+#include "reply/answer.h"
+#include "reply/reply.h"
+#include "send/request.h"
+#include "send/send.h"
+#include "sleep/procedure.h"
 
 PG_FUNCTION_INFO_V1(dgen_ask);
 PG_FUNCTION_INFO_V1(dgen_await_any);

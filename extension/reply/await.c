@@ -2,16 +2,14 @@
  * Waiting for replies in a transaction: dgen.await_reply and dgen.await_replies. And what
  * a reply is, for ask.c.
  */
-#include "reply/answer.h"
-#include "base/delay.h"
-#include "dgen_ext.h"
-#include "table/columns.h"
+#include "postgres.h"
 
 #include "access/htup_details.h"
 #include "access/table.h"
 #include "access/xact.h"
 #include "access/xlog.h"
 #include "catalog/pg_type.h"
+#include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "replication/syncrep.h"
@@ -21,7 +19,22 @@
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
+#include "utils/timestamp.h"
 #include "utils/tuplestore.h"
+
+#include "actor/in_hand.h"
+#include "base/base.h"
+#include "base/blame.h"
+#include "base/delay.h"
+#include "base/errors.h"
+#include "base/rights.h"
+#include "reply/answer.h"
+#include "reply/reply.h"
+#include "send/request.h"
+#include "sleep/procedure.h"
+#include "table/columns.h"
+#include "table/table.h"
+#include "table/writer.h"
 
 PG_FUNCTION_INFO_V1(dgen_await_reply);
 PG_FUNCTION_INFO_V1(dgen_await_replies);

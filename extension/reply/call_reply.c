@@ -3,10 +3,16 @@
  * that runs it. A call has no row in dgen.request: only the transaction that waits could read
  * it. What is given in a subtransaction goes with it.
  */
-#include "dgen_ext.h"
+#include "postgres.h"
 
 #include "access/xact.h"
+#include "fmgr.h"
 #include "utils/memutils.h"
+
+#include "actor/actor.h"
+#include "base/rights.h"
+#include "reply/reply.h"
+#include "send/request.h"
 
 typedef struct Expected
 {

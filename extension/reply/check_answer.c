@@ -4,7 +4,7 @@
 #include "postgres.h"
 
 #include "base/client_row.h"
-#include "dgen_ext.h"
+#include "base/client_text.h"
 #include "reply/answer.h"
 
 void

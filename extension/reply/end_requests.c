@@ -9,6 +9,7 @@
 #include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "executor/tuptable.h"
+#include "fmgr.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
@@ -16,8 +17,9 @@
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
-#include "dgen_ext.h"
-#include "table/columns.h"
+#include "reply/reply.h"
+#include "send/bulk.h"
+#include "send/request.h"
 
 PG_FUNCTION_INFO_V1(dgen_end_requests);
 PG_FUNCTION_INFO_V1(dgen_end_askers);

@@ -1,7 +1,7 @@
 /*
  * Why a request has no reply yet, for the error of who waits for it no longer.
  */
-#include "dgen_ext.h"
+#include "postgres.h"
 
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
@@ -10,6 +10,10 @@
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
+
+#include "base/rights.h"
+#include "reply/reply.h"
+#include "table/table.h"
 
 /* As the role that asks: it is told no more than it may read. In the caller's context. */
 static char *

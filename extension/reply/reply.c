@@ -5,23 +5,36 @@
  * dgen.send_reply or by whatever ends the message. Then either the requester
  * collects it, or the reply travels on as a message to the actor that asked.
  */
-#include "dgen_ext.h"
-#include "table/row.h"
-#include "table/columns.h"
+#include "postgres.h"
 
 #include "access/htup_details.h"
-#include "access/table.h"
-#include "executor/executor.h"
 #include "access/stratnum.h"
+#include "access/table.h"
 #include "access/tableam.h"
 #include "access/xact.h"
+#include "executor/executor.h"
 #include "executor/tuptable.h"
+#include "fmgr.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+#include "actor/actor.h"
+#include "base/base.h"
+#include "base/blame.h"
+#include "base/errors.h"
+#include "base/rights.h"
+#include "reply/reply.h"
+#include "send/request.h"
+#include "table/columns.h"
+#include "table/row.h"
+#include "table/table.h"
+#include "table/writer.h"
+#include "wake/wake.h"
 
 PG_FUNCTION_INFO_V1(dgen_send_reply);
 PG_FUNCTION_INFO_V1(dgen_fail_request);
@@ -80,9 +93,12 @@ keep_reply(DgenWriter *writer, Request *request, const Reply *reply)
 	nulls[REQUEST_REPLIED_AT] = false;
 	values[REQUEST_REPLY] = reply->reply;
 	nulls[REQUEST_REPLY] = reply->error != NULL;
-	dgen_put_string(values, nulls, REQUEST_ERROR, reply->cancelled ? NULL : dgen_cut_error(reply->error));
-	dgen_put_string(values, nulls, REQUEST_SQLSTATE, reply->cancelled ? NULL : dgen_cut_error(reply->sqlstate));
-	dgen_put_string(values, nulls, REQUEST_HINT, reply->cancelled ? NULL : dgen_cut_error(reply->hint));
+	dgen_put_string(values, nulls, REQUEST_ERROR,
+					reply->cancelled ? NULL : dgen_cut_error(reply->error));
+	dgen_put_string(values, nulls, REQUEST_SQLSTATE,
+					reply->cancelled ? NULL : dgen_cut_error(reply->sqlstate));
+	dgen_put_string(values, nulls, REQUEST_HINT,
+					reply->cancelled ? NULL : dgen_cut_error(reply->hint));
 	if (!dgen_writer_try_update(writer, &request->tid, values, nulls))
 		return false;
 	dgen_wakeup_replied(DatumGetInt64(values[REQUEST_ID]));

@@ -13,10 +13,20 @@
  * number with the other sign. Each is alone in its mailbox, so that they run side by side; and
  * those of one actor are neighbours, so that they are found together.
  */
-#include "dgen_ext.h"
+#include "postgres.h"
 
+#include "fmgr.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
+
+#include "actor/actor.h"
+#include "actor/batch.h"
+#include "actor/in_hand.h"
+#include "actor/key.h"
+#include "base/errors.h"
+#include "base/rights.h"
+#include "send/request.h"
+#include "send/send.h"
 
 /* Of a mailbox, those that tell actions of one actor apart. */
 #define ACTION_BITS INT64CONST(0xffffffff)

@@ -14,8 +14,7 @@
  * finds the reply. So no asker is missed, and none is told twice. It is the one case beside
  * two open transactions with the same key in which a sender waits.
  */
-#include "dgen_ext.h"
-#include "table/columns.h"
+#include "postgres.h"
 
 #include "access/stratnum.h"
 #include "access/table.h"
@@ -29,6 +28,15 @@
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+#include "base/errors.h"
+#include "base/rights.h"
+#include "send/request.h"
+#include "send/send.h"
+#include "table/columns.h"
+#include "table/table.h"
+#include "table/writer.h"
 
 /* ---- asking ---- */
 

@@ -2,11 +2,20 @@
  * Many messages that are sent together: their rows are put into the tables many at a time,
  * which saves WAL and page locks. The order of the rows there does not matter.
  */
-#include "dgen_ext.h"
+#include "postgres.h"
 
 #include "executor/tuptable.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
+
+#include "actor/actor.h"
+#include "actor/key.h"
+#include "send/bulk.h"
+#include "send/request.h"
+#include "send/send.h"
+#include "table/table.h"
+#include "table/writer.h"
+#include "wake/wake.h"
 
 void
 dgen_bulk_begin(Bulk *bulk)

@@ -7,9 +7,7 @@
  * which the access methods alone do not offer. The plan is an insertion with the
  * primary key as arbiter whatever the statistics say.
  */
-#include "base/delay.h"
-#include "dgen_ext.h"
-#include "table/columns.h"
+#include "postgres.h"
 
 #include "access/stratnum.h"
 #include "access/table.h"
@@ -22,6 +20,14 @@
 #include "utils/rel.h"
 #include "utils/resowner.h"
 #include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+#include "actor/actor.h"
+#include "base/delay.h"
+#include "send/send.h"
+#include "table/columns.h"
+#include "table/table.h"
+#include "table/writer.h"
 
 /* Each is owed to somebody who has removed the key between two looks: so many are none's. */
 #define MOST_TRIES 100

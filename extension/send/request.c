@@ -14,13 +14,24 @@
 #include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
+#include "utils/jsonb.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
+#include "utils/timestamp.h"
 
-#include "dgen_ext.h"
-#include "table/row.h"
+#include "actor/actor.h"
+#include "actor/in_hand.h"
+#include "actor/key.h"
+#include "base/blame.h"
+#include "base/errors.h"
+#include "base/rights.h"
+#include "send/request.h"
+#include "send/send.h"
 #include "table/columns.h"
+#include "table/row.h"
+#include "table/table.h"
+#include "table/writer.h"
 
 Datum
 dgen_json_null(void)

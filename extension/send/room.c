@@ -7,14 +7,21 @@
  * Only what somebody sends is refused. A reply, a message that has become due and one that
  * is sent again (dgen.redrive) find room always: they were promised (I4). They count.
  */
-#include "dgen_ext.h"
-#include "table/columns.h"
+#include "postgres.h"
 
 #include "access/stratnum.h"
 #include "utils/builtins.h"
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+#include "actor/actor.h"
+#include "actor/key.h"
+#include "base/errors.h"
+#include "send/send.h"
+#include "table/columns.h"
+#include "table/table.h"
 
 /* Dead rows that are passed in any case, however low the limit. */
 #define LEAST_DEAD_ROWS 100

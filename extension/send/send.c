@@ -2,18 +2,32 @@
  * Sending: a message into its mailbox, or among the delayed ones until it is due.
  * A sender inserts, and takes no lock that another sender could wait for (I5).
  */
-#include "base/delay.h"
-#include "dgen_ext.h"
-#include "table/row.h"
-#include "table/columns.h"
+#include "postgres.h"
 
 #include "access/stratnum.h"
 #include "access/tableam.h"
 #include "access/xact.h"
+#include "fmgr.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/jsonb.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+#include "actor/actor.h"
+#include "actor/key.h"
+#include "base/base.h"
+#include "base/delay.h"
+#include "base/errors.h"
+#include "base/rights.h"
+#include "send/request.h"
+#include "send/send.h"
+#include "table/columns.h"
+#include "table/row.h"
+#include "table/table.h"
+#include "table/writer.h"
+#include "wake/wake.h"
 
 PG_FUNCTION_INFO_V1(dgen_cast);
 PG_FUNCTION_INFO_V1(dgen_request);

@@ -2,13 +2,22 @@
  * Messages to send as parallel arrays, one element each: what dgen.send_many and
  * dgen.commit_turns take.
  */
-#include "base/delay.h"
-#include "dgen_ext.h"
+#include "postgres.h"
 
 #include "catalog/pg_type.h"
+#include "fmgr.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
+#include "utils/timestamp.h"
+
+#include "actor/actor.h"
+#include "actor/key.h"
+#include "base/delay.h"
+#include "base/errors.h"
+#include "base/rights.h"
+#include "send/bulk.h"
+#include "send/send.h"
 
 /* ---- arrays ---- */
 

@@ -3,17 +3,30 @@
  * dgen.send_many, in which a bad one fails alone. Their sequence numbers are drawn in the
  * order of the arrays.
  */
-#include "dgen_ext.h"
-#include "table/columns.h"
+#include "postgres.h"
 
 #include "access/xact.h"
 #include "catalog/pg_type.h"
+#include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/resowner.h"
+#include "utils/timestamp.h"
 #include "utils/tuplestore.h"
+
+#include "actor/actor.h"
+#include "actor/key.h"
+#include "base/base.h"
+#include "base/blame.h"
+#include "base/errors.h"
+#include "base/rights.h"
+#include "send/bulk.h"
+#include "send/request.h"
+#include "send/send.h"
+#include "table/table.h"
+#include "table/writer.h"
 
 PG_FUNCTION_INFO_V1(dgen_cast_many);
 PG_FUNCTION_INFO_V1(dgen_send_many);

@@ -29,8 +29,7 @@
 #include "utils/memutils.h"
 #include "utils/wait_event.h"
 
-#include "dgen_ext.h"
-#include "shared/shared.h"
+#include "shared/charge.h"
 
 #define CRASHES 16 /* messages remembered; the oldest goes first */
 

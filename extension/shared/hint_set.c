@@ -4,12 +4,13 @@
  */
 #include "postgres.h"
 
+#include <limits.h>
+
 #include "miscadmin.h"
 #include "port/pg_bitutils.h"
 #include "utils/memutils.h"
-#include <limits.h>
+#include "utils/timestamp.h"
 
-#include "dgen_ext.h"
 #include "shared/hint_set.h"
 #include "shared/shared.h"
 
@@ -163,7 +164,6 @@ belongs(const HintSet *set, int32 type_id)
 {
 	return set->database == MyDatabaseId && set->type_id == type_id;
 }
-
 
 HintSet *
 dgen_hint_set_lock_shared(int32 type_id)

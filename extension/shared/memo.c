@@ -23,8 +23,10 @@
 #include "miscadmin.h"
 #include "utils/snapmgr.h"
 
-#include "dgen_ext.h"
+#include "actor/batch.h"
+#include "shared/memo.h"
 #include "shared/shared.h"
+#include "table/table.h"
 
 /* A floor lasts for so many safety-net looks, or twice, and one more for so many dead rows. */
 #define FLOOR_LOOKS 10

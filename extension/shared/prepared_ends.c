@@ -4,7 +4,7 @@
  */
 #include "postgres.h"
 
-#include "dgen_ext.h"
+#include "shared/database.h"
 #include "shared/shared.h"
 
 static uint64 preparing = 0; /* the last one that this session wanted to prepare */

@@ -10,12 +10,15 @@
  */
 #include "postgres.h"
 
+#include "access/xlog.h"
 #include "miscadmin.h"
 #include "postmaster/bgworker.h"
 #include "utils/timestamp.h"
 
-#include "dgen_ext.h"
+#include "shared/database.h"
 #include "shared/roster.h"
+#include "shared/shared.h"
+#include "shared/slot.h"
 
 #define RETRY_TIME INT64CONST(1000000) /* us between two attempts */
 

@@ -31,10 +31,18 @@
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
+#include "utils/timestamp.h"
 
-#include "dgen_ext.h"
-#include "table/columns.h"
+#include "actor/actor.h"
+#include "shared/charge.h"
+#include "shared/database.h"
 #include "shared/roster.h"
+#include "shared/shared.h"
+#include "shared/slot.h"
+#include "table/columns.h"
+#include "table/table.h"
+#include "version/names.h"
+#include "version/process.h"
 
 #define POLL_TIME 10 /* ms between looks whether processes came or went */
 

@@ -11,8 +11,9 @@
 
 #include "common/hashfn.h"
 
-#include "dgen_ext.h"
-#include "shared/shared.h"
+#include "actor/actor.h"
+#include "actor/in_hand.h"
+#include "shared/slot.h"
 
 static int
 place_of(const Slot *slot, int32 type_id)

@@ -16,10 +16,18 @@
 #include "storage/proc.h"
 #include "storage/shmem.h"
 #include "utils/memutils.h"
+#include "utils/timestamp.h"
 #include "utils/wait_event.h"
 
-#include "dgen_ext.h"
+#include "base/base.h"
+#include "shared/charge.h"
+#include "shared/database.h"
+#include "shared/hint_set.h"
+#include "shared/memo.h"
+#include "shared/roster.h"
 #include "shared/shared.h"
+#include "shared/slot.h"
+#include "version/process.h"
 
 typedef struct Control
 {

@@ -20,9 +20,10 @@
 #include "utils/tuplestore.h"
 #include "utils/wait_event.h"
 
-#include "dgen_ext.h"
-#include "protocol/attach.h"
 #include "shared/shared.h"
+#include "shared/slot.h"
+#include "table/table.h"
+#include "version/process.h"
 
 int
 dgen_live_workers(void)

@@ -11,8 +11,16 @@
 #include "miscadmin.h"
 #include "utils/acl.h"
 
-#include "dgen_ext.h"
+#include "actor/actor.h"
+#include "actor/in_hand.h"
+#include "base/errors.h"
 #include "shared/shared.h"
+#include "shared/slot.h"
+#include "sleep/attached.h"
+#include "sleep/wait.h"
+#include "table/table.h"
+#include "wake/hints.h"
+#include "wake/wake.h"
 
 static const char *client = NULL; /* the name that it gave to dgen.attach */
 static bool hidden = false;       /* the slot says nothing of it: the extension is not there */
@@ -35,8 +43,7 @@ fill_slot(const WorkerSession *session)
 static void
 publish(void)
 {
-	const WorkerSession *session =
-		hidden || !dgen_is_attached() ? NULL : dgen_worker_session();
+	const WorkerSession *session = hidden || !dgen_is_attached() ? NULL : dgen_worker_session();
 
 	dgen_generations_forget();
 	if (!dgen_slot_take())

@@ -12,6 +12,7 @@
 #include "access/xlog.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
+#include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
@@ -28,9 +29,9 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
-#include "base/delay.h"
-#include "dgen_ext.h"
-#include "shared/shared.h"
+#include "shared/slot.h"
+#include "sleep/procedure.h"
+#include "version/process.h"
 
 /*
  * From libpq/libpq.h, which cannot be included: it needs the headers of the

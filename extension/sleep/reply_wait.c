@@ -8,9 +8,16 @@
 
 #include "miscadmin.h"
 #include "storage/proc.h"
+#include "utils/timestamp.h"
 
-#include "dgen_ext.h"
+#include "base/base.h"
+#include "shared/database.h"
 #include "shared/shared.h"
+#include "shared/slot.h"
+#include "sleep/procedure.h"
+#include "table/table.h"
+#include "version/process.h"
+#include "wake/wake.h"
 
 #define POLL_MIN 10 /* ms between looks without shared memory */
 #define POLL_MAX 1000

@@ -3,7 +3,7 @@
  * server knows no timeout for it: it goes on for as long as the standby is gone, and only a
  * cancel ends it. The transaction is committed then, and what it did is visible here.
  */
-#include "dgen_ext.h"
+#include "postgres.h"
 
 #include <signal.h>
 
@@ -12,6 +12,9 @@
 #include "storage/latch.h"
 #include "storage/proc.h"
 #include "utils/timeout.h"
+#include "utils/timestamp.h"
+
+#include "sleep/procedure.h"
 
 /*
  * The wait may begin only after the deadline, so one look would not be enough. A standby that

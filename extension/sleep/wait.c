@@ -20,10 +20,18 @@
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "postmaster/interrupt.h"
+#include "utils/timestamp.h"
 
-#include "dgen_ext.h"
-#include "wake/baton.h"
+#include "shared/database.h"
 #include "shared/shared.h"
+#include "shared/slot.h"
+#include "sleep/procedure.h"
+#include "sleep/wait.h"
+#include "version/process.h"
+#include "wake/alarm.h"
+#include "wake/baton.h"
+#include "wake/rate.h"
+#include "wake/wake.h"
 
 #define WATCH_GRACE INT64CONST(1000000) /* us after which the watch is overdue */
 #define POLL_MIN 10                     /* ms between looks without shared memory */

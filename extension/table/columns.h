@@ -5,6 +5,8 @@
 #ifndef DGEN_COLUMNS_H
 #define DGEN_COLUMNS_H
 
+#include "postgres.h"
+
 enum ActorTypeColumn
 {
 	ACTOR_TYPE_ID,

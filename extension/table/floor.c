@@ -5,10 +5,13 @@
  *     message_order:  | priority > 0 | dead dead dead dead | waiting ... | priority < 0 |
  *                      above                          floor  beyond        below
  */
-#include "dgen_ext.h"
-#include "table/columns.h"
+#include "postgres.h"
 
 #include "access/stratnum.h"
+
+#include "table/columns.h"
+#include "table/floor.h"
+#include "table/table.h"
 
 void
 dgen_floor_open(FloorScan *scan, Snapshot snapshot)

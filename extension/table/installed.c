@@ -14,9 +14,9 @@
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 
-#include "dgen_ext.h"
-#include "table/installed.h"
-#include "shared/shared.h"
+#include "base/base.h"
+#include "base/errors.h"
+#include "table/table.h"
 
 /* Its version, and the schema that it is in; NULL: it is not installed. */
 static char *

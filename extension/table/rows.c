@@ -2,10 +2,12 @@
  * Rows on their way to a table, put into it many at a time, which saves WAL and page
  * locks.
  */
-#include "dgen_ext.h"
+#include "postgres.h"
 
 #include "executor/tuptable.h"
 #include "utils/rel.h"
+
+#include "table/writer.h"
 
 /* The table is opened for the first of them. */
 TupleTableSlot *

@@ -3,12 +3,13 @@
  * younger than its transaction's id (memo.c), and a later one is higher. A sequence that keeps
  * numbers for a session, counts down or begins anew would hide messages that are committed.
  */
-#include "dgen_ext.h"
+#include "postgres.h"
 
 #include "access/htup_details.h"
 #include "access/xact.h"
 #include "catalog/pg_sequence.h"
 #include "commands/sequence.h"
+#include "fmgr.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
 #include "storage/proc.h"
@@ -16,6 +17,11 @@
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
+
+#include "base/errors.h"
+#include "table/table.h"
+#include "table/writer.h"
+#include "version/process.h"
 
 /* Of a sequence; forgotten when one of them changes. */
 typedef struct Known

@@ -6,7 +6,7 @@
  * A column that was added and dropped again leaves an attribute at the end, for ever: those are
  * NULL in all rows that are written, and nobody reads them.
  */
-#include "table/shape.h"
+#include "postgres.h"
 
 #include "access/genam.h"
 #include "access/htup_details.h"
@@ -29,6 +29,10 @@
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
 #include "utils/typcache.h"
+
+#include "base/errors.h"
+#include "table/shape.h"
+#include "table/table.h"
 
 /* What is checked, for errors: ALTER TABLE and column, or ALTER TYPE and attribute. */
 typedef struct Checked

@@ -5,9 +5,13 @@
 #ifndef DGEN_SHAPE_H
 #define DGEN_SHAPE_H
 
-#include "dgen_ext.h"
+#include "postgres.h"
 
 #include "access/tupdesc.h"
+#include "utils/relcache.h"
+
+#include "table/table.h"
+#include "version/version.h"
 
 #define MAX_INDEXES 3       /* of a table that are scanned */
 #define MAX_INDEX_COLUMNS 4 /* of those */

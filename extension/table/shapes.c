@@ -2,11 +2,14 @@
  * The shape of dgen's relations as sql/install/10-tables.sql makes them: the columns in their
  * order (table.h has their numbers), and the indexes that are scanned.
  */
-#include "table/shape.h"
-#include "table/columns.h"
+#include "postgres.h"
 
 #include "catalog/pg_collation.h"
 #include "catalog/pg_type.h"
+
+#include "table/columns.h"
+#include "table/shape.h"
+#include "table/table.h"
 
 /* ---- columns ---- */
 

@@ -3,11 +3,13 @@
  * the function's lock on the table, so an ALTER TABLE that has written the rows anew may have
  * committed in between: the statement's snapshot shows none of them then (see dgen_table_lock).
  */
-#include "dgen_ext.h"
+#include "postgres.h"
 
 #include "access/htup_details.h"
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
+
+#include "table/table.h"
 
 /* Also after an ALTER TABLE that has left the rows as they were: the catalog does not tell. */
 static bool

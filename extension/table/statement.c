@@ -12,8 +12,7 @@
  * What dgen has written it remembers, and so do its workers. A trigger that writes something else
  * in its place, or nothing, is refused.
  */
-#include "dgen_ext.h"
-#include "table/shape.h"
+#include "postgres.h"
 
 #include "access/tableam.h"
 #include "access/xact.h"
@@ -27,6 +26,11 @@
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
+
+#include "base/errors.h"
+#include "table/shape.h"
+#include "table/table.h"
+#include "table/writer.h"
 
 #define MAX_COLUMNS 32 /* of a table */
 

@@ -2,10 +2,11 @@
  * Reading dgen's tables through the access methods. There is no planner in between, so
  * neither statistics nor settings can change how a hot path finds its rows (I10).
  */
-#include "dgen_ext.h"
+#include "postgres.h"
 
 #include "access/heapam.h"
 #include "access/relation.h"
+#include "access/stratnum.h"
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/xact.h"
@@ -24,9 +25,12 @@
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
+#include "utils/timestamp.h"
 
-#include "table/installed.h"
+#include "base/errors.h"
 #include "table/shape.h"
+#include "table/table.h"
+#include "version/access.h"
 
 /*
  * What is known of a table and its indexes; forgotten when one of them changes. An entry is set

@@ -3,7 +3,7 @@
  * the indexes, also in those that somebody has added. A table with triggers or constraints is
  * written through the executor instead, row by row (statement.c).
  */
-#include "dgen_ext.h"
+#include "postgres.h"
 
 #include "access/genam.h"
 #include "access/heapam.h"
@@ -19,7 +19,11 @@
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
+#include "base/errors.h"
 #include "table/shape.h"
+#include "table/table.h"
+#include "table/writer.h"
+#include "version/access.h"
 
 void
 dgen_writer_open(DgenWriter *writer, DgenTable table)

@@ -2,8 +2,7 @@
  * Which function is the handler of a type, and may it be? By name, so that a dump and CREATE
  * OR REPLACE keep it; whose function that is decides, so that nobody else can put one in its place.
  */
-#include "dgen_ext.h"
-#include "turn/check_handler.h"
+#include "postgres.h"
 
 #include "access/htup_details.h"
 #include "catalog/namespace.h"
@@ -19,6 +18,12 @@
 #include "utils/lsyscache.h"
 #include "utils/regproc.h"
 #include "utils/syscache.h"
+
+#include "actor/actor.h"
+#include "base/errors.h"
+#include "turn/check_handler.h"
+#include "turn/handler.h"
+#include "version/names.h"
 
 static Oid
 type_in_dgen(const char *name)

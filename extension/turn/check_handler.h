@@ -4,7 +4,9 @@
 #ifndef DGEN_CHECK_HANDLER_H
 #define DGEN_CHECK_HANDLER_H
 
-#include "dgen_ext.h"
+#include "postgres.h"
+
+#include "nodes/pg_list.h"
 
 #define HANDLER_SIGNATURE "(dgen.context, jsonb, jsonb)"
 #define HANDLER_DECLARATION \

@@ -18,7 +18,7 @@
  * back. Events are set aside by marking them as being fired, which is what the server does
  * before it takes a snapshot to fire them with; and there is no memory for that snapshot.
  */
-#include "dgen_ext.h"
+#include "postgres.h"
 
 #include "access/genam.h"
 #include "access/table.h"
@@ -31,7 +31,9 @@
 #include "utils/memutils.h"
 #include "utils/syscache.h"
 
+#include "base/errors.h"
 #include "turn/leftovers.h"
+#include "version/process.h"
 
 /* Less than any snapshot needs. */
 #define CHUNK 8

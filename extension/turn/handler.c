@@ -3,7 +3,7 @@
  * of the function, as it does in queries, and what is left to do for a turn is to evaluate it.
  * As a function its body would be started up as a query each time.
  */
-#include "dgen_ext.h"
+#include "postgres.h"
 
 #include "access/htup_details.h"
 #include "catalog/pg_language.h"
@@ -15,6 +15,7 @@
 #include "optimizer/optimizer.h"
 #include "utils/syscache.h"
 
+#include "turn/handler.h"
 #include "turn/leftovers.h"
 
 struct HandlerExpression

@@ -13,7 +13,7 @@
  *
  * A turn that leaves nothing pays for a look at some flags and at the list of cursors.
  */
-#include "turn/leftovers.h"
+#include "postgres.h"
 
 #include "access/genam.h"
 #include "access/htup_details.h"
@@ -32,6 +32,10 @@
 #include "utils/fmgroids.h"
 #include "utils/memutils.h"
 #include "utils/portal.h"
+
+#include "actor/actor.h"
+#include "base/errors.h"
+#include "turn/leftovers.h"
 
 static ProcessUtility_hook_type previous_utility_hook = NULL;
 

@@ -6,9 +6,13 @@
 #ifndef DGEN_LEFTOVERS_H
 #define DGEN_LEFTOVERS_H
 
-#include "dgen_ext.h"
+#include "postgres.h"
 
 #include "nodes/parsenodes.h"
+
+#include "version/version.h"
+
+struct ActorType;
 
 /* ---- leftovers.c ---- */
 
@@ -25,12 +29,12 @@ extern void dgen_leftovers_begin(bool inline_call);
  * The handler has returned, and its owner's privileges are in force. Closes cursors and large
  * objects that it left open; raises DGEN_ERR_LEFT_BEHIND for what outlives a transaction.
  */
-extern void dgen_leftovers_check(const ActorType *type);
+extern void dgen_leftovers_check(const struct ActorType *type);
 /* The turn is over, well or not. Raises nothing. */
 extern void dgen_leftovers_end(void);
 
 /* Raises DGEN_ERR_LEFT_BEHIND. what: "cursor \"c\"" */
-DGEN_NORETURN extern void dgen_refuse_leftover(const ActorType *type, const char *what,
+DGEN_NORETURN extern void dgen_refuse_leftover(const struct ActorType *type, const char *what,
 											   const char *hint);
 
 /* ---- deferred.c ---- */
@@ -73,7 +77,7 @@ extern void dgen_session_locks_expect(void);
 /* Is there one of a turn? */
 extern bool dgen_session_locks_left(void);
 /* Raises DGEN_ERR_LEFT_BEHIND if there is one, and has released it. */
-extern void dgen_session_locks_check(const ActorType *type);
+extern void dgen_session_locks_check(const struct ActorType *type);
 /* Releases them. Raises nothing. */
 extern void dgen_session_locks_release(void);
 

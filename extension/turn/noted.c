@@ -7,11 +7,14 @@
  * was prepared before this library was loaded is not known: then it is assumed. An alias that a
  * superuser has made (LANGUAGE internal) is not recognized.
  */
-#include "turn/leftovers.h"
+#include "postgres.h"
 
 #include "catalog/objectaccess.h"
 #include "catalog/pg_proc.h"
 #include "utils/fmgroids.h"
+
+#include "turn/leftovers.h"
+#include "version/process.h"
 
 static object_access_hook_type previous_object_access_hook = NULL;
 

@@ -2,15 +2,20 @@
  * What a handler returns: dgen.noreply, reply, fail, retry, destroy and lock make values
  * of the type dgen.outcome, and turn.c reads them.
  */
-#include "base/delay.h"
-#include "dgen_ext.h"
+#include "postgres.h"
 
 #include "access/htup_details.h"
+#include "fmgr.h"
 #include "funcapi.h"
 #include "utils/builtins.h"
 #include "utils/typcache.h"
 
+#include "base/delay.h"
+#include "base/errors.h"
+#include "send/request.h"
 #include "table/shape.h"
+#include "table/table.h"
+#include "turn/turn.h"
 
 PG_FUNCTION_INFO_V1(dgen_noreply);
 PG_FUNCTION_INFO_V1(dgen_noreply_state);

@@ -7,7 +7,7 @@
  * the session says. That costs as much as there are locks. So it is done only if a function
  * for them was prepared in the transaction (noted.c); in a batch once, and then for each turn alone.
  */
-#include "dgen_ext.h"
+#include "postgres.h"
 
 #include "miscadmin.h"
 #include "storage/lock.h"
@@ -17,7 +17,11 @@
 #include "utils/guc.h"
 #include "utils/memutils.h"
 
+#include "actor/actor.h"
+#include "base/errors.h"
 #include "turn/leftovers.h"
+#include "version/lock.h"
+#include "version/process.h"
 
 /* locktag_field4 of the functions: keys of 64 bits, and two of 32. */
 #define ONE_KEY 1

@@ -13,8 +13,9 @@
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
-#include "dgen_ext.h"
-#include "table/columns.h"
+#include "actor/batch.h"
+#include "actor/key.h"
+#include "turn/turn.h"
 
 /* The id is unique in the database, and the hash tells databases apart. */
 char *

@@ -3,14 +3,13 @@
  * environment of its type's owner, for at most turn_timeout, and nothing of that
  * environment stays behind.
  */
-#include "base/delay.h"
-#include "dgen_ext.h"
-#include "table/row.h"
-#include "turn/check_handler.h"
+#include "postgres.h"
 
+#include "access/xact.h"
 #include "access/htup_details.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_type.h"
+#include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "pgstat.h"
@@ -19,15 +18,31 @@
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/inval.h"
+#include "utils/jsonb.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
 #include "utils/timeout.h"
+#include "utils/timestamp.h"
 #include "utils/typcache.h"
 
+#include "actor/actor.h"
+#include "actor/batch.h"
+#include "actor/in_hand.h"
+#include "base/delay.h"
+#include "base/errors.h"
+#include "claim/part.h"
+#include "shared/charge.h"
+#include "table/row.h"
 #include "table/shape.h"
+#include "table/table.h"
+#include "turn/check_handler.h"
+#include "turn/handler.h"
 #include "turn/leftovers.h"
+#include "turn/turn.h"
+#include "version/process.h"
+#include "wake/alarm.h"
 
 /* A handler that swallowed the cancel is cancelled again after this, ms ... */
 #define CANCEL_AGAIN_MS 1000
@@ -284,7 +299,7 @@ make_context(const BatchActor *actor, const BatchMessage *message)
 	dgen_put(values, nulls, CONTEXT_ERROR, message->error);
 	dgen_put(values, nulls, CONTEXT_SQLSTATE, message->sqlstate);
 	dgen_put(values, nulls, CONTEXT_TOKEN,
-		message->locked ? CStringGetTextDatum(dgen_token(actor, message)) : (Datum) 0);
+			 message->locked ? CStringGetTextDatum(dgen_token(actor, message)) : (Datum) 0);
 	return HeapTupleGetDatum(dgen_row_form(context_desc, values, nulls, CONTEXT_COLUMNS));
 }
 

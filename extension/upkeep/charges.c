@@ -12,11 +12,16 @@
  * fail with it. Not so where the error is not due to it: somebody cancelled the claim, ended its session,
  * or was in its way.
  */
-#include "dgen_ext.h"
-#include "shared/shared.h"
+#include "postgres.h"
 
 #include "access/xact.h"
 #include "storage/ipc.h"
+
+#include "actor/in_hand.h"
+#include "shared/charge.h"
+#include "table/table.h"
+#include "upkeep/upkeep.h"
+#include "wake/alarm.h"
 
 /* Recorded by one transaction, at most. */
 #define MOST_TAKEN 64

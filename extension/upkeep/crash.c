@@ -10,8 +10,13 @@
 #include "storage/lmgr.h"
 #include "utils/snapmgr.h"
 
-#include "dgen_ext.h"
+#include "base/errors.h"
+#include "shared/charge.h"
+#include "shared/memo.h"
 #include "shared/shared.h"
+#include "table/table.h"
+#include "upkeep/upkeep.h"
+#include "wake/alarm.h"
 
 #define MOST_TIMES 2
 

@@ -13,14 +13,27 @@
  * The alarm (alarm.c) belongs to the first: it is taken off, and set anew for the next time. What is
  * done for its own types leaves the alarm as it is, and a session remembers when it has to look again.
  */
-#include "dgen_ext.h"
-#include "shared/shared.h"
-#include "table/columns.h"
+#include "postgres.h"
 
 #include "access/stratnum.h"
 #include "access/xact.h"
 #include "utils/resowner.h"
 #include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+#include "actor/actor.h"
+#include "actor/in_hand.h"
+#include "base/base.h"
+#include "locked/locked.h"
+#include "shared/shared.h"
+#include "shared/slot.h"
+#include "table/columns.h"
+#include "table/table.h"
+#include "table/writer.h"
+#include "upkeep/upkeep.h"
+#include "wake/alarm.h"
+#include "wake/hints.h"
+#include "wake/wake.h"
 
 /* How many due messages one transaction moves, and how many back-offs it looks at. */
 #define MOVE_LIMIT 1000

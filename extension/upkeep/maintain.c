@@ -9,9 +9,13 @@
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "utils/snapmgr.h"
+#include "utils/timestamp.h"
 
-#include "dgen_ext.h"
+#include "actor/actor.h"
+#include "base/base.h"
 #include "shared/shared.h"
+#include "table/table.h"
+#include "upkeep/upkeep.h"
 
 /* Rows of each kind that one transaction removes. */
 #define MAINTAIN_ROWS 1000

@@ -3,6 +3,8 @@
  */
 #include "postgres.h"
 
+#include <math.h>
+
 #include "access/stratnum.h"
 #include "access/table.h"
 #include "access/xact.h"
@@ -13,11 +15,17 @@
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
-#include <math.h>
 
-#include "base/delay.h"
-#include "dgen_ext.h"
-#include "table/columns.h"
+#include "actor/actor.h"
+#include "actor/batch.h"
+#include "base/errors.h"
+#include "claim/claim.h"
+#include "claim/part.h"
+#include "commit/commit.h"
+#include "locked/locked.h"
+#include "shared/charge.h"
+#include "upkeep/upkeep.h"
+#include "wake/own.h"
 
 /* How far into a mailbox the message of a charge is looked for: normally it is the first. */
 #define CHARGE_DEPTH 100

@@ -3,8 +3,15 @@
  * ends at once. In its claim it would hold what it has touched for as long as its client pleases, and so
  * a claim does this for its own types alone (due.c, charges.c), and no maintenance.
  */
-#include "dgen_ext.h"
-#include "shared/shared.h"
+#include "postgres.h"
+
+#include "utils/timestamp.h"
+
+#include "shared/slot.h"
+#include "sleep/procedure.h"
+#include "upkeep/upkeep.h"
+#include "wake/alarm.h"
+#include "wake/wake.h"
 
 /* There may be messages for it now: the rest is left to its next wait, or to others. */
 static bool

@@ -5,8 +5,17 @@
  */
 #include "postgres.h"
 
-#include "dgen_ext.h"
+#include "utils/timestamp.h"
+
+#include "actor/in_hand.h"
+#include "base/base.h"
+#include "shared/charge.h"
+#include "shared/database.h"
 #include "shared/shared.h"
+#include "shared/slot.h"
+#include "wake/alarm.h"
+#include "wake/hints.h"
+#include "wake/wake.h"
 
 /* ---- the next thing that is due ---- */
 

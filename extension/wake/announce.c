@@ -6,9 +6,13 @@
 #include "postgres.h"
 
 #include "port/pg_bitutils.h"
+#include "utils/timestamp.h"
 
-#include "dgen_ext.h"
 #include "shared/shared.h"
+#include "shared/slot.h"
+#include "wake/alarm.h"
+#include "wake/hints.h"
+#include "wake/wake.h"
 
 /* What had been announced when the last claim began, by bucket. */
 static uint64 seen[BUCKETS];

@@ -5,10 +5,15 @@
 #include "postgres.h"
 
 #include "storage/proc.h"
+#include "utils/timestamp.h"
 
-#include "dgen_ext.h"
+#include "shared/database.h"
 #include "shared/shared.h"
+#include "shared/slot.h"
+#include "version/process.h"
+#include "wake/alarm.h"
 #include "wake/baton.h"
+#include "wake/wake.h"
 
 static void
 set_latch(int slot)

@@ -8,7 +8,7 @@
 
 #include "utils/timestamp.h"
 
-#include "shared/shared.h"
+#include "shared/slot.h"
 
 /* Latches to set once the lock is released, so that who wakes does not run into it. */
 typedef struct Calls

@@ -4,11 +4,14 @@
  */
 #include "postgres.h"
 
+#include "port/atomics.h"
 #include "storage/latch.h"
 #include "storage/proc.h"
 
-#include "dgen_ext.h"
+#include "shared/database.h"
 #include "shared/shared.h"
+#include "shared/slot.h"
+#include "wake/wake.h"
 
 pg_atomic_uint32 *
 dgen_reply_waiters_of(int64 request_id)

@@ -6,12 +6,16 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "port/atomics.h"
 #include "storage/ipc.h"
 #include "utils/memutils.h"
 
-#include "dgen_ext.h"
-#include "actor/key.h"
+#include "shared/database.h"
 #include "shared/shared.h"
+#include "shared/slot.h"
+#include "wake/hints.h"
+#include "wake/own.h"
+#include "wake/wake.h"
 
 #define FIRST_OWNED 64
 

@@ -28,10 +28,14 @@
 #include "miscadmin.h"
 #include "port/pg_bitutils.h"
 #include "utils/memutils.h"
+#include "utils/timestamp.h"
 
-#include "dgen_ext.h"
 #include "shared/hint_set.h"
 #include "shared/shared.h"
+#include "shared/slot.h"
+#include "version/process.h"
+#include "wake/alarm.h"
+#include "wake/hints.h"
 
 #define WORDS lengthof(((HintSet *) 0)->used)
 

@@ -28,8 +28,12 @@
 
 #include "miscadmin.h"
 
-#include "dgen_ext.h"
+#include "actor/actor.h"
+#include "actor/in_hand.h"
 #include "shared/shared.h"
+#include "shared/slot.h"
+#include "wake/hints.h"
+#include "wake/wake.h"
 
 #define LOOKING (-1) /* Slot.part */
 

@@ -10,7 +10,9 @@
 #include "utils/builtins.h"
 
 #include "actor/key.h"
-#include "dgen_ext.h"
+#include "version/lock.h"
+#include "wake/own.h"
+#include "wake/wake.h"
 
 static void
 set_lock_tag(LOCKTAG *tag, uint64 lock)

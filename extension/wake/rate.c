@@ -19,11 +19,18 @@
 
 #include <math.h>
 
+#include "fmgr.h"
 #include "miscadmin.h"
+#include "port/atomics.h"
 #include "utils/memutils.h"
+#include "utils/timestamp.h"
 
-#include "dgen_ext.h"
+#include "actor/actor.h"
+#include "shared/database.h"
 #include "shared/shared.h"
+#include "shared/slot.h"
+#include "wake/rate.h"
+#include "wake/wake.h"
 
 #define WINDOW 16 /* places in which a type's bucket can be */
 #define TAKEN 64  /* types of which a session knows when it took turns */

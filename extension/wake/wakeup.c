@@ -11,12 +11,15 @@
 #include "access/xact.h"
 #include "miscadmin.h"
 #include "utils/resowner.h"
+#include "utils/timestamp.h"
 
-#include "dgen_ext.h"
-#include "shared/shared.h"
+#include "shared/database.h"
 #include "shared/roster.h"
-#include "turn/leftovers.h"
-#include "worker/workers.h"
+#include "shared/shared.h"
+#include "shared/slot.h"
+#include "wake/alarm.h"
+#include "wake/hints.h"
+#include "wake/wake.h"
 
 #define MAX_MARKED_TYPES 16   /* more: every type */
 #define MAX_MARKED_BOXES 1024 /* more: their type is swept */

@@ -11,7 +11,7 @@
  * A batch that has run for dgen.batch_duration ends with the turn that runs, also when turns fail:
  * what it did not come to is found by the next claim, which begins with another type.
  */
-#include "dgen_ext.h"
+#include "postgres.h"
 
 #include "access/xact.h"
 #include "miscadmin.h"
@@ -21,8 +21,23 @@
 #include "utils/memutils.h"
 #include "utils/resowner.h"
 #include "utils/snapmgr.h"
+#include "utils/timestamp.h"
 
+#include "actor/actor.h"
+#include "actor/batch.h"
+#include "actor/in_hand.h"
+#include "base/base.h"
+#include "base/blame.h"
+#include "base/errors.h"
+#include "claim/claim.h"
+#include "commit/commit.h"
+#include "sleep/wait.h"
 #include "turn/leftovers.h"
+#include "turn/turn.h"
+#include "upkeep/upkeep.h"
+#include "wake/alarm.h"
+#include "wake/wake.h"
+#include "worker/workers.h"
 
 /*
  * Subtransactions one by one per transaction: more than 64 that are open at a time

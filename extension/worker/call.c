@@ -1,18 +1,36 @@
 /*
  * dgen.call: a turn inside the caller's transaction, without mailbox or worker.
  */
-#include "base/delay.h"
-#include "dgen_ext.h"
+#include "postgres.h"
 
 #include "access/xact.h"
+#include "fmgr.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/resowner.h"
 #include "utils/snapmgr.h"
+#include "utils/timestamp.h"
 
+#include "actor/actor.h"
+#include "actor/batch.h"
+#include "actor/in_hand.h"
+#include "actor/key.h"
+#include "base/base.h"
+#include "base/blame.h"
+#include "base/delay.h"
+#include "base/errors.h"
+#include "claim/claim.h"
+#include "commit/commit.h"
+#include "reply/reply.h"
+#include "send/request.h"
+#include "send/send.h"
+#include "table/table.h"
+#include "table/writer.h"
 #include "turn/leftovers.h"
+#include "turn/turn.h"
+#include "wake/own.h"
 
 PG_FUNCTION_INFO_V1(dgen_call);
 

@@ -25,12 +25,18 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
+#include "utils/timestamp.h"
 #include "utils/varlena.h"
 
-#include "dgen_ext.h"
-#include "table/installed.h"
+#include "base/base.h"
 #include "protocol/attach.h"
+#include "shared/database.h"
 #include "shared/roster.h"
+#include "shared/shared.h"
+#include "shared/slot.h"
+#include "sleep/procedure.h"
+#include "table/table.h"
+#include "version/process.h"
 #include "worker/workers.h"
 
 /* Databases are created by sessions that do not tell; extensions by some that do. */

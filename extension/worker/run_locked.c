@@ -6,7 +6,7 @@
  * meanwhile. What it made of the state that it was given is put into the state that
  * there is then. It runs in a subtransaction: if it fails, that is recorded instead.
  */
-#include "dgen_ext.h"
+#include "postgres.h"
 
 #include "access/xact.h"
 #include "miscadmin.h"
@@ -14,7 +14,22 @@
 #include "utils/resowner.h"
 #include "utils/snapmgr.h"
 
+#include "actor/batch.h"
+#include "actor/in_hand.h"
+#include "base/blame.h"
+#include "base/errors.h"
+#include "claim/claim.h"
+#include "claim/part.h"
+#include "commit/commit.h"
+#include "commit/locked.h"
+#include "locked/locked.h"
+#include "shared/charge.h"
+#include "sleep/wait.h"
 #include "turn/leftovers.h"
+#include "turn/turn.h"
+#include "wake/hints.h"
+#include "wake/wake.h"
+#include "worker/workers.h"
 
 typedef struct RunPart
 {

@@ -8,13 +8,19 @@
 #include "catalog/pg_authid.h"
 #include "catalog/pg_extension.h"
 #include "commands/extension.h"
+#include "fmgr.h"
 #include "miscadmin.h"
 #include "storage/latch.h"
+#include "utils/timestamp.h"
 
-#include "dgen_ext.h"
-#include "table/installed.h"
+#include "actor/in_hand.h"
 #include "actor/role.h"
+#include "base/base.h"
 #include "shared/roster.h"
+#include "shared/shared.h"
+#include "shared/slot.h"
+#include "table/table.h"
+#include "wake/wake.h"
 #include "worker/workers.h"
 
 #define STARTUP_TIME INT64CONST(10000000) /* us to wait for workers to connect */

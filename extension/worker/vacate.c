@@ -17,8 +17,10 @@
 #include "utils/acl.h"
 #include "utils/syscache.h"
 
-#include "dgen_ext.h"
+#include "shared/database.h"
 #include "shared/roster.h"
+#include "shared/shared.h"
+#include "version/names.h"
 #include "worker/workers.h"
 
 #define GRACE 1000 /* ms to finish a batch before it is interrupted */

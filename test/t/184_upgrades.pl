@@ -44,7 +44,7 @@ sub make_version {
 	mkdir $tree or die;
 	system_or_bail('sh', '-c', 'cd "$1" && cp -a Makefile dgen.control META.json extension include sql worker test examples bench "$2"', 'sh', $top, $tree);
 	edit("$tree/dgen.control", qr/default_version = '.*'/, "default_version = '$version'");
-	edit("$tree/extension/dgen_ext.h", qr/DGEN_VERSION ".*"/, qq(DGEN_VERSION "$version"));
+	edit("$tree/extension/base/base.h", qr/DGEN_VERSION ".*"/, qq(DGEN_VERSION "$version"));
 	edit("$tree/include/dgen.h", qr/DGEN_VERSION_MINOR \d+/, "DGEN_VERSION_MINOR $minor");
 	edit("$tree/include/dgen.h", qr/DGEN_VERSION_PATCH \d+/, "DGEN_VERSION_PATCH $patch");
 	edit("$tree/include/dgen.h", qr/DGEN_VERSION_STRING ".*"/, qq(DGEN_VERSION_STRING "$version"));

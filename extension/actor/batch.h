@@ -1,0 +1,103 @@
+/*
+ * Actors and messages in hand: what a claim has read, and what turns made of it.
+ */
+#ifndef DGEN_ACTOR_BATCH_H
+#define DGEN_ACTOR_BATCH_H
+
+#include "postgres.h"
+
+#include "storage/buf.h"
+#include "storage/itemptr.h"
+#include "utils/jsonb.h"
+#include "utils/timestamp.h"
+
+#include "actor/actor.h"
+
+typedef struct Remembered
+{
+	int64 floor;           /* no message of priority 0 up to this seq is there; 0: not known */
+	int64 passed;          /* dead rows, to learn that; 0: it was known */
+	ItemPointerData actor; /* the actor's row was there; invalid: not known */
+} Remembered;
+
+typedef struct BatchMessage
+{
+	ItemPointerData tid;
+	int64 seq; /* unless it is locked */
+	int64 id;
+	int64 in_reply_to; /* 0: none */
+	TimestampTz sent_at;
+	Datum message;
+	Datum headers; /* 0: none; so below */
+	Datum correlation;
+	Datum error;
+	Datum sqlstate;
+	int32 attempts; /* failed ones before */
+	int16 priority;
+	char kind;
+	bool locked;   /* it has locked its actor: tid is that of its row in dgen.locked */
+	int32 attempt; /* if it has: attempts begun, this one too */
+	Buffer buffer; /* in which its page was, and may be still; Invalid: not known */
+} BatchMessage;
+
+/* Why an actor cannot be handled now. */
+typedef enum Blocked
+{
+	BLOCKED_NOT,
+	BLOCKED_PAUSED,
+	BLOCKED_BACKING_OFF,
+	BLOCKED_ROW_LOCKED
+} Blocked;
+
+typedef struct BatchActor
+{
+	const ActorType *type;
+	int64 mailbox;
+	int held; /* see dgen_wakeup_owned */
+	text *key;
+	Remembered remembered;
+	Blocked blocked;
+	bool has_failed; /* some of its mailbox's messages have failed attempts */
+	bool locked;     /* there is a row in dgen.locked */
+	bool exists;
+	ItemPointerData tid; /* if it exists */
+	int64 version;       /* 0: new actor */
+	Jsonb *state;
+	BatchMessage *messages;
+	int nmessages;
+
+	/* What the turns made of it; commit.c writes it. */
+	int handled; /* leading messages that leave the mailbox */
+	bool state_changed;
+	bool destroyed;
+	bool locks;          /* the last of the handled messages locks it */
+	bool status_changed; /* whether it is locked */
+} BatchActor;
+
+typedef struct Batch
+{
+	MemoryContext context;
+	BatchActor *actors;
+	int nactors;
+	int nmessages;
+	Size bytes;
+	bool has_rate;           /* some of its types have max_rate */
+	int64 version;           /* of the states this batch writes; 0: not drawn yet */
+	LocalTransactionId lxid; /* the transaction that owns it */
+	SubTransactionId subid;
+} Batch;
+
+/* What the handler sees: 'locked' while the actor is. */
+static inline const char *
+dgen_message_kind(const BatchMessage *message)
+{
+	return message->locked ? "locked" : dgen_kind_name(message->kind);
+}
+
+static inline int32
+dgen_message_attempt(const BatchMessage *message)
+{
+	return message->locked ? message->attempt : message->attempts + 1;
+}
+
+#endif /* DGEN_ACTOR_BATCH_H */

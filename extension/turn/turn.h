@@ -1,0 +1,66 @@
+/*
+ * Running a handler, and what it returns.
+ */
+#ifndef DGEN_TURN_TURN_H
+#define DGEN_TURN_TURN_H
+
+#include "postgres.h"
+
+#include "utils/jsonb.h"
+#include "utils/timestamp.h"
+
+struct BatchActor;
+struct BatchMessage;
+struct Charge;
+
+typedef enum OutcomeKind
+{
+	OUTCOME_NOREPLY,
+	OUTCOME_REPLY,
+	OUTCOME_FAIL,
+	OUTCOME_RETRY,
+	OUTCOME_DESTROY,
+	OUTCOME_LOCK
+} OutcomeKind;
+
+typedef struct Outcome
+{
+	OutcomeKind kind;
+	Jsonb *state; /* NULL: unchanged */
+	Datum reply;  /* jsonb; 0: none */
+	char *error;
+	char *sqlstate;
+	char *hint;
+	Interval *delay;
+} Outcome;
+
+/* Columns of dgen.outcome, which outcome.c makes and turn.c reads. */
+enum OutcomeColumn
+{
+	OUTCOME_COLUMN_KIND,
+	OUTCOME_COLUMN_STATE,
+	OUTCOME_COLUMN_REPLY,
+	OUTCOME_COLUMN_ERROR,
+	OUTCOME_COLUMN_SQLSTATE,
+	OUTCOME_COLUMN_HINT,
+	OUTCOME_COLUMN_DELAY,
+	OUTCOME_COLUMNS
+};
+
+/* ---- turn.c: running a handler ------------------------------------------ */
+
+extern const struct Charge *dgen_turn_that_may_end_session(void);
+
+/*
+ * Runs the type's handler for the message as the type's owner. Whatever the
+ * handler raises is raised. The result lives in CurrentMemoryContext.
+ */
+extern void dgen_run_turn(const struct BatchActor *actor, const struct BatchMessage *message,
+						  bool inline_call, Outcome *outcome);
+
+/* ---- token.c: the token of a locked part or an action ------------------- */
+
+/* The same for every attempt, and for no other message. */
+extern char *dgen_token(const struct BatchActor *actor, const struct BatchMessage *message);
+
+#endif /* DGEN_TURN_TURN_H */

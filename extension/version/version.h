@@ -1,0 +1,21 @@
+/*
+ * What all of dgen is built with. This folder has all differences between the supported major
+ * versions of PostgreSQL.
+ */
+#ifndef DGEN_VERSION_VERSION_H
+#define DGEN_VERSION_VERSION_H
+
+#include "postgres.h"
+
+#if PG_VERSION_NUM < 150000
+#error "dgen needs PostgreSQL 15 or newer"
+#endif
+
+/* 18 put the word in front of the declaration. */
+#if PG_VERSION_NUM >= 180000
+#define DGEN_NORETURN pg_noreturn
+#else
+#define DGEN_NORETURN pg_attribute_noreturn()
+#endif
+
+#endif /* DGEN_VERSION_VERSION_H */
