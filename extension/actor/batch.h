@@ -1,5 +1,7 @@
 /*
- * Actors and messages in hand: what a claim has read, and what turns made of it.
+ * A batch: the actors and messages that a claim has read (claim/read_batch.c), and what the turns
+ * made of them (commit/commit.c). Its memory is its context's; its actors are owned by the
+ * transaction lxid, unless it is only a look.
  */
 #ifndef DGEN_ACTOR_BATCH_H
 #define DGEN_ACTOR_BATCH_H
@@ -13,11 +15,12 @@
 
 #include "actor/actor.h"
 
+/* What is remembered of a mailbox (shared/memo.c). */
 typedef struct Remembered
 {
 	int64 floor;           /* no message of priority 0 up to this seq is there; 0: not known */
-	int64 passed;          /* dead rows, to learn that; 0: it was known */
-	ItemPointerData actor; /* the actor's row was there; invalid: not known */
+	int64 passed;          /* dead rows that were passed to learn that; 0: it was known */
+	ItemPointerData actor; /* where the actor's row was; invalid: not known */
 } Remembered;
 
 typedef struct BatchMessage
@@ -36,8 +39,8 @@ typedef struct BatchMessage
 	int16 priority;
 	char kind;
 	bool locked;   /* it has locked its actor: tid is that of its row in dgen.locked */
-	int32 attempt; /* if it has: attempts begun, this one too */
-	Buffer buffer; /* in which its page was, and may be still; Invalid: not known */
+	int32 attempt; /* if so: attempts begun, including this one */
+	Buffer buffer; /* which had its page, and may have it still; Invalid: not known */
 } BatchMessage;
 
 /* Why an actor cannot be handled now. */
@@ -46,14 +49,14 @@ typedef enum Blocked
 	BLOCKED_NOT,
 	BLOCKED_PAUSED,
 	BLOCKED_BACKING_OFF,
-	BLOCKED_ROW_LOCKED
+	BLOCKED_ROW_LOCKED /* by another transaction */
 } Blocked;
 
 typedef struct BatchActor
 {
 	const ActorType *type;
 	int64 mailbox;
-	int held; /* see dgen_wakeup_owned */
+	int held; /* what dgen_try_own has returned */
 	text *key;
 	Remembered remembered;
 	Blocked blocked;
@@ -87,13 +90,14 @@ typedef struct Batch
 	SubTransactionId subid;
 } Batch;
 
-/* What the handler sees: 'locked' while the actor is. */
+/* What the handler sees as ctx.kind: 'locked' in the locked part. */
 static inline const char *
 dgen_message_kind(const BatchMessage *message)
 {
 	return message->locked ? "locked" : dgen_kind_name(message->kind);
 }
 
+/* And as ctx.attempt. */
 static inline int32
 dgen_message_attempt(const BatchMessage *message)
 {

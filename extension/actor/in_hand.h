@@ -1,6 +1,8 @@
 /*
  * What this session has in hand: the worker that has attached, the batch that its client has
- * claimed, the batch and the turn that run here.
+ * claimed, and the batch and the turn that run here. Rooms above put it here and take it away again
+ * (protocol/attach.c, protocol/protocol.c, worker/batch.c, turn/turn.c ...); everybody may ask.
+ * Nothing here needs a lock.
  */
 #ifndef DGEN_ACTOR_IN_HAND_H
 #define DGEN_ACTOR_IN_HAND_H
@@ -13,36 +15,46 @@ struct ActorType;
 struct Batch;
 struct BatchActor;
 
+/* ---- the worker that has attached ---- */
+
 typedef struct WorkerType
 {
 	int32 type_id;
 	const char *name; /* under which a client has attached: a rename does not reach it */
 	bool runs_parts;  /* its locked parts; else they are left to others */
-	bool looked_at;   /* for them, in this claim */
+	bool looked_at;   /* for locked parts, in this claim */
 	double turn_us;   /* measured time of a turn, moving average; 0: not known */
 
-	/* With max_rate, in a claim. */
-	int turns_left; /* for so many messages */
-	int turns_read; /* so many were read */
-	bool short_of_turns;
+	/* If the type has max_rate, in a claim. */
+	int turns_left;      /* messages that may still be read */
+	int turns_read;      /* messages that were read */
+	bool short_of_turns; /* the bucket had no more of them */
 } WorkerType;
 
 typedef struct WorkerSession
 {
 	int64 id;      /* 0: not attached */
-	Oid extension; /* which it has attached to: its dgen.message */
+	Oid extension; /* to which it has attached: its dgen.message */
 	char name[NAMEDATALEN];
 	Oid role; /* which attached */
 	bool in_database;
 	int ntypes;
 	WorkerType *types;  /* in TopMemoryContext */
-	int rotation;       /* type the next claim begins with */
-	int32 suspect_type; /* a suspect that the next claim begins with; 0: none */
+	int rotation;       /* type with which the next claim begins */
+	int32 suspect_type; /* of a suspect with which the next claim begins; 0: none */
 	int64 suspect_mailbox;
 	int owned;          /* mailboxes by the last claim */
-	int narrow;         /* most of them in ... */
-	int narrow_batches; /* ... so many batches to come: the server was short of locks */
+	int narrow;         /* the server was short of locks: so many mailboxes at most, ... */
+	int narrow_batches; /* ... in so many batches to come */
 } WorkerSession;
+
+extern bool dgen_is_attached(void);
+
+/* Raises DGEN_ERR_NOT_ATTACHED if no worker has attached in this session. */
+extern WorkerSession *dgen_worker_session(void);
+
+/* Not transactional: attach.c undoes it if the transaction is rolled back. */
+extern void dgen_set_worker_session(WorkerSession *session);
 
 /* Is the type, or are the actions of one, among those of the session? NULL stands for all. */
 static inline bool
@@ -56,62 +68,66 @@ dgen_session_has(const WorkerSession *session, int32 type_id)
 	return false;
 }
 
-/* One in the database runs with the rights of the owner of its types, and only handlers that are functions. */
+/* An in-database worker runs only handlers that are functions, of types of the role that it is connected as. */
 static inline bool
 dgen_session_serves(const WorkerSession *session, const struct ActorType *type)
 {
 	return !session->in_database || (type->owner == session->role && type->handler != NULL);
 }
 
-/* This session's worker; raises DGEN_ERR_NOT_ATTACHED if there is none. */
-extern WorkerSession *dgen_worker_session(void);
-extern bool dgen_is_attached(void);
-extern void dgen_set_worker_session(WorkerSession *session); /* as a part of the transaction */
+/* ---- the batch that its client has claimed ---- */
 
-/* Raises DGEN_ERR_ISOLATION unless READ COMMITTED; what: "dgen.call" */
-extern void dgen_refuse_isolation(const char *what);
-
-/* Is the actor one of the batch's? NULL: no batch. */
-extern bool dgen_batch_has(const struct Batch *batch, int32 type_id, int64 mailbox);
-
-/* Is a handler running in this session? */
-extern bool dgen_in_handler(void);
-
-/* Raises DGEN_ERR_NESTED if one is; what: "dgen.call" */
-extern void dgen_refuse_in_handler(const char *what, const char *hint);
-
-/* The actor whose turn runs; NULL outside of handlers. */
-extern const struct BatchActor *dgen_current_actor(void);
-extern void dgen_set_current_actor(const struct BatchActor *actor);
-
-/* What dgen_running_batch returns. */
-extern void dgen_set_running_batch(const struct Batch *batch);
+/* By the role that is current, in this transaction; NULL: it is over. Needs a transaction. */
+extern void dgen_set_claimed_batch(struct Batch *batch);
 
 /* The batch that is claimed and not committed in this transaction; NULL: none. */
 extern struct Batch *dgen_claimed_batch(void);
 
-/* The same at the end of the transaction, when it has no number any more. */
+/* The same at the end of the transaction, when the transaction has no number any more. */
 extern struct Batch *dgen_batch_to_end(void);
-extern void dgen_set_claimed_batch(
-	struct Batch *batch); /* by the role that is current; NULL: it is over */
 
-/* Raises 42501 unless whoever calls may act as the role that claimed it. */
+/*
+ * Raises 42501 if the caller may not act as the role that claimed the batch, and DGEN_ERR_NOT_OWNED
+ * if this transaction has dropped the extension since.
+ */
 extern void dgen_check_claimer(void);
 
-/* Raises DGEN_ERR_NESTED if a batch is claimed in this transaction. */
+/* Raises DGEN_ERR_NESTED if a batch is claimed in this transaction. what: "dgen.call" */
 extern void dgen_refuse_in_batch(const char *what, const char *hint);
 
-extern bool dgen_is_in_action(int32 type_id, const text *key);
+/* ---- the batch and the turn that run here ---- */
 
 /* The batch whose turns run, with copies of what its actors have; NULL: none. */
+extern void dgen_set_running_batch(const struct Batch *batch);
 extern const struct Batch *dgen_running_batch(void);
 
-/* Raises DGEN_ERR_TYPE_CHANGED. */
-extern void dgen_refuse_turn(const struct ActorType *type);
-/* The same, if the type has had another owner, name or handler since it was read. */
-extern void dgen_refuse_old_definition(const struct ActorType *type);
+/* The actor whose turn runs; NULL outside of handlers. */
+extern void dgen_set_current_actor(const struct BatchActor *actor);
+extern const struct BatchActor *dgen_current_actor(void);
+extern bool dgen_in_handler(void);
+
+/* Raises DGEN_ERR_NESTED inside a handler. what: "dgen.call" */
+extern void dgen_refuse_in_handler(const char *what, const char *hint);
+
+/* ---- is an actor among them? ---- */
+
+/* Is the actor one of the batch's? NULL: no batch. */
+extern bool dgen_batch_has(const struct Batch *batch, int32 type_id, int64 mailbox);
 
 /* Does a batch or a turn of this session work on the actor? */
 extern bool dgen_is_in_turn(int32 type_id, int64 mailbox);
+
+/* Does the action of that actor run here? */
+extern bool dgen_is_in_action(int32 type_id, const text *key);
+
+/* ---- what claims and turns need ---- */
+
+/* Raises DGEN_ERR_ISOLATION unless the transaction is READ COMMITTED. what: "dgen.call" */
+extern void dgen_refuse_isolation(const char *what);
+
+/* Raises DGEN_ERR_TYPE_CHANGED. */
+extern void dgen_refuse_turn(const struct ActorType *type);
+/* The same, if the type has had another owner, name, handler or search_path since it was read. */
+extern void dgen_refuse_old_definition(const struct ActorType *type);
 
 #endif /* DGEN_ACTOR_IN_HAND_H */

@@ -1,11 +1,9 @@
 /*
- * Keys, mailboxes, and who owns an actor.
+ * Keys of actors, and the fixed hash that is their mailbox.
  */
 #include "postgres.h"
 
 #include "mb/pg_wchar.h"
-#include "miscadmin.h"
-#include "storage/lock.h"
 #include "utils/builtins.h"
 
 #include "actor/actor.h"

@@ -10,7 +10,6 @@
 
 #include "access/xact.h"
 #include "catalog/dependency.h"
-#include "catalog/pg_authid.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
 #include "commands/event_trigger.h"

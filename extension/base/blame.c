@@ -1,21 +1,18 @@
 /*
- * Errors, as dgen sees them: whose fault, how much of the text is kept, which code a text stands for.
+ * Errors as dgen sees them: is a message to blame, how much of the text is kept, which code a text
+ * stands for.
  */
 #include "postgres.h"
 
 #include <math.h>
 
 #include "access/htup_details.h"
-#include "access/stratnum.h"
-#include "access/table.h"
 #include "access/tableam.h"
 #include "access/xact.h"
-#include "common/pg_prng.h"
 #include "executor/executor.h"
 #include "executor/tuptable.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
-#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"

@@ -1,8 +1,8 @@
 /*
- * Of client_row.c: can a row be sent to this session's client?
+ * Can a row be sent to the client of this session? (client_row.c)
  */
-#ifndef DGEN_CLIENT_ROW_H
-#define DGEN_CLIENT_ROW_H
+#ifndef DGEN_BASE_CLIENT_ROW_H
+#define DGEN_BASE_CLIENT_ROW_H
 
 #include "postgres.h"
 
@@ -54,4 +54,4 @@ dgen_is_toasted(Datum value)
 	return VARATT_IS_EXTERNAL(pointer) || VARATT_IS_COMPRESSED(pointer);
 }
 
-#endif /* DGEN_CLIENT_ROW_H */
+#endif /* DGEN_BASE_CLIENT_ROW_H */

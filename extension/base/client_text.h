@@ -1,8 +1,8 @@
 /*
- * Of client_text.c: what this session's client can be sent as text.
+ * What the client of this session can be sent as text, and how much text a value is (client_text.c).
  */
-#ifndef DGEN_CLIENT_TEXT_H
-#define DGEN_CLIENT_TEXT_H
+#ifndef DGEN_BASE_CLIENT_TEXT_H
+#define DGEN_BASE_CLIENT_TEXT_H
 
 #include "postgres.h"
 
@@ -53,4 +53,4 @@ extern char *dgen_bad_text(const ClientText *client, const char *what, int *sqls
 /* "81 kB" */
 extern char *dgen_bytes_text(Size bytes);
 
-#endif /* DGEN_CLIENT_TEXT_H */
+#endif /* DGEN_BASE_CLIENT_TEXT_H */

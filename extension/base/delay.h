@@ -1,8 +1,8 @@
 /*
  * Intervals that say when something happens: delays, backoffs, timeouts, retentions (delay.c).
  */
-#ifndef DGEN_DELAY_H
-#define DGEN_DELAY_H
+#ifndef DGEN_BASE_DELAY_H
+#define DGEN_BASE_DELAY_H
 
 #include "postgres.h"
 
@@ -28,4 +28,4 @@ extern TimestampTz dgen_time_after(const Interval *interval, const char *what, c
 #define DGEN_DELAY_HINT "Give a delay of zero or more, up to 36525 days."
 #define DGEN_TIMEOUT_HINT "Give a timeout of zero or more, up to 36525 days; NULL waits for ever."
 
-#endif /* DGEN_DELAY_H */
+#endif /* DGEN_BASE_DELAY_H */

@@ -5,8 +5,8 @@
  * Where PostgreSQL has a code that says the same (22023 invalid parameter value,
  * 42501 insufficient privilege, 42710 duplicate object), that one is used.
  */
-#ifndef DGEN_ERRORS_H
-#define DGEN_ERRORS_H
+#ifndef DGEN_BASE_ERRORS_H
+#define DGEN_BASE_ERRORS_H
 
 #define DGEN_SQLSTATE(a, b, c) MAKE_SQLSTATE('Z', 'D', a, b, c)
 
@@ -67,4 +67,4 @@
 
 #define DGEN_FAIL_SQLSTATE "ZD400" /* dgen.fail without a SQLSTATE of the handler's own */
 
-#endif /* DGEN_ERRORS_H */
+#endif /* DGEN_BASE_ERRORS_H */

@@ -6,7 +6,6 @@
 #include <limits.h>
 
 #include "utils/guc.h"
-#include "utils/memutils.h"
 #include "utils/varlena.h"
 
 #include "base/base.h"

@@ -1,12 +1,11 @@
 /*
- * What a claim may read for a type with max_rate, and what of that was not needed.
+ * How many messages a claim may read for a type with max_rate. The session has taken so many turns
+ * from the token bucket of the type (wake/rate.c, claim.c), reads at most as many messages, and gives
+ * back what it did not use. What it left because there were no more is work for a later claim.
  */
 #include "postgres.h"
 
 #include <math.h>
-
-#include "miscadmin.h"
-#include "utils/memutils.h"
 
 #include "actor/actor.h"
 #include "actor/in_hand.h"

@@ -1,6 +1,6 @@
 /*
- * The locked part that this session runs, and its lock on the attempt's fence. Who dies lets go of
- * the lock; who is late finds another fence in the actor's row.
+ * The locked part that this session runs, and its lock on the attempt's fence. A session that ends
+ * releases the lock; one that is late finds another fence in the actor's row.
  *
  * A session that lets go of all its advisory locks lets go of this one, too, and lives on. Then
  * others would run the part beside it, and it would do so again in each attempt: such an attempt
@@ -9,12 +9,10 @@
  */
 #include "postgres.h"
 
-#include "access/stratnum.h"
 #include "access/xact.h"
 #include "miscadmin.h"
 #include "storage/lock.h"
 #include "utils/builtins.h"
-#include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
 #include "actor/batch.h"

@@ -1,5 +1,5 @@
 /*
- * The locked part that this session runs.
+ * The locked part that this session runs, and its lock on the fence of the attempt (part.c).
  */
 #ifndef DGEN_CLAIM_PART_H
 #define DGEN_CLAIM_PART_H
@@ -14,14 +14,23 @@ typedef struct LockedPart
 {
 	int32 type_id;
 	int64 mailbox;
-	int64 fence;           /* 0: none */
-	Oid extension;         /* its dgen.message: another one gives out the same fences */
-	bool begun;            /* in a transaction that has committed */
-	SubTransactionId ends; /* in which it has ended, if that commits; Invalid: it has not */
-	SubTransactionId subid;
+	int64 fence;            /* 0: none */
+	Oid extension;          /* its dgen.message: another one gives out the same fences */
+	bool begun;             /* in a transaction that has committed */
+	SubTransactionId ends;  /* in which it has ended, if that commits; Invalid: it has not */
+	SubTransactionId subid; /* in which it was taken */
 } LockedPart;
 
+/* ---- what it is ---- */
+
+extern const LockedPart *dgen_part(void); /* NULL: there is none */
 extern bool dgen_part_under_way(void);
+extern int64 dgen_part_fence(void); /* 0: there is none */
+
+/* Of an extension that was dropped, or there is none. Needs a transaction that has locked a table of dgen's. */
+extern bool dgen_part_is_of_former(void);
+
+/* Why there is none. */
 typedef enum NoPart
 {
 	NO_PART_CLAIMED,  /* in this session */
@@ -30,40 +39,44 @@ typedef enum NoPart
 	NO_PART_LEFT      /* its lock was ended, or is lost */
 } NoPart;
 
-/* Why none is under way. */
 extern NoPart dgen_no_part(void);
-extern int64 dgen_part_fence(void); /* 0: there is none */
 
-extern void dgen_part_hold_on(void); /* also for the transaction, whatever the session lets go of */
-#define DGEN_LOCK_LOST_MESSAGE \
-	"the locked part let go of the session's advisory locks, and so of its own"
-#define DGEN_LOCK_LOST_HINT \
-	"Let go of single locks with pg_advisory_unlock, not of all with pg_advisory_unlock_all or DISCARD ALL."
-extern bool dgen_part_is_lost(void);
-DGEN_NORETURN extern void dgen_part_raise_lost(void);
-extern void dgen_part_charge_lost(void); /* the attempt has failed, and is over */
-extern void dgen_part_forget(void);
-extern void dgen_part_abandon(void);     /* for others, who are called */
-extern void dgen_part_ends(int64 fence); /* with this transaction, if it is this session's */
+/* ---- its life ---- */
 
-/* At the end of the session, which still holds the lock; see dgen_blame_for_end. */
-extern void dgen_part_leave(int blame);
-
-extern bool dgen_part_is_alive(int64 fence); /* does a session hold it? */
-
-extern const LockedPart *dgen_part(void); /* NULL: there is none */
-
-/* Of an extension that was dropped, or there is none. One of dgen's tables is locked. */
-extern bool dgen_part_is_of_former(void);
-
-extern void dgen_part_forget_because(NoPart reason);
-
-extern void dgen_part_forget_because(NoPart reason);
-
-/* Before a look for one: what the end of transactions does to parts and to looks. */
+/* Before a look for one: registers callbacks for the end of transactions. */
 extern void dgen_part_register(void);
 
 /* The part of the actor under that fence is this session's now. False: the lock table is full. */
 extern bool dgen_part_take(const struct BatchActor *actor, int64 fence);
+
+/* It ends with this (sub)transaction, if it is this session's and that commits. */
+extern void dgen_part_ends(int64 fence);
+
+/* They never raise: at the end of transactions, too. */
+extern void dgen_part_forget(void);
+extern void dgen_part_forget_because(NoPart reason);
+extern void dgen_part_abandon(void); /* for other workers, which are called */
+
+/* At the end of the session, which still holds the lock; see dgen_blame_for_end. Never raises. */
+extern void dgen_part_leave(int blame);
+
+/* ---- its lock, which is the session's ---- */
+
+/* Does a session hold the lock on that fence? */
+extern bool dgen_part_is_alive(int64 fence);
+
+/* The transaction holds it, too, whatever the session releases. */
+extern void dgen_part_hold_on(void);
+
+/* The code that runs has released all advisory locks of the session, and so this one. */
+extern bool dgen_part_is_lost(void);
+
+#define DGEN_LOCK_LOST_MESSAGE \
+	"the locked part let go of the session's advisory locks, and so of its own"
+#define DGEN_LOCK_LOST_HINT \
+	"Let go of single locks with pg_advisory_unlock, not of all with pg_advisory_unlock_all or DISCARD ALL."
+
+DGEN_NORETURN extern void dgen_part_raise_lost(void); /* DGEN_ERR_LOCK_LOST */
+extern void dgen_part_charge_lost(void); /* the attempt has failed, and is over; never raises */
 
 #endif /* DGEN_CLAIM_PART_H */

@@ -3,8 +3,8 @@
  *
  *     read_batch.c ── each mailbox ──> read_mailbox.c ── a new actor ──> read_actor.c ──> blocked.c
  */
-#ifndef DGEN_READER_H
-#define DGEN_READER_H
+#ifndef DGEN_CLAIM_READER_H
+#define DGEN_CLAIM_READER_H
 
 #include "postgres.h"
 
@@ -82,4 +82,4 @@ extern Blocked dgen_reader_blocked(Reader *reader, const BatchActor *actor);
 /* Failed ones of a message whose mailbox has some. */
 extern int32 dgen_reader_attempts(Reader *reader, int64 message_id);
 
-#endif /* DGEN_READER_H */
+#endif /* DGEN_CLAIM_READER_H */

@@ -1,5 +1,6 @@
 /*
- * Looking for mailboxes with messages, in slices.
+ * Sweeps: scans of the mailbox index that look for mailboxes with messages, in slices. slice.c says
+ * who walks which slice, sweep.c walks.
  */
 #ifndef DGEN_CLAIM_SWEEP_H
 #define DGEN_CLAIM_SWEEP_H
@@ -17,29 +18,30 @@ typedef struct Sweep
 
 typedef enum SweepBegun
 {
-	SWEEP_NOT_NEEDED, /* or by another one, who takes his time */
+	SWEEP_NOT_NEEDED, /* or another session is at it, and takes long */
 	SWEEP_BY_ANOTHER, /* a session that has just ended its slice: there may be hints now */
 	SWEEP_BEGUN       /* to be ended in any case, also after an error, with one of those below */
 } SweepBegun;
 
 /* ---- slice.c: who sweeps which part of the mailboxes of a type, and when ---- */
 
-/* Waits for the slice of another one, but not for long, and can be cancelled. */
+/* Waits for the slice of another session, but not for long, and can be canceled. */
 extern SweepBegun dgen_sweep_begin(int32 type_id, Sweep *sweep);
 extern bool dgen_sweep_add(Sweep *sweep, int64 mailbox); /* false: no room */
+
+/* The end of a slice: it stops, and the next one goes on there; not before so many us; it is done. */
 extern void dgen_sweep_stop(Sweep *sweep, const SweepPlace *next);
-/* The same, and it does not go on before so many us. */
 extern void dgen_sweep_rest(Sweep *sweep, const SweepPlace *next, int64 us);
-extern void dgen_sweep_through(Sweep *sweep); /* the slice is done */
+extern void dgen_sweep_through(Sweep *sweep);
 
-extern void dgen_sweep_leave(void); /* the session ends */
+extern void dgen_sweep_leave(void); /* the session ends; never raises */
 
-/* ---- sweep.c: looking for mailboxes with messages ----------------------- */
+/* ---- sweep.c: looking for mailboxes with messages ---- */
 
 /*
- * One slice of a sweep over the mailboxes of the type, in a snapshot taken now: leaves hints.
- * False if there is nothing to sweep. *tired, if it has passed so many dead rows that it is
- * enough for this claim.
+ * One slice of a sweep over the mailboxes of the type, in a snapshot taken now: leaves hints. False
+ * if there is nothing to sweep. *tired: it has passed so many dead rows that this claim should do no
+ * more. Needs a transaction.
  */
 extern bool dgen_sweep(int32 type_id, bool *tired);
 

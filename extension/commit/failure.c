@@ -15,7 +15,6 @@
 #include "storage/buf.h"
 #include "storage/bufmgr.h"
 #include "utils/builtins.h"
-#include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"

@@ -1,16 +1,14 @@
 /*
- * What a locked part made of the state, on top of what turns have made of it meanwhile.
+ * The changes that a locked part made of the state, on top of what turns have made of it since: entry
+ * by entry.
  */
 #include "postgres.h"
 
 #include "access/htup_details.h"
-#include "access/stratnum.h"
-#include "access/table.h"
 #include "access/xact.h"
 #include "executor/tuptable.h"
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
-#include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 

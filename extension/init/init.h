@@ -1,12 +1,12 @@
 /*
- * What _PG_init sets up in this room.
+ * What _PG_init sets up for this room.
  */
-#ifndef DGEN_INIT_H
-#define DGEN_INIT_H
+#ifndef DGEN_INIT_INIT_H
+#define DGEN_INIT_INIT_H
 
 #include "postgres.h"
 
-extern void dgen_prepared_init(void); /* hooks */
-extern void dgen_session_end_init(void);
+extern void dgen_prepared_init(void);    /* hooks */
+extern void dgen_session_end_init(void); /* sets dgen_end_session */
 
-#endif /* DGEN_INIT_H */
+#endif /* DGEN_INIT_INIT_H */

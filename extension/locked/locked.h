@@ -1,5 +1,6 @@
 /*
- * Attempts of locked parts: which is run, and how it ends.
+ * Attempts of locked parts: which one this session runs (locked_part.c), and those that end without
+ * their session (locked_due.c). Needs a transaction.
  */
 #ifndef DGEN_LOCKED_LOCKED_H
 #define DGEN_LOCKED_LOCKED_H
@@ -13,30 +14,34 @@ struct DueLook;
 struct Failure;
 struct WorkerSession;
 
-/* ---- locked_part.c: the attempt that this session runs ------------------ */
+/* ---- locked_part.c: the attempt that this session runs ---- */
 
 /*
- * Looks for a locked part of the session's types that is to be run. True: this session
- * has one as soon as the transaction commits. Cheap while nobody has asked for a look.
+ * Looks for a locked part of the session's types to run. True: this session has one as soon as the
+ * transaction commits. Cheap while nobody has asked for a look (wake/locked_look.c). Raises
+ * DGEN_ERR_NOT_ADOPTED in a copy that nobody has adopted.
  */
 extern bool dgen_part_begin(struct WorkerSession *session);
 
-extern struct Batch *dgen_part_look(void); /* NULL: it is over */
+/* The actor as it is, not owned; NULL: the attempt is over. */
+extern struct Batch *dgen_part_look(void);
 
-/* It has begun in this very transaction, and is not to be run: a failed attempt. */
-extern void dgen_part_fail(const struct Failure *failure);
-
-/* Owns its actor, waiting for it. NULL: somebody has ended the lock, or taken over. */
+/* The actor, owned; waits for that. NULL: somebody has ended the lock, or runs another attempt. */
 extern struct Batch *dgen_part_own(void);
 
-/* ---- locked_due.c: attempts whose time is over, or whose session is ----- */
+/* The part has begun in this very transaction, and cannot be run: a failed attempt. */
+extern void dgen_part_fail(const struct Failure *failure);
 
-/* Alarms: asks for looks, and ends attempts whose time is over. */
+/* ---- locked_due.c: attempts whose time is over, or whose session has ended ---- */
+
+/* What is due: asks for looks, and ends attempts whose time is over. */
 extern void dgen_locked_due(struct DueLook *look);
-/* The session of an attempt ended because of it. As dgen_record_charge, for a charge with a fence. */
+
+/* Records a charge that has a fence. False: somebody else owns the actor; a later claim may. */
 extern bool dgen_charge_part(const struct Charge *charge, const struct ActorType *type,
 							 const struct Failure *failure);
-/* False: somebody else owns the actor. The fence may be an older one: nothing has failed then. */
+
+/* The same for the attempt with that fence; if that is an older one nothing has failed: true. */
 extern bool dgen_part_fail_attempt(const struct ActorType *type, int64 mailbox, int64 fence,
 								   const struct Failure *failure);
 

@@ -1,12 +1,11 @@
 /*
- * What dgen's functions in PL/pgSQL need from C (base/rights.c calls them): who asks, for what,
- * an actor that is taken, and others who are told at the commit.
+ * What dgen's functions in PL/pgSQL need from C: the role that called, whether it may, the actor's
+ * lock, and whom the commit wakes. Those functions themselves are called through base/rights.c.
  */
 #include "postgres.h"
 
 #include "access/htup_details.h"
 #include "access/xact.h"
-#include "catalog/pg_collation.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
@@ -14,9 +13,6 @@
 #include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
-#include "utils/inval.h"
-#include "utils/memutils.h"
-#include "utils/syscache.h"
 #include "utils/timestamp.h"
 
 #include "actor/actor.h"

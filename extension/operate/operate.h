@@ -1,5 +1,6 @@
 /*
- * What operators and readers are shown.
+ * What readers and views show in place of a value that this session's client cannot be sent
+ * (show.c). Needs a transaction.
  */
 #ifndef DGEN_OPERATE_OPERATE_H
 #define DGEN_OPERATE_OPERATE_H

@@ -1,5 +1,5 @@
 /*
- * What readers and views show in place of a value that this session's client cannot be sent.
+ * What readers and views show in place of a value that the client of this session cannot be sent.
  */
 #include "postgres.h"
 

@@ -1,18 +1,10 @@
 /*
- * ALTER EXTENSION dgen UPDATE.
+ * ALTER EXTENSION dgen UPDATE: what an update script asks first.
  */
 #include "postgres.h"
 
-#include "access/genam.h"
-#include "access/htup_details.h"
-#include "access/table.h"
-#include "catalog/indexing.h"
-#include "catalog/pg_extension.h"
 #include "fmgr.h"
 #include "utils/builtins.h"
-#include "utils/fmgroids.h"
-#include "utils/lsyscache.h"
-#include "utils/rel.h"
 
 #include "base/base.h"
 #include "table/table.h"

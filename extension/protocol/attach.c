@@ -1,5 +1,5 @@
 /*
- * A session as a worker: dgen.attach, dgen.detach and dgen.workers.
+ * A session as a worker: dgen.attach and dgen.detach.
  *
  * Attaching is part of the transaction, so each attach or detach of a transaction is
  * put on top of what held before, until its end decides.

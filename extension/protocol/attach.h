@@ -1,8 +1,9 @@
 /*
- * Of session.c, for those who attach and start workers.
+ * A session as a worker: attaching without dgen.attach (attach.c), and what an external worker takes
+ * of its types (lanes.c).
  */
-#ifndef DGEN_SESSION_H
-#define DGEN_SESSION_H
+#ifndef DGEN_PROTOCOL_ATTACH_H
+#define DGEN_PROTOCOL_ATTACH_H
 
 #include "postgres.h"
 
@@ -10,17 +11,28 @@
 
 struct WorkerSession;
 
-extern void dgen_session_init(void); /* callbacks */
+/* ---- attach.c ---- */
+
+extern void dgen_session_init(void); /* callbacks for the end of transactions */
+
+/*
+ * This in-database worker serves these types from now on. Not a part of the transaction, which has a
+ * lock on dgen.actor_type.
+ */
 extern void dgen_session_serve(int64 id, const char *name, int ntypes, const int32 *type_ids);
+
 extern void dgen_refuse_attach(const char *problem, const char *hint); /* raises 22023 */
 
-/* ---- lanes.c: of dgen.attach ---- */
+/* ---- lanes.c, for dgen.attach ---- */
 
-/* The name is copied into the context. */
+/* Type i of the session; the name is copied into the context. */
 extern void dgen_session_set_type(struct WorkerSession *session, MemoryContext context, int i,
 								  int32 type_id, const char *name);
-/* Of the types that it was given, the lanes that the arguments name; and writes that down. */
+/*
+ * Of the session's types, keeps the lanes that the arguments name; declares what it handles besides
+ * messages. Raises 22023 for arguments that do not fit.
+ */
 extern void dgen_session_take_lanes(struct WorkerSession *session, MemoryContext context,
 									FunctionCallInfo fcinfo);
 
-#endif /* DGEN_SESSION_H */
+#endif /* DGEN_PROTOCOL_ATTACH_H */

@@ -4,7 +4,7 @@
  * count as held (H26). So a setting that nobody is shown is set when a session attaches, and
  * found at another value once DISCARD ALL or RESET ALL has run:
  *
- *     attach ──mark set──> worker ──DISCARD ALL──> mark gone ──commit──> detached (session.c)
+ *     attach ──mark set──> worker ──DISCARD ALL──> mark gone ──commit──> detached (attach.c)
  *                            └──RESET ALL in a turn──> mark gone ──before commit──> set again
  */
 #include "postgres.h"

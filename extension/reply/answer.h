@@ -1,8 +1,9 @@
 /*
- * Of await.c, for those who wait for replies outside of a transaction.
+ * What a request has come to, for those who wait for it: in a transaction (await.c), or outside of
+ * one (ask.c).
  */
-#ifndef DGEN_ANSWER_H
-#define DGEN_ANSWER_H
+#ifndef DGEN_REPLY_ANSWER_H
+#define DGEN_REPLY_ANSWER_H
 
 #include "postgres.h"
 
@@ -14,29 +15,33 @@ typedef struct Answer
 {
 	bool done;
 	bool failed;
-	bool given;   /* by whoever handled or cancelled the request, not by the look at it */
+	bool given;   /* by who handled or canceled the request; else by dgen_collect_answer */
 	int sqlstate; /* if failed */
 	char *error;
 	char *hint;
 	Datum reply; /* jsonb, if not failed */
 } Answer;
 
-/* Looks once; takes the answer if there is one. */
+/* ---- await.c ---- */
+
+/* Checks once, in a transaction; takes the answer if there is one. */
 extern void dgen_collect_answer(int64 id, Answer *answer);
 
-/* check_answer.c: a reply that the client cannot be sent becomes an error that says why. */
-extern void dgen_check_answer(Answer *answer);
-
-/* The answer of a request that was not replied to, as an error. */
+/* Raises the answer of a request that was not replied to. */
 extern void dgen_raise_answer(const Answer *answer);
-/* unreplicated: it is committed, but a synchronous standby has not got it. */
+/* unreplicated: the request is committed, but a synchronous standby does not have it. */
 extern void dgen_raise_timeout(int64 id, bool unreplicated);
 
-/* Arguments: an interval, NULL without a limit; an array of ids. */
+/* Arguments of functions in SQL: an interval, NULL for no limit; an array of ids. */
 extern TimestampTz dgen_deadline_argument(FunctionCallInfo fcinfo, int n);
 extern int64 *dgen_requests_argument(FunctionCallInfo fcinfo, int *count);
 
 /* Sorts them, and leaves each once; returns how many are left. */
 extern int dgen_sort_ids(int64 *ids, int count);
 
-#endif /* DGEN_ANSWER_H */
+/* ---- check_answer.c ---- */
+
+/* A reply that the client cannot be sent becomes an error that says why. */
+extern void dgen_check_answer(Answer *answer);
+
+#endif /* DGEN_REPLY_ANSWER_H */

@@ -1,5 +1,6 @@
 /*
- * A reply that the client cannot be sent becomes an error that says why.
+ * A reply that the client cannot be sent becomes an error that says why, for all functions that return
+ * replies.
  */
 #include "postgres.h"
 

@@ -1,16 +1,14 @@
 /*
- * Requests that end without a reply, many at a time: cancelled, or with an error.
+ * Requests that end without a reply, many at a time: canceled, or with an error. For dgen's functions
+ * in PL/pgSQL.
  */
 #include "postgres.h"
 
-#include "access/stratnum.h"
-#include "access/table.h"
 #include "access/tableam.h"
 #include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "executor/tuptable.h"
 #include "fmgr.h"
-#include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"

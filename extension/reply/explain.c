@@ -9,7 +9,6 @@
 #include "storage/proc.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
-#include "utils/memutils.h"
 
 #include "base/rights.h"
 #include "reply/reply.h"

@@ -1,5 +1,6 @@
 /*
- * Answering requests.
+ * Answering requests: their rows (reply.c), the reply to a dgen.call (call_reply.c), and why there is
+ * none yet (explain.c). Needs a transaction.
  */
 #ifndef DGEN_REPLY_REPLY_H
 #define DGEN_REPLY_REPLY_H
@@ -12,6 +13,8 @@
 struct ActorType;
 struct Reply;
 
+/* ---- reply.c: rows of requests ---- */
+
 /* What the answers of a batch share. Starts zeroed but for for_caller. */
 typedef struct Answers
 {
@@ -21,30 +24,30 @@ typedef struct Answers
 	DgenWriter writer;
 } Answers;
 
-/* ---- reply.c: requests and their replies -------------------------------- */
-
-/* Those to be looked at with care: all but the open ones of the calling role itself. */
-extern void dgen_find_answered(const int64 *ids, int count, bool *answered);
-
-/* Answers an open request: true if it was open. */
+/* Answers a request, and tells who waits for it. True if the request was open. */
 extern bool dgen_answers_add(Answers *answers, int64 request_id, const struct Reply *reply);
 extern void dgen_answers_end(Answers *answers);
-extern bool dgen_answer(int64 request_id,
-						const struct Reply *reply); /* one alone, not for a caller */
 
-/* ---- call_reply.c: dgen.send_reply to the dgen.call that runs ----------- */
+/* One alone, not for a caller. */
+extern bool dgen_answer(int64 request_id, const struct Reply *reply);
 
-/* A call begins to run, and has run: whether a reply was given, and which. In the memory context of the beginning. */
+/* Which requests must be looked at one by one: all but the open ones of the calling role itself. */
+extern void dgen_find_answered(const int64 *ids, int count, bool *answered);
+
+/* ---- call_reply.c: dgen.send_reply to the dgen.call that runs ---- */
+
+/* A call begins to run; it has run: was a reply given, and which? In the memory context of the beginning. */
 extern void dgen_expect_reply(int64 id, const struct ActorType *type);
 extern bool dgen_expect_no_more(struct Reply *reply);
 
+/* Is that the call that runs? */
 extern bool dgen_is_expected(int64 id);
-/* False if it has a reply already. Raises unless the role that calls may work for the type. */
+/* False if it has a reply already. Raises 42501 unless the calling role may work for the type. */
 extern bool dgen_give_expected(const struct Reply *reply);
 
-/* ---- explain.c: why there is no reply yet ------------------------------- */
+/* ---- explain.c: why there is no reply yet ---- */
 
-/* A sentence; NULL: none. The transaction is about to fail. */
+/* For the error of a caller that waits no longer: a sentence; NULL: none. */
 extern char *dgen_explain_pending(int64 request);
 
 #endif /* DGEN_REPLY_REPLY_H */

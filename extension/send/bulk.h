@@ -1,5 +1,6 @@
 /*
- * Many messages that are sent together.
+ * Many messages that are sent together: their rows (bulk.c), and the arrays that functions in SQL get
+ * them in (send_arrays.c). Needs a transaction that can write.
  */
 #ifndef DGEN_SEND_BULK_H
 #define DGEN_SEND_BULK_H
@@ -14,6 +15,8 @@
 struct ActorType;
 struct ReplyTo;
 
+/* ---- bulk.c: their rows ---- */
+
 typedef struct Bulk
 {
 	MemoryContext context; /* of the Bulk */
@@ -22,6 +25,19 @@ typedef struct Bulk
 	DgenRows requests;
 	Rooms rooms;
 } Bulk;
+
+/*
+ * The messages have their seqs (dgen_number_send). What they and their requests point to must stay
+ * where it is to the end. A request comes after its message.
+ */
+extern void dgen_bulk_begin(Bulk *bulk);
+extern void dgen_bulk_message(Bulk *bulk, const Send *send);
+extern void dgen_bulk_request(Bulk *bulk, const Send *send, const struct ReplyTo *reply_to,
+							  text *correlation, bool keep);
+extern void dgen_bulk_flush(Bulk *bulk); /* writes what there is so far */
+extern void dgen_bulk_end(Bulk *bulk);
+
+/* ---- send_arrays.c: arrays of messages ---- */
 
 /* One array parameter; NULL is an array without elements. */
 typedef struct Elements
@@ -37,7 +53,7 @@ dgen_has_element(const Elements *elements, int i)
 	return i < elements->count && !elements->nulls[i];
 }
 
-/* Which arguments of a function are the arrays. */
+/* Which arguments of a function in SQL are the arrays. */
 typedef struct SendArguments
 {
 	int types;
@@ -50,7 +66,7 @@ typedef struct SendArguments
 	int headers;
 } SendArguments;
 
-/* Of the message looked at last: its type, to which the caller may send. */
+/* The type of the message that was checked last, to which the caller may send. */
 typedef struct LastType
 {
 	const text *name; /* NULL: there is none */
@@ -60,7 +76,7 @@ typedef struct LastType
 /* Those after messages may be NULL, and so may their elements. */
 typedef struct SendArrays
 {
-	int errcode;          /* of all that does not fit; 0: the one that says it best */
+	int errcode;          /* for every error; 0: the one that says it best */
 	const char *prefix;   /* of the arrays' names, for errors */
 	const char *names[2]; /* of types and keys */
 	Elements types;
@@ -74,24 +90,9 @@ typedef struct SendArrays
 	LastType *last;
 } SendArrays;
 
-/* ---- bulk.c: many messages that are sent together ----------------------- */
-
-/*
- * The messages have their seqs (dgen_number_send). What they and their requests refer to
- * stays where it is until the end. A request comes after its message.
- */
-extern void dgen_bulk_begin(Bulk *bulk);
-extern void dgen_bulk_message(Bulk *bulk, const Send *send);
-extern void dgen_bulk_request(Bulk *bulk, const Send *send, const struct ReplyTo *reply_to,
-							  text *correlation, bool keep);
-extern void dgen_bulk_flush(Bulk *bulk); /* so far */
-extern void dgen_bulk_end(Bulk *bulk);
-
-/* ---- send_arrays.c: arrays of messages ---------------------------------- */
-
 extern void dgen_get_elements(FunctionCallInfo fcinfo, int n, Oid type, Elements *elements);
 
-/* Errcode, prefix and names are set; raises unless the arrays have the same length. */
+/* Errcode, prefix and names are set. Raises unless the arrays have the same length. */
 extern void dgen_get_send_arrays(FunctionCallInfo fcinfo, const SendArguments *arguments,
 								 SendArrays *arrays);
 

@@ -1,6 +1,6 @@
 /*
- * Requests: the row that is written with the message, found, and told to whom it belongs; and the
- * message that a reply to an actor is.
+ * Requests: the row that is written with the message, and looked up when it is answered or awaited;
+ * and the message that brings a reply to the actor that asked.
  */
 #include "postgres.h"
 
@@ -11,7 +11,6 @@
 #include "access/xact.h"
 #include "executor/executor.h"
 #include "executor/tuptable.h"
-#include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/jsonb.h"

@@ -4,7 +4,6 @@
  */
 #include "postgres.h"
 
-#include "access/stratnum.h"
 #include "access/tableam.h"
 #include "access/xact.h"
 #include "fmgr.h"

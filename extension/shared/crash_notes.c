@@ -19,15 +19,11 @@
 #include <sys/mman.h>
 
 #include "access/xact.h"
-#include "catalog/pg_class.h"
 #include "miscadmin.h"
 #include "postmaster/bgworker_internals.h"
-#include "storage/dsm.h"
-#include "storage/ipc.h"
 #include "storage/proc.h"
 #include "storage/shmem.h"
 #include "utils/memutils.h"
-#include "utils/wait_event.h"
 
 #include "shared/charge.h"
 

@@ -1,5 +1,6 @@
 /*
- * The hints of one type, for who takes them (wake/hints.c) and who looks for more (claim/slice.c).
+ * The ready list of one actor type: mailboxes that are known to have messages, each a *hint*. For
+ * who takes them (wake/hints.c) and who sweeps for more (claim/slice.c).
  */
 #ifndef DGEN_SHARED_HINT_SET_H
 #define DGEN_SHARED_HINT_SET_H
@@ -9,8 +10,6 @@
 #include "storage/condition_variable.h"
 #include "storage/lwlock.h"
 #include "utils/timestamp.h"
-
-typedef struct HintSet HintSet;
 
 /* How far a sweep has come: to a mailbox, and perhaps into it. */
 typedef struct SweepPlace
@@ -24,14 +23,13 @@ typedef struct SweepPlace
 	int64 floor; /* what was settled when the first of them was passed; 0: not known */
 } SweepPlace;
 
-#define HINT_SETS \
-	64 /* actor types with hints at the same time, in all databases; others are swept */
-#define HINT_SLOTS 4096 /* mailboxes in one of them; with more of them the type is swept */
+/* Actor types with hints at the same time, in all databases; others are swept. */
+#define HINT_SETS 64
 
-/*
- * Mailboxes of one actor type that are known to have messages (hints.c). Where there are
- * too many of them, or some of which nobody told, a sweep over the index finds them.
- */
+/* Mailboxes in a set; a type that has more of them is swept. */
+#define HINT_SLOTS 4096
+
+/* If there are too many, or some that nobody announced, a sweep over the index finds them. */
 typedef struct HintSet
 {
 	Oid database; /* under Shared.lock and lock, so is type_id; InvalidOid: free */
@@ -42,20 +40,20 @@ typedef struct HintSet
 	uint32 swept;           /* asked, when the last sweep that came to its end began */
 	TimestampTz rest_until; /* the sweep does not go on before; 0: at once */
 	int count;
-	int cursor;                   /* slot that is looked at next */
-	uint64 used[HINT_SLOTS / 64]; /* which slots are taken */
-	int64 mailboxes[HINT_SLOTS];  /* also of slots that are free now: who comes back to one */
-	uint16 owners[HINT_SLOTS];    /* session that took it last, slot + 1; 0: not known */
+	int cursor;                   /* place from which the next hint is taken */
+	uint64 used[HINT_SLOTS / 64]; /* which places have a hint */
+	int64 mailboxes[HINT_SLOTS]; /* kept in places that are free: a mailbox comes back to its own */
+	uint16 owners[HINT_SLOTS];   /* slot of the session that took it last, + 1; NO_OWNER: unknown */
 
 	/*
-	 * Whoever sweeps says so here, and holds no lock while it walks; it says when it is over
-	 * also after an error, and at the end of its session.
+	 * The session that sweeps says so here, and holds no lock while it walks. It says when its slice
+	 * is over, also after an error and at the end of the session.
 	 */
-	bool swept_now; /* under lock, so are the next two */
+	bool swept_now; /* under lock, as the next two */
 	uint32 slices;  /* slices so far */
 	ConditionVariable slice_over;
-	bool
-		sweeping; /* a sweep is between its beginning and its end; of the sweeper, as what follows */
+	/* Only the session that sweeps uses what follows. */
+	bool sweeping;        /* a sweep is between its beginning and its end */
 	TimestampTz slice_at; /* when its last slice was begun */
 	bool wrapped;         /* it has passed the end of the ring */
 	uint32 answers;       /* asked, when it began */
@@ -68,6 +66,7 @@ typedef struct HintSet
 /* A sweep that is to rest for longer, us: the clock was set back. */
 #define SWEEP_LONGEST_REST INT64CONST(1000000)
 
+/* The session's own, which no other session knows? It has no lock. */
 static inline bool
 dgen_is_private(const HintSet *set)
 {
@@ -81,23 +80,24 @@ dgen_hint_set_unlock(HintSet *set)
 		LWLockRelease(&set->lock);
 }
 
-/* What a session without its place in shared memory has learnt of types by their ids. */
-extern void dgen_hints_forget_private(void);
+/* ---- hint_set.c ---- */
 
-extern void dgen_hints_init(HintSet *set, int tranche);
-
-extern void dgen_hints_free_database(Oid oid); /* Shared.lock is held */
-
-/* The type's set in shared memory, locked; NULL: it has none. */
+/* The type's set in shared memory, locked; NULL: the type has none. */
 extern HintSet *dgen_hint_set_lock_shared(int32 type_id);
 
-/* Locked; this session's own where there is no place in shared memory: there always is one. */
+/* The same, made if there is none; the session's own, if shared memory has no place. Never NULL. */
 extern HintSet *dgen_hint_set_lock(int32 type_id);
 
-/* False if there is no room. The same mailbox is kept once, if possible where it was last time. */
+/* The set is locked. False if there is no room. A mailbox is kept once, if possible where it was last. */
 extern bool dgen_hint_set_put(HintSet *set, int64 mailbox);
 
 /* Is there a sweep to begin, or to go on with? The set is locked. */
 extern bool dgen_sweep_is_due(const HintSet *set);
+
+/* What this session has learnt, by type ids, without shared memory. */
+extern void dgen_hints_forget_private(void);
+
+extern void dgen_hints_free_database(Oid oid);          /* Shared.lock is held, exclusively */
+extern void dgen_hints_init(HintSet *set, int tranche); /* shared memory begins */
 
 #endif /* DGEN_SHARED_HINT_SET_H */

@@ -17,7 +17,6 @@
 #include "storage/shmem.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
-#include "utils/wait_event.h"
 
 #include "base/base.h"
 #include "shared/charge.h"

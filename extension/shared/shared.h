@@ -1,5 +1,6 @@
 /*
- * What sessions know of each other: the layout of dgen's shared memory.
+ * What sessions know of each other: the layout of dgen's shared memory, and how a session gets at
+ * it. README.md of this room explains each field.
  *
  *     Shared ── Database[] ── waiting ──> Slot <─> Slot <─> Slot     asleep, newest first
  *        │          │                                        └ watch
@@ -26,7 +27,6 @@
 #include "shared/roster.h"
 
 struct Slot;
-struct WorkerEntry;
 
 #define SHARED_NAME "dgen 9" /* name and layout version of the control struct */
 
@@ -34,16 +34,16 @@ struct WorkerEntry;
 
 #define RATES 1024 /* types with max_rate at the same time, in all databases */
 
-/* The turns that a type with max_rate may have at this time (rate.c). */
+/* The token bucket of a type with max_rate (wake/rate.c); under rates_lock. */
 typedef struct Rate
 {
 	Oid database; /* InvalidOid: free */
 	int32 type_id;
-	double per_second; /* as the last one to use it knew */
-	double turns;
-	double returned; /* so many were given back so far */
-	TimestampTz filled_at;
-	TimestampTz wake_at; /* somebody wanted more of them; ALARM_NONE: nobody */
+	double per_second;     /* max_rate, as the session that used it last knew */
+	double turns;          /* that are in the bucket */
+	double returned;       /* turns given back so far */
+	TimestampTz filled_at; /* turns are those of that time */
+	TimestampTz wake_at;   /* when somebody who found none is called; ALARM_NONE: nobody waits */
 } Rate;
 
 typedef struct Shared
@@ -55,21 +55,20 @@ typedef struct Shared
 	volatile bool incomplete;     /* workers or starters are wanted that are not registered */
 	pg_atomic_uint64 complete_at; /* TimestampTz; they are not tried again before */
 	LWLock lock;                  /* databases[].oid and .sessions, entries[], whose hints[] are */
-	int nslots;
-	int nentries;
+	int nslots;                   /* of slots, which follow this struct: slot_at */
+	int nentries;                 /* of entries, which follow the slots: worker_entry_at */
 	Size slots_offset;
 	Size entries_offset;
 	int next_victim; /* hint set that is taken from its type when all are in use */
 	HintSet hints[HINT_SETS];
 	MemoBucket memos[MEMO_BUCKETS];
-	LWLock rates_lock; /* rates[] */
+	LWLock rates_lock; /* of rates[] */
 	Rate rates[RATES];
 	Database databases[MAX_DATABASES];
 } Shared;
 
-/* NULL until dgen_shared_attach() succeeded. */
-extern Shared *dgen_shared;
-extern Database *dgen_database; /* the entry of MyDatabaseId */
+extern Shared *dgen_shared;     /* NULL until dgen_shared_map() has succeeded */
+extern Database *dgen_database; /* of MyDatabaseId; NULL until dgen_shared_attach() has succeeded */
 
 static inline struct Slot *
 slot_at(int index)
@@ -89,29 +88,33 @@ worker_entry_at(int index)
  */
 extern void (*dgen_end_session)(void);
 
-/* ---- shared.c: getting at dgen's shared memory, and leaving it at the end of a session ---- */
+/* ---- shared.c: getting at shared memory, and leaving it at the end of a session ---- */
 
-extern void dgen_shared_init(void);
-extern bool dgen_shared_map(void);    /* the segment alone; needs no database */
-extern bool dgen_shared_attach(void); /* and this database's entry; never raises */
+extern void dgen_shared_init(void); /* _PG_init: hooks, when preloaded */
 
-extern Database *dgen_database_entry(Oid oid, bool create); /* Shared.lock is held */
+/* False: there is no shared memory for this session, which then polls. They never raise. */
+extern bool dgen_shared_map(void);    /* the memory alone; needs no database */
+extern bool dgen_shared_attach(void); /* and the entry of this database */
 
-extern void dgen_poke_slot(int index);
+/* Shared.lock is held, exclusively if create. NULL: there is none, or no room for it. */
+extern Database *dgen_database_entry(Oid oid, bool create);
 
-extern void dgen_order_workers(Database *database); /* they look at their orders again */
+extern void dgen_rates_free_database(Oid oid); /* takes rates_lock */
+
+/* ---- shared.c: orders for in-database workers ---- */
+
+extern void dgen_poke_slot(int index);              /* that one alone */
+extern void dgen_order_workers(Database *database); /* they read types and extension again */
+extern void dgen_poke_workers(void);                /* of all databases */
 extern void dgen_poke_launcher(void);
-extern void dgen_poke_workers(void); /* in-database workers of all databases */
-
-extern void dgen_rates_free_database(Oid oid);
 
 /* ---- prepared_ends.c: attempts of locked parts that a prepared transaction ends ---- */
 
-/* At PREPARE TRANSACTION: its number; its COMMIT PREPARED ends the session that holds the fence. */
+/* PREPARE TRANSACTION begins: a hash of the transaction's identifier. */
 extern void dgen_preparing(uint64 transaction);
+/* The same transaction's COMMIT PREPARED ends the session that holds the fence. Never raises. */
 extern void dgen_prepared_ends_holder(int64 fence);
-
-/* One fence of it; 0: there is none any more. */
+/* Takes one of its fences; 0: there is none left. */
 extern int64 dgen_prepared_end_take(uint64 transaction);
 
 #endif /* DGEN_SHARED_SHARED_H */

@@ -1,5 +1,6 @@
 /*
- * The slot of this session in shared memory, and who works here.
+ * The slot of this session in shared memory: how the session gets it, and which of the slots are
+ * workers of this database.
  */
 #include "postgres.h"
 
@@ -8,17 +9,13 @@
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "postmaster/bgworker_internals.h"
-#include "storage/dsm.h"
-#include "storage/ipc.h"
 #include "storage/proc.h"
 #include "storage/shmem.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
-#include "utils/inval.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 #include "utils/tuplestore.h"
-#include "utils/wait_event.h"
 
 #include "shared/shared.h"
 #include "shared/slot.h"

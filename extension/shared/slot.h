@@ -1,5 +1,6 @@
 /*
- * A session in shared memory: who it works for, what it takes, what it waits for.
+ * A session in shared memory: who it works for, what it takes, what it waits for. README.md of this
+ * room explains each field.
  */
 #ifndef DGEN_SHARED_SLOT_H
 #define DGEN_SHARED_SLOT_H
@@ -14,8 +15,8 @@ struct WorkerSession;
 
 #define BUCKETS 64 /* actor types, hashed; one bit each in a mask */
 
-#define SLOT_TYPES 32    /* types a slot names; a session with more may serve any other, too */
-#define SLOT_REQUESTS 16 /* replies a slot waits for by id; with more any reply wakes it */
+#define SLOT_TYPES 32    /* types that a slot names; a session with more takes others, too */
+#define SLOT_REQUESTS 16 /* replies that a slot waits for by id; with more, any reply wakes it */
 
 #define ANY_TYPE 0 /* type ids begin at 1 */
 
@@ -30,7 +31,7 @@ typedef enum SlotState
 /* What somebody is called for, or a slot takes. */
 typedef enum Lane
 {
-	LANE_ANY,  /* messages of a type; or actions, whose types are others */
+	LANE_ANY,  /* messages of a type, or actions, which have a type of their own */
 	LANE_PARTS /* its locked parts */
 } Lane;
 
@@ -46,9 +47,9 @@ typedef struct Slot
 	int pid; /* 0: free */
 	Oid database;
 
-	/* Who it works for; written by its own session under the lock. */
+	/* The worker that has attached; its own session writes it, under Database.lock. */
 	int64 worker_id; /* 0: not attached */
-	Oid extension;   /* which it has attached to; see WorkerSession */
+	Oid extension;   /* to which it has attached; see WorkerSession */
 	char name[NAMEDATALEN];
 	char client[NAMEDATALEN]; /* address; empty: none */
 	bool in_database;
@@ -60,28 +61,28 @@ typedef struct Slot
 	uint64 takes;    /* a hash of all that it takes */
 
 	/* Waiting for work. */
-	SlotState state; /* its own session reads it without the lock */
-	Link link;       /* in waiting or called */
-	TimestampTz called_at;
-	int32 called_for; /* ANY_TYPE: an alarm or a look */
+	SlotState state;       /* its own session reads it without the lock */
+	Link link;             /* in Database.waiting or .called */
+	TimestampTz called_at; /* if SLOT_CALLED, as the next two */
+	int32 called_for;      /* ANY_TYPE: an alarm or a safety-net check */
 	Lane called_lane;
-	volatile bool poked; /* it should look at its orders; set without the lock, before its latch */
+	volatile bool poked; /* it should read its orders; set without the lock, before its latch */
 
 	/* Waiting for replies. */
 	bool awaits_reply;
-	bool any_request; /* more than fit in requests[] */
+	bool any_request; /* there are more than fit in requests[] */
 	int nrequests;
 	int64 requests[SLOT_REQUESTS];
-	Link reply_link;
-	volatile bool replied;
+	Link reply_link;       /* in Database.replies */
+	volatile bool replied; /* one of them may have its reply */
 
 	/* For dgen.workers; written by its own session and read without a lock. */
 	volatile bool busy;
-	volatile TimestampTz since; /* when busy, or not busy, began */
-	volatile int64 turns;
+	volatile TimestampTz since; /* when it became busy, or idle */
+	volatile int64 turns;       /* so far */
 
 	int64
-		part; /* fence of the locked part that it runs; under the lock; 0: none, -1: looks for one */
+		part; /* fence of the locked part that it runs, under the lock; 0: none, -1: looks for one */
 } Slot;
 
 extern Slot *dgen_slot; /* this session's; NULL until dgen_slot_take() */
@@ -92,6 +93,7 @@ bucket_of(int32 type_id)
 	return (uint32) type_id % BUCKETS;
 }
 
+/* Does a session take messages of a type? */
 typedef enum Takes
 {
 	TAKES_NOT,
@@ -99,13 +101,14 @@ typedef enum Takes
 	TAKES_SURELY
 } Takes;
 
+/* Types in a lane for which somebody was called. */
 typedef struct Covered
 {
 	int count;
 	int32 types[2 * SLOT_TYPES];
 } Covered;
 
-/* What a waiter has been called for in a round; zeroed at first. */
+/* Everything for which waiters have been called in a round; zeroed at first. */
 typedef struct Cover
 {
 	Covered any;
@@ -114,22 +117,27 @@ typedef struct Cover
 	uint64 kinds[2 * SLOT_TYPES]; /* Slot.takes of those that do not name all */
 } Cover;
 
-/* ---- slot.c: the slot of this session in shared memory, and who works here ---- */
+/* ---- slot.c: the slot of this session, and who works here ---- */
 
-/* Workers attached in this database, at least roughly. */
+/* dgen_shared_attach, and a slot for this session. False: there is none. Never raises. */
+extern bool dgen_slot_take(void);
+
+/* Workers attached in this database, roughly; at least 1 without shared memory. */
 extern int dgen_live_workers(void);
 
-extern bool dgen_slot_take(void);               /* and this session's slot */
-extern bool dgen_worker_lives(int64 worker_id); /* attached to this extension, in this database */
-extern bool dgen_is_worker_here(const Slot *slot); /* attached, in this database */
+/* Attached in this database? Database.lock is held. */
+extern bool dgen_is_worker_here(const Slot *slot);
+
+/* Is it attached to this extension, in this database? Takes Database.lock; needs a transaction. */
+extern bool dgen_worker_lives(int64 worker_id);
 
 extern uint32 dgen_wait_event(void); /* what pg_stat_activity shows of a sleeper */
 
-/* ---- serving.c: what a slot takes --------------------------------------- */
+/* ---- serving.c: what a slot takes; Database.lock is held, or it is the session's own ---- */
 
 extern Takes dgen_slot_takes(const Slot *slot, int32 type_id, Lane lane);
-/* Neither names all of its types, and they take the same. */
-extern bool dgen_slots_alike(const Slot *a, const Slot *b);
+extern bool dgen_slots_alike(const Slot *a,
+							 const Slot *b); /* they take the same, and neither names all */
 extern bool dgen_slot_names(const Slot *slot, int32 type_id);
 extern bool dgen_slot_names_part(const Slot *slot,
 								 int n); /* does it run locked parts of types[n]? */

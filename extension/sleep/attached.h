@@ -8,18 +8,27 @@
 
 struct WorkerSession;
 
-/* attached.c: what the session's slot says of it, from now on. The name is kept as it is. */
+/*
+ * Makes it this session's worker, and the slot says so: others may call it from now on. With id 0 it
+ * is a worker no more. client_name is kept as it is, not copied. Never raises.
+ */
 extern void dgen_session_publish(struct WorkerSession *session, const char *client_name);
-extern void dgen_session_show(
-	void); /* with the next dgen_session_publish, whatever was found before */
+/* The slot, which shows no worker once its extension was dropped, shows the next one that is published. */
+extern void dgen_session_show(void);
 
-/* Is it of an extension that was dropped? */
+/* Is it of an extension that was dropped? Needs a transaction. */
 extern bool dgen_session_is_of_former(const struct WorkerSession *session);
 
-/* Raises DGEN_ERR_NOT_ATTACHED then. Who holds a lock on dgen.message may rely on it until the end of the transaction. */
+/*
+ * Raises DGEN_ERR_NOT_ATTACHED if it is. A caller that has a lock on dgen.message can rely on it to
+ * the end of the transaction.
+ */
 extern void dgen_session_check(const struct WorkerSession *session);
 
-/* The same for whoever calls a function of the protocol: raises 42501 unless it may act as the role that attached. */
+/*
+ * For functions of the protocol: this session's worker. Raises DGEN_ERR_NOT_ATTACHED if there is
+ * none, and 42501 unless the caller may act as the role that attached.
+ */
 extern struct WorkerSession *dgen_worker_session_of_caller(void);
 
 #endif /* DGEN_SLEEP_ATTACHED_H */

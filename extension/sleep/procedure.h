@@ -1,5 +1,6 @@
 /*
- * Waiting outside of a transaction: procedures, replies, a standby.
+ * Waiting outside of a transaction: procedures that do (procedure.c), the wait for replies
+ * (reply_wait.c), and commits that do not wait indefinitely for a synchronous standby (sync_wait.c).
  */
 #ifndef DGEN_SLEEP_PROCEDURE_H
 #define DGEN_SLEEP_PROCEDURE_H
@@ -9,7 +10,40 @@
 #include "fmgr.h"
 #include "utils/timestamp.h"
 
-/* The wait of a session for replies; the memory is the caller's, until the end of the wait. */
+/* ---- procedure.c: procedures that wait without a snapshot (dgen.wait, dgen.ask) ---- */
+
+/*
+ * Commit the transaction that runs the CALL, wait outside of any, begin one to return in. Check and
+ * commit raise, naming the procedure, inside a transaction block or a function.
+ */
+extern void dgen_procedure_check(FunctionCallInfo fcinfo, const char *procedure);
+extern void dgen_procedure_commit(FunctionCallInfo fcinfo, const char *procedure);
+extern void dgen_procedure_begin(void);
+extern void dgen_procedure_commit_again(void); /* after dgen_procedure_begin, to go on waiting */
+
+/* Between commit and begin: the work in a transaction of its own, which can write; nothing on a standby. */
+extern bool dgen_procedure_run(bool (*work)(void));
+
+/* Between commit and begin, or in a transaction: raises if the statement is canceled. */
+extern void dgen_process_interrupts(void);
+
+/* The end of the current transaction does not wait until its commit is on disk. */
+extern void dgen_procedure_commit_lazily(void);
+/* Waits until all that was committed so far is. False: at the deadline a synchronous standby lacks it. */
+extern bool dgen_procedure_flush(TimestampTz deadline);
+
+/* ---- procedure.c: sleeping; they process no interrupts ---- */
+
+/* One sleep on the latch; also ends when the client has gone. 0: no limit. */
+extern void dgen_sleep(TimestampTz until);
+/* The same and, with for_input, until there is something to be read from the client: true then. */
+extern bool dgen_sleep_for(TimestampTz until, bool for_input);
+/* Has the client sent more than the statement that runs? readable: the socket has something. */
+extern bool dgen_has_input(bool readable);
+
+/* ---- reply_wait.c: the session waits for replies; wake/call_askers.c calls it ---- */
+
+/* The memory is the caller's, to the end of the wait. */
 typedef struct ReplyWait
 {
 	const int64 *ids;
@@ -18,47 +52,22 @@ typedef struct ReplyWait
 	struct ReplyWait *outer; /* in whose commit this one began; NULL: none */
 } ReplyWait;
 
-/* In a transaction of its own, between those of the CALL, which may write; nothing on a standby. */
-extern bool dgen_procedure_run(bool (*work)(void));
-
-/* ---- reply_wait.c: sessions that wait for replies; wake/call_askers.c calls them ---- */
-
+/* Register first, in a transaction, then look for replies, then wait. */
+extern void dgen_reply_wait_begin(ReplyWait *wait, const int64 *request_ids, int count);
 /*
- * Waits until one of the replies may be there. False: the deadline passed or, with
- * for_input, the client has sent more.
+ * Waits until one of the replies may be there. False: the deadline has passed or, with for_input,
+ * the client has sent more.
  */
-extern void dgen_reply_wait_begin(ReplyWait *wait, const int64 *request_ids,
-								  int count); /* register, then look, then wait */
 extern bool dgen_reply_wait(TimestampTz deadline, bool for_input);
 extern void dgen_reply_wait_end(void);
-extern bool dgen_reply_wait_is_of_former(void); /* in a transaction */
-extern void dgen_reply_wait_leave(void);        /* of all; the session ends */
 
-/* ---- procedure.c: procedures that wait ---------------------------------- */
+/* Are the requests of an extension that was dropped? Needs a transaction. */
+extern bool dgen_reply_wait_is_of_former(void);
 
-/*
- * For procedures that wait without a snapshot (dgen.wait, dgen.ask): commit the
- * transaction that runs the CALL, wait outside of any, begin one to return in.
- * Raises, naming the procedure, when called inside a transaction block or function.
- */
-extern void dgen_procedure_check(FunctionCallInfo fcinfo, const char *procedure);
-extern void dgen_procedure_commit(FunctionCallInfo fcinfo, const char *procedure);
-extern void dgen_procedure_commit_again(void); /* after dgen_procedure_begin, to go on waiting */
-extern void dgen_procedure_begin(void);
-/* Whoever ends the current transaction does not wait until that is on disk. */
-extern void dgen_procedure_commit_lazily(void);
-/* What was committed so far. False: at the deadline a synchronous standby does not have it yet. */
-extern bool dgen_procedure_flush(TimestampTz deadline);
-extern void dgen_process_interrupts(void); /* in the wait between the two, or in a transaction */
+/* The session ends, and all its waits. Never raises. */
+extern void dgen_reply_wait_leave(void);
 
-/* One sleep on the latch; also ends when the client has gone. 0: for ever. Processes no interrupts. */
-extern void dgen_sleep(TimestampTz until);
-/* The same, and for_input, until there is something to be read from the client: true then. */
-extern bool dgen_sleep_for(TimestampTz until, bool for_input);
-/* Has the client sent more than the statement that runs? readable: the socket has something. */
-extern bool dgen_has_input(bool readable);
-
-/* ---- sync_wait.c: commits that do not wait for ever for a synchronous standby ---- */
+/* ---- sync_wait.c: commits that do not wait indefinitely for a synchronous standby ---- */
 
 /* Around what commits. End: true if the wait was given up at the deadline. */
 extern void dgen_sync_wait_begin(TimestampTz deadline);

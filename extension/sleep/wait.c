@@ -1,6 +1,6 @@
 /*
- * Workers asleep: who waits for which types, who is woken, and who watches over
- * the sleepers.
+ * A worker's session as it sleeps: it registers as waiting, sleeps, wakes, and does the duties of the
+ * watch if it is the watch. Who is woken for what is in wake/baton.c.
  *
  * To be woken is to be handed a baton: it counts as taken when the session claims.
  * One of the sleepers is the watch. It sleeps only until the next thing that nobody

@@ -1,5 +1,6 @@
 /*
- * Who sleeps, and who is woken.
+ * A worker's session as it sleeps and wakes (wait.c). The rest of who is called for what is in
+ * wake/baton.c. No function here raises; those that change the slot take Database.lock.
  */
 #ifndef DGEN_SLEEP_WAIT_H
 #define DGEN_SLEEP_WAIT_H
@@ -8,23 +9,24 @@
 
 #include "utils/timestamp.h"
 
+/* The session, which has a slot, is a worker now, busy at first; is one no more: hands its baton on. */
+extern void dgen_wait_enter(void);
+extern void dgen_wait_leave(void);
+
 typedef enum WaitResult
 {
 	WAIT_TIMED_OUT,
 	WAIT_READY,      /* claim now */
-	WAIT_POKED,      /* in-database worker: look at your orders */
+	WAIT_POKED,      /* in-database worker: read your orders */
 	WAIT_INTERRUPTED /* process interrupts and call again */
 } WaitResult;
+
+/* Outside of a transaction. deadline 0: no limit. Polls, if there is no shared memory. */
+extern WaitResult dgen_wait_for_work(TimestampTz deadline);
+extern void dgen_wait_found_work(void); /* a session that polls looks often again */
 
 /* For dgen.workers; cheap. */
 extern void dgen_session_busy(bool busy);
 extern void dgen_session_count_turns(int turns);
-
-extern void dgen_wait_enter(void); /* the session is a worker now; busy at first */
-extern void dgen_wait_leave(void); /* it is one no more: hands its baton on */
-
-/* Outside of a transaction. deadline 0: none. */
-extern WaitResult dgen_wait_for_work(TimestampTz deadline);
-extern void dgen_wait_found_work(void); /* who polls looks often again */
 
 #endif /* DGEN_SLEEP_WAIT_H */

@@ -2,8 +2,8 @@
  * Columns of dgen's tables by position (0-based), as sql/install/10-tables.sql
  * declares them. Columns are only ever added at the end.
  */
-#ifndef DGEN_COLUMNS_H
-#define DGEN_COLUMNS_H
+#ifndef DGEN_TABLE_COLUMNS_H
+#define DGEN_TABLE_COLUMNS_H
 
 #include "postgres.h"
 
@@ -241,4 +241,4 @@ enum RequestAskerColumn
 #define ORDER_SEQ 4
 #define OWNER_ACTOR_KEY 3 /* actor, paused, idempotency_key */
 
-#endif /* DGEN_COLUMNS_H */
+#endif /* DGEN_TABLE_COLUMNS_H */

@@ -1,8 +1,9 @@
 /*
- * Values into a row and out of it.
+ * Values into a row, which is an array of Datums and one of nulls, and out of it: NULL pointers are
+ * SQL's NULL, both ways. Nothing here needs a lock or a transaction.
  */
-#ifndef DGEN_ROW_H
-#define DGEN_ROW_H
+#ifndef DGEN_TABLE_ROW_H
+#define DGEN_TABLE_ROW_H
 
 #include "postgres.h"
 
@@ -43,4 +44,4 @@ dgen_same_text(const text *a, const text *b)
 	return length == VARSIZE_ANY_EXHDR(b) && memcmp(VARDATA_ANY(a), VARDATA_ANY(b), length) == 0;
 }
 
-#endif /* DGEN_ROW_H */
+#endif /* DGEN_TABLE_ROW_H */

@@ -10,7 +10,6 @@
 #include "catalog/pg_sequence.h"
 #include "commands/sequence.h"
 #include "fmgr.h"
-#include "miscadmin.h"
 #include "storage/lmgr.h"
 #include "storage/proc.h"
 #include "utils/builtins.h"

@@ -2,8 +2,8 @@
  * The shape of dgen's relations: what the C code relies on, since it goes past the server's
  * executor. shapes.c has it as data, shape.c compares it with what is there.
  */
-#ifndef DGEN_SHAPE_H
-#define DGEN_SHAPE_H
+#ifndef DGEN_TABLE_SHAPE_H
+#define DGEN_TABLE_SHAPE_H
 
 #include "postgres.h"
 
@@ -41,8 +41,9 @@ typedef struct TableShape
 } TableShape;
 
 extern const TableShape dgen_shapes[DGEN_TABLE_COUNT];
-extern const TableShape
-	dgen_context_shape; /* of dgen.context and dgen.outcome, which are row types */
+
+/* Of dgen.context and dgen.outcome, which are row types. */
+extern const TableShape dgen_context_shape;
 extern const TableShape dgen_outcome_shape;
 
 /* ---- shape.c: they raise DGEN_ERR_CHANGED, and say how to get back ---- */
@@ -67,4 +68,4 @@ extern WriteNeeds dgen_write_needs(Relation heap);
 
 extern void dgen_check_row_type(const TableShape *type, TupleDesc desc);
 
-#endif /* DGEN_SHAPE_H */
+#endif /* DGEN_TABLE_SHAPE_H */

@@ -1,6 +1,9 @@
 /*
- * Writing dgen's tables: rows one by one (writer.c), many at a time (rows.c), and through the
- * server's executor where a table needs it (statement.c).
+ * Writing dgen's tables: row by row (writer.c), many rows at a time (rows.c), and through the
+ * server's executor if a table needs it (statement.c). And numbers from its sequences (sequence.c).
+ *
+ * All of it needs a transaction, and raises 25006 if that is read-only. If a table has triggers or
+ * constraints, whatever those raise is raised.
  */
 #ifndef DGEN_TABLE_WRITER_H
 #define DGEN_TABLE_WRITER_H
@@ -15,14 +18,9 @@
 
 #include "table/table.h"
 
-/*
- * writer.c. A writer holds a table open for several rows. Where the table has triggers or
- * constraints, each row goes through the server's executor (statement.c), and whatever those
- * raise is raised. Update and delete are for
- * rows that nobody else can write (the actor is owned); dgen_delete_row says
- * whether the row was still there instead of raising. An update leaves the primary key as it
- * is, and its tid is the new one then.
- */
+/* ---- writer.c: row by row ---- */
+
+/* Holds a table open for several rows. */
 typedef struct DgenWriter
 {
 	DgenTable table;
@@ -31,20 +29,30 @@ typedef struct DgenWriter
 	ItemPointerData tid;    /* of the row inserted last */
 } DgenWriter;
 
-/*
- * For a statement on a table of dgen's: with the rights of its owner, and dgen's search_path, if
- * that calls functions of somebody else's; and with those before.
- */
-typedef struct Rights
-{
-	Oid user;
-	int context;
-	int nest_level;
-} Rights;
+/* Locks the table in RowExclusiveLock, to the end of the transaction. */
+extern void dgen_writer_open(DgenWriter *writer, DgenTable table);
+extern void dgen_writer_insert(DgenWriter *writer, Datum *values, bool *nulls);
+extern void dgen_writer_insert_many(DgenWriter *writer, TupleTableSlot **slots, int count);
 
 /*
- * For who looks again: with a new snapshot, if another transaction has written the row since it
- * was found; never, if this very command has, whose snapshots go on showing the row.
+ * For a row that nobody else can write, because its actor is owned: raises DGEN_ERR_NOT_OWNED if
+ * somebody has. The primary key stays as it is; *tid is where the row is afterwards.
+ */
+extern void dgen_writer_update(DgenWriter *writer, ItemPointer tid, Datum *values, bool *nulls);
+/*
+ * False, and nothing is written, if somebody else has written the row since it was found. Waits for
+ * a transaction that is just writing it.
+ */
+extern bool dgen_writer_try_update(DgenWriter *writer, ItemPointer tid, Datum *values, bool *nulls);
+extern void dgen_writer_close(DgenWriter *writer);
+
+/* The table is locked in RowExclusiveLock. False: the row was not there any more as it was found. */
+extern bool dgen_delete_row(Relation heap, ItemPointer tid);
+extern bool dgen_delete_row_nowait(Relation heap, ItemPointer tid); /* or somebody is writing it */
+
+/*
+ * For a caller that looks again: with a new snapshot, if another transaction has written the row
+ * since it was found; not at all, if this very command has, whose snapshots go on showing the row.
  */
 typedef enum Deleted
 {
@@ -53,12 +61,16 @@ typedef enum Deleted
 	DELETED_BY_OTHER
 } Deleted;
 
-/*
- * rows.c: rows on their way to a table; flush when count is DGEN_ROWS. Starts zeroed but
- * for its table. What a row's values refer to is the caller's until they are flushed.
- */
+extern Deleted dgen_try_delete_row(Relation heap, ItemPointer tid);
+
+/* ---- rows.c: many rows at a time ---- */
+
 #define DGEN_ROWS 100
 
+/*
+ * Starts zeroed but for its table. What the values of a row point to must stay until the rows are
+ * flushed, which the caller does when count is DGEN_ROWS.
+ */
 typedef struct DgenRows
 {
 	DgenTable table;
@@ -68,48 +80,41 @@ typedef struct DgenRows
 	int count;
 } DgenRows;
 
-/* ---- writer.c: writing dgen's tables through the access methods, see table.c ---- */
+extern TupleTableSlot *dgen_rows_next(
+	DgenRows *rows); /* all NULL: the caller fills it, then adds */
+extern void dgen_rows_add(DgenRows *rows);
+extern void dgen_rows_flush(DgenRows *rows);
+extern void dgen_rows_close(DgenRows *rows); /* does not flush */
 
-extern void dgen_writer_open(DgenWriter *writer, DgenTable table);
-extern void dgen_writer_insert(DgenWriter *writer, Datum *values, bool *nulls);
-extern void dgen_writer_insert_many(DgenWriter *writer, TupleTableSlot **slots, int count);
-extern void dgen_writer_update(DgenWriter *writer, ItemPointer tid, Datum *values, bool *nulls);
-/*
- * False, and nothing written, if the row is not as it was found: somebody else has written
- * it since. Who is doing so just now is waited for.
- */
-extern bool dgen_writer_try_update(DgenWriter *writer, ItemPointer tid, Datum *values, bool *nulls);
-extern void dgen_writer_close(DgenWriter *writer);
-extern bool dgen_delete_row(Relation heap, ItemPointer tid);
-extern bool dgen_delete_row_nowait(Relation heap, ItemPointer tid);
+/* ---- statement.c: through the executor, a statement for each row ---- */
 
-extern Deleted dgen_try_delete_row(Relation heap, ItemPointer tid);
-
-/* ---- statement.c: writing dgen's tables through the server's executor, a statement for ea ---- */
-
-/*
- * statement.c: the same through the executor, as the owner of the table, like dgen's functions in
- * SQL. The columns are those that the code knows. False as above.
- */
+/* The columns are those that the code knows. Raise DGEN_ERR_CHANGED if a trigger changes the row. */
 extern void dgen_statement_insert(DgenTable table, Relation heap, Datum *values, bool *nulls,
 								  ItemPointer tid);
+/* False, and nothing is written, if somebody else has written the row since it was found. */
 extern bool dgen_statement_update(DgenTable table, Relation heap, ItemPointer tid, Datum *values,
 								  bool *nulls);
 extern TM_Result dgen_statement_delete(Relation heap, ItemPointer tid, bool wait);
 
+/* What dgen_become_owner has replaced. */
+typedef struct Rights
+{
+	Oid user;
+	int context;
+	int nest_level;
+} Rights;
+
+/*
+ * For a statement on one of dgen's tables: with the privileges of its owner and, if the statement
+ * calls functions that somebody has added, with a search_path of dgen's own; and back. After an
+ * error the end of the (sub)transaction brings them back.
+ */
 extern void dgen_become_owner(DgenTable table, Relation heap, Rights *before);
 extern void dgen_become_again(const Rights *before);
 
-/* ---- sequence.c: numbers from dgen's sequences -------------------------- */
+/* ---- sequence.c: numbers ---- */
 
-/* sequence.c. Raises DGEN_ERR_CHANGED if numbers would not be drawn one by one. */
+/* Raises DGEN_ERR_CHANGED if numbers would not be drawn one by one. */
 extern int64 dgen_nextval(DgenTable sequence);
-
-/* ---- rows.c: rows on their way to a table, put into it many at a time, which saves WAL an ---- */
-
-extern TupleTableSlot *dgen_rows_next(DgenRows *rows); /* to be filled in; then add */
-extern void dgen_rows_add(DgenRows *rows);
-extern void dgen_rows_flush(DgenRows *rows);
-extern void dgen_rows_close(DgenRows *rows);
 
 #endif /* DGEN_TABLE_WRITER_H */

@@ -1,8 +1,8 @@
 /*
- * Of check_handler.c, for those who name handlers and who run them.
+ * Handlers: for those who name one in a type, and for those who run it (check_handler.c).
  */
-#ifndef DGEN_CHECK_HANDLER_H
-#define DGEN_CHECK_HANDLER_H
+#ifndef DGEN_TURN_CHECK_HANDLER_H
+#define DGEN_TURN_CHECK_HANDLER_H
 
 #include "postgres.h"
 
@@ -27,4 +27,4 @@ extern Oid dgen_resolve_handler(const char *name);
 /* Raises unless the function can be the handler of the owner's types. */
 extern void dgen_check_handler(const char *name, Oid oid, Oid owner);
 
-#endif /* DGEN_CHECK_HANDLER_H */
+#endif /* DGEN_TURN_CHECK_HANDLER_H */

@@ -1,5 +1,5 @@
 /*
- * Handlers in SQL that are one expression.
+ * Handlers in SQL that are one expression, and are evaluated as one (handler.c).
  */
 #ifndef DGEN_TURN_HANDLER_H
 #define DGEN_TURN_HANDLER_H
@@ -11,11 +11,11 @@
 typedef struct HandlerExpression HandlerExpression;
 
 /*
- * In the current memory context; NULL: the function has to be called. To be called with the
- * rights and the search_path of its turns, and forgotten when a function or a type changes.
+ * In the current memory context; NULL: the function must be called. The privileges and the
+ * search_path are those of the turns. The caller forgets it when a function or a type changes.
  */
 extern HandlerExpression *dgen_handler_expression(Oid function);
-/* None of the arguments is NULL. */
+/* None of the arguments is NULL. Raises whatever the handler does. */
 extern Datum dgen_evaluate_handler(HandlerExpression *handler, const Datum *arguments,
 								   bool *isnull);
 

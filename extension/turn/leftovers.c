@@ -26,7 +26,6 @@
 #include "catalog/pg_depend.h"
 #include "catalog/pg_namespace.h"
 #include "libpq/be-fsstubs.h"
-#include "miscadmin.h"
 #include "nodes/memnodes.h"
 #include "tcop/utility.h"
 #include "utils/fmgroids.h"

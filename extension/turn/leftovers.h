@@ -3,8 +3,8 @@
  * constraints, session_locks.c its advisory locks, leftovers.c all else; noted.c tells whether
  * there may be something.
  */
-#ifndef DGEN_LEFTOVERS_H
-#define DGEN_LEFTOVERS_H
+#ifndef DGEN_TURN_LEFTOVERS_H
+#define DGEN_TURN_LEFTOVERS_H
 
 #include "postgres.h"
 
@@ -97,4 +97,4 @@ extern uint64 dgen_session_locks_prepared(void);
 /* An expression with one that was prepared earlier is evaluated. */
 extern void dgen_note_session_locks(void);
 
-#endif /* DGEN_LEFTOVERS_H */
+#endif /* DGEN_TURN_LEFTOVERS_H */

@@ -9,11 +9,9 @@
  */
 #include "postgres.h"
 
-#include "miscadmin.h"
 #include "storage/lock.h"
 #include "storage/lwlock.h"
 #include "storage/proc.h"
-#include "utils/elog.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
 

@@ -1,17 +1,13 @@
 /*
- * The token of a locked part or an action: the same for every attempt, and for no other message.
+ * ctx.token, the idempotency key of a locked part or an action: the same for every attempt, and for no
+ * other message.
  */
 #include "postgres.h"
 
 #include "access/htup_details.h"
-#include "access/stratnum.h"
-#include "access/table.h"
 #include "access/xact.h"
 #include "executor/tuptable.h"
 #include "utils/builtins.h"
-#include "utils/memutils.h"
-#include "utils/rel.h"
-#include "utils/snapmgr.h"
 
 #include "actor/batch.h"
 #include "actor/key.h"

@@ -1,5 +1,5 @@
 /*
- * Running a handler, and what it returns.
+ * A turn of an in-database handler (turn.c), and what the handler returns (outcome.c).
  */
 #ifndef DGEN_TURN_TURN_H
 #define DGEN_TURN_TURN_H
@@ -31,7 +31,7 @@ typedef struct Outcome
 	char *error;
 	char *sqlstate;
 	char *hint;
-	Interval *delay;
+	Interval *delay; /* of dgen.retry; NULL: none given */
 } Outcome;
 
 /* Columns of dgen.outcome, which outcome.c makes and turn.c reads. */
@@ -47,18 +47,20 @@ enum OutcomeColumn
 	OUTCOME_COLUMNS
 };
 
-/* ---- turn.c: running a handler ------------------------------------------ */
-
-extern const struct Charge *dgen_turn_that_may_end_session(void);
+/* ---- turn.c: running a handler ---- */
 
 /*
- * Runs the type's handler for the message as the type's owner. Whatever the
- * handler raises is raised. The result lives in CurrentMemoryContext.
+ * Runs the type's handler for the message, as the owner of the type. The actor is owned, or its
+ * locked part is this session's. Raises whatever the handler does, and errors of dgen's own, which
+ * are failed attempts as well (README.md). The result lives in CurrentMemoryContext.
  */
 extern void dgen_run_turn(const struct BatchActor *actor, const struct BatchMessage *message,
 						  bool inline_call, Outcome *outcome);
 
-/* ---- token.c: the token of a locked part or an action ------------------- */
+/* At the end of a session: the turn that it may have ended in; NULL: none runs. */
+extern const struct Charge *dgen_turn_that_may_end_session(void);
+
+/* ---- token.c: ctx.token, the idempotency key of a locked part or an action ---- */
 
 /* The same for every attempt, and for no other message. */
 extern char *dgen_token(const struct BatchActor *actor, const struct BatchMessage *message);

@@ -6,7 +6,6 @@
 
 #include "access/xact.h"
 #include "catalog/pg_class.h"
-#include "miscadmin.h"
 #include "storage/lmgr.h"
 #include "utils/snapmgr.h"
 

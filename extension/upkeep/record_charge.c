@@ -1,16 +1,14 @@
 /*
- * Records the attempt of a turn that took its process or session along.
+ * Records the failed attempt of a turn that ended with its process or session, under the lock of its
+ * actor. Who takes charges from shared memory, and what happens to them if that is rolled back, is in
+ * charges.c.
  */
 #include "postgres.h"
 
 #include <math.h>
 
-#include "access/stratnum.h"
-#include "access/table.h"
 #include "access/xact.h"
-#include "common/pg_prng.h"
 #include "mb/pg_wchar.h"
-#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"

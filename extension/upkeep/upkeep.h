@@ -1,5 +1,6 @@
 /*
- * What time, crashes and sessions that ended make necessary.
+ * What time, crashes and sessions that ended make necessary. Workers do it, for all types or for
+ * their own; each file says in which transaction.
  */
 #ifndef DGEN_UPKEEP_UPKEEP_H
 #define DGEN_UPKEEP_UPKEEP_H
@@ -9,41 +10,43 @@
 struct Charge;
 struct WorkerSession;
 
-/* ---- crash.c: turns that take the server along -------------------------- */
-
-extern void dgen_crash_conclude(void); /* before the first turn; makes a transaction */
-
-/* ---- maintain.c: what time makes superfluous ---------------------------- */
-
-/* Is it this session's turn? Asks once per interval and database. */
-extern bool dgen_maintenance_due(bool idle);
-/* Removes a bounded number of rows; in a transaction. True if there may be more. */
-extern bool dgen_maintain(void);
-/* In dgen.wait, for all types: what is due, charges and, before it sleeps, maintenance. Each in a transaction of its own. */
-extern void dgen_wait_upkeep(bool sleeps);
-
-/* ---- due.c: what is due ------------------------------------------------- */
+/* ---- due.c: messages, backoffs and locked parts that are due ---- */
 
 /* For all types, a bounded number, in a transaction that ends at once. True if some are left. */
 extern bool dgen_move_due(void);
 
 /*
- * For the session's types alone, most messages at most. True: there may be more to claim now, also in this
- * transaction.
+ * For the session's types alone, `most` messages at most. True: there may be more to claim now, also
+ * in this transaction.
  */
 extern bool dgen_move_own_due(const struct WorkerSession *session, int most);
 
-/* ---- record_charge.c: records the attempt of a turn that took its process or session alon ---- */
-
-/* The attempt of a turn whose process or session was ended. False: somebody has its actor; a later claim may. */
-extern bool dgen_record_charge(const struct Charge *charge);
-
-/* ---- charges.c: such attempts, until they are counted for good ---------- */
+/* ---- charges.c, record_charge.c: attempts that ended with their process or session ---- */
 
 /*
- * Records those for the session's types; NULL: for all types, in a transaction that ends at once. What
- * was recorded in a transaction that is rolled back is to be recorded again.
+ * Records those for the session's types; NULL: for all types, in a transaction that ends at once. If
+ * the transaction is rolled back, they are put back, to be recorded again.
  */
 extern void dgen_record_charges(const struct WorkerSession *session);
+
+/* Records one, in the current transaction. False: somebody owns its actor; a later claim may. */
+extern bool dgen_record_charge(const struct Charge *charge);
+
+/* ---- crash.c: turns that have crashed the server ---- */
+
+/* In an in-database worker, outside of a transaction, before its first turn: begins one if needed. */
+extern void dgen_crash_conclude(void);
+
+/* ---- maintain.c: removing what has expired ---- */
+
+/* Is it this session's turn? Once per interval in a database; the interval is longer unless it is idle. */
+extern bool dgen_maintenance_due(bool idle);
+/* Removes a bounded number of rows; needs a transaction. True if there may be more. */
+extern bool dgen_maintain(void);
+
+/* ---- upkeep.c: all of that, for all types, in dgen.wait ---- */
+
+/* Between the transactions of the CALL: each in a transaction of its own; maintenance before it sleeps. */
+extern void dgen_wait_upkeep(bool sleeps);
 
 #endif /* DGEN_UPKEEP_UPKEEP_H */

@@ -8,6 +8,7 @@
 
 #include "storage/lwlock.h"
 #include "storage/proc.h"
+#include "utils/wait_event.h"
 
 /* The position of a backend in the array of PGPROCs: identifies a session among the live ones. */
 #if PG_VERSION_NUM >= 170000

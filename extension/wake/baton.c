@@ -1,6 +1,6 @@
 /*
  * Batons: which of the workers asleep is woken for what, and who watches over the sleepers. A
- * session's own part, waiting, is wait.c.
+ * session's own part, waiting, is sleep/wait.c.
  */
 #include "postgres.h"
 

@@ -1,8 +1,9 @@
 /*
- * Of baton.c, for those who wait (wait.c). The lock of the database is held in all of them.
+ * Batons and the list of waiters, for the session that waits (sleep/wait.c). The caller holds the lock
+ * of the database, exclusively, in all of them.
  */
-#ifndef DGEN_BATON_H
-#define DGEN_BATON_H
+#ifndef DGEN_WAKE_BATON_H
+#define DGEN_WAKE_BATON_H
 
 #include "postgres.h"
 
@@ -34,4 +35,4 @@ extern void dgen_drop_baton(int index);
 /* To the next ones; returns when to look again. */
 extern TimestampTz dgen_pass_late_batons(TimestampTz now, Calls *calls);
 
-#endif /* DGEN_BATON_H */
+#endif /* DGEN_WAKE_BATON_H */

@@ -27,7 +27,6 @@
 
 #include "miscadmin.h"
 #include "port/pg_bitutils.h"
-#include "utils/memutils.h"
 #include "utils/timestamp.h"
 
 #include "shared/hint_set.h"

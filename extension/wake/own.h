@@ -1,5 +1,7 @@
 /*
- * Owning an actor.
+ * Owning an actor: holding a transaction-level advisory lock, in a class of dgen's own, whose key is
+ * made of the actor's type and mailbox (actor/lock_key.c). Needs a transaction that has a lock on
+ * dgen.message or dgen.actor.
  */
 #ifndef DGEN_WAKE_OWN_H
 #define DGEN_WAKE_OWN_H
@@ -9,17 +11,22 @@
 #include "storage/lock.h"
 
 /*
- * An actor is owned through a transaction-level advisory lock on its mailbox, in a
- * lock class of dgen's own. Try never waits; a failure leaves a mark in shared
- * memory, so that whoever holds the lock wakes a worker when it lets go (H9).
+ * What dgen_try_own returns: one of these, or the number under which the lock is noted, for
+ * dgen_wakeup_claimed and its like.
  */
 #define HELD_BY_ANOTHER (-1)
-#define HELD_UNNOTED (-2)                              /* owned */
-extern int dgen_try_own(int32 type_id, int64 mailbox); /* see dgen_wakeup_owned */
-extern void dgen_own(int32 type_id, int64 mailbox);    /* waits; deadlocks are detected */
+#define HELD_UNNOTED (-2) /* owned, and not noted: there was no memory for it */
+
+/* Never waits. A failure leaves a mark in shared memory, so that the owner wakes a worker in the end (H9). */
+extern int dgen_try_own(int32 type_id, int64 mailbox);
+
+/* Waits; raises 40P01 in a deadlock, and what else LockAcquire does. */
+extern void dgen_own(int32 type_id, int64 mailbox);
+
+/* Does this transaction own it? */
 extern bool dgen_owns(int32 type_id, int64 mailbox);
 
-/* Never waits, nor fails when the lock table is full. Until the transaction ends. */
+/* Takes any lock, exclusively, to the end of the transaction. Never waits; false also if the lock table is full. */
 extern bool dgen_try_lock(const LOCKTAG *tag);
 
 #endif /* DGEN_WAKE_OWN_H */

@@ -8,7 +8,7 @@
  *                                 as far as the bucket could have held them
  *
  * Turns are taken before hints, as slots are (slots.c). Who finds none notes in the bucket
- * when there is one again; the watch calls a worker then (wait.c). So nobody polls, and
+ * when there is one again; the watch calls a worker then (sleep/wait.c). So nobody polls, and
  * a claim costs a short lock, not a message.
  *
  * A bucket that is full again is as good as none: its place goes to who needs one. A type

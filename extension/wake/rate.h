@@ -1,5 +1,6 @@
 /*
- * How many turns a type may have in a second.
+ * How many turns per second a type may have (max_rate): a token bucket for each such type, in shared
+ * memory, under Shared.rates_lock, which the functions take (rate.c). None of them raises.
  */
 #ifndef DGEN_WAKE_RATE_H
 #define DGEN_WAKE_RATE_H
@@ -10,20 +11,28 @@
 
 struct ActorType;
 
-extern void dgen_rates_forget_private(void);
+/* ---- for claims ---- */
 
 /* Takes up to `most`. 0: there are none, and a worker is called when there are. */
 extern int dgen_take_turns(const struct ActorType *type, int most);
-extern bool dgen_has_turns(
-	const struct ActorType *type); /* if not, a worker is called when there are */
-/* The claim that took them is over. */
-extern void dgen_turns_settled(int32 type_id);
 extern void dgen_give_back_turns(const struct ActorType *type, int count);
+extern void dgen_turns_settled(int32 type_id); /* the claim that took them is over */
 
-extern TimestampTz dgen_rate_due(void);
+/* Are there any? If not, a worker is called when there are. */
+extern bool dgen_has_turns(const struct ActorType *type);
 
-/* Types that have turns again, and when the next of the others has. The lock of the database is held. */
+/* ---- for the watch ---- */
+
+extern TimestampTz dgen_rate_due(void); /* when a type for which somebody waits has turns again */
+
+/* Types that have turns again; *next: when the next of the others has. Database.lock is held. */
 extern int dgen_rates_ring(TimestampTz now, int32 *types, int most, TimestampTz *next);
-extern bool dgen_private_rates_ring(TimestampTz now); /* any of them may */
+/* May a type that has no bucket in shared memory have turns again? */
+extern bool dgen_private_rates_ring(TimestampTz now);
+
+/* ---- for CREATE EXTENSION ---- */
+
+/* The buckets that this session has by itself. */
+extern void dgen_rates_forget_private(void);
 
 #endif /* DGEN_WAKE_RATE_H */

@@ -1,5 +1,5 @@
 /*
- * In-database workers as processes: worker.c, launcher.c, start_workers.c, vacate.c.
+ * Who runs handlers in the database: background workers, and what starts them and sends them away.
  */
 #ifndef DGEN_WORKER_WORKERS_H
 #define DGEN_WORKER_WORKERS_H
@@ -8,36 +8,32 @@
 
 struct WorkerSession;
 
-/* ---- start_workers.c ---- */
+/* ---- _PG_init: hooks and, when preloaded, the registration of the launcher ---- */
 
-extern void dgen_start_workers_init(void); /* hooks */
-extern void dgen_vacate_init(void);        /* vacate.c: likewise */
+extern void dgen_launcher_init(void); /* calls the other two, and dgen_session_init */
+extern void dgen_start_workers_init(void);
+extern void dgen_vacate_init(void);
 
-/* ---- background worker entry points ---- */
+/* ---- entry points of background workers: worker.c, launcher.c ---- */
 
 extern PGDLLEXPORT void dgen_worker_main(Datum argument);
 extern PGDLLEXPORT void dgen_starter_main(Datum argument);
 extern PGDLLEXPORT void dgen_launcher_main(Datum argument);
 
-/* ---- run_locked.c: in --------------------------------------------------- */
+/*
+ * ---- what a worker does again and again, outside of a transaction ----
+ *
+ * Both make transactions of their own, in which a failed turn is recorded. What is raised all the
+ * same is for worker.c.
+ */
+
+/* batch.c: one batch. False if there is nothing to do now: wait. */
+extern bool dgen_run_batch(struct WorkerSession *session);
 
 /*
- * Runs one locked part, in transactions of its own making. False: there is none for this session.
- * announced: it has looked, and what was announced since the last claim is for another one to find.
+ * run_locked.c: one locked part. False: there is none for this session. *announced: it has looked,
+ * and another one must find what was announced since the last claim.
  */
 extern bool dgen_run_locked(struct WorkerSession *session, bool *announced);
-
-/* ---- launcher.c: starting in-database workers by themselves ------------- */
-
-extern void dgen_launcher_init(
-	void); /* _PG_init: registers the launcher when preloaded, and hooks */
-
-/* ---- batch.c: a batch of an in-database worker -------------------------- */
-
-/*
- * One batch of an in-database worker in transactions of its own making (batch.c).
- * False if there is nothing to do now: wait.
- */
-extern bool dgen_run_batch(struct WorkerSession *session);
 
 #endif /* DGEN_WORKER_WORKERS_H */
