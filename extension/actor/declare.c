@@ -7,7 +7,6 @@
 
 #include "access/stratnum.h"
 #include "access/xact.h"
-#include "executor/tuptable.h"
 #include "miscadmin.h"
 #include "utils/inval.h"
 #include "utils/snapmgr.h"

@@ -4,7 +4,6 @@
 #include "postgres.h"
 
 #include "mb/pg_wchar.h"
-#include "utils/builtins.h"
 
 #include "actor/actor.h"
 #include "actor/key.h"

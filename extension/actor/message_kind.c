@@ -3,13 +3,6 @@
  */
 #include "postgres.h"
 
-#include "access/htup_details.h"
-#include "catalog/pg_type.h"
-#include "funcapi.h"
-#include "pgstat.h"
-#include "utils/builtins.h"
-#include "utils/lsyscache.h"
-
 #include "actor/actor.h"
 
 const char *

@@ -4,19 +4,10 @@
  */
 #include "postgres.h"
 
-#include <math.h>
+#include <limits.h>
 
-#include "access/htup_details.h"
-#include "access/tableam.h"
-#include "access/xact.h"
-#include "executor/executor.h"
-#include "executor/tuptable.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
-#include "utils/builtins.h"
-#include "utils/memutils.h"
-#include "utils/rel.h"
-#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
 #include "base/blame.h"

@@ -5,8 +5,6 @@
  */
 #include "postgres.h"
 
-#include <math.h>
-
 #include "actor/actor.h"
 #include "actor/in_hand.h"
 #include "claim/claim.h"

@@ -10,13 +10,10 @@
  */
 #include "postgres.h"
 
-#include "access/xact.h"
-#include "executor/tuptable.h"
 #include "miscadmin.h"
 #include "portability/instr_time.h"
 #include "storage/lock.h"
 #include "utils/builtins.h"
-#include "utils/rel.h"
 #include "utils/snapmgr.h"
 
 #include "actor/actor.h"

@@ -12,8 +12,6 @@
 #include "access/xact.h"
 #include "miscadmin.h"
 #include "storage/lock.h"
-#include "utils/builtins.h"
-#include "utils/snapmgr.h"
 
 #include "actor/batch.h"
 #include "actor/key.h"

@@ -17,7 +17,6 @@
 #include "access/relscan.h"
 #include "access/stratnum.h"
 #include "access/xact.h"
-#include "executor/tuptable.h"
 #include "miscadmin.h"
 #include "portability/instr_time.h"
 #include "utils/snapmgr.h"

@@ -10,7 +10,6 @@
 #include "access/table.h"
 #include "access/xact.h"
 #include "common/pg_prng.h"
-#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "storage/buf.h"
 #include "storage/bufmgr.h"

@@ -11,7 +11,6 @@
 #include "access/xact.h"
 #include "executor/tuptable.h"
 #include "utils/builtins.h"
-#include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"

@@ -4,13 +4,8 @@
  */
 #include "postgres.h"
 
-#include "access/htup_details.h"
-#include "access/xact.h"
-#include "executor/tuptable.h"
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
-#include "utils/rel.h"
-#include "utils/snapmgr.h"
 
 #include "commit/locked.h"
 #include "version/jsonb.h"

@@ -3,13 +3,7 @@
  */
 #include "postgres.h"
 
-#include "access/htup_details.h"
-#include "access/xact.h"
-#include "executor/tuptable.h"
 #include "fmgr.h"
-#include "utils/builtins.h"
-#include "utils/rel.h"
-#include "utils/snapmgr.h"
 
 #include "actor/actor.h"
 #include "actor/batch.h"

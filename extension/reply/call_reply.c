@@ -7,7 +7,6 @@
 
 #include "access/xact.h"
 #include "fmgr.h"
-#include "utils/memutils.h"
 
 #include "actor/actor.h"
 #include "base/rights.h"

@@ -6,7 +6,6 @@
 
 #include "executor/tuptable.h"
 #include "utils/memutils.h"
-#include "utils/rel.h"
 
 #include "actor/actor.h"
 #include "actor/key.h"

@@ -18,12 +18,8 @@
 
 #include <sys/mman.h>
 
-#include "access/xact.h"
 #include "miscadmin.h"
-#include "postmaster/bgworker_internals.h"
-#include "storage/proc.h"
 #include "storage/shmem.h"
-#include "utils/memutils.h"
 
 #include "shared/charge.h"
 

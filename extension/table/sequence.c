@@ -11,7 +11,6 @@
 #include "commands/sequence.h"
 #include "fmgr.h"
 #include "storage/lmgr.h"
-#include "storage/proc.h"
 #include "utils/builtins.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"

@@ -10,7 +10,6 @@
 #include "postgres.h"
 
 #include "catalog/objectaccess.h"
-#include "catalog/pg_proc.h"
 #include "utils/fmgroids.h"
 
 #include "turn/leftovers.h"

@@ -4,9 +4,6 @@
  */
 #include "postgres.h"
 
-#include "access/htup_details.h"
-#include "access/xact.h"
-#include "executor/tuptable.h"
 #include "utils/builtins.h"
 
 #include "actor/batch.h"

@@ -5,14 +5,7 @@
  */
 #include "postgres.h"
 
-#include <math.h>
-
-#include "access/xact.h"
-#include "mb/pg_wchar.h"
-#include "utils/builtins.h"
 #include "utils/memutils.h"
-#include "utils/rel.h"
-#include "utils/snapmgr.h"
 
 #include "actor/actor.h"
 #include "actor/batch.h"

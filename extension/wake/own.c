@@ -4,10 +4,8 @@
  */
 #include "postgres.h"
 
-#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "storage/lock.h"
-#include "utils/builtins.h"
 
 #include "actor/key.h"
 #include "version/lock.h"
