@@ -125,8 +125,8 @@ fuzz: setup
 	@scripts/with-cluster --preload --fast --conf-file test/fuzz/sql/server.conf \
 	    test/fuzz/sql/fuzz --seconds $(SECONDS) $(if $(SEED),--seed $(SEED)) $(OPTIONS)
 
-C_FILES = $(sort $(wildcard $(foreach d,extension extension/* include worker worker/* examples/* bench \
-            test/unit test/fuzz,$(d)/*.c $(d)/*.h)))
+C_FILES = $(sort $(wildcard $(foreach d,extension extension/* include worker/* worker/cli/* worker/cli/bench/* \
+            examples/* bench test/unit test/fuzz,$(d)/*.c $(d)/*.h)))
 CLANG_FORMAT ?= clang-format
 
 format:

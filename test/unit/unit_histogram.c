@@ -1,5 +1,5 @@
-/* cli/bench_histogram.c: percentiles against a sorted list of the same values. */
-#include "../../worker/cli/bench_histogram.c"
+/* cli/bench/base/bench_histogram.c: percentiles against a sorted list of the same values. */
+#include "../../worker/cli/bench/base/bench_histogram.c"
 
 #include "tap.h"
 

@@ -5,8 +5,8 @@
 #include <stdarg.h>
 #include <stdint.h>
 
-#include "../../worker/batch.c"
-#include "../../worker/suspect.c"
+#include "../../worker/work/batch.c"
+#include "../../worker/work/suspect.c"
 #include "tap.h"
 
 #define CLAIM_COLUMNS (DGEN__CLAIM_TOKEN + 1)

@@ -6,7 +6,7 @@
 bindir ?= $(prefix)/bin
 mandir ?= $(prefix)/share/man
 
-cli_objects := $(patsubst $(HERE)/cli/%.c,$(BUILD)/cli/%.o,$(sort $(wildcard $(HERE)/cli/*.c)))
+cli_objects := $(patsubst $(HERE)/cli/%.c,$(BUILD)/cli/%.o,$(sort $(wildcard $(HERE)/cli/*.c $(HERE)/cli/*/*.c $(HERE)/cli/*/*/*.c)))
 
 all: $(BUILD)/dgen
 

@@ -1,7 +1,7 @@
 /*
  * What --help prints, from the lists of commands and options.
  */
-#include "cli.h"
+#include "cli/common/cli.h"
 
 #include <stdio.h>
 #include <string.h>

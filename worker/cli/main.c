@@ -1,7 +1,7 @@
 /*
  * The program dgen: its commands, and the way to them.
  */
-#include "cli.h"
+#include "cli/common/cli.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,0 +1,156 @@
+/*
+ * SIGHUP: one process after the other is replaced. The new one is attached before the old
+ * one is told to stop; the next pair's turn is when that has ended.
+ *
+ *     number k:   old ────────────────── SIGTERM ── end
+ *                      new ── attached ──┘           └── number k + 1
+ *
+ * A new one that dies, or is not attached in time and killed, ends it: the old ones stay.
+ */
+#include "supervise/supervisor.h"
+
+static dgen__process *
+find(dgen__supervisor *s, int number, bool replacement)
+{
+	for (int i = 0; i < s->places; i++)
+		if (s->processes[i].number == number && s->processes[i].replacement == replacement)
+			return &s->processes[i];
+	return NULL;
+}
+
+dgen__process *
+dgen__roll_other(dgen__supervisor *s, const dgen__process *process)
+{
+	return find(s, process->number, !process->replacement);
+}
+
+/* A SIGHUP that came meanwhile may bring what is better. */
+static void
+end(dgen__supervisor *s)
+{
+	s->rolling = 0;
+	s->roll_until = DGEN__NEVER;
+	(void) dgen__notify_send(&s->notify, "READY=1");
+	if (s->again && !s->stopping)
+		dgen__roll_begin(s);
+}
+
+static void
+begin_number(dgen__supervisor *s)
+{
+	dgen__process *old = find(s, s->rolling, false);
+	dgen__process *place = find(s, 0, false);
+
+	if (old == NULL || place == NULL)
+		return;
+	if (old->pid == 0)
+	{
+		old->due = dgen__now_ms();
+		s->rolling++;
+		return;
+	}
+	dgen__process_place(place, s->rolling, dgen__now_ms());
+	place->replacement = true;
+	s->roll_until = dgen__now_ms() + s->options.replace_ms;
+}
+
+static void
+finish_number(dgen__supervisor *s, dgen__process *replacement)
+{
+	dgen__process *old = dgen__roll_other(s, replacement);
+
+	replacement->replacement = false;
+	if (old != NULL)
+		dgen__process_stop(s, old);
+	s->roll_until = DGEN__NEVER;
+	s->rolling++;
+}
+
+void
+dgen__roll_begin(dgen__supervisor *s)
+{
+	if (s->rolling != 0)
+	{
+		s->again = true;
+		return;
+	}
+	dgen__supervisor_log(s, DGEN_LOG_INFO, "replacing the processes, one after the other");
+	s->again = false;
+	(void) dgen__notify_reloading(&s->notify);
+	s->rolling = 1;
+}
+
+static void
+abandon(dgen__supervisor *s, int number, const char *why)
+{
+	dgen__supervisor_log(s, DGEN_LOG_WARNING, "worker %d was not replaced: %s; the others stay",
+						 number, why);
+	end(s);
+}
+
+void
+dgen__roll_abandon(dgen__supervisor *s, int number)
+{
+	abandon(s, number, "the new process has died");
+}
+
+int64_t
+dgen__roll_due(const dgen__supervisor *s)
+{
+	return s->rolling == 0 || s->stopping ? DGEN__NEVER : s->roll_until;
+}
+
+/* What is not attached has no turn to end, and what hangs does not hear SIGTERM. */
+static void
+give_up(dgen__supervisor *s, dgen__process *replacement)
+{
+	s->roll_until = DGEN__NEVER;
+	if (replacement->pid != 0)
+	{
+		dgen__supervisor_log(s, DGEN_LOG_WARNING,
+							 "worker %d, process %ld, has not attached in %d ms and is killed",
+							 replacement->number, (long) replacement->pid, s->options.replace_ms);
+		dgen__process_kill(replacement);
+		return;
+	}
+	replacement->replacement = false;
+	if (find(s, replacement->number, false) != replacement)
+		dgen__process_unplace(replacement);
+	abandon(s, s->rolling, "no new process could be started");
+}
+
+static bool
+somebody_leaves(const dgen__supervisor *s)
+{
+	for (int i = 0; i < s->places; i++)
+		if (s->processes[i].number != 0 && s->processes[i].kill_at != DGEN__NEVER)
+			return true;
+	return false;
+}
+
+void
+dgen__roll_step(dgen__supervisor *s)
+{
+	dgen__process *replacement;
+
+	if (s->rolling == 0 || s->stopping)
+		return;
+	replacement = find(s, s->rolling, true);
+	if (replacement != NULL)
+	{
+		if (dgen__process_attached(replacement) && !replacement->killed)
+			finish_number(s, replacement);
+		else if (dgen__now_ms() >= s->roll_until)
+			give_up(s, replacement);
+		return;
+	}
+	if (somebody_leaves(s))
+		return;
+	if (s->rolling < s->places)
+	{
+		begin_number(s);
+		return;
+	}
+	dgen__supervisor_log(s, DGEN_LOG_INFO, "all processes are replaced");
+	end(s);
+}
