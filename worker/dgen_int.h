@@ -131,8 +131,10 @@ extern int dgen__check_send_options(dgen__error *error, const dgen_send_options 
 									dgen_send_options *copy);
 extern bool dgen__sqlstate_valid(const char *sqlstate);
 
-/* ---- json_string.c: strings of JSON text, and UTF-8 ------------------------------------- */
+/* ---- json_string.c: strings of JSON text ------------------------------------- */
 
+/* The bytes of the character that text begins with; 0 if it is not valid. */
+extern size_t dgen__utf8_character(const char *text, size_t length);
 extern bool dgen__utf8_valid(const char *text, size_t length);
 /* Replaces each byte that is not part of a character by a question mark. */
 extern void dgen__utf8_mend(char *text);
@@ -1205,13 +1207,5 @@ extern void dgen__borrow_explain(dgen_worker *worker,
 								 dgen__error *error); /* adds what a statement failed of */
 extern void dgen__borrow_undo(dgen_worker *worker);   /* what a turn that failed did */
 extern int dgen__borrow_end(dgen_worker *worker);     /* back to pipeline mode, if need be */
-
-/* supervisor_child.c: what a supervised worker tells, and is told. The child is never NULL. */
-extern void dgen__child_turn(dgen_child *child, const dgen__type *type, const char *key,
-							 const dgen__message *message, int64_t now);
-extern void dgen__child_turn_over(dgen_child *child);
-extern void dgen__child_attached(dgen_child *child, bool attached);
-extern bool dgen__child_stopped(dgen_child *child); /* since the last time */
-extern void dgen__child_leave(dgen_child *child);   /* the worker is closed */
 
 #endif /* DGEN_INT_H */

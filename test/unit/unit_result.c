@@ -26,12 +26,6 @@ dgen__worker_stopping(const dgen_worker *worker)
 	return worker == NULL;
 }
 
-int
-dgen__fail_error(dgen__error *error, const dgen__error *from)
-{
-	return dgen__fail(error, from->code, "%s", dgen__error_text(from));
-}
-
 int64_t
 dgen__now_ms(void)
 {

@@ -240,3 +240,13 @@ dgen__fail_server(dgen__error *error, const char *sqlstate, const char *text, co
 		memcpy(error->sqlstate, sqlstate, 6);
 	return error->code;
 }
+
+int
+dgen__fail_error(dgen__error *error, const dgen__error *from)
+{
+	if (error == from)
+		return error->code;
+	(void) dgen__fail_hint(error, from->code, dgen__error_hint(from), "%s", dgen__error_text(from));
+	memcpy(error->sqlstate, from->sqlstate, sizeof(error->sqlstate));
+	return error->code;
+}

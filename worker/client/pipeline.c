@@ -8,30 +8,10 @@
 
 #include "dgen_int.h"
 
-#define CONNECT_MIN_MS 100
-#define CONNECT_MAX_MS 10000
-
 /* Between two nudges of a connection that is to be used in another way. */
 #define LAST_NUDGE_MS 100
 
 /* ---- the connection ---- */
-
-int
-dgen__pipeline_backoff_ms(dgen__async *async)
-{
-	return dgen__backoff_ms(&async->random, ++async->attempts, CONNECT_MIN_MS, CONNECT_MAX_MS);
-}
-
-/* An error that ends what can go no further also is step's: it says more than each of them can do. */
-void
-dgen__pipeline_end_all(dgen_client *client, const dgen__error *why)
-{
-	dgen__async *async = client->async;
-
-	if (async->failure.code == 0)
-		(void) dgen__fail_error(&async->failure, why);
-	dgen__operations_end_all(client, why);
-}
 
 void
 dgen__pipeline_disconnect(dgen_client *client)

@@ -138,25 +138,3 @@ dgen__array_free(dgen__array *array)
 {
 	dgen__buffer_free(&array->data);
 }
-
-void
-dgen__send_encode(const dgen__send *send, size_t message_length, const dgen__send_arrays *arrays)
-{
-	dgen__array_text_or_null(arrays->types, send->type);
-	dgen__array_text_or_null(arrays->keys, send->key);
-	dgen__array_text(arrays->messages, send->message, message_length);
-	if (send->request)
-		dgen__array_bool(arrays->requests, true);
-	else
-		dgen__array_null(arrays->requests);
-	if (send->delay_ms > 0)
-		dgen__array_int8(arrays->delays_ms, send->delay_ms);
-	else
-		dgen__array_null(arrays->delays_ms);
-	if (send->priority != 0)
-		dgen__array_int4(arrays->priorities, send->priority);
-	else
-		dgen__array_null(arrays->priorities);
-	dgen__array_text_or_null(arrays->idempotency_keys, send->idempotency_key);
-	dgen__array_text_or_null(arrays->headers, send->headers);
-}

@@ -226,31 +226,6 @@ dgen__connect_continue(PGconn *connection, dgen__loop *loop, int64_t deadline, i
 	return 1;
 }
 
-/* Of clients and workers that lost the same server, so that they do not come back together. */
-uint64_t
-dgen__random_begin(const void *handle)
-{
-	return ((uint64_t) dgen__now_ms() * UINT64_C(0x9e3779b97f4a7c15) ^
-			(uint64_t) (uintptr_t) handle ^ ((uint64_t) getpid() << 32)) |
-		   1;
-}
-
-/* Doubled by each attempt; at least half of it. xorshift. */
-int
-dgen__backoff_ms(uint64_t *random, int attempts, int min_ms, int max_ms)
-{
-	int64_t ms = min_ms;
-
-	for (int i = 1; i < attempts && ms < max_ms; i++)
-		ms *= 2;
-	if (ms > max_ms)
-		ms = max_ms;
-	*random ^= *random << 13;
-	*random ^= *random >> 7;
-	*random ^= *random << 17;
-	return (int) (ms / 2 + (int64_t) (*random % (uint64_t) (ms / 2 + 1)));
-}
-
 /* ---- errors ---- */
 
 /* "FATAL:  28P01: password ..." is how libpq tells a SQLSTATE without a result. */
@@ -290,16 +265,6 @@ dgen__fail_connection(dgen__error *error, PGconn *connection)
 	memcpy(error->sqlstate, found, sizeof(found));
 	dgen__free(text);
 	return code;
-}
-
-int
-dgen__fail_error(dgen__error *error, const dgen__error *from)
-{
-	if (error == from)
-		return error->code;
-	(void) dgen__fail_hint(error, from->code, dgen__error_hint(from), "%s", dgen__error_text(from));
-	memcpy(error->sqlstate, from->sqlstate, sizeof(error->sqlstate));
-	return error->code;
 }
 
 static bool
@@ -477,38 +442,4 @@ dgen__read_input(PGconn *connection)
 	while ((notify = PQnotifies(connection)) != NULL)
 		PQfreemem(notify); /* a callback may have run LISTEN */
 	return true;
-}
-
-/* ---- what is to come ---- */
-
-int
-dgen__answers_add(dgen__answers *answers, unsigned char answer)
-{
-	if (answers->first > 0 && answers->first + answers->count == answers->size)
-	{
-		memmove(answers->list, answers->list + answers->first, answers->count);
-		answers->first = 0;
-	}
-	if (answers->count == answers->size)
-	{
-		size_t size = answers->size == 0 ? 64 : answers->size * 2;
-		unsigned char *list = dgen__realloc(answers->list, size);
-
-		if (list == NULL)
-			return DGEN_ENOMEM;
-		answers->list = list;
-		answers->size = size;
-	}
-	answers->list[answers->first + answers->count++] = answer;
-	return 0;
-}
-
-unsigned char
-dgen__answers_take(dgen__answers *answers)
-{
-	unsigned char answer = answers->list[answers->first++];
-
-	if (--answers->count == 0)
-		answers->first = 0;
-	return answer;
 }

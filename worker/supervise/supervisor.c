@@ -24,16 +24,6 @@
 #define DEATH_WINDOW_MS 60000
 #define REPLACE_MS 60000
 
-void
-dgen__supervisor_log(dgen__supervisor *s, dgen_log_level level, const char *format, ...)
-{
-	va_list arguments;
-
-	va_start(arguments, format);
-	dgen__log(s->options.log, s->options.log_user, level, format, arguments);
-	va_end(arguments);
-}
-
 /* ---- options ---- */
 
 static void
@@ -171,8 +161,8 @@ free_places(dgen__supervisor *s)
 
 /* ---- signals and deaths ---- */
 
-void
-dgen__supervisor_stop(dgen__supervisor *s)
+static void
+stop_all(dgen__supervisor *s)
 {
 	if (s->stopping)
 		return;
@@ -202,7 +192,7 @@ stop_by_signal(dgen__supervisor *s, int number)
 	s->asked = true;
 	dgen__supervisor_log(s, DGEN_LOG_INFO,
 						 "stopping after the turns under way; a second signal stops at once");
-	dgen__supervisor_stop(s);
+	stop_all(s);
 }
 
 static void
@@ -235,6 +225,44 @@ find_process(dgen__supervisor *s, pid_t pid)
 	return NULL;
 }
 
+/* At most max_deaths in the window: the one before so many others is older than that. */
+static bool
+dies_too_often(dgen__supervisor *s)
+{
+	int64_t now = dgen__now_ms();
+	int64_t first;
+
+	if (s->options.max_deaths == 0)
+		return false;
+	s->deaths[s->next_death] = now;
+	s->next_death = (s->next_death + 1) % (s->options.max_deaths + 1);
+	first = s->deaths[s->next_death];
+	return first != 0 && now - first <= s->options.death_window_ms;
+}
+
+static void
+give_up(dgen__supervisor *s)
+{
+	dgen__supervisor_log(s, DGEN_LOG_ERROR, "more than %d deaths in %d ms: giving up",
+						 s->options.max_deaths, s->options.death_window_ms);
+	s->result = DGEN_EFAILED;
+	stop_all(s);
+}
+
+static void
+end_process(dgen__supervisor *s, dgen__process *process, int status)
+{
+	const int number = process->number;
+	const dgen__death death = dgen__process_ended(s, process, status);
+
+	if (death == DGEN__DEATH_OF_ALL)
+		stop_all(s);
+	if (death == DGEN__DEATH_OF_REPLACEMENT)
+		dgen__roll_abandon(s, number);
+	if ((death == DGEN__DEATH_OF_REPLACEMENT || death == DGEN__DEATH) && dies_too_often(s))
+		give_up(s);
+}
+
 /* Process 1 inherits the children of others that have died, and nobody else buries them. */
 static void
 reap_any(dgen__supervisor *s)
@@ -245,7 +273,7 @@ reap_any(dgen__supervisor *s)
 
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
 		if ((process = find_process(s, pid)) != NULL)
-			dgen__process_ended(s, process, status);
+			end_process(s, process, status);
 }
 
 /* Elsewhere other children are the program's. */
@@ -261,7 +289,7 @@ reap(dgen__supervisor *s)
 	}
 	for (int i = 0; i < s->places; i++)
 		if (s->processes[i].pid != 0 && waitpid(s->processes[i].pid, &status, WNOHANG) > 0)
-			dgen__process_ended(s, &s->processes[i], status);
+			end_process(s, &s->processes[i], status);
 }
 
 /* ---- the loop ---- */

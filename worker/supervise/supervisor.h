@@ -15,28 +15,7 @@
 #include <sys/types.h>
 #include <sys/un.h>
 
-#include "dgen_int.h"
-
-/* One writer, the child; turn_began is written last and cleared first. */
-typedef struct dgen__slot
-{
-	_Atomic int64_t turn_began; /* dgen__now_ms; 0: no callback runs */
-	atomic_bool attached;
-	atomic_int least_limit_ms; /* of any turn; 0: none has a limit */
-	int limit_ms;              /* of the turn; 0: none */
-	int64_t message;
-	char type[129];
-	char key[513];
-	bool returned; /* run has, with: */
-	int result;
-} dgen__slot;
-
-typedef struct dgen__turn_seen
-{
-	int64_t message; /* 0: none */
-	char type[129];
-	char key[513];
-} dgen__turn_seen;
+#include "work/child.h"
 
 /* A place for a process. While a process is replaced two have the same number. */
 typedef struct dgen__process
@@ -69,7 +48,7 @@ extern bool dgen__notify_send(const dgen__notify *notify, const char *state);
 extern bool dgen__notify_reloading(const dgen__notify *notify);
 extern void dgen__notify_alive(dgen__notify *notify);
 
-/* ---- supervisor.c: the life of all of them ------------------------------------------------- */
+/* ---- supervisor_log.c --- ------------------------------------------------- */
 
 typedef struct dgen__supervisor
 {
@@ -103,18 +82,30 @@ typedef struct dgen__supervisor
 
 extern void dgen__supervisor_log(dgen__supervisor *s, dgen_log_level level, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
-extern void dgen__supervisor_stop(dgen__supervisor *s);
 
 /* ---- supervisor_process.c: one process, from start to death --------------------------------- */
 
 extern void dgen__process_place(dgen__process *process, int number, int64_t due);
 extern void dgen__process_unplace(dgen__process *process);
+extern dgen__process *dgen__process_find(dgen__supervisor *s, int number, bool replacement);
+/* The one that is replaced, or replaces; NULL: none. */
+extern dgen__process *dgen__process_other(dgen__supervisor *s, const dgen__process *process);
 extern void dgen__process_start(dgen__supervisor *s, dgen__process *process);
 extern void dgen__process_stop(dgen__supervisor *s, dgen__process *process);
 extern void dgen__process_kill(dgen__process *process);
 extern bool dgen__process_attached(const dgen__process *process);
+
+/* What a process' end means for the others. */
+typedef enum dgen__death
+{
+	DGEN__NO_DEATH, /* it was told to stop */
+	DGEN__DEATH,
+	DGEN__DEATH_OF_REPLACEMENT, /* of another one, which stays */
+	DGEN__DEATH_OF_ALL          /* the others would fail as well */
+} dgen__death;
+
 /* It has ended with that status of waitpid. */
-extern void dgen__process_ended(dgen__supervisor *s, dgen__process *process, int status);
+extern dgen__death dgen__process_ended(dgen__supervisor *s, dgen__process *process, int status);
 /* Ends a callback that runs for too long. Returns when to look again. */
 extern int64_t dgen__process_check_turn(dgen__supervisor *s, dgen__process *process, int64_t now);
 
@@ -124,15 +115,10 @@ extern void dgen__roll_begin(dgen__supervisor *s);
 extern void dgen__roll_step(dgen__supervisor *s);
 extern void dgen__roll_abandon(dgen__supervisor *s, int number); /* its new process has died */
 extern int64_t dgen__roll_due(const dgen__supervisor *s);        /* when it has waited enough */
-/* The one that is replaced, or replaces; NULL: none. */
-extern dgen__process *dgen__roll_other(dgen__supervisor *s, const dgen__process *process);
 
 /* ---- supervisor_child.c: in the new process ----------------------------------------------------- */
 
 extern void dgen__child_run(dgen__supervisor *s, dgen__process *process, pid_t parent)
 	__attribute__((noreturn));
-
-/* The callback that runs in the process, or ran when it died. False: none. */
-extern bool dgen__slot_read(dgen__slot *slot, dgen__turn_seen *turn);
 
 #endif /* SUPERVISOR_H */

@@ -119,6 +119,21 @@ dgen__process_check_turn(dgen__supervisor *s, dgen__process *process, int64_t no
 	return DGEN__NEVER;
 }
 
+dgen__process *
+dgen__process_find(dgen__supervisor *s, int number, bool replacement)
+{
+	for (int i = 0; i < s->places; i++)
+		if (s->processes[i].number == number && s->processes[i].replacement == replacement)
+			return &s->processes[i];
+	return NULL;
+}
+
+dgen__process *
+dgen__process_other(dgen__supervisor *s, const dgen__process *process)
+{
+	return dgen__process_find(s, process->number, !process->replacement);
+}
+
 /* ---- death ---- */
 
 static void
@@ -146,35 +161,11 @@ describe_turn(dgen__slot *slot, char *text, size_t size)
 				 (long long) turn.message);
 }
 
-/* At most max_deaths in the window: the one before so many others is older than that. */
-static bool
-dies_too_often(dgen__supervisor *s)
-{
-	int64_t now = dgen__now_ms();
-	int64_t first;
-
-	if (s->options.max_deaths == 0)
-		return false;
-	s->deaths[s->next_death] = now;
-	s->next_death = (s->next_death + 1) % (s->options.max_deaths + 1);
-	first = s->deaths[s->next_death];
-	return first != 0 && now - first <= s->options.death_window_ms;
-}
-
-static void
-give_up(dgen__supervisor *s)
-{
-	dgen__supervisor_log(s, DGEN_LOG_ERROR, "more than %d deaths in %d ms: giving up",
-						 s->options.max_deaths, s->options.death_window_ms);
-	s->result = DGEN_EFAILED;
-	dgen__supervisor_stop(s);
-}
-
 /* What is there already takes over, or stays; otherwise a new one comes later. */
 static void
 replace(dgen__supervisor *s, dgen__process *process)
 {
-	if (dgen__roll_other(s, process) != NULL || s->stopping)
+	if (dgen__process_other(s, process) != NULL || s->stopping)
 	{
 		dgen__process_unplace(process);
 		return;
@@ -194,7 +185,6 @@ is_final(const dgen__slot *slot)
 static void
 die(dgen__supervisor *s, dgen__process *process, const char *end, const char *turn)
 {
-	const bool was_replacement = process->replacement;
 	const int number = process->number;
 	const long pid = (long) process->pid;
 	char next[64] = "";
@@ -205,10 +195,6 @@ die(dgen__supervisor *s, dgen__process *process, const char *end, const char *tu
 				 (long long) (process->due - dgen__now_ms()));
 	dgen__supervisor_log(s, DGEN_LOG_WARNING, "worker %d, process %ld, %s%s%s", number, pid, end,
 						 turn, next);
-	if (was_replacement)
-		dgen__roll_abandon(s, number);
-	if (dies_too_often(s))
-		give_up(s);
 }
 
 /* The others would fail as well. But those that are replaced do not. */
@@ -220,28 +206,33 @@ fail(dgen__supervisor *s, dgen__process *process, const char *end)
 	dgen__process_unplace(process);
 	if (s->result == 0)
 		s->result = process->slot->result;
-	dgen__supervisor_stop(s);
 }
 
-void
+dgen__death
 dgen__process_ended(dgen__supervisor *s, dgen__process *process, int status)
 {
 	dgen__slot *slot = process->slot;
-	bool told = process->kill_at != DGEN__NEVER;
+	const bool told = process->kill_at != DGEN__NEVER;
+	const bool replacement = process->replacement;
 	char end[128];
 	char turn[700];
 
 	describe_end(slot, status, end, sizeof(end));
 	describe_turn(slot, turn, sizeof(turn));
 	s->forced = s->forced || (s->stopping && process->killed);
-	if (!told && is_final(slot) && !process->replacement)
+	if (!told && is_final(slot) && !replacement)
+	{
 		fail(s, process, end);
-	else if (!told)
-		die(s, process, end, turn);
+		return DGEN__DEATH_OF_ALL;
+	}
 	if (!told)
-		return;
+	{
+		die(s, process, end, turn);
+		return replacement ? DGEN__DEATH_OF_REPLACEMENT : DGEN__DEATH;
+	}
 	dgen__supervisor_log(s, slot->returned && slot->result == 0 ? DGEN_LOG_DEBUG : DGEN_LOG_WARNING,
 						 "worker %d, process %ld, %s%s", process->number, (long) process->pid, end,
 						 turn);
 	dgen__process_unplace(process);
+	return DGEN__NO_DEATH;
 }

@@ -9,21 +9,6 @@
  */
 #include "supervise/supervisor.h"
 
-static dgen__process *
-find(dgen__supervisor *s, int number, bool replacement)
-{
-	for (int i = 0; i < s->places; i++)
-		if (s->processes[i].number == number && s->processes[i].replacement == replacement)
-			return &s->processes[i];
-	return NULL;
-}
-
-dgen__process *
-dgen__roll_other(dgen__supervisor *s, const dgen__process *process)
-{
-	return find(s, process->number, !process->replacement);
-}
-
 /* A SIGHUP that came meanwhile may bring what is better. */
 static void
 end(dgen__supervisor *s)
@@ -38,8 +23,8 @@ end(dgen__supervisor *s)
 static void
 begin_number(dgen__supervisor *s)
 {
-	dgen__process *old = find(s, s->rolling, false);
-	dgen__process *place = find(s, 0, false);
+	dgen__process *old = dgen__process_find(s, s->rolling, false);
+	dgen__process *place = dgen__process_find(s, 0, false);
 
 	if (old == NULL || place == NULL)
 		return;
@@ -57,7 +42,7 @@ begin_number(dgen__supervisor *s)
 static void
 finish_number(dgen__supervisor *s, dgen__process *replacement)
 {
-	dgen__process *old = dgen__roll_other(s, replacement);
+	dgen__process *old = dgen__process_other(s, replacement);
 
 	replacement->replacement = false;
 	if (old != NULL)
@@ -114,7 +99,7 @@ give_up(dgen__supervisor *s, dgen__process *replacement)
 		return;
 	}
 	replacement->replacement = false;
-	if (find(s, replacement->number, false) != replacement)
+	if (dgen__process_find(s, replacement->number, false) != replacement)
 		dgen__process_unplace(replacement);
 	abandon(s, s->rolling, "no new process could be started");
 }
@@ -135,7 +120,7 @@ dgen__roll_step(dgen__supervisor *s)
 
 	if (s->rolling == 0 || s->stopping)
 		return;
-	replacement = find(s, s->rolling, true);
+	replacement = dgen__process_find(s, s->rolling, true);
 	if (replacement != NULL)
 	{
 		if (dgen__process_attached(replacement) && !replacement->killed)

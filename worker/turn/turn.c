@@ -10,34 +10,12 @@
 /* ---- errors ---- */
 
 int
-dgen__turn_ready(const dgen_turn *turn)
-{
-	return turn == NULL ? DGEN_EINVAL : turn->stuck;
-}
-
-int
-dgen__turn_stick(dgen_turn *turn, int code)
-{
-	if (code == 0 || turn->stuck != 0)
-		return code;
-	turn->stuck = code;
-	turn->error.code = code;
-	return code;
-}
-
-int
 dgen_turn_error(const dgen_turn *turn)
 {
 	return dgen__turn_ready(turn);
 }
 
 /* ---- locking ---- */
-
-bool
-dgen__turn_is_locked(const dgen_turn *turn)
-{
-	return strcmp(turn->message->kind, DGEN__KIND_LOCKED) == 0;
-}
 
 static int
 refuse_lock(dgen_turn *turn, const char *hint, const char *why)
@@ -67,18 +45,6 @@ dgen_turn_lock(dgen_turn *turn)
 }
 
 /* ---- other ends than committing ---- */
-
-const char *
-dgen__turn_error_text(const char *error)
-{
-	return error != NULL ? error : "unspecified error";
-}
-
-const char *
-dgen__turn_sqlstate(const char *sqlstate, const char *otherwise)
-{
-	return sqlstate != NULL && dgen__sqlstate_valid(sqlstate) ? sqlstate : otherwise;
-}
 
 /* The first of fail, raise and retry counts, and more than an error before it. */
 static bool

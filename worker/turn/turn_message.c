@@ -79,12 +79,6 @@ dgen_turn_token(const dgen_turn *turn)
 	return turn != NULL ? turn->message->token : NULL;
 }
 
-bool
-dgen__message_is_action(const dgen__message *message)
-{
-	return strcmp(message->kind, DGEN__ACTION) == 0;
-}
-
 /* ---- values as their types, for the message and entries ---- */
 
 /* Quotes the value, unless it is long. `what` and `name` say where it was found. */

@@ -92,19 +92,6 @@ dgen_turn_state(dgen_turn *turn, size_t *length)
 
 /* ---- changing ---- */
 
-int
-dgen__turn_has_state(dgen_turn *turn)
-{
-	int rc = dgen__turn_ready(turn);
-
-	if (rc == 0 && dgen__message_is_action(turn->message))
-		rc = dgen__turn_stick(
-			turn, dgen__fail_hint(&turn->error, DGEN_ESTATE,
-								  "Reply, and change the actor's state in handle_reply.",
-								  "an action has no state to change"));
-	return rc;
-}
-
 /* May the state be changed, and is this the name of an entry that the server can store? */
 static int
 check_change(dgen_turn *turn, const char *entry)

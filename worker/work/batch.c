@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "dgen_int.h"
+#include "work/child.h"
 
 /* A batch that has run so long commits what it has, so that nobody waits for long. */
 #define BATCH_MS 10

@@ -8,7 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "dgen_int.h"
+#include "work/child.h"
 
 #define CACHE_BYTES ((size_t) 64 * 1024 * 1024)
 #define DRAIN_MS 30000
@@ -307,31 +307,6 @@ dgen_worker_hint(const dgen_worker *worker)
 	return worker == NULL ? "" : dgen__error_hint(&worker->error);
 }
 
-void
-dgen__log(dgen_log_callback log, void *user, dgen_log_level level, const char *format,
-		  va_list arguments)
-{
-	char line[1024];
-
-	if (log == NULL)
-		return;
-	vsnprintf(line, sizeof(line), format, arguments);
-	for (char *c = line; *c != '\0'; c++)
-		if (*c == '\n')
-			*c = ' ';
-	log(level, line, user);
-}
-
-void
-dgen__worker_log(dgen_worker *worker, dgen_log_level level, const char *format, ...)
-{
-	va_list arguments;
-
-	va_start(arguments, format);
-	dgen__log(worker->options.log, worker->options.log_user, level, format, arguments);
-	va_end(arguments);
-}
-
 static bool
 is_attached(const dgen_worker *worker)
 {
@@ -476,12 +451,6 @@ begin_connecting(dgen_worker *worker)
 }
 
 /* ---- running ---- */
-
-bool
-dgen__worker_stopping(const dgen_worker *worker)
-{
-	return atomic_load(&worker->loop.stopped);
-}
 
 void
 dgen_worker_stop(dgen_worker *worker)

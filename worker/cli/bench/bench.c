@@ -10,14 +10,6 @@
 
 #define MOST_SIDES 3
 
-void
-bench_fail(bench_run *run, cli_exit status)
-{
-	int none = CLI_OK;
-
-	(void) atomic_compare_exchange_strong(&run->first_status, &none, (int) status);
-}
-
 /* ---- one side ---- */
 
 static bool
@@ -117,7 +109,7 @@ run_all(bench_run *run)
 
 	if (make_room(run, &results) && bench_connect_control(run) && bench_objects_create(run))
 	{
-		bench_meter_open(run);
+		bench_backends_open(run);
 		run_sides(run, results);
 	}
 	(void) bench_objects_drop(run);

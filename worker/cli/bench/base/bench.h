@@ -188,8 +188,10 @@ typedef struct bench_backends
 } bench_backends;
 
 /* Once per run: can the processes of the server be read here? */
-extern void bench_meter_open(bench_run *run);
-extern bool bench_meter_find(bench_run *run, bench_backends *backends, const char *role);
+extern void bench_backends_open(bench_run *run);
+extern bool bench_backends_find(bench_run *run, bench_backends *backends, const char *role);
+/* Their time in ns; -1: unknown. */
+extern int64_t bench_backends_cpu(const bench_run *run, const bench_backends *backends);
 extern void bench_meter_take(bench_run *run, bench_snapshot *snapshot);
 extern bool bench_meter_sizes(bench_run *run, const bench_side *side, int64_t *table,
 							  int64_t *indexes);

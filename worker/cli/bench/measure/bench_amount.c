@@ -121,7 +121,7 @@ run_pool(bench_run *run, bench_pool *pool, Round *round, bench_snapshot *from, b
 	const int64_t limit = run->side->whole ? INT64_MAX / 2 : run->options.time_ms * 1000000;
 
 	if (!bench_pool_open(pool, run, run->side, "worker", (int) run->options.workers) ||
-		!bench_meter_find(run, &run->worker_backends, BENCH_NAME " worker"))
+		!bench_backends_find(run, &run->worker_backends, BENCH_NAME " worker"))
 		return false;
 	pool->step = run->side->worker;
 	pool->until_empty = true;

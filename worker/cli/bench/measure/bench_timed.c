@@ -52,12 +52,12 @@ open_workers(bench_run *run, bench_pool *workers)
 	if (run->side->lane)
 		return bench_workers_start(run);
 	if (run->side->worker == NULL)
-		return bench_meter_find(run, &run->worker_backends, NULL);
+		return bench_backends_find(run, &run->worker_backends, NULL);
 	run->ranges = run->options.workers;
 	workers->step = run->side->worker;
 	run->worker_pool = workers;
 	return bench_pool_open(workers, run, run->side, "worker", (int) run->options.workers) &&
-		   bench_meter_find(run, &run->worker_backends, BENCH_NAME " worker") &&
+		   bench_backends_find(run, &run->worker_backends, BENCH_NAME " worker") &&
 		   bench_pool_start(workers);
 }
 
@@ -69,7 +69,7 @@ open_clients(bench_run *run, bench_pool *clients)
 		clients->interval = run->options.clients * INT64_C(1000000000) / run->options.rate;
 	run->client_pool = clients;
 	return bench_pool_open(clients, run, run->side, "client", (int) run->options.clients) &&
-		   bench_meter_find(run, &run->client_backends, BENCH_NAME " client") &&
+		   bench_backends_find(run, &run->client_backends, BENCH_NAME " client") &&
 		   bench_pool_start(clients);
 }
 

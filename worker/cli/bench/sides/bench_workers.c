@@ -228,8 +228,8 @@ bench_workers_start(bench_run *run)
 								: start_here(run, run->workers)))
 		return false;
 	return all_attached(run) &&
-		   bench_meter_find(run, &run->worker_backends,
-							run->options.database ? "dgen worker" : BENCH_NAME " worker");
+		   bench_backends_find(run, &run->worker_backends,
+							   run->options.database ? "dgen worker" : BENCH_NAME " worker");
 }
 
 void

@@ -1,16 +1,12 @@
 /*
- * Bytes of WAL and of tables, and processor time: of threads of this process by their
- * clocks, of processes of the server by /proc, if they are on this host.
+ * Processes of the server, by /proc, if they are on this host: which they are, and their time.
  */
 #include "cli/bench/base/bench.h"
-
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-/* ---- processes of the server ---- */
 
 static bool
 read_file(int pid, const char *name, char *text, size_t size)
@@ -72,28 +68,8 @@ process_start(int pid)
 	return booted + stat_field(text, 22) / sysconf(_SC_CLK_TCK);
 }
 
-/*
- * The number of a process means something only where it runs: here, if the process of
- * that number is as old as the server says. (A second or two: both clocks are coarse.)
- */
-void
-bench_meter_open(bench_run *run)
-{
-	PGresult *result = bench_query(run, bench_sql_own_backend, 0, NULL);
-	long long started;
-
-	run->local = false;
-	if (result != NULL && PQntuples(result) > 0)
-	{
-		started = process_start(atoi(PQgetvalue(result, 0, 0)));
-		run->local =
-			started >= 0 && llabs(started - strtoll(PQgetvalue(result, 0, 1), NULL, 10)) <= 2;
-	}
-	PQclear(result);
-}
-
 bool
-bench_meter_find(bench_run *run, bench_backends *backends, const char *role)
+bench_backends_find(bench_run *run, bench_backends *backends, const char *role)
 {
 	char name[64];
 	const char *value = name;
@@ -117,8 +93,28 @@ bench_meter_find(bench_run *run, bench_backends *backends, const char *role)
 	return backends->pids != NULL;
 }
 
-static int64_t
-backends_cpu(const bench_run *run, const bench_backends *backends)
+/*
+ * The number of a process means something only where it runs: here, if the process of
+ * that number is as old as the server says. (A second or two: both clocks are coarse.)
+ */
+void
+bench_backends_open(bench_run *run)
+{
+	PGresult *result = bench_query(run, bench_sql_own_backend, 0, NULL);
+	long long started;
+
+	run->local = false;
+	if (result != NULL && PQntuples(result) > 0)
+	{
+		started = process_start(atoi(PQgetvalue(result, 0, 0)));
+		run->local =
+			started >= 0 && llabs(started - strtoll(PQgetvalue(result, 0, 1), NULL, 10)) <= 2;
+	}
+	PQclear(result);
+}
+
+int64_t
+bench_backends_cpu(const bench_run *run, const bench_backends *backends)
 {
 	int64_t total = 0;
 
@@ -131,51 +127,4 @@ backends_cpu(const bench_run *run, const bench_backends *backends)
 		total += cpu;
 	}
 	return run->local ? total : -1;
-}
-
-/* ---- all of it ---- */
-
-void
-bench_meter_take(bench_run *run, bench_snapshot *snapshot)
-{
-	snapshot->clients.process = run->client_pool != NULL ? bench_pool_cpu(run->client_pool) : 0;
-	snapshot->clients.server = backends_cpu(run, &run->client_backends);
-	snapshot->workers.process = run->worker_pool != NULL ? bench_pool_cpu(run->worker_pool)
-								: run->workers != NULL   ? bench_workers_cpu(run)
-														 : 0;
-	snapshot->workers.server = backends_cpu(run, &run->worker_backends);
-	snapshot->wal = bench_number(run, bench_sql_wal, 0, NULL, -1);
-	snapshot->at = bench_now();
-}
-
-static void
-add_cpu(bench_cpu *cpu, const bench_cpu *from, const bench_cpu *to)
-{
-	cpu->process += to->process - from->process;
-	if (cpu->server >= 0 && from->server >= 0 && to->server >= 0)
-		cpu->server += to->server - from->server;
-	else
-		cpu->server = -1;
-}
-
-void
-bench_result_add(bench_result *result, const bench_snapshot *from, const bench_snapshot *to)
-{
-	result->wal += to->wal - from->wal;
-	add_cpu(&result->clients, &from->clients, &to->clients);
-	add_cpu(&result->workers, &from->workers, &to->workers);
-}
-
-bool
-bench_meter_sizes(bench_run *run, const bench_side *side, int64_t *table, int64_t *indexes)
-{
-	const char *pattern = side->texts->tables;
-	PGresult *result = bench_query(run, bench_sql_sizes, 1, &pattern);
-
-	if (result == NULL)
-		return false;
-	*table = strtoll(PQgetvalue(result, 0, 0), NULL, 10);
-	*indexes = strtoll(PQgetvalue(result, 0, 1), NULL, 10);
-	PQclear(result);
-	return true;
 }

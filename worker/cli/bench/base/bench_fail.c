@@ -1,0 +1,15 @@
+/*
+ * The first error of a run, which is what the program ends with.
+ */
+#include "cli/bench/base/bench.h"
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+void
+bench_fail(bench_run *run, cli_exit status)
+{
+	int none = CLI_OK;
+
+	(void) atomic_compare_exchange_strong(&run->first_status, &none, (int) status);
+}

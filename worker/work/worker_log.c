@@ -1,0 +1,25 @@
+/*
+ * What all files of a worker need to know of it: where its log is, and whether it is to stop.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include "dgen_int.h"
+
+void
+dgen__worker_log(dgen_worker *worker, dgen_log_level level, const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	dgen__log(worker->options.log, worker->options.log_user, level, format, arguments);
+	va_end(arguments);
+}
+
+bool
+dgen__worker_stopping(const dgen_worker *worker)
+{
+	return atomic_load(&worker->loop.stopped);
+}
