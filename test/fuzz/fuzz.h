@@ -9,7 +9,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "dgen_int.h"
+#include "dgen.h"
+
+#include "base/memory.h"
+#include "base/utf8.h"
+#include "json/json.h"
+#include "turn/state.h"
 
 extern int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -6,7 +6,10 @@
 #include <signal.h>
 #include <stdarg.h>
 
-#include "dgen_int.h"
+#include "dgen.h"
+
+#include "client/client.h"
+#include "server/loop.h"
 
 #include "check.h"
 

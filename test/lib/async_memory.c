@@ -4,7 +4,10 @@
  */
 #include <poll.h>
 
-#include "dgen_int.h"
+#include "dgen.h"
+
+#include "base/memory.h"
+#include "client/client.h"
 
 #include "check.h"
 #include "failing.h"

@@ -4,7 +4,9 @@
 #ifndef DGEN_TEST_FAILING_H
 #define DGEN_TEST_FAILING_H
 
-#include "dgen_int.h"
+#include "dgen.h"
+
+#include "base/memory.h"
 
 /* If the failure was not used up, one of the next n + 1 allocations gets it. */
 static bool

@@ -7,7 +7,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "dgen_int.h"
+#include "dgen.h"
+
+#include "client/client.h"
+#include "turn/in_turn.h"
+#include "work/worker.h"
 
 #include "check.h"
 

@@ -8,7 +8,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "dgen_int.h"
+#include "dgen.h"
+
+#include "client/client.h"
+#include "server/loop.h"
 
 #include "check.h"
 

@@ -3,7 +3,11 @@
  */
 #include <poll.h>
 
-#include "dgen_int.h"
+#include "dgen.h"
+
+#include "base/memory.h"
+#include "turn/in_turn.h"
+#include "work/worker.h"
 
 #include "check.h"
 #include "failing.h"

@@ -2,7 +2,16 @@
  * Parts of the worker that need no server: the cache against a dumb one, arrays, suspects,
  * versions, lists of hosts.
  */
-#include "dgen_int.h"
+#include "dgen.h"
+
+#include "base/error.h"
+#include "server/array.h"
+#include "server/connection.h"
+#include "turn/in_turn.h"
+#include "turn/state.h"
+#include "work/cache.h"
+#include "work/suspect.h"
+#include "work/worker.h"
 
 #include "check.h"
 

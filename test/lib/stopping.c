@@ -7,7 +7,12 @@
 #include <signal.h>
 #include <stdatomic.h>
 
-#include "dgen_int.h"
+#include "dgen.h"
+
+#include "server/sql.h"
+#include "turn/in_turn.h"
+#include "work/session.h"
+#include "work/worker.h"
 
 #include "check.h"
 #include "pausing.h"

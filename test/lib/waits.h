@@ -4,7 +4,11 @@
 #ifndef WAITS_H
 #define WAITS_H
 
-#include "dgen_int.h"
+#include "dgen.h"
+
+#include "server/answers.h"
+#include "work/session.h"
+#include "work/worker.h"
 
 static inline bool
 check_waits(const dgen_worker *worker)

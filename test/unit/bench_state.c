@@ -7,7 +7,15 @@
 #include <string.h>
 #include <time.h>
 
-#include "dgen_int.h"
+#include "dgen.h"
+
+#include "base/error.h"
+#include "base/memory.h"
+#include "json/json.h"
+#include "turn/in_turn.h"
+#include "turn/outbox.h"
+#include "turn/state.h"
+#include "turn/turn.h"
 
 #define ROUNDS 20
 #define TURNS 1000

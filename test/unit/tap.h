@@ -14,7 +14,22 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "dgen_int.h"
+#include "dgen.h"
+
+#include "base/error.h"
+#include "base/memory.h"
+#include "base/utf8.h"
+#include "json/check.h"
+#include "json/json.h"
+#include "server/loop.h"
+#include "server/result.h"
+#include "server/send.h"
+#include "server/sql.h"
+#include "turn/in_turn.h"
+#include "turn/outbox.h"
+#include "turn/state.h"
+#include "turn/turn.h"
+#include "work/cache.h"
 
 typedef struct tap_test
 {

@@ -3,9 +3,12 @@
  * hint.
  */
 #include <ctype.h>
+#include <stdarg.h>
 #include <string.h>
 
-#include "dgen_int.h"
+#include "base/error.h"
+#include "base/memory.h"
+#include "base/utf8.h"
 
 const char *
 dgen_strerror(int code)

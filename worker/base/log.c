@@ -2,11 +2,13 @@
  * A line of the log, for the application.
  */
 #include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
-#include "dgen_int.h"
+
+#include "base/error.h"
 
 void
 dgen__log(dgen_log_callback log, void *user, dgen_log_level level, const char *format,

@@ -2,11 +2,12 @@
  * All allocation of the library, so that tests can make each one fail in turn, and
  * texts that grow.
  */
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "dgen_int.h"
+#include "base/memory.h"
 
 /* Allocations until one fails; below 0: none does. Only tests write these. */
 static long fail_after = -1;

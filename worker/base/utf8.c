@@ -4,7 +4,8 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
-#include "dgen_int.h"
+
+#include "base/utf8.h"
 
 static bool
 continues(const char *text, size_t n)

@@ -1,10 +1,11 @@
 /*
  * What --help prints, from the lists of commands and options.
  */
-#include "cli/common/cli.h"
-
 #include <stdio.h>
 #include <string.h>
+
+#include "cli/commands/commands.h"
+#include "cli/common/options.h"
 
 static void
 print_option(cli_option option)

@@ -1,11 +1,13 @@
 /*
  * The program dgen: its commands, and the way to them.
  */
-#include "cli/common/cli.h"
-
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "cli/commands/commands.h"
+#include "cli/common/options.h"
+#include "cli/common/report.h"
 
 #define LISTING (CLI_BIT(CLI_JSON) | CLI_BIT(CLI_LIMIT))
 

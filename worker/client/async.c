@@ -6,7 +6,18 @@
 #include <poll.h>
 #include <string.h>
 
-#include "dgen_int.h"
+#include "base/error.h"
+#include "base/memory.h"
+#include "client/client.h"
+#include "client/operation.h"
+#include "client/pipeline.h"
+#include "json/check.h"
+#include "server/array.h"
+#include "server/connection.h"
+#include "server/guard.h"
+#include "server/loop.h"
+#include "server/send.h"
+#include "server/sql.h"
 
 #define CALL_TIMEOUT_MS 5000
 #define UNDER_WAY_BYTES ((size_t) 64 * 1024 * 1024)

@@ -7,7 +7,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "dgen_int.h"
+#include "base/error.h"
+#include "base/memory.h"
+#include "client/client.h"
+#include "json/check.h"
+#include "server/array.h"
+#include "server/connection.h"
+#include "server/guard.h"
+#include "server/result.h"
+#include "server/sql.h"
 
 #define CALL_TIMEOUT_MS 5000
 #define INTERVAL_SIZE 28

@@ -6,7 +6,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "dgen_int.h"
+
+#include "base/error.h"
+#include "client/client.h"
+#include "server/connection.h"
 
 /* A pooler gives a number of its own, as the session behind it is not one for long. */
 static bool

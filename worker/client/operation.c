@@ -2,7 +2,13 @@
  * Operations of a client that are under way: their queues, and how they end. Each gets its
  * callback once.
  */
-#include "dgen_int.h"
+#include "base/error.h"
+#include "base/memory.h"
+#include "client/client.h"
+#include "client/operation.h"
+#include "client/pipeline.h"
+#include "server/loop.h"
+#include "server/send.h"
 
 /* Connections that may be lost while one operation is sent. */
 #define MOST_DOUBTS 5

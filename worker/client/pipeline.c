@@ -6,7 +6,15 @@
 #include <poll.h>
 #include <string.h>
 
-#include "dgen_int.h"
+#include "base/error.h"
+#include "client/client.h"
+#include "client/operation.h"
+#include "client/pipeline.h"
+#include "server/answers.h"
+#include "server/connection.h"
+#include "server/guard.h"
+#include "server/loop.h"
+#include "server/sql.h"
 
 /* Between two nudges of a connection that is to be used in another way. */
 #define LAST_NUDGE_MS 100

@@ -4,7 +4,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "dgen_int.h"
+#include "base/error.h"
+#include "base/memory.h"
+#include "client/client.h"
+#include "client/operation.h"
+#include "client/pipeline.h"
+#include "json/json.h"
+#include "server/answers.h"
+#include "server/connection.h"
+#include "server/loop.h"
+#include "server/result.h"
+#include "server/sql.h"
 
 /* ---- what was sent ---- */
 

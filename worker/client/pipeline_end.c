@@ -3,7 +3,12 @@
  */
 #include <poll.h>
 #include <string.h>
-#include "dgen_int.h"
+
+#include "base/error.h"
+#include "client/client.h"
+#include "client/operation.h"
+#include "client/pipeline.h"
+#include "server/connection.h"
 
 #define CONNECT_MIN_MS 100
 #define CONNECT_MAX_MS 10000

@@ -12,7 +12,15 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "dgen_int.h"
+#include "base/error.h"
+#include "client/client.h"
+#include "client/operation.h"
+#include "client/pipeline.h"
+#include "server/connection.h"
+#include "server/guard.h"
+#include "server/loop.h"
+#include "server/result.h"
+#include "server/sql.h"
 
 /* How long the callback waits for the reason. */
 #define GRACE_MS 1000

@@ -16,7 +16,16 @@
  */
 #include <string.h>
 
-#include "dgen_int.h"
+#include "base/error.h"
+#include "client/client.h"
+#include "client/operation.h"
+#include "client/pipeline.h"
+#include "server/answers.h"
+#include "server/array.h"
+#include "server/connection.h"
+#include "server/loop.h"
+#include "server/send.h"
+#include "server/sql.h"
 
 /* Of one send_many. */
 #define MOST_OPERATIONS 1000

@@ -2,7 +2,9 @@
  * Operations with a deadline: a binary heap, so that thousands of calls cost their client
  * a few comparisons each.
  */
-#include "dgen_int.h"
+#include "base/memory.h"
+#include "client/operation.h"
+#include "server/loop.h"
 
 int
 dgen__timeouts_reserve(dgen__timeouts *timeouts, size_t count)

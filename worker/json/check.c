@@ -4,7 +4,10 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "dgen_int.h"
+#include "base/error.h"
+#include "base/utf8.h"
+#include "json/check.h"
+#include "json/json.h"
 
 int
 dgen__check_text(dgen__error *error, const char *what, const char *text, size_t max)

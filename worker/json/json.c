@@ -5,7 +5,7 @@
  */
 #include <string.h>
 
-#include "dgen_int.h"
+#include "json/json.h"
 
 /* What jsonb can hold (NUMERIC_WEIGHT_MAX and NUMERIC_DSCALE_MAX in PostgreSQL). */
 #define MAX_INTEGER_DIGITS 131072

@@ -9,7 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "dgen_int.h"
+#include "base/memory.h"
+#include "json/json.h"
 
 /* More significant digits than this cannot change how a double is rounded. */
 #define DOUBLE_DIGITS 800

@@ -5,7 +5,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "dgen_int.h"
+#include "base/memory.h"
+#include "base/utf8.h"
+#include "json/json.h"
 
 /* Writes the code point, at most 4 bytes. */
 static size_t

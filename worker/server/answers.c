@@ -11,7 +11,9 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
-#include "dgen_int.h"
+
+#include "base/memory.h"
+#include "server/answers.h"
 
 int
 dgen__answers_add(dgen__answers *answers, unsigned char answer)

@@ -5,7 +5,10 @@
 #include <arpa/inet.h>
 #include <string.h>
 
-#include "dgen_int.h"
+#include "base/error.h"
+#include "base/memory.h"
+#include "base/utf8.h"
+#include "server/array.h"
 
 /* Dimensions, "has NULLs", element type, length, lower bound: 32 bits each, big-endian. */
 #define HEADER_BYTES 20

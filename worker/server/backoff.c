@@ -11,7 +11,9 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
-#include "dgen_int.h"
+
+#include "server/connection.h"
+#include "server/loop.h"
 
 /* Of clients and workers that lost the same server, so that they do not come back together. */
 uint64_t

@@ -13,7 +13,12 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "dgen_int.h"
+#include "base/error.h"
+#include "base/memory.h"
+#include "server/connection.h"
+#include "server/loop.h"
+#include "server/result.h"
+#include "server/sql.h"
 
 #define CONNECT_TIMEOUT_MS 10000
 #define SEVERAL 8 /* settings of one group */

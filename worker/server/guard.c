@@ -6,7 +6,8 @@
 #include <pthread.h>
 #include <unistd.h>
 
-#include "dgen_int.h"
+#include "base/error.h"
+#include "server/guard.h"
 
 /* A child has one more than its parent. Costs nothing where it is compared, unlike getpid. */
 static unsigned forks;

@@ -5,13 +5,15 @@
  * This is the file to port: it takes Linux.
  */
 #include <errno.h>
+#include <stdatomic.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
 
-#include "dgen_int.h"
+#include "server/guard.h"
+#include "server/loop.h"
 
 int64_t
 dgen__now_us(void)

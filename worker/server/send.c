@@ -2,7 +2,10 @@
  * A message to be sent: its texts as one piece of memory, and as elements of arrays.
  */
 #include <string.h>
-#include "dgen_int.h"
+
+#include "base/memory.h"
+#include "server/array.h"
+#include "server/send.h"
 
 static size_t
 size_of(const char *text)

@@ -4,7 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "dgen_int.h"
+#include "base/memory.h"
+#include "server/sql.h"
 
 /*
  * ---- the client: prepared only if no pooler stands between ----

@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -14,7 +15,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/error.h"
+#include "base/memory.h"
+#include "json/check.h"
+#include "server/connection.h"
+#include "server/loop.h"
 #include "supervise/supervisor.h"
+#include "work/child.h"
 
 #define MOST_PROCESSES 1000
 #define MOST_DEATHS 1000000

@@ -6,14 +6,16 @@
  *         │ <── byte in the pipe: attached ──┘        │ around each callback
  *         └───────── reads ──────────> slot <─────────┘ writes
  */
-#ifndef SUPERVISOR_H
-#define SUPERVISOR_H
+#ifndef DGEN_SUPERVISE_SUPERVISOR_H
+#define DGEN_SUPERVISE_SUPERVISOR_H
 
 #include <limits.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/types.h>
 #include <sys/un.h>
+
+#include "dgen.h"
 
 #include "work/child.h"
 
@@ -121,4 +123,4 @@ extern int64_t dgen__roll_due(const dgen__supervisor *s);        /* when it has 
 extern void dgen__child_run(dgen__supervisor *s, dgen__process *process, pid_t parent)
 	__attribute__((noreturn));
 
-#endif /* SUPERVISOR_H */
+#endif /* DGEN_SUPERVISE_SUPERVISOR_H */

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "supervise/supervisor.h"
+#include "work/child.h"
 
 /* The program's own signals again, but for those that are the supervisor's. */
 static int

@@ -3,6 +3,7 @@
  * socket that NOTIFY_SOCKET names.
  */
 #include <errno.h>
+#include <limits.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "server/loop.h"
 #include "supervise/supervisor.h"
 
 /* A manager that does not read must not hold up the workers. */

@@ -2,12 +2,16 @@
  * One process of the supervisor: starting it, ending it, and what its death means.
  */
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "server/connection.h"
+#include "server/loop.h"
 #include "supervise/supervisor.h"
+#include "work/child.h"
 
 /* ---- starting and ending ---- */
 

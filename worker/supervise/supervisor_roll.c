@@ -7,6 +7,7 @@
  *
  * A new one that dies, or is not attached in time and killed, ends it: the old ones stay.
  */
+#include "server/loop.h"
 #include "supervise/supervisor.h"
 
 /* A SIGHUP that came meanwhile may bring what is better. */

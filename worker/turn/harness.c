@@ -5,7 +5,15 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "dgen_int.h"
+#include "base/error.h"
+#include "base/memory.h"
+#include "json/check.h"
+#include "json/json.h"
+#include "server/send.h"
+#include "turn/in_turn.h"
+#include "turn/outbox.h"
+#include "turn/state.h"
+#include "turn/turn.h"
 
 struct dgen_test
 {

@@ -3,7 +3,11 @@
  */
 #include <inttypes.h>
 #include <string.h>
-#include "dgen_int.h"
+
+#include "base/error.h"
+#include "json/check.h"
+#include "turn/in_turn.h"
+#include "turn/turn.h"
 
 int
 dgen__turn_ready(const dgen_turn *turn)

@@ -3,7 +3,10 @@
  */
 #include <string.h>
 
-#include "dgen_int.h"
+#include "base/memory.h"
+#include "base/utf8.h"
+#include "server/send.h"
+#include "turn/outbox.h"
 
 /* ---- adding ---- */
 

@@ -4,6 +4,9 @@
  */
 #include <string.h>
 
+#include "base/memory.h"
+#include "json/json.h"
+#include "turn/entries.h"
 #include "turn/state.h"
 
 /* What malloc itself takes, about. */

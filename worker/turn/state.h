@@ -1,68 +1,54 @@
 /*
- * What state.c and state_read.c share: how a state lies in memory.
+ * The state of an actor as entries.
  *
- *     text     one copy of the JSON text that was read. Once it is loaded, names and
- *              values are pieces of it, made NUL-terminated in place.
+ *     what the server has ──base──> batch begins ──turn──> turn ──> ...
  *
- *     sorted   entry *, by the bytes of the name; an entry without a value is a
- *              tombstone: it was deleted, and may come back by undo
- *       |
- *       v
- *     entry    name, value ──change──> changes   what the server has of it (base)
- *                                         ^      what begin_turn found (kept)
- *                                         |
- *                                      touched   by the turn
- *
- * An entry that did not change since the server had it is in neither list.
+ * Changes of a turn can be undone; changes of a batch are a diff against what the
+ * server has. Only that diff travels.
  */
-#ifndef DGEN_STATE_H
-#define DGEN_STATE_H
+#ifndef DGEN_TURN_STATE_H
+#define DGEN_TURN_STATE_H
 
-#include "dgen_int.h"
+#include "dgen.h"
 
-typedef struct entry
-{
-	char *name;
-	char *value;   /* NULL: deleted; a piece of the text or memory of its own */
-	size_t length; /* of the value */
-	uint32_t name_length;
-	uint32_t change; /* number of its change, from 1; 0: none */
-} entry;
+#include "base/memory.h"
 
-typedef struct change
-{
-	entry *entry;
-	char *base; /* NULL: the server has no such entry */
-	size_t base_length;
-	char *kept; /* only if touched */
-	size_t kept_length;
-	bool touched; /* in this turn */
-} change;
+typedef struct dgen__state dgen__state;
 
-struct dgen__state
-{
-	char *text; /* length + 1 bytes */
-	size_t length;
-	bool loaded; /* the text is split into entries */
+/* A JSON object, trusted to be valid; copied, and looked into when it is first needed. */
+extern int dgen__state_parse(dgen__state **state, const char *json, size_t length);
+/*
+ * Looks into it. The functions that need that do it themselves; after a load that
+ * returned 0, NULL from get and scan cannot mean that memory was out.
+ */
+extern int dgen__state_load(dgen__state *state);
+extern void dgen__state_free(dgen__state *state);
+extern size_t dgen__state_bytes(
+	const dgen__state *state); /* memory it takes, for the cache's bound */
 
-	entry *read; /* those of the text; others have memory of their own */
-	size_t nread;
+/* What get and scan return lives until the entry changes, confirm, or the end of the turn; a name until confirm. */
+extern const char *dgen__state_get(dgen__state *state, const char *entry, size_t *length);
+extern int dgen__state_set(dgen__state *state, const char *entry, const char *json,
+						   size_t length); /* valid JSON */
+extern int dgen__state_delete(dgen__state *state, const char *entry);
+/* Valid JSON, an object. If memory runs out some entries are replaced: undo the turn. */
+extern int dgen__state_replace(dgen__state *state, const char *json, size_t length);
+extern const char *dgen__state_scan(dgen__state *state, const char *prefix, const char **entry,
+									size_t *length);
+extern int dgen__state_json(dgen__state *state, dgen__buffer *json); /* the whole as an object */
 
-	entry **sorted;
-	size_t nsorted;
-	size_t sorted_size;
-	size_t ntombstones;
+/* Changes are made between begin and undo or keep. */
+extern void dgen__state_begin_turn(dgen__state *state);
+extern void dgen__state_undo_turn(dgen__state *state); /* as it was at begin_turn */
+extern void dgen__state_keep_turn(dgen__state *state);
 
-	change *changes;
-	size_t nchanges;
-	size_t changes_size;
-	size_t kept_changes; /* those that begin_turn found */
+/*
+ * The diff of the kept turns since the state was read or confirmed. False: none. Appends
+ * an object of entries to set and an array of names to deleted, nothing where there is
+ * nothing.
+ */
+extern bool dgen__state_diff(dgen__state *state, dgen__buffer *set, dgen__buffer *deleted);
+extern bool dgen__state_changed(const dgen__state *state); /* is there a diff? */
+extern void dgen__state_confirm(dgen__state *state); /* the server has it now; no turn is open */
 
-	uint32_t *touched; /* numbers of changes, from 0 */
-	size_t ntouched;
-	size_t touched_size;
-
-	size_t own_bytes; /* in entries and values with memory of their own */
-};
-
-#endif /* DGEN_STATE_H */
+#endif /* DGEN_TURN_STATE_H */

@@ -4,6 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/memory.h"
+#include "json/json.h"
+#include "turn/entries.h"
 #include "turn/state.h"
 
 int

@@ -3,7 +3,11 @@
  */
 #include <string.h>
 
-#include "dgen_int.h"
+#include "base/error.h"
+#include "base/memory.h"
+#include "json/json.h"
+#include "turn/in_turn.h"
+#include "turn/turn.h"
 
 /* ---- who and what ---- */
 

@@ -6,7 +6,15 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "dgen_int.h"
+#include "base/error.h"
+#include "base/memory.h"
+#include "base/utf8.h"
+#include "json/check.h"
+#include "json/json.h"
+#include "server/send.h"
+#include "turn/in_turn.h"
+#include "turn/outbox.h"
+#include "turn/turn.h"
 
 /* ---- values as JSON in turn->scratch ---- */
 

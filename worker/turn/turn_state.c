@@ -5,7 +5,12 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "dgen_int.h"
+#include "base/error.h"
+#include "base/memory.h"
+#include "json/check.h"
+#include "json/json.h"
+#include "turn/in_turn.h"
+#include "turn/state.h"
 
 /* ---- reading ---- */
 

@@ -5,7 +5,23 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/error.h"
+#include "base/memory.h"
+#include "server/array.h"
+#include "server/connection.h"
+#include "server/guard.h"
+#include "server/loop.h"
+#include "server/result.h"
+#include "server/sql.h"
+#include "turn/outbox.h"
+#include "turn/state.h"
+#include "turn/turn.h"
+#include "work/batch.h"
+#include "work/borrow.h"
+#include "work/cache.h"
 #include "work/child.h"
+#include "work/suspect.h"
+#include "work/worker.h"
 
 /* A batch that has run so long commits what it has, so that nobody waits for long. */
 #define BATCH_MS 10

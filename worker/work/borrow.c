@@ -7,7 +7,14 @@
  */
 #include <string.h>
 
-#include "dgen_int.h"
+#include "base/error.h"
+#include "base/memory.h"
+#include "server/connection.h"
+#include "server/guard.h"
+#include "server/sql.h"
+#include "work/batch.h"
+#include "work/borrow.h"
+#include "work/worker.h"
 
 #define ENCODING_HINT                                                                              \
 	"A callback that sets client_encoding sets it back to UTF8 before it returns, or converts in " \

@@ -6,7 +6,9 @@
  */
 #include <string.h>
 
-#include "dgen_int.h"
+#include "base/memory.h"
+#include "turn/state.h"
+#include "work/cache.h"
 
 #define FIRST_BUCKETS 256
 

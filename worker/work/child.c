@@ -7,12 +7,18 @@
  */
 #include <errno.h>
 #include <limits.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
+
+#include "base/error.h"
+#include "server/loop.h"
+#include "turn/turn.h"
 #include "work/child.h"
+#include "work/worker.h"
 
 /* Beyond turn_timeout: after 5 s the server ends the session, and a callback that returns is told. */
 #define GRACE_MS 10000

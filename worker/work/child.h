@@ -5,7 +5,12 @@
 #ifndef DGEN_WORK_CHILD_H
 #define DGEN_WORK_CHILD_H
 
-#include "dgen_int.h"
+#include <stdatomic.h>
+
+#include "dgen.h"
+
+#include "turn/turn.h"
+#include "work/worker.h"
 
 /* One writer, the child; turn_began is written last and cleared first. */
 typedef struct dgen__slot

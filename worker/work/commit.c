@@ -5,7 +5,17 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "dgen_int.h"
+#include "base/error.h"
+#include "base/memory.h"
+#include "server/array.h"
+#include "server/connection.h"
+#include "server/send.h"
+#include "server/sql.h"
+#include "turn/outbox.h"
+#include "turn/state.h"
+#include "turn/turn.h"
+#include "work/batch.h"
+#include "work/worker.h"
 
 /* Somewhat below what the server takes as one message of the protocol. */
 #define MOST_BYTES ((size_t) 0x3ff00000)

@@ -6,7 +6,10 @@
  */
 #include <string.h>
 
-#include "dgen_int.h"
+#include "server/loop.h"
+#include "turn/outbox.h"
+#include "work/doubt.h"
+#include "work/worker.h"
 
 /* The server keeps receipts for longer than a day. */
 #define TOO_OLD_MS (INT64_C(24) * 3600 * 1000)

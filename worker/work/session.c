@@ -7,7 +7,17 @@
  */
 #include <string.h>
 
+#include "base/error.h"
+#include "server/answers.h"
+#include "server/connection.h"
+#include "server/guard.h"
+#include "server/loop.h"
+#include "server/result.h"
+#include "work/batch.h"
+#include "work/doubt.h"
 #include "work/session.h"
+#include "work/suspect.h"
+#include "work/worker.h"
 
 /* Failed commits in a row, after which the worker takes a rest. */
 #define FAILED_COMMITS 5

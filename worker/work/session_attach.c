@@ -9,7 +9,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/error.h"
+#include "base/memory.h"
+#include "server/array.h"
+#include "server/connection.h"
+#include "server/loop.h"
+#include "server/result.h"
+#include "server/sql.h"
+#include "work/doubt.h"
 #include "work/session.h"
+#include "work/worker.h"
 
 /* ---- attaching ---- */
 

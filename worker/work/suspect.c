@@ -5,7 +5,9 @@
  */
 #include <string.h>
 
-#include "dgen_int.h"
+#include "base/error.h"
+#include "base/memory.h"
+#include "work/suspect.h"
 
 /* More than a batch has. Beyond it somebody's innocence is assumed. */
 #define MOST_SUSPECTS 4096

@@ -2,11 +2,15 @@
  * What all files of a worker need to know of it: where its log is, and whether it is to stop.
  */
 #include <errno.h>
+#include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
-#include "dgen_int.h"
+
+#include "base/error.h"
+#include "work/worker.h"
 
 void
 dgen__worker_log(dgen_worker *worker, dgen_log_level level, const char *format, ...)

@@ -2,11 +2,25 @@
  * dgen bench: one workload, measured with actors and then with the baselines, on the
  * same server and in the same way.
  */
-#include "cli/bench/base/bench.h"
-
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "cli/bench/base/process.h"
+#include "cli/bench/base/progress.h"
+#include "cli/bench/base/query.h"
+#include "cli/bench/base/run.h"
+#include "cli/bench/base/side.h"
+#include "cli/bench/base/wait.h"
+#include "cli/bench/measure/measure.h"
+#include "cli/bench/report.h"
+#include "cli/bench/sides/workers.h"
+#include "cli/bench/workloads.h"
+#include "cli/commands/commands.h"
+#include "cli/common/connect.h"
+#include "cli/common/options.h"
+#include "cli/common/report.h"
 
 #define MOST_SIDES 3
 

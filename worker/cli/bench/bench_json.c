@@ -2,10 +2,15 @@
  * The report for programs: one JSON object on one line. Times are in the unit that the
  * name ends with; what is not known is null.
  */
-#include "cli/bench/base/bench.h"
-
 #include <inttypes.h>
 #include <stdio.h>
+
+#include "cli/bench/base/histogram.h"
+#include "cli/bench/base/process.h"
+#include "cli/bench/base/run.h"
+#include "cli/bench/base/side.h"
+#include "cli/bench/measure/measure.h"
+#include "cli/bench/report.h"
 
 static const char *separator = "";
 

@@ -1,11 +1,15 @@
 /*
  * The options of dgen bench, over the defaults of a workload.
  */
-#include "cli/bench/base/bench.h"
-
 #include <limits.h>
 #include <string.h>
 #include <unistd.h>
+
+#include "cli/bench/base/side.h"
+#include "cli/bench/measure/measure.h"
+#include "cli/bench/workloads.h"
+#include "cli/common/options.h"
+#include "cli/common/report.h"
 
 #define MOST_THREADS 1000
 #define SENDING (1U << BENCH_SEND | 1U << BENCH_CAST) /* and nothing else */

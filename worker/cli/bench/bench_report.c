@@ -2,10 +2,15 @@
  * The report for people: a line for each figure, a column for each side, and what the
  * actors' is in terms of the baseline.
  */
-#include "cli/bench/base/bench.h"
-
 #include <stdio.h>
 #include <string.h>
+
+#include "cli/bench/base/histogram.h"
+#include "cli/bench/base/process.h"
+#include "cli/bench/base/run.h"
+#include "cli/bench/base/side.h"
+#include "cli/bench/measure/measure.h"
+#include "cli/bench/report.h"
 
 #define UNKNOWN (-1.0)
 

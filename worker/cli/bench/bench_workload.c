@@ -1,9 +1,12 @@
 /*
  * The workloads: which step does the work on which side.
  */
-#include "cli/bench/base/bench.h"
-
 #include <string.h>
+
+#include "cli/bench/base/side.h"
+#include "cli/bench/base/sql.h"
+#include "cli/bench/sides/steps.h"
+#include "cli/bench/workloads.h"
 
 #define DURATIONS .rounds = 3, .warm_up_ms = 2000, .time_ms = 10000, .seed = 1
 

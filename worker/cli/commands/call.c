@@ -1,12 +1,17 @@
 /*
  * dgen call and dgen state: one answer, as JSON on a line of its own.
  */
-#include "cli/common/cli.h"
-
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "cli/commands/commands.h"
+#include "cli/common/connect.h"
+#include "cli/common/options.h"
+#include "cli/common/report.h"
+#include "cli/common/show.h"
+#include "client/client.h"
 
 /* The whole of the standard input, to be freed; NULL: the error was reported. */
 static char *

@@ -5,8 +5,6 @@
  *                                   ^         │ one is bad
  *                                   └─ halves ┘ until it is alone: reported, left out
  */
-#include "cli/common/cli.h"
-
 #include <errno.h>
 #include <inttypes.h>
 #include <signal.h>
@@ -16,6 +14,14 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "cli/commands/commands.h"
+#include "cli/common/connect.h"
+#include "cli/common/lines.h"
+#include "cli/common/options.h"
+#include "cli/common/progress.h"
+#include "cli/common/report.h"
+#include "client/client.h"
 
 #define BATCH 1000 /* messages */
 #define BATCH_BYTES ((size_t) 8 * 1024 * 1024)

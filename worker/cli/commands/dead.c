@@ -1,12 +1,16 @@
 /*
  * dgen dead: lists dead letters, sends them again, drops them.
  */
-#include "cli/common/cli.h"
-
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "cli/commands/commands.h"
+#include "cli/common/connect.h"
+#include "cli/common/options.h"
+#include "cli/common/queries.h"
+#include "cli/common/report.h"
 
 static bool
 is_message_id(const char *text)

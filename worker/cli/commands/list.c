@@ -2,11 +2,16 @@
  * The commands that show what is there: actors, messages, dead letters, actor types,
  * workers, and why an actor does or does not make progress.
  */
-#include "cli/common/cli.h"
-
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
+
+#include "cli/commands/commands.h"
+#include "cli/common/connect.h"
+#include "cli/common/options.h"
+#include "cli/common/queries.h"
+#include "cli/common/report.h"
+#include "cli/common/show.h"
 
 #define TERMINAL_LIMIT 100 /* rows that a terminal gets unless asked for more */
 

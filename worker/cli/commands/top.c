@@ -3,8 +3,6 @@
  *
  * The server works out rates: each look hands it what the look before saw.
  */
-#include "cli/common/cli.h"
-
 #include <errno.h>
 #include <limits.h>
 #include <poll.h>
@@ -14,6 +12,13 @@
 #include <string.h>
 #include <termios.h>
 #include <unistd.h>
+
+#include "cli/commands/commands.h"
+#include "cli/common/connect.h"
+#include "cli/common/options.h"
+#include "cli/common/queries.h"
+#include "cli/common/report.h"
+#include "cli/common/show.h"
 
 #define INTERVAL_MS 2000
 #define FIRST_MS 500 /* before the first look */

@@ -1,8 +1,6 @@
 /*
  * Connection options, as psql has them, and connecting.
  */
-#include "cli/common/cli.h"
-
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -10,6 +8,11 @@
 #include <string.h>
 #include <termios.h>
 #include <unistd.h>
+
+#include "cli/common/connect.h"
+#include "cli/common/options.h"
+#include "cli/common/report.h"
+#include "client/client.h"
 
 /* ---- one connection string ---- */
 

@@ -2,14 +2,15 @@
  * Lines of input. They are handed out as they arrive, without waiting for more: who types
  * or follows a log sees each line go at once, and a file comes in large pieces.
  */
-#include "cli/common/cli.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "cli/common/lines.h"
+#include "cli/common/report.h"
 
 #define FIRST_SIZE ((size_t) 256 * 1024)
 #define BYTE_ORDER_MARK "\xef\xbb\xbf"

@@ -1,14 +1,15 @@
 /*
  * The command line: the options of all commands, in one list, and their values.
  */
-#include "cli/common/cli.h"
-
 #include <ctype.h>
 #include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "cli/common/options.h"
+#include "cli/common/report.h"
 
 #define FIRST_CODE 256 /* getopt's code of an option is this and its place in the list */
 

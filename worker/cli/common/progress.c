@@ -2,13 +2,13 @@
  * A bar on the terminal for what takes long: on the standard error, and only if that is a
  * terminal.
  */
-#include "cli/common/cli.h"
-
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "cli/common/progress.h"
 
 #define FIRST_MS 300 /* what is quicker needs no bar */
 #define STEP_MS 100

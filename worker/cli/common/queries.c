@@ -4,7 +4,7 @@
  * The rows to show are chosen first, by columns that cost nothing: what an actor's status
  * is takes the views some reading in other tables, and is found out only for those.
  */
-#include "cli/common/cli.h"
+#include "cli/common/queries.h"
 
 #define JSON(columns, rows) \
 	"SELECT pg_catalog.row_to_json(r) FROM (SELECT " columns " " rows ") AS r"

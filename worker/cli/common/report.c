@@ -1,13 +1,16 @@
 /*
  * Errors, the way psql writes them, and what the program ends with.
  */
-#include "cli/common/cli.h"
-
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "cli/common/report.h"
+#include "cli/common/show.h"
+#include "client/client.h"
+#include "work/worker.h"
 
 /* ---- lines on the standard error ---- */
 

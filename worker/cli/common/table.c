@@ -1,13 +1,14 @@
 /*
  * Rows for people: aligned columns as psql has them, as wide as the terminal.
  */
-#include "cli/common/cli.h"
-
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
+
+#include "cli/common/report.h"
+#include "cli/common/show.h"
 
 #define COLUMNS 16      /* no query has more */
 #define NARROWEST 8     /* columns that a text keeps, however narrow the terminal */

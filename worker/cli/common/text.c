@@ -2,12 +2,12 @@
  * What a terminal shows of a text: how many columns its characters take, and escapes for
  * what is invalid or would control the terminal.
  */
-#include "cli/common/cli.h"
-
 #include <locale.h>
 #include <stdlib.h>
 #include <string.h>
 #include <wchar.h>
+
+#include "cli/common/show.h"
 
 #define ELLIPSIS "\xe2\x80\xa6"
 

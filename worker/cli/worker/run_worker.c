@@ -3,14 +3,20 @@
  * supervisor, until a signal stops it. Each process loads the object anew, so that SIGHUP
  * brings a new one into use.
  */
-#include "cli/worker/run_worker.h"
-
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#include "cli/commands/commands.h"
+#include "cli/common/connect.h"
+#include "cli/common/options.h"
+#include "cli/common/report.h"
+#include "cli/worker/job.h"
+#include "work/child.h"
+#include "work/worker.h"
 
 #define JOBS_MOST 1000
 #define DEATHS_MOST 1000000

@@ -1,13 +1,14 @@
 /*
  * dgen worker: the actor types of a shared object.
  */
-#include "cli/worker/run_worker.h"
-
 #include <dlfcn.h>
 #include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "cli/common/report.h"
+#include "cli/worker/job.h"
 
 #define ENTRY "dgen_actor_types"
 

@@ -5,8 +5,6 @@
  *     signal ──────────┐
  *     thread ended ────┴─ byte ──> pipe ──> main thread: stops the workers, waits for them
  */
-#include "cli/worker/run_worker.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -15,6 +13,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#include "cli/common/report.h"
+#include "cli/worker/job.h"
 
 typedef struct Thread
 {

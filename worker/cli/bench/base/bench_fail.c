@@ -1,10 +1,14 @@
 /*
  * The first error of a run, which is what the program ends with.
  */
-#include "cli/bench/base/bench.h"
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "cli/bench/base/run.h"
+#include "cli/bench/base/side.h"
+#include "cli/common/report.h"
 
 void
 bench_fail(bench_run *run, cli_exit status)

@@ -3,7 +3,7 @@
  * number of them. Every time is counted, none is sampled; a bucket's upper end is less
  * than 1 % above what is in it.
  */
-#include "cli/bench/base/bench.h"
+#include "cli/bench/base/histogram.h"
 
 #define SUBS (UINT64_C(1) << BENCH_SUB_BITS)
 

@@ -1,12 +1,18 @@
 /*
  * Processes of the server, by /proc, if they are on this host: which they are, and their time.
  */
-#include "cli/bench/base/bench.h"
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#include "cli/bench/base/process.h"
+#include "cli/bench/base/query.h"
+#include "cli/bench/base/run.h"
+#include "cli/bench/base/side.h"
+#include "cli/bench/base/sql.h"
+#include "cli/common/report.h"
 
 static bool
 read_file(int pid, const char *name, char *text, size_t size)

@@ -2,11 +2,14 @@
  * What happens, on the standard error: one line that is written again on a terminal, or
  * a line each second.
  */
-#include "cli/bench/base/bench.h"
-
 #include <inttypes.h>
 #include <stdio.h>
 #include <unistd.h>
+
+#include "cli/bench/base/progress.h"
+#include "cli/bench/base/run.h"
+#include "cli/bench/base/side.h"
+#include "cli/bench/base/wait.h"
 
 #define STEP_NS INT64_C(1000000000)
 

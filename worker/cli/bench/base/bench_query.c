@@ -2,13 +2,18 @@
  * The connection that looks after a run: statements that a signal cancels. And the other
  * connections, which tell the server what they are for.
  */
-#include "cli/bench/base/bench.h"
-
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "cli/bench/base/query.h"
+#include "cli/bench/base/run.h"
+#include "cli/bench/base/side.h"
+#include "cli/bench/base/sql.h"
+#include "cli/bench/base/wait.h"
+#include "cli/common/report.h"
 
 /* ---- one statement ---- */
 

@@ -4,14 +4,16 @@
  *     signal ──┐
  *     thread ──┴─ byte ──> pipe ──> main thread
  */
-#include "cli/bench/base/bench.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
+
+#include "cli/bench/base/wait.h"
+#include "cli/common/report.h"
 
 static int wake[2] = {-1, -1};
 static volatile sig_atomic_t signalled;

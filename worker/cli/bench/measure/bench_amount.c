@@ -2,12 +2,23 @@
  * Measuring by amount: messages are loaded while nobody handles them, then the clock
  * runs until none is left. So of the workload drain.
  */
-#include "cli/bench/base/bench.h"
-
 #include <inttypes.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "cli/bench/base/process.h"
+#include "cli/bench/base/progress.h"
+#include "cli/bench/base/query.h"
+#include "cli/bench/base/run.h"
+#include "cli/bench/base/side.h"
+#include "cli/bench/base/sql.h"
+#include "cli/bench/base/wait.h"
+#include "cli/bench/measure/measure.h"
+#include "cli/bench/sides/pool.h"
+#include "cli/bench/sides/workers.h"
+#include "cli/common/report.h"
 
 #define CHUNK 50000 /* messages of one statement */
 #define LOOK_NS INT64_C(100000000)

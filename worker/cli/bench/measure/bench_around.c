@@ -2,10 +2,18 @@
  * What is around a measurement: actors that exist and do nothing, and a session that
  * keeps a snapshot open, as a report or pg_dump does.
  */
-#include "cli/bench/base/bench.h"
-
 #include <inttypes.h>
 #include <stdio.h>
+
+#include "cli/bench/base/progress.h"
+#include "cli/bench/base/query.h"
+#include "cli/bench/base/run.h"
+#include "cli/bench/base/side.h"
+#include "cli/bench/base/sql.h"
+#include "cli/bench/base/wait.h"
+#include "cli/bench/measure/measure.h"
+#include "cli/bench/sides/workers.h"
+#include "cli/common/report.h"
 
 #define CHUNK 50000 /* actors of one statement */
 

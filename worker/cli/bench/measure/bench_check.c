@@ -2,10 +2,15 @@
  * Was every message handled, and once? Each carries a number, an actor's state is the sum
  * of them, and what it has to be is known here.
  */
-#include "cli/bench/base/bench.h"
-
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "cli/bench/base/query.h"
+#include "cli/bench/base/run.h"
+#include "cli/bench/base/side.h"
+#include "cli/bench/measure/measure.h"
+#include "cli/common/report.h"
 
 /* One row for each actor there is; what was not expected at all is too much as well. */
 static void

@@ -2,11 +2,18 @@
  * Measuring nothing: workers wait, and the server says each second which of them have
  * run something, and which hold a snapshot.
  */
-#include "cli/bench/base/bench.h"
-
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "cli/bench/base/progress.h"
+#include "cli/bench/base/query.h"
+#include "cli/bench/base/run.h"
+#include "cli/bench/base/side.h"
+#include "cli/bench/base/sql.h"
+#include "cli/bench/base/wait.h"
+#include "cli/bench/measure/measure.h"
+#include "cli/bench/sides/workers.h"
 
 #define SECOND_NS INT64_C(1000000000)
 

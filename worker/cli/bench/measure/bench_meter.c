@@ -1,13 +1,21 @@
 /*
  * Bytes of WAL and of tables, and processor time.
  */
-#include "cli/bench/base/bench.h"
-
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#include "cli/bench/base/process.h"
+#include "cli/bench/base/query.h"
+#include "cli/bench/base/run.h"
+#include "cli/bench/base/side.h"
+#include "cli/bench/base/sql.h"
+#include "cli/bench/base/wait.h"
+#include "cli/bench/measure/measure.h"
+#include "cli/bench/sides/pool.h"
+#include "cli/bench/sides/workers.h"
 
 void
 bench_meter_take(bench_run *run, bench_snapshot *snapshot)

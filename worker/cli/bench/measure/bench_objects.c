@@ -3,11 +3,18 @@
  * session says that they are in use, so what a killed run left is told from what another
  * run needs.
  */
-#include "cli/bench/base/bench.h"
-
 #include <inttypes.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+
+#include "cli/bench/base/query.h"
+#include "cli/bench/base/run.h"
+#include "cli/bench/base/side.h"
+#include "cli/bench/base/sql.h"
+#include "cli/bench/base/wait.h"
+#include "cli/bench/measure/measure.h"
+#include "cli/common/report.h"
 
 static bool
 refuse(bench_run *run, const char *error, const char *hint)

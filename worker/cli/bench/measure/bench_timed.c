@@ -2,7 +2,18 @@
  * Measuring by time: clients and workers run, and what happens between two moments
  * counts.
  */
-#include "cli/bench/base/bench.h"
+#include <stdatomic.h>
+
+#include "cli/bench/base/histogram.h"
+#include "cli/bench/base/process.h"
+#include "cli/bench/base/progress.h"
+#include "cli/bench/base/run.h"
+#include "cli/bench/base/side.h"
+#include "cli/bench/base/wait.h"
+#include "cli/bench/measure/measure.h"
+#include "cli/bench/sides/pool.h"
+#include "cli/bench/sides/workers.h"
+#include "cli/common/report.h"
 
 #define LOOK_NS INT64_C(100000000)
 

@@ -2,12 +2,18 @@
  * The work done by actors: callbacks of workers in C, and the steps of clients. The
  * handlers in the database are in bench_sql.c.
  */
-#include "cli/bench/base/bench.h"
-
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "cli/bench/base/run.h"
+#include "cli/bench/base/side.h"
+#include "cli/bench/sides/pool.h"
+#include "cli/bench/sides/steps.h"
+#include "cli/bench/sides/workers.h"
+#include "cli/common/report.h"
+#include "turn/in_turn.h"
 
 #define CALL_MS 30000
 

@@ -2,12 +2,18 @@
  * Casts that are started and acknowledged by callback, as many under way as a client
  * allows; and the baselines: as many rows in one statement.
  */
-#include "cli/bench/base/bench.h"
-
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "cli/bench/base/run.h"
+#include "cli/bench/base/side.h"
+#include "cli/bench/base/wait.h"
+#include "cli/bench/sides/pool.h"
+#include "cli/bench/sides/steps.h"
+#include "cli/common/report.h"
+#include "client/client.h"
 
 #define STARTS 500 /* before the client is stepped */
 #define WAIT_MS 50 /* at most, for the thread to be stopped */

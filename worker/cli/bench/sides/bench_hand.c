@@ -3,10 +3,15 @@
  * per transaction with FOR UPDATE SKIP LOCKED, and a state that is read and written by
  * the application. It promises less: the jobs of one key can be done in any order.
  */
-#include "cli/bench/base/bench.h"
-
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+
+#include "cli/bench/base/run.h"
+#include "cli/bench/base/side.h"
+#include "cli/bench/sides/pool.h"
+#include "cli/bench/sides/steps.h"
+#include "cli/common/report.h"
 
 static bool
 run_statement(bench_thread *thread, const char *sql)

@@ -2,14 +2,22 @@
  * Threads that repeat a step, each with a connection of its own: clients, and the
  * workers of baselines.
  */
-#include "cli/bench/base/bench.h"
-
 #include <errno.h>
 #include <inttypes.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+
+#include "cli/bench/base/histogram.h"
+#include "cli/bench/base/query.h"
+#include "cli/bench/base/run.h"
+#include "cli/bench/base/side.h"
+#include "cli/bench/base/wait.h"
+#include "cli/bench/sides/pool.h"
+#include "cli/common/report.h"
 
 #define MOST_NUMBER 1000
 #define LOOK_NS INT64_C(50000000)              /* of a thread that sleeps, whether it is to stop */

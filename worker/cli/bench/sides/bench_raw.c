@@ -2,11 +2,15 @@
  * The baseline raw: the rows that change with actors change without them, in the fewest
  * statements that do it.
  */
-#include "cli/bench/base/bench.h"
-
 #include <inttypes.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+
+#include "cli/bench/base/run.h"
+#include "cli/bench/base/side.h"
+#include "cli/bench/sides/pool.h"
+#include "cli/bench/sides/steps.h"
 
 static bench_step
 run_step(bench_thread *thread, const char *name, const char *key, const char *value)

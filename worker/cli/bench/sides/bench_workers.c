@@ -5,13 +5,28 @@
  * A turn counts once it is committed. The first turn of a batch asks to be told of
  * that, and answers for the others: so counting costs a call per batch.
  */
-#include "cli/bench/base/bench.h"
-
 #include <errno.h>
+#include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+
+#include "cli/bench/base/histogram.h"
+#include "cli/bench/base/process.h"
+#include "cli/bench/base/progress.h"
+#include "cli/bench/base/query.h"
+#include "cli/bench/base/run.h"
+#include "cli/bench/base/side.h"
+#include "cli/bench/base/sql.h"
+#include "cli/bench/base/wait.h"
+#include "cli/bench/sides/steps.h"
+#include "cli/bench/sides/workers.h"
+#include "cli/common/report.h"
+#include "turn/in_turn.h"
+#include "work/worker.h"
 
 #define START_NS INT64_C(30000000000)
 #define STALL_NS INT64_C(60000000000) /* nothing handled for so long: nothing will be */

@@ -1,10 +1,13 @@
 /*
  * dgen worker: a section per file.
  */
-#ifndef RUN_WORKER_H
-#define RUN_WORKER_H
+#ifndef DGEN_CLI_WORKER_JOB_H
+#define DGEN_CLI_WORKER_JOB_H
 
-#include "cli/common/cli.h"
+#include "dgen.h"
+
+#include "cli/common/options.h"
+#include "cli/common/report.h"
 
 /* ---- worker_object.c: the actor types of a shared object -------------------------------- */
 
@@ -48,4 +51,4 @@ extern void cli_announce(const cli_run *run, const cli_object *object);
 
 extern cli_exit cli_run_threads(const cli_run *run);
 
-#endif /* RUN_WORKER_H */
+#endif /* DGEN_CLI_WORKER_JOB_H */

@@ -1,0 +1,102 @@
+/*
+ * The worker.
+ *
+ *     RESTING ──> CONNECTING ──> ATTACHING ──> CLAIMING <──────────────┐
+ *        ^                                        │ messages           │ commit
+ *        └── connection lost, from anywhere       └──> (FETCHING) ──> turns ──stop──> LEAVING ──> ENDED
+ */
+#ifndef DGEN_WORK_WORKER_H
+#define DGEN_WORK_WORKER_H
+
+#include "dgen.h"
+
+#include "base/error.h"
+#include "server/answers.h"
+#include "server/loop.h"
+#include "work/batch.h"
+#include "work/cache.h"
+#include "work/doubt.h"
+#include "work/suspect.h"
+
+typedef enum dgen__phase
+{
+	DGEN__RESTING,    /* not connected, until deadline */
+	DGEN__CONNECTING, /* until deadline */
+	DGEN__ATTACHING,
+	DGEN__RELEASING, /* behind a pool: what a claim that found nothing has begun is to end */
+	DGEN__IDLE,      /* behind a pool: for work */
+	DGEN__CLAIMING,  /* a claim's answer is to come; it may have to wait for work first */
+	DGEN__FETCHING,  /* states that the cache no longer has are to come */
+	DGEN__BEGINNING, /* the transaction that has claimed a locked part is to end before it runs */
+	DGEN__LEAVING,   /* the last answers are to come, until deadline */
+	DGEN__ENDED
+} dgen__phase;
+
+/* A registered actor type; strings are copies. */
+typedef struct dgen__type
+{
+	dgen_actor_type type;
+	char *name;
+	char *initial_state;
+} dgen__type;
+
+struct dgen_worker
+{
+	char *conninfo;
+	char *name;
+	dgen_worker_options options; /* with defaults filled in; its name is not used */
+	dgen__type *types;
+	int ntypes;
+
+	dgen__loop loop;
+	bool loop_is_open;
+	dgen__phase phase;
+	int result;       /* what run returns once ENDED */
+	int64_t deadline; /* of the phase; DGEN__NEVER: none */
+	int connect_ms;   /* what a connection attempt may take */
+	int attempts;     /* to connect and claim, since that worked */
+	uint64_t random;
+	bool ran;
+	bool created_types; /* in this session */
+	bool types_missing; /* the attach did nothing */
+	bool pooled;        /* something between here and the server has made this session */
+	char id[24];        /* that dgen.attach gave */
+	dgen_child *child;  /* that watches it; NULL: none */
+
+	unsigned process; /* that has opened it */
+	bool entered;     /* in a step, whose callbacks may stop and close it and nothing else */
+	bool closing;     /* to be freed when the step is left */
+
+	PGconn *connection;
+	dgen__answers answers;
+	bool section_failed;
+	dgen__error section_error; /* the first of the section */
+	dgen__error create_error;  /* why a missing type could not be created */
+	PGresult *claimed;         /* the claim's rows, until the section ends */
+
+	dgen__batch batch;
+	int64_t receipts; /* of this session so far */
+	dgen__doubt doubt;
+	dgen__cache *cache;
+	dgen__suspects suspects;
+	int failed_commits;  /* in a row */
+	char changed[256];   /* the last error with DGEN__CHANGED; empty: batches commit */
+	int64_t changed_at;  /* when it was logged */
+	int changed_tries;   /* since batches do not commit */
+	int uncached_claims; /* to come, in which all states are sent */
+	int narrow_claims;   /* to come, which take few actors: the server is short of locks */
+	int narrow;          /* so few */
+	dgen__error error;
+};
+
+/* worker.c: what the application calls; when it connects, rests and ends */
+extern bool dgen__worker_stopping(const dgen_worker *worker);
+extern void dgen__worker_log(dgen_worker *worker, dgen_log_level level, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+extern void dgen__worker_attached(dgen_worker *worker);
+
+extern void dgen__worker_end(dgen_worker *worker, int result);
+extern void dgen__worker_rest(dgen_worker *worker,
+							  const dgen__error *why); /* disconnects, and connects again later */
+
+#endif /* DGEN_WORK_WORKER_H */
