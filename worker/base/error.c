@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "base/sqlstate.h"
 #include "base/utf8.h"
 
 const char *
@@ -128,23 +129,20 @@ static const struct
 	const char *prefix;
 	int code;
 } codes[] = {
-	{"08", DGEN_ECONNECT},    /* connection exception */
-	{"57P01", DGEN_ECONNECT}, /* admin shutdown, and so on up to */
-	{"57P02", DGEN_ECONNECT},  {"57P03", DGEN_ECONNECT},
-	{"57P05", DGEN_ECONNECT}, /* idle session timeout */
-	{"25P03", DGEN_ECONNECT}, /* idle in transaction session timeout */
-	{"28", DGEN_EPERM},       /* invalid authorization */
-	{"42501", DGEN_EPERM},    /* insufficient privilege */
-	{"22P02", DGEN_EJSON},    /* JSON is the only text that the library lets the server parse */
-	{"22P05", DGEN_EJSON},    /* \u0000 in it */
-	{"ZD001", DGEN_ENOTFOUND}, {"ZD002", DGEN_EINVAL},
-	{"ZD003", DGEN_EINVAL},    {"ZD010", DGEN_ETIMEOUT},
-	{"ZD011", DGEN_EFAILED},   {"ZD013", DGEN_ENOTFOUND},
-	{"ZD014", DGEN_ESTATE},    {"ZD015", DGEN_EINVAL},
-	{"ZD016", DGEN_EFAILED},   {"ZD030", DGEN_ESTATE},
-	{"ZD031", DGEN_ESTATE},    {"ZD036", DGEN_EVERSION},
-	{"ZD037", DGEN_EPOOLED},   {"ZD038", DGEN_EVERSION},
-	{"ZD400", DGEN_EFAILED},
+	{DGEN__CLASS_CONNECTION, DGEN_ECONNECT}, {DGEN__ADMIN_SHUTDOWN, DGEN_ECONNECT},
+	{DGEN__CRASH_SHUTDOWN, DGEN_ECONNECT},   {DGEN__CANNOT_CONNECT_NOW, DGEN_ECONNECT},
+	{DGEN__IDLE_SESSION, DGEN_ECONNECT},     {DGEN__IDLE_IN_TRANSACTION, DGEN_ECONNECT},
+	{DGEN__CLASS_AUTHORIZATION, DGEN_EPERM}, {DGEN__NO_PRIVILEGE, DGEN_EPERM},
+	{DGEN__INVALID_TEXT, DGEN_EJSON}, /* JSON is the only text that the library lets the server parse */
+	{DGEN__UNTRANSLATABLE, DGEN_EJSON}, /* \u0000 in it */
+	{DGEN__UNKNOWN_TYPE, DGEN_ENOTFOUND},    {DGEN__INVALID_KEY, DGEN_EINVAL},
+	{DGEN__INVALID_MESSAGE, DGEN_EINVAL},    {DGEN__REPLY_TIMEOUT, DGEN_ETIMEOUT},
+	{DGEN__REQUEST_FAILED, DGEN_EFAILED},    {DGEN__UNKNOWN_REQUEST, DGEN_ENOTFOUND},
+	{DGEN__SAME_TRANSACTION, DGEN_ESTATE},   {DGEN__KEY_WITHOUT_REPLY, DGEN_EINVAL},
+	{DGEN__NEVER_ANSWERED, DGEN_EFAILED},    {DGEN__NESTED, DGEN_ESTATE},
+	{DGEN__ISOLATION, DGEN_ESTATE},          {DGEN__LIBRARY_VERSION, DGEN_EVERSION},
+	{DGEN__OTHER_SESSION, DGEN_EPOOLED},     {DGEN__UPDATING, DGEN_EVERSION},
+	{DGEN__FAIL_SQLSTATE, DGEN_EFAILED},
 };
 
 static int

@@ -93,7 +93,7 @@ struct dgen_client
 	dgen__async *async; /* NULL until something is started */
 };
 
-/* client.c: opening, and one round trip each */
+/* greeting.c */
 extern bool dgen__client_is_alive(PGconn *connection);
 extern int dgen__client_greet(dgen_client *client, const PGresult *version); /* a new connection */
 

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "base/sqlstate.h"
 #include "client/client.h"
 #include "client/operation.h"
 #include "client/pipeline.h"
@@ -81,8 +82,9 @@ all_were_sent(dgen_client *client, const PGresult *rows)
 static bool
 is_about_one(const dgen__error *error)
 {
-	return strncmp(error->sqlstate, "22", 2) == 0 || strncmp(error->sqlstate, "54", 2) == 0 ||
-		   strncmp(error->sqlstate, "0A", 2) == 0;
+	return strncmp(error->sqlstate, DGEN__CLASS_DATA, 2) == 0 ||
+		   strncmp(error->sqlstate, DGEN__CLASS_LIMIT, 2) == 0 ||
+		   strncmp(error->sqlstate, DGEN__CLASS_UNSUPPORTED, 2) == 0;
 }
 
 /* Of statements that are to find the one: what has come of the last, of so many. */
@@ -299,8 +301,10 @@ answers_came(dgen_client *client, const PGresult *result)
 static bool
 may_try_again(const dgen__error *error)
 {
-	return strncmp(error->sqlstate, "57", 2) == 0 || strncmp(error->sqlstate, "53", 2) == 0 ||
-		   strncmp(error->sqlstate, "40", 2) == 0 || strncmp(error->sqlstate, "58", 2) == 0;
+	return strncmp(error->sqlstate, DGEN__CLASS_INTERVENTION, 2) == 0 ||
+		   strncmp(error->sqlstate, DGEN__CLASS_RESOURCES, 2) == 0 ||
+		   strncmp(error->sqlstate, DGEN__CLASS_ROLLBACK, 2) == 0 ||
+		   strncmp(error->sqlstate, DGEN__CLASS_SYSTEM, 2) == 0;
 }
 
 /* A session that has an old library is replaced by another one. */

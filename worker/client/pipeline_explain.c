@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/sqlstate.h"
 #include "client/client.h"
 #include "client/operation.h"
 #include "client/pipeline.h"
@@ -89,7 +90,7 @@ is_told(const PGresult *result)
 	const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
 
 	return PQresultStatus(result) == PGRES_TUPLES_OK || dgen__result_is_answer(result) ||
-		   (sqlstate != NULL && strcmp(sqlstate, "ZD010") == 0);
+		   (sqlstate != NULL && strcmp(sqlstate, DGEN__REPLY_TIMEOUT) == 0);
 }
 
 /* Keeps the result until its transaction is committed. */

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/sqlstate.h"
 #include "base/utf8.h"
 #include "json/check.h"
 #include "json/json.h"
@@ -144,5 +145,5 @@ bool
 dgen__sqlstate_valid(const char *sqlstate)
 {
 	return strlen(sqlstate) == 5 && strspn(sqlstate, "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ") == 5 &&
-		   strncmp(sqlstate, "00", 2) != 0;
+		   strncmp(sqlstate, DGEN__CLASS_SUCCESS, 2) != 0;
 }

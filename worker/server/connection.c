@@ -15,6 +15,7 @@
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "base/sqlstate.h"
 #include "server/connection.h"
 #include "server/loop.h"
 #include "server/result.h"
@@ -285,11 +286,11 @@ bool
 dgen__is_final(const dgen__error *error)
 {
 	static const char *const final[] = {
-		"28",    /* authentication */
-		"3D000", /* no such database */
-		"3F000", /* no such schema: the extension is missing */
-		"42",    /* no such function, missing privilege */
-		"22023", /* the worker's name or a policy */
+		DGEN__CLASS_AUTHORIZATION,
+		DGEN__NO_DATABASE,
+		DGEN__NO_SCHEMA, /* no such schema: the extension is missing */
+		DGEN__CLASS_ACCESS,
+		DGEN__INVALID_VALUE, /* the worker's name or a policy */
 		NULL,
 	};
 

@@ -42,8 +42,6 @@ extern bool dgen__is_final(const dgen__error *error);
  * An error that ends by itself when an update is complete: of the server, or with a text of
  * ours. Another connection may see the end of it earlier.
  */
-#define DGEN__UPDATING "ZD038"
-#define DGEN__CHANGED "ZD039" /* somebody has changed a table of dgen's */
 extern bool dgen__is_updating(const dgen__error *error);
 extern int dgen__set_updating(dgen__error *error);
 

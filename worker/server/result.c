@@ -10,7 +10,6 @@
 #include "json/check.h"
 #include "server/result.h"
 #include "server/sql.h"
-#include "turn/turn.h"
 
 #define CLAIM_COLUMNS (DGEN__CLAIM_TOKEN + 1)
 #define MANY_COLUMNS (DGEN__MANY_ELEMENT + 1)

@@ -23,7 +23,7 @@ typedef struct dgen__send
 	int priority;
 } dgen__send;
 
-/* The same for one message by itself: the copies of its texts are one piece of memory. */
+/* Makes its texts copies, in one piece of memory. 0 or DGEN_ENOMEM. */
 extern int dgen__send_copy(dgen__send *send, size_t message_length);
 extern void dgen__send_free(dgen__send *send);
 

@@ -88,6 +88,10 @@ enum dgen__claim_column
 	DGEN__CLAIM_TOKEN
 };
 
+/* Values of DGEN__CLAIM_KIND. */
+#define DGEN__ACTION "action"
+#define DGEN__KIND_LOCKED "locked"
+
 /* Parameters of dgen__sql_commit_turns. Up to DELAYS an element is about an actor. */
 enum dgen__commit_parameter
 {

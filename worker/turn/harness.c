@@ -7,9 +7,11 @@
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "base/sqlstate.h"
 #include "json/check.h"
 #include "json/json.h"
 #include "server/send.h"
+#include "server/sql.h"
 #include "turn/in_turn.h"
 #include "turn/outbox.h"
 #include "turn/state.h"
@@ -366,7 +368,7 @@ dgen_test_run_reply(dgen_test *test, const char *correlation, const char *messag
 		.in_reply_to = 1,
 		.correlation = correlation,
 		.error = error,
-		.sqlstate = error != NULL ? "ZD400" : NULL,
+		.sqlstate = error != NULL ? DGEN__FAIL_SQLSTATE : NULL,
 	};
 
 	return run_checked(test, &all);

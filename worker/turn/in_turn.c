@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "json/check.h"
+#include "server/sql.h"
 #include "turn/in_turn.h"
 #include "turn/turn.h"
 

@@ -58,8 +58,6 @@ extern int dgen__turn_stick(dgen_turn *turn, int code);
 /* What a callback gives as an error; NULL: an unspecified one. */
 extern const char *dgen__turn_error_text(const char *error);
 /* The SQLSTATE if it is one, otherwise another. */
-#define DGEN__FAIL_SQLSTATE "ZD400"  /* as dgen.fail */
-#define DGEN__RAISE_SQLSTATE "P0001" /* as RAISE EXCEPTION */
 extern const char *dgen__turn_sqlstate(const char *sqlstate, const char *otherwise);
 /* Put a value into turn->scratch as JSON. What cannot be JSON is an error that sticks. */
 extern int dgen__turn_write_double(dgen_turn *turn, double number);

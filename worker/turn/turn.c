@@ -7,7 +7,9 @@
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "base/sqlstate.h"
 #include "json/check.h"
+#include "server/sql.h"
 #include "turn/in_turn.h"
 #include "turn/outbox.h"
 #include "turn/state.h"

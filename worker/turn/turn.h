@@ -27,7 +27,6 @@ typedef struct dgen__message
 } dgen__message;
 
 /* Is it one of an actor's actions? */
-#define DGEN__ACTION "action"
 extern bool dgen__message_is_action(const dgen__message *message);
 
 typedef enum dgen__outcome
@@ -72,7 +71,5 @@ typedef struct dgen__turn_result
 extern void dgen__turn_run(const dgen_actor_type *type, const char *key, int64_t version, int actor,
 						   dgen__state *state, dgen__outbox *outbox, const dgen__message *message,
 						   const dgen__connector *connector, dgen__turn_result *result);
-
-#define DGEN__KIND_LOCKED "locked"
 
 #endif /* DGEN_TURN_TURN_H */

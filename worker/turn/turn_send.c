@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "base/sqlstate.h"
 #include "base/utf8.h"
 #include "json/check.h"
 #include "json/json.h"

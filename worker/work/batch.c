@@ -7,8 +7,8 @@
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "base/sqlstate.h"
 #include "server/array.h"
-#include "server/connection.h"
 #include "server/guard.h"
 #include "server/loop.h"
 #include "server/result.h"
@@ -35,8 +35,7 @@
 /* Of a buffer, between batches. */
 #define KEPT_BYTES ((size_t) 1024 * 1024)
 
-/* Of the extension: DGEN_ERR_TURN_TIMEOUT, and what it grants beyond turn_timeout. */
-#define TURN_TIMEOUT "ZD041"
+/* What the extension grants beyond turn_timeout. */
 #define GRACE_MS 5000
 
 /* Until a locked part runs again whose commit met a table of dgen's that was changed. */
@@ -472,7 +471,7 @@ dgen__batch_timed_out(dgen_worker *worker)
 	(void) dgen__fail_hint(
 		&error, DGEN_ETIMEOUT, "Make the turn shorter, or the turn_timeout of its type longer.",
 		"the turn took %lld ms, and the server ended the session", (long long) batch->slowest_ms);
-	memcpy(error.sqlstate, TURN_TIMEOUT, sizeof(TURN_TIMEOUT));
+	memcpy(error.sqlstate, DGEN__TURN_TIMEOUT, sizeof(DGEN__TURN_TIMEOUT));
 	condemn(worker, &batch->actors[batch->slowest], batch->slowest_message, batch->slowest_attempt,
 			&error);
 	dgen__error_free(&error);
@@ -488,8 +487,10 @@ typedef enum Cause
 static Cause
 cause_of(const char *sqlstate)
 {
-	static const char *const server[] = {"08", "53", "57P", "58"};
-	static const char *const chance[] = {"40", "55P03", "57014", "ZD033"};
+	static const char *const server[] = {DGEN__CLASS_CONNECTION, DGEN__CLASS_RESOURCES,
+										 DGEN__CLASS_SHUTDOWN, DGEN__CLASS_SYSTEM};
+	static const char *const chance[] = {DGEN__CLASS_ROLLBACK, DGEN__LOCK_TIMEOUT, DGEN__CANCELLED,
+										 DGEN__NOT_OWNED};
 
 	for (size_t i = 0; i < sizeof(server) / sizeof(server[0]); i++)
 		if (strncmp(sqlstate, server[i], strlen(server[i])) == 0)
@@ -517,8 +518,8 @@ count_turns(const dgen__batch *batch)
 static bool
 is_text_of(const dgen__actor *actor, const dgen__error *error)
 {
-	return actor->failed &&
-		   (strcmp(error->sqlstate, "22P05") == 0 || strcmp(error->sqlstate, "22021") == 0);
+	return actor->failed && (strcmp(error->sqlstate, DGEN__UNTRANSLATABLE) == 0 ||
+							 strcmp(error->sqlstate, DGEN__NO_ENCODED_TEXT) == 0);
 }
 
 static void

@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "base/sqlstate.h"
 #include "server/connection.h"
 #include "server/guard.h"
 #include "server/sql.h"
@@ -110,7 +111,8 @@ look(dgen_worker *worker, dgen__error *error)
 static bool
 is_ended(const dgen__error *error)
 {
-	return strcmp(error->sqlstate, "3B001") == 0 || strcmp(error->sqlstate, "25P01") == 0;
+	return strcmp(error->sqlstate, DGEN__NO_SAVEPOINT) == 0 ||
+		   strcmp(error->sqlstate, DGEN__NO_TRANSACTION) == 0;
 }
 
 /*

@@ -8,7 +8,7 @@
 
 #include "base/error.h"
 
-/* borrow.c: the connection in the hands of a callback. The context is the worker. */
+/* The context is the worker. */
 extern PGconn *dgen__borrow(void *context, dgen__error *error);
 extern int dgen__borrow_finish(void *context, dgen__error *error);
 extern void dgen__borrow_explain(dgen_worker *worker,

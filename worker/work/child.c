@@ -16,6 +16,7 @@
 
 #include "base/error.h"
 #include "server/loop.h"
+#include "server/sql.h"
 #include "turn/turn.h"
 #include "work/child.h"
 #include "work/worker.h"

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/sqlstate.h"
 #include "server/answers.h"
 #include "server/connection.h"
 #include "server/guard.h"
@@ -47,8 +48,9 @@ part_failed(dgen_worker *worker)
 	const dgen__error *error = &worker->section_error;
 	int result;
 
-	if (strcmp(error->sqlstate, "ZD032") == 0 || strcmp(error->sqlstate, "ZD033") == 0 ||
-		strcmp(error->sqlstate, "ZD049") == 0)
+	if (strcmp(error->sqlstate, DGEN__NOT_ATTACHED) == 0 ||
+		strcmp(error->sqlstate, DGEN__NOT_OWNED) == 0 ||
+		strcmp(error->sqlstate, DGEN__LOCK_LOST) == 0)
 	{
 		dgen__worker_log(worker, DGEN_LOG_WARNING,
 						 "what a locked part of \"%s\" did is void: %s" DGEN__HINT_FORMAT,
@@ -74,7 +76,7 @@ part_failed(dgen_worker *worker)
 static void
 narrow_claims(dgen_worker *worker)
 {
-	if (strcmp(worker->section_error.sqlstate, "53200") != 0)
+	if (strcmp(worker->section_error.sqlstate, DGEN__OUT_OF_LOCKS) != 0)
 		return;
 	worker->narrow = worker->batch.nactors > 1 ? worker->batch.nactors / 2 : 1;
 	worker->narrow_claims = NARROW_CLAIMS;
@@ -169,8 +171,8 @@ claimed(dgen_worker *worker)
 static void
 blame_pool(const dgen_worker *worker, dgen__error *error)
 {
-	if (worker->pooled &&
-		(strcmp(error->sqlstate, "26000") == 0 || strcmp(error->sqlstate, "42P05") == 0))
+	if (worker->pooled && (strcmp(error->sqlstate, DGEN__NO_STATEMENT) == 0 ||
+						   strcmp(error->sqlstate, DGEN__STATEMENT_EXISTS) == 0))
 		(void) dgen__fail_hint(error, DGEN_EPOOLED,
 							   "Connect to PostgreSQL itself, or through a pool in session mode.",
 							   "a pool gives the worker's session to others");
@@ -180,7 +182,8 @@ blame_pool(const dgen_worker *worker, dgen__error *error)
 static void
 blame_update(dgen__error *error)
 {
-	if (strncmp(error->sqlstate, "42", 2) == 0 && strcmp(error->sqlstate, "42501") != 0)
+	if (strncmp(error->sqlstate, DGEN__CLASS_ACCESS, 2) == 0 &&
+		strcmp(error->sqlstate, DGEN__NO_PRIVILEGE) != 0)
 		(void) dgen__set_updating(error);
 }
 
@@ -329,7 +332,8 @@ succeeded(dgen_worker *worker, dgen__answer answer, PGresult *result)
 static int
 lost(dgen_worker *worker)
 {
-	if (worker->section_failed && strcmp(worker->section_error.sqlstate, "25P03") == 0)
+	if (worker->section_failed &&
+		strcmp(worker->section_error.sqlstate, DGEN__IDLE_IN_TRANSACTION) == 0)
 		dgen__batch_timed_out(worker);
 	else if (worker->batch.committing)
 		dgen__worker_log(

@@ -33,15 +33,13 @@ typedef enum dgen__answer
 	DGEN__ANSWER_SYNC
 } dgen__answer;
 
-/* Of session_attach.c: DGEN_EINVAL for a type without any. */
-extern int dgen__check_callbacks(const dgen_actor_type *type, dgen__error *error);
-
-/* session.c: the conversation with the server; its parts are in session.h */
+/* session.c: what an answer means, and what comes next */
 extern int dgen__session_begin(dgen_worker *worker); /* attaches */
 extern int dgen__session_step(
 	dgen_worker *worker); /* handles what has arrived; an error: the connection is lost */
 extern bool dgen__session_busy(const dgen_worker *worker); /* will the server answer soon? */
 
+/* session_send.c: what is sent */
 extern int dgen__session_send(dgen_worker *worker, const dgen__statement *statement,
 							  const char *const *values, const int *lengths, const int *formats,
 							  dgen__answer answer);
@@ -61,9 +59,12 @@ extern int dgen__session_begin_part(dgen_worker *worker);
 extern int dgen__session_commit(dgen_worker *worker);
 extern int dgen__session_rollback(dgen_worker *worker); /* nothing if no transaction is open */
 
+/* session_attach.c: how it begins */
 extern int dgen__session_attach(dgen_worker *worker);
 extern int dgen__session_attach_came(dgen_worker *worker, const PGresult *result);
 extern int dgen__session_attached(dgen_worker *worker); /* its section has ended: goes on */
 extern int dgen__session_attach_failed(dgen_worker *worker);
+/* DGEN_EINVAL for a type without any. */
+extern int dgen__check_callbacks(const dgen_actor_type *type, dgen__error *error);
 
 #endif /* DGEN_WORK_SESSION_H */

@@ -11,6 +11,7 @@
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "base/sqlstate.h"
 #include "server/array.h"
 #include "server/connection.h"
 #include "server/loop.h"
@@ -265,7 +266,7 @@ attach_error(dgen_worker *worker, const dgen__error *error)
 			: "GRANT USAGE ON SCHEMA dgen to this role; dgen.grant_work does so, too.";
 	int code = dgen__fail_error(&worker->error, error);
 
-	if (strcmp(error->sqlstate, "42501") != 0 || dgen__error_hint(error)[0] != '\0')
+	if (strcmp(error->sqlstate, DGEN__NO_PRIVILEGE) != 0 || dgen__error_hint(error)[0] != '\0')
 		return code;
 	(void) dgen__fail_hint(&worker->error, code, hint, "%s", dgen__error_text(error));
 	memcpy(worker->error.sqlstate, error->sqlstate, sizeof(error->sqlstate));
@@ -278,13 +279,13 @@ dgen__session_attach_failed(dgen_worker *worker)
 	dgen__error *error = &worker->section_error;
 
 	/* Dropped while the server looked whether it is there. */
-	if (strcmp(error->sqlstate, "ZD001") == 0 && !worker->created_types)
+	if (strcmp(error->sqlstate, DGEN__UNKNOWN_TYPE) == 0 && !worker->created_types)
 		return create_types_and_attach(worker);
-	if (strcmp(error->sqlstate, "3F000") == 0)
+	if (strcmp(error->sqlstate, DGEN__NO_SCHEMA) == 0)
 		return dgen__not_installed(worker->connection, &worker->error);
-	if (strcmp(error->sqlstate, "ZD001") == 0 && worker->create_error.text != NULL)
+	if (strcmp(error->sqlstate, DGEN__UNKNOWN_TYPE) == 0 && worker->create_error.text != NULL)
 		error = &worker->create_error;
-	if (strcmp(error->sqlstate, "42883") == 0)
+	if (strcmp(error->sqlstate, DGEN__NO_FUNCTION) == 0)
 	{
 		(void) dgen__fail_hint(&worker->error, DGEN_EVERSION,
 							   "Run ALTER EXTENSION dgen UPDATE, or use the library that fits it.",

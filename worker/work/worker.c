@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "base/sqlstate.h"
 #include "json/check.h"
 #include "server/connection.h"
 #include "server/guard.h"

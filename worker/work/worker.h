@@ -89,12 +89,13 @@ struct dgen_worker
 	dgen__error error;
 };
 
-/* worker.c: what the application calls; when it connects, rests and ends */
+/* worker_log.c */
 extern bool dgen__worker_stopping(const dgen_worker *worker);
 extern void dgen__worker_log(dgen_worker *worker, dgen_log_level level, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
-extern void dgen__worker_attached(dgen_worker *worker);
 
+/* worker.c: what the application calls; when it connects, rests and ends */
+extern void dgen__worker_attached(dgen_worker *worker);
 extern void dgen__worker_end(dgen_worker *worker, int result);
 extern void dgen__worker_rest(dgen_worker *worker,
 							  const dgen__error *why); /* disconnects, and connects again later */
