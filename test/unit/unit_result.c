@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "../../worker/work/batch.c"
+#include "../../worker/work/batch_decode.c"
 #include "../../worker/work/suspect.c"
 #include "tap.h"
 

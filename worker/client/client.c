@@ -22,17 +22,6 @@
 
 /* ---- opening and closing ---- */
 
-/* Also finds out whether the extension is there. */
-static int
-check_extension(dgen_client *client)
-{
-	PGresult *result = PQexec(client->connection, dgen__sql_version.sql);
-	int code = dgen__client_greet(client, result);
-
-	PQclear(result);
-	return code;
-}
-
 static int
 connect_client(dgen_client *client)
 {
@@ -44,7 +33,7 @@ connect_client(dgen_client *client)
 	if (client->connection == NULL)
 		return dgen__fail(&client->error, DGEN_ENOMEM, "out of memory");
 	if (PQstatus(client->connection) == CONNECTION_OK)
-		code = check_extension(client);
+		code = dgen__client_check_extension(client);
 	else
 		code = dgen__fail_connection(&client->error, client->connection);
 	if (code != 0)
@@ -120,7 +109,7 @@ dgen_client_wrap(dgen_client **client, PGconn *connection)
 	code = check_encoding(*client);
 	if (code == 0 && PQtransactionStatus(connection) == PQTRANS_IDLE &&
 		PQpipelineStatus(connection) == PQ_PIPELINE_OFF)
-		code = check_extension(*client);
+		code = dgen__client_check_extension(*client);
 	return code;
 }
 

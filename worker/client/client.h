@@ -94,6 +94,7 @@ struct dgen_client
 };
 
 /* greeting.c */
+extern int dgen__client_check_extension(dgen_client *client);
 extern bool dgen__client_is_alive(PGconn *connection);
 extern int dgen__client_greet(dgen_client *client, const PGresult *version); /* a new connection */
 

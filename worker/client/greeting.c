@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "client/client.h"
 #include "server/connection.h"
+#include "server/sql.h"
 
 /* A pooler gives a number of its own, as the session behind it is not one for long. */
 static bool
@@ -40,4 +41,15 @@ dgen__client_is_alive(PGconn *connection)
 		   PQconsumeInput(connection))
 		;
 	return PQstatus(connection) == CONNECTION_OK;
+}
+
+/* Also finds out whether the extension is there. */
+int
+dgen__client_check_extension(dgen_client *client)
+{
+	PGresult *result = PQexec(client->connection, dgen__sql_version.sql);
+	int code = dgen__client_greet(client, result);
+
+	PQclear(result);
+	return code;
 }

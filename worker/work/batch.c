@@ -1,5 +1,5 @@
 /*
- * A batch: decoded from what a claim returned, run turn by turn, and what becomes of
+ * A batch: run turn by turn, and what becomes of
  * it once its commit is confirmed or has failed.
  */
 #include <stdlib.h>
@@ -41,128 +41,6 @@
 /* Until a locked part runs again whose commit met a table of dgen's that was changed. */
 #define CHANGED_DELAY_MS 1000
 
-/* ---- decoding ---- */
-
-static const char *
-field(const PGresult *rows, int row, int column)
-{
-	return PQgetisnull(rows, row, column) ? NULL : PQgetvalue(rows, row, column);
-}
-
-static int
-find_type(const dgen_worker *worker, const char *name)
-{
-	for (int i = 0; i < worker->ntypes; i++)
-		if (strcmp(worker->types[i].name, name) == 0)
-			return i;
-	return -1;
-}
-
-static dgen__actor *
-add_actor(dgen__batch *batch)
-{
-	dgen__actor *actor;
-
-	if (batch->nactors == batch->size)
-	{
-		int size = batch->size == 0 ? 64 : batch->size * 2;
-		dgen__actor *actors = dgen__realloc(batch->actors, (size_t) size * sizeof(dgen__actor));
-
-		if (actors == NULL)
-			return NULL;
-		batch->actors = actors;
-		batch->size = size;
-	}
-	actor = &batch->actors[batch->nactors++];
-	memset(actor, 0, sizeof(*actor));
-	return actor;
-}
-
-/* What the cache has of an actor whose state was sent is out of date. */
-static int
-take_state(dgen_worker *worker, dgen__actor *actor)
-{
-	dgen__state *cached =
-		actor->action ? NULL : dgen__cache_take(worker->cache, actor->type, actor->key);
-	PGresult *rows = worker->batch.rows;
-
-	if (PQgetisnull(rows, actor->row, DGEN__CLAIM_STATE))
-	{
-		actor->state = cached;
-		return 0;
-	}
-	dgen__state_free(cached);
-	return dgen__batch_set_state(worker, (int) (actor - worker->batch.actors),
-								 PQgetvalue(rows, actor->row, DGEN__CLAIM_STATE),
-								 (size_t) PQgetlength(rows, actor->row, DGEN__CLAIM_STATE));
-}
-
-static int
-decode_actor(dgen_worker *worker, int row)
-{
-	PGresult *rows = worker->batch.rows;
-	const char *type = PQgetvalue(rows, row, DGEN__CLAIM_TYPE);
-	dgen__actor *actor = add_actor(&worker->batch);
-
-	if (actor == NULL)
-		return dgen__fail(&worker->error, DGEN_ENOMEM, "out of memory");
-	actor->type = find_type(worker, type);
-	if (actor->type < 0)
-		return dgen__fail(&worker->error, DGEN_ESERVER, "the server sent an actor of type \"%s\"",
-						  type);
-	actor->key = PQgetvalue(rows, row, DGEN__CLAIM_KEY);
-	actor->version = dgen__result_number(rows, row, DGEN__CLAIM_VERSION);
-	actor->row = row;
-	actor->action = strcmp(PQgetvalue(rows, row, DGEN__CLAIM_KIND), DGEN__ACTION) == 0;
-	return take_state(worker, actor);
-}
-
-bool
-dgen__batch_is_part(const PGresult *rows)
-{
-	return PQntuples(rows) == 1 &&
-		   strcmp(PQgetvalue(rows, 0, DGEN__CLAIM_KIND), DGEN__KIND_LOCKED) == 0;
-}
-
-int
-dgen__batch_decode(dgen_worker *worker, PGresult *rows)
-{
-	dgen__batch *batch = &worker->batch;
-	int result = dgen__claim_check(rows, &worker->error);
-
-	batch->rows = rows;
-	if (result != 0)
-		return result;
-	batch->part = dgen__batch_is_part(rows);
-	for (int row = 0; row < PQntuples(rows) && result == 0; row++)
-	{
-		if (dgen__result_number(rows, row, DGEN__CLAIM_ACTOR) != batch->nactors)
-			result = decode_actor(worker, row);
-		if (result == 0)
-			batch->actors[batch->nactors - 1].nmessages++;
-	}
-	return result;
-}
-
-int
-dgen__batch_missing(const dgen_worker *worker, int from)
-{
-	for (int i = from; i < worker->batch.nactors; i++)
-		if (worker->batch.actors[i].state == NULL)
-			return i;
-	return -1;
-}
-
-int
-dgen__batch_set_state(dgen_worker *worker, int actor, const char *json, size_t length)
-{
-	int code = dgen__state_parse(&worker->batch.actors[actor].state, json, length);
-
-	return code == 0 ? 0
-					 : dgen__fail(&worker->error, code, "state of actor \"%s\" is not understood",
-								  worker->batch.actors[actor].key);
-}
-
 /* ---- running ---- */
 
 static void
@@ -173,12 +51,12 @@ decode_message(const PGresult *rows, int row, dgen__message *message)
 	message->attempt = (int) dgen__result_number(rows, row, DGEN__CLAIM_ATTEMPT);
 	message->message = PQgetvalue(rows, row, DGEN__CLAIM_MESSAGE);
 	message->length = (size_t) PQgetlength(rows, row, DGEN__CLAIM_MESSAGE);
-	message->headers = field(rows, row, DGEN__CLAIM_HEADERS);
+	message->headers = dgen__batch_field(rows, row, DGEN__CLAIM_HEADERS);
 	message->in_reply_to = dgen__result_number(rows, row, DGEN__CLAIM_IN_REPLY_TO);
-	message->correlation = field(rows, row, DGEN__CLAIM_CORRELATION);
-	message->error = field(rows, row, DGEN__CLAIM_ERROR);
-	message->sqlstate = field(rows, row, DGEN__CLAIM_SQLSTATE);
-	message->token = field(rows, row, DGEN__CLAIM_TOKEN);
+	message->correlation = dgen__batch_field(rows, row, DGEN__CLAIM_CORRELATION);
+	message->error = dgen__batch_field(rows, row, DGEN__CLAIM_ERROR);
+	message->sqlstate = dgen__batch_field(rows, row, DGEN__CLAIM_SQLSTATE);
+	message->token = dgen__batch_field(rows, row, DGEN__CLAIM_TOKEN);
 }
 
 static void

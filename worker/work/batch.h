@@ -59,12 +59,15 @@ typedef struct dgen__batch
 	dgen__buffer deleted;
 } dgen__batch;
 
-/* batch.c: from a claim to its commit */
+/* batch_decode.c: out of what a claim returned */
+extern const char *dgen__batch_field(const PGresult *rows, int row,
+									 int column);                   /* NULL: it is NULL */
 extern int dgen__batch_decode(dgen_worker *worker, PGresult *rows); /* owns rows from now on */
 extern int dgen__batch_missing(const dgen_worker *worker,
 							   int from); /* next actor without a state; -1: none */
 extern int dgen__batch_set_state(dgen_worker *worker, int actor, const char *json, size_t length);
 extern bool dgen__batch_is_part(const PGresult *rows); /* a locked part instead of a batch? */
+/* batch.c: its turns, and what becomes of it */
 extern void dgen__batch_run(dgen_worker *worker);
 extern bool dgen__batch_may_retry(dgen_worker *worker, const dgen__error *error);
 extern void dgen__batch_blame(dgen_worker *worker, const dgen__error *error); /* a locked part */

@@ -95,6 +95,8 @@ extern void dgen__worker_log(dgen_worker *worker, dgen_log_level level, const ch
 	__attribute__((format(printf, 3, 4)));
 
 /* worker.c: what the application calls; when it connects, rests and ends */
+/* 0 if the application may go on with it; else it says why not. */
+extern int dgen__worker_check(dgen_worker *worker);
 extern void dgen__worker_attached(dgen_worker *worker);
 extern void dgen__worker_end(dgen_worker *worker, int result);
 extern void dgen__worker_rest(dgen_worker *worker,
