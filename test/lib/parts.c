@@ -9,8 +9,8 @@
 #include "server/connection.h"
 #include "turn/in_turn.h"
 #include "turn/state.h"
-#include "work/cache.h"
-#include "work/suspect.h"
+#include "remember/cache.h"
+#include "remember/suspect.h"
 #include "work/worker.h"
 
 #include "check.h"

@@ -29,7 +29,7 @@
 #include "turn/outbox.h"
 #include "turn/state.h"
 #include "turn/turn.h"
-#include "work/cache.h"
+#include "remember/cache.h"
 
 typedef struct tap_test
 {

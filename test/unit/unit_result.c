@@ -7,7 +7,7 @@
 
 #include "../../worker/work/batch.c"
 #include "../../worker/work/batch_decode.c"
-#include "../../worker/work/suspect.c"
+#include "../../worker/remember/suspect.c"
 #include "tap.h"
 
 #define CLAIM_COLUMNS (DGEN__CLAIM_TOKEN + 1)

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/guard.h"
 #include "base/memory.h"
 #include "client/client.h"
 #include "client/operation.h"
@@ -14,7 +15,6 @@
 #include "json/check.h"
 #include "server/array.h"
 #include "server/connection.h"
-#include "server/guard.h"
 #include "server/loop.h"
 #include "server/send.h"
 #include "server/sql.h"

@@ -8,12 +8,12 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/guard.h"
 #include "base/memory.h"
 #include "client/client.h"
 #include "json/check.h"
 #include "server/array.h"
 #include "server/connection.h"
-#include "server/guard.h"
 #include "server/result.h"
 #include "server/sql.h"
 

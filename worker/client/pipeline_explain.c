@@ -13,12 +13,12 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/guard.h"
 #include "base/sqlstate.h"
 #include "client/client.h"
 #include "client/operation.h"
 #include "client/pipeline.h"
 #include "server/connection.h"
-#include "server/guard.h"
 #include "server/loop.h"
 #include "server/result.h"
 #include "server/sql.h"

@@ -12,7 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "server/guard.h"
+#include "base/guard.h"
 #include "server/loop.h"
 
 int64_t

@@ -6,10 +6,12 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/guard.h"
 #include "base/memory.h"
 #include "base/sqlstate.h"
+#include "remember/cache.h"
+#include "remember/suspect.h"
 #include "server/array.h"
-#include "server/guard.h"
 #include "server/loop.h"
 #include "server/result.h"
 #include "server/sql.h"
@@ -17,10 +19,7 @@
 #include "turn/state.h"
 #include "turn/turn.h"
 #include "work/batch.h"
-#include "work/borrow.h"
-#include "work/cache.h"
 #include "work/child.h"
-#include "work/suspect.h"
 #include "work/worker.h"
 
 /* A batch that has run so long commits what it has, so that nobody waits for long. */

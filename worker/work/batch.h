@@ -82,4 +82,29 @@ extern void dgen__batch_free(dgen__batch *batch);
 /* commit.c: sends dgen.commit_turns with what the turns of the batch did */
 extern int dgen__commit_send(dgen_worker *worker);
 
+/* borrow.c: the connection in the hands of a callback */
+/* The context is the worker. */
+extern PGconn *dgen__borrow(void *context, dgen__error *error);
+extern int dgen__borrow_finish(void *context, dgen__error *error);
+extern void dgen__borrow_explain(dgen_worker *worker,
+								 dgen__error *error); /* adds what a statement failed of */
+extern void dgen__borrow_undo(dgen_worker *worker);   /* what a turn that failed did */
+extern int dgen__borrow_end(dgen_worker *worker);     /* back to pipeline mode, if need be */
+
+/* doubt.c: a batch whose COMMIT was sent and whose answer never came; what is to be done after it. */
+typedef struct dgen__doubt
+{
+	dgen__outbox actions; /* none: there is no doubt */
+	char worker[24];      /* the id that its session had */
+	int64_t batch;
+	int64_t since; /* ms */
+} dgen__doubt;
+
+/* doubt.c: after-commit actions of a batch whose outcome is not known, until it is */
+extern bool dgen__doubt_exists(const dgen_worker *worker);
+extern void dgen__doubt_begin(dgen_worker *worker); /* the connection was lost in its commit */
+extern bool dgen__doubt_is_old(const dgen_worker *worker); /* too old to be asked for */
+extern void dgen__doubt_end(dgen_worker *worker, bool committed);
+extern void dgen__doubt_give_up(dgen_worker *worker, const char *why);
+
 #endif /* DGEN_WORK_BATCH_H */

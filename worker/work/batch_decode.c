@@ -6,11 +6,11 @@
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "remember/cache.h"
 #include "server/result.h"
 #include "server/sql.h"
 #include "turn/state.h"
 #include "work/batch.h"
-#include "work/cache.h"
 #include "work/worker.h"
 
 const char *

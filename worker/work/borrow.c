@@ -8,13 +8,12 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/guard.h"
 #include "base/memory.h"
 #include "base/sqlstate.h"
 #include "server/connection.h"
-#include "server/guard.h"
 #include "server/sql.h"
 #include "work/batch.h"
-#include "work/borrow.h"
 #include "work/worker.h"
 
 #define ENCODING_HINT                                                                              \

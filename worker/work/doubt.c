@@ -8,7 +8,7 @@
 
 #include "server/loop.h"
 #include "turn/outbox.h"
-#include "work/doubt.h"
+#include "work/batch.h"
 #include "work/worker.h"
 
 /* The server keeps receipts for longer than a day. */

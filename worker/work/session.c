@@ -8,16 +8,15 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/guard.h"
 #include "base/sqlstate.h"
+#include "remember/suspect.h"
 #include "server/answers.h"
 #include "server/connection.h"
-#include "server/guard.h"
 #include "server/loop.h"
 #include "server/result.h"
 #include "work/batch.h"
-#include "work/doubt.h"
 #include "work/session.h"
-#include "work/suspect.h"
 #include "work/worker.h"
 
 /* Failed commits in a row, after which the worker takes a rest. */

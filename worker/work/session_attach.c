@@ -17,7 +17,7 @@
 #include "server/loop.h"
 #include "server/result.h"
 #include "server/sql.h"
-#include "work/doubt.h"
+#include "work/batch.h"
 #include "work/session.h"
 #include "work/worker.h"
 

@@ -15,15 +15,14 @@
 #include <stdio.h>
 
 #include "base/error.h"
+#include "base/guard.h"
+#include "remember/suspect.h"
 #include "server/answers.h"
 #include "server/connection.h"
-#include "server/guard.h"
 #include "server/loop.h"
 #include "server/sql.h"
 #include "work/batch.h"
-#include "work/borrow.h"
 #include "work/session.h"
-#include "work/suspect.h"
 #include "work/worker.h"
 
 /* Claims that get all states sent, once the cache has turned out to hold few of those needed. */

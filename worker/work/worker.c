@@ -9,18 +9,17 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "base/guard.h"
 #include "base/memory.h"
 #include "base/sqlstate.h"
 #include "json/check.h"
+#include "remember/cache.h"
+#include "remember/suspect.h"
 #include "server/connection.h"
-#include "server/guard.h"
 #include "server/loop.h"
 #include "work/batch.h"
-#include "work/cache.h"
 #include "work/child.h"
-#include "work/doubt.h"
 #include "work/session.h"
-#include "work/suspect.h"
 #include "work/worker.h"
 
 #define CACHE_BYTES ((size_t) 64 * 1024 * 1024)

@@ -11,12 +11,11 @@
 #include "dgen.h"
 
 #include "base/error.h"
+#include "remember/cache.h"
+#include "remember/suspect.h"
 #include "server/answers.h"
 #include "server/loop.h"
 #include "work/batch.h"
-#include "work/cache.h"
-#include "work/doubt.h"
-#include "work/suspect.h"
 
 typedef enum dgen__phase
 {

@@ -7,7 +7,7 @@
 
 #include "base/error.h"
 #include "base/memory.h"
-#include "work/suspect.h"
+#include "remember/suspect.h"
 
 /* More than a batch has. Beyond it somebody's innocence is assumed. */
 #define MOST_SUSPECTS 4096

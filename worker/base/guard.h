@@ -1,8 +1,8 @@
 /*
  * Who may use a handle.
  */
-#ifndef DGEN_SERVER_GUARD_H
-#define DGEN_SERVER_GUARD_H
+#ifndef DGEN_BASE_GUARD_H
+#define DGEN_BASE_GUARD_H
 
 #include "dgen.h"
 
@@ -16,4 +16,4 @@ extern void dgen__leave_session(PGconn *connection, unsigned process);
 /* PQfinish. In a child the parent's session goes on. */
 extern void dgen__disconnect(PGconn *connection, unsigned process);
 
-#endif /* DGEN_SERVER_GUARD_H */
+#endif /* DGEN_BASE_GUARD_H */

@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
-#include "server/guard.h"
+#include "base/guard.h"
 
 /* A child has one more than its parent. Costs nothing where it is compared, unlike getpid. */
 static unsigned forks;

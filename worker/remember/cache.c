@@ -7,8 +7,8 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "remember/cache.h"
 #include "turn/state.h"
-#include "work/cache.h"
 
 #define FIRST_BUCKETS 256
 

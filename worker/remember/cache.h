@@ -4,8 +4,8 @@
  * A state is either here or in the batch that its actor is in: it is taken out when
  * the batch is claimed, and put back when its COMMIT is confirmed.
  */
-#ifndef DGEN_WORK_CACHE_H
-#define DGEN_WORK_CACHE_H
+#ifndef DGEN_REMEMBER_CACHE_H
+#define DGEN_REMEMBER_CACHE_H
 
 #include "dgen.h"
 
@@ -21,4 +21,4 @@ extern void dgen__cache_put(dgen__cache *cache, int type, const char *key,
 							dgen__state *state);  /* owns the state from now on */
 extern void dgen__cache_drop(dgen__cache *cache); /* all */
 
-#endif /* DGEN_WORK_CACHE_H */
+#endif /* DGEN_REMEMBER_CACHE_H */

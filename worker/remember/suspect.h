@@ -5,8 +5,8 @@
  *         alone, it commits ──> innocent, forgotten
  *         alone, it fails ──> guilty: the failed attempt is recorded; alone until it commits
  */
-#ifndef DGEN_WORK_SUSPECT_H
-#define DGEN_WORK_SUSPECT_H
+#ifndef DGEN_REMEMBER_SUSPECT_H
+#define DGEN_REMEMBER_SUSPECT_H
 
 #include "dgen.h"
 
@@ -44,4 +44,4 @@ extern void dgen__suspects_forget(dgen__suspects *suspects); /* those not found 
 extern bool dgen__suspects_searching(
 	const dgen__suspects *suspects); /* is there one not found guilty? */
 
-#endif /* DGEN_WORK_SUSPECT_H */
+#endif /* DGEN_REMEMBER_SUSPECT_H */
