@@ -1,6 +1,5 @@
 /*
- * A batch: run turn by turn, and what becomes of
- * it once its commit is confirmed or has failed.
+ * A batch: run turn by turn, and what becomes of it once its commit is confirmed or has failed.
  */
 #include <stdlib.h>
 #include <string.h>
