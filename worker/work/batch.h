@@ -100,7 +100,6 @@ typedef struct dgen__doubt
 	int64_t since; /* ms */
 } dgen__doubt;
 
-/* doubt.c: after-commit actions of a batch whose outcome is not known, until it is */
 extern bool dgen__doubt_exists(const dgen_worker *worker);
 extern void dgen__doubt_begin(dgen_worker *worker); /* the connection was lost in its commit */
 extern bool dgen__doubt_is_old(const dgen_worker *worker); /* too old to be asked for */

@@ -10,8 +10,8 @@
 
 #define DURATIONS .rounds = 3, .warm_up_ms = 2000, .time_ms = 10000, .seed = 1
 
-#define ACTORS .name = "dgen", .texts = &bench_texts_actors, .whole = true
-#define RAW .name = "raw", .texts = &bench_texts_raw, .whole = true
+#define ACTORS .name = "dgen", .texts = &bench_texts_actors, .must_drain = true
+#define RAW .name = "raw", .texts = &bench_texts_raw, .must_drain = true
 #define HAND .name = "hand-made", .texts = &bench_texts_hand
 
 const bench_workload bench_workload_list[] = {

@@ -62,7 +62,7 @@ load(bench_run *run)
 	for (int64_t first = 1; first <= total; first += CHUNK)
 		if (!load_chunk(run, first, first + CHUNK - 1 < total ? first + CHUNK - 1 : total))
 			return false;
-	if (run->side->whole)
+	if (run->side->must_drain)
 		expect(run);
 	bench_try(run, run->side->texts->vacuum);
 	bench_try(run, bench_sql_checkpoint);
@@ -129,7 +129,7 @@ set_ranges(bench_run *run)
 static bool
 run_pool(bench_run *run, bench_pool *pool, Round *round, bench_snapshot *from, bench_snapshot *to)
 {
-	const int64_t limit = run->side->whole ? INT64_MAX / 2 : run->options.time_ms * 1000000;
+	const int64_t limit = run->side->must_drain ? INT64_MAX / 2 : run->options.time_ms * 1000000;
 
 	if (!bench_pool_open(pool, run, run->side, "worker", (int) run->options.workers) ||
 		!bench_backends_find(run, &run->worker_backends, BENCH_NAME " worker"))
@@ -209,8 +209,9 @@ measure_round(bench_run *run, bench_result *result, bool counts)
 bool
 bench_measure_amount(bench_run *run, const bench_side *side, bench_result *result)
 {
-	const long rounds = side->whole ? run->options.rounds : 1;
-	bool good = run->options.warm_up_ms == 0 || !side->whole || measure_round(run, result, false);
+	const long rounds = side->must_drain ? run->options.rounds : 1;
+	bool good =
+		run->options.warm_up_ms == 0 || !side->must_drain || measure_round(run, result, false);
 
 	while (good && result->rounds < rounds)
 		good = measure_round(run, result, true);

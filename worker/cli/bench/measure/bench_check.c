@@ -85,7 +85,7 @@ bench_check_states(bench_run *run, const bench_side *side, bench_check *check)
 	count_absent(expected, run->actors, check);
 	check->lost += run->options.idle_actors - check->idle;
 	free(expected);
-	if (good && side->whole && !sent_only)
+	if (good && side->must_drain && !sent_only)
 		check->left = bench_number(run, side->texts->left, 0, NULL, 0);
 	if (check->lost + check->doubled + check->left == 0)
 		return good;

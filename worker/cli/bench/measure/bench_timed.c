@@ -97,7 +97,7 @@ finish(bench_run *run)
 		return going_on(run);
 	if (run->workers != NULL)
 		return going_on(run) && bench_workers_wait(run, sent, &ended);
-	while (going_on(run) && run->side->whole && handled(run) < sent)
+	while (going_on(run) && run->side->must_drain && handled(run) < sent)
 		bench_wait(LOOK_NS);
 	bench_pool_join(run->worker_pool);
 	return going_on(run);
