@@ -301,7 +301,7 @@ dgen_type_by_id(int32 id, bool missing_ok)
 	if (type == NULL && !missing_ok)
 		ereport(ERROR,
 				(errcode(DGEN_ERR_UNKNOWN_TYPE), errmsg("actor type with id %d does not exist", id),
-				 errhint("It was dropped meanwhile.")));
+				 errhint("The type was dropped by another session.")));
 	return type == NULL ? NULL : &type->type;
 }
 
@@ -341,10 +341,12 @@ dgen_check_privilege(const ActorType *type, Oid role, Privilege privilege)
 
 	if (dgen_has_privilege(type, role, privilege))
 		return;
-	ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-					errmsg("role \"%s\" may not %s actor type \"%s\"",
-						   GetUserNameFromId(role, false), verbs[privilege], type->name),
-					errhint("Its owner can grant that with dgen.grant_%s.", names[privilege])));
+	ereport(ERROR,
+			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+			 errmsg("permission denied for role \"%s\" to %s actor type \"%s\"",
+					GetUserNameFromId(role, false), verbs[privilege], type->name),
+			 errhint("The owner of the actor type can grant the privilege with dgen.grant_%s.",
+					 names[privilege])));
 }
 
 /* For what was found by a number alone, which anybody can guess. */
@@ -352,10 +354,12 @@ void
 dgen_check_work_found(const ActorType *type, Oid role)
 {
 	if (!dgen_may_know_type(type, role))
-		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-						errmsg("role \"%s\" may not work for the actor type of that message",
-							   GetUserNameFromId(role, false)),
-						errhint("Its owner can grant that with dgen.grant_work.")));
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+			 errmsg("permission denied for role \"%s\" to work for the actor type of that message",
+					GetUserNameFromId(role, false)),
+			 errhint("The owner of the actor type can grant the privilege with dgen.grant_work.")));
 	dgen_check_privilege(type, role, PRIVILEGE_WORK);
 }
 

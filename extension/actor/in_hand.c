@@ -31,7 +31,7 @@ dgen_worker_session(void)
 	if (!dgen_is_attached())
 		ereport(ERROR,
 				(errcode(DGEN_ERR_NOT_ATTACHED), errmsg("session is not attached as a worker"),
-				 errhint("Call dgen.attach first; after a reconnect, again.")));
+				 errhint("Call dgen.attach first, and again after each reconnect.")));
 	return worker;
 }
 
@@ -85,9 +85,9 @@ dgen_check_claimer(void)
 	if (has_privs_of_role(GetUserId(), claimer))
 		return;
 	ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-					errmsg("role \"%s\" may not use the batch that role \"%s\" has claimed",
+					errmsg("role \"%s\" cannot use the batch that role \"%s\" has claimed",
 						   dgen_role_name(GetUserId()), dgen_role_name(claimer)),
-					errhint("Go back to that role with SET ROLE.")));
+					errhint("Return to that role with SET ROLE.")));
 }
 
 void
@@ -186,8 +186,8 @@ dgen_refuse_isolation(const char *what)
 			ERROR,
 			(errcode(DGEN_ERR_ISOLATION), errmsg("%s needs a READ COMMITTED transaction", what),
 			 errdetail(
-				 "In other isolation levels the state would be read as it was before the actor was taken."),
-			 errhint("Begin the transaction with BEGIN ISOLATION LEVEL READ COMMITTED.")));
+				 "In other isolation levels dgen would read a state that is older than its ownership of the actor."),
+			 errhint("Begin the transaction with ISOLATION LEVEL READ COMMITTED.")));
 }
 
 void
@@ -195,8 +195,9 @@ dgen_refuse_turn(const ActorType *type)
 {
 	ereport(ERROR,
 			(errcode(DGEN_ERR_TYPE_CHANGED),
-			 errmsg("actor type \"%s\" has another owner, name or handler meanwhile", type->name),
-			 errhint("Try again; a worker does so by itself.")));
+			 errmsg("owner, name or handler of actor type \"%s\" changed during the transaction",
+					type->name),
+			 errhint("Run the transaction again. Workers do so by themselves.")));
 }
 
 /*

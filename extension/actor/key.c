@@ -55,12 +55,12 @@ dgen_check_key(const text *key)
 
 	if (length == 0)
 		ereport(ERROR, (errcode(DGEN_ERR_INVALID_KEY), errmsg("actor key is empty"),
-						errhint("A key has 1 to %d bytes.", DGEN_MAX_KEY_BYTES)));
+						errhint("Use a key of 1 to %d bytes.", DGEN_MAX_KEY_BYTES)));
 	if (length > DGEN_MAX_KEY_BYTES)
 		ereport(ERROR,
 				(errcode(DGEN_ERR_INVALID_KEY), errmsg("actor key is too long"),
 				 errdetail("It has %zu bytes: \"%.32s...\"", length,
 						   pnstrdup(VARDATA_ANY(key), pg_mbcliplen(VARDATA_ANY(key), length, 32))),
-				 errhint("A key has 1 to %d bytes; a hash of a longer name can serve as one.",
+				 errhint("Use a key of 1 to %d bytes, for example a hash of the longer name.",
 						 DGEN_MAX_KEY_BYTES)));
 }

@@ -42,8 +42,8 @@ static void
 refuse_secret(void)
 {
 	ereport(ERROR, (errcode(DGEN_ERR_CHANGED),
-					errmsg("dgen.lock_secret does not have one row of %d bytes", SECRET_BYTES),
-					errhint("It was changed by hand: restore a backup.")));
+					errmsg("table dgen.lock_secret must have one row of %d bytes", SECRET_BYTES),
+					errhint("Restore the table from a backup.")));
 }
 
 /* A number in the byte order that SipHash reads. */

@@ -50,15 +50,15 @@ dgen_check_new_owner(PG_FUNCTION_ARGS)
 
 	if (!SearchSysCacheExists1(AUTHOID, ObjectIdGetDatum(owner)))
 		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
-						errmsg("role \"%s\" cannot own an actor type: it does not exist",
+						errmsg("role \"%s\" does not exist",
 							   OidIsValid(owner) ? dgen_role_name(owner) : "-"),
-						errhint("Name one role; PUBLIC owns nothing.")));
+						errhint("Name an existing role. PUBLIC cannot own an actor type.")));
 	if (!superuser_arg(role) && !DGEN_CAN_SET_ROLE(role, owner))
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("role \"%s\" may not give actor types to role \"%s\"", dgen_role_name(role),
-						dgen_role_name(owner)),
-				 errhint("It takes a role that may SET ROLE to the new owner, or a superuser.")));
+				 errmsg("permission denied for role \"%s\" to give actor types to role \"%s\"",
+						dgen_role_name(role), dgen_role_name(owner)),
+				 errhint("Ask a superuser, or a role that can SET ROLE to the new owner.")));
 	PG_RETURN_VOID();
 }
 

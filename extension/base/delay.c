@@ -57,10 +57,11 @@ dgen_check_interval(const Interval *interval, const char *what, const char *hint
 	if (dgen_interval_fits(interval))
 		return;
 	if (sum_us(interval) < 0)
-		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("%s is negative", what),
-						errdetail("It is %s.", interval_text(interval)), errhint("%s", hint)));
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("%s must not be negative", what),
+				 errdetail("Its value is %s.", interval_text(interval)), errhint("%s", hint)));
 	ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("%s is too long", what),
-					errdetail("It is %s.", interval_text(interval)), errhint("%s", hint)));
+					errdetail("Its value is %s.", interval_text(interval)), errhint("%s", hint)));
 }
 
 TimestampTz

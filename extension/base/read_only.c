@@ -15,12 +15,9 @@ static void
 refuse_on_standby(const char *name)
 {
 	if (RecoveryInProgress())
-		ereport(
-			ERROR,
-			(errcode(ERRCODE_READ_ONLY_SQL_TRANSACTION),
-			 errmsg("dgen.%s cannot run on a standby", name),
-			 errdetail("This server replays what another one writes, and writes nothing itself."),
-			 errhint("Use the primary.")));
+		ereport(ERROR, (errcode(ERRCODE_READ_ONLY_SQL_TRANSACTION),
+						errmsg("dgen.%s cannot run on a standby", name),
+						errdetail("A standby cannot write."), errhint("Connect to the primary.")));
 }
 
 /* What writes no rows, but makes others write. */

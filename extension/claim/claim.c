@@ -168,7 +168,7 @@ is_owned_already(const Discovery *discovery, int64 mailbox)
 
 /*
  * Suspects are not mixed with others. The first of a batch decides; a suspect that comes
- * later is what the next claim begins with, so that it does not wait for the others for ever.
+ * later is what the next claim begins with, so that it does not wait for the others forever.
  */
 static bool
 fits(Discovery *discovery, int64 mailbox)
@@ -248,7 +248,7 @@ own_found(Discovery *discovery, int64 *found, int count)
 	dgen_hints_keep(count, kept);
 }
 
-/* What is owned does not wait for a sweep, but now and then, so that the sweep does not wait for ever. */
+/* What is owned does not wait for a sweep, but now and then, so that the sweep does not wait forever. */
 static bool
 may_sweep(const Owned *owned)
 {

@@ -241,7 +241,7 @@ dgen_part_abandon(void)
 	dgen_wakeup_unheld(type_id);
 }
 
-/* Also between dgen.claim_locked and COMMIT: whoever is silent there each time would run for ever. */
+/* Also between dgen.claim_locked and COMMIT: whoever is silent there each time would run forever. */
 void
 dgen_part_leave(int blame)
 {

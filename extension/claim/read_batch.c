@@ -163,28 +163,29 @@ refuse_blocked(const BatchActor *actor, TimestampTz retry_at)
 			(errcode(DGEN_ERR_PAUSED),
 			 errmsg("actor \"%s\" of type \"%s\" is paused", key, actor->type->name),
 			 errhint(
-				 "Use dgen.resume, or dgen.cast or dgen.request to leave a message for later.")));
+				 "Resume it with dgen.resume, or send a message with dgen.cast or dgen.request: it is handled later.")));
 	if (actor->blocked == BLOCKED_BACKING_OFF)
 		ereport(
 			ERROR,
 			(errcode(DGEN_ERR_BACKING_OFF),
-			 errmsg("actor \"%s\" of type \"%s\" waits after a failed attempt", key,
+			 errmsg("actor \"%s\" of type \"%s\" is backing off after a failed attempt", key,
 					actor->type->name),
 			 errdetail("The next attempt is due at %s.", timestamptz_to_str(retry_at)),
 			 errhint(
-				 "See dgen.messages for the error; use dgen.request to have the call wait its turn.")));
+				 "See dgen.messages for the error. To wait for the next attempt, use dgen.request.")));
 }
 
 static void
 refuse_locked(const BatchActor *actor)
 {
 	if (actor->locked)
-		ereport(ERROR,
-				(errcode(DGEN_ERR_LOCKED),
-				 errmsg("actor \"%s\" of type \"%s\" is locked", text_to_cstring(actor->key),
-						actor->type->name),
-				 errhint("Use dgen.request, which waits until its locked part has ended; see "
-						 "dgen.explain_actor.")));
+		ereport(
+			ERROR,
+			(errcode(DGEN_ERR_LOCKED),
+			 errmsg("actor \"%s\" of type \"%s\" is locked", text_to_cstring(actor->key),
+					actor->type->name),
+			 errhint(
+				 "Use dgen.request, which waits until the locked part has ended. See also dgen.explain_actor.")));
 }
 
 Batch *
@@ -224,7 +225,7 @@ dgen_read_actor(const ActorType *type, text *key, int max_messages)
 			ERROR,
 			(errcode(DGEN_ERR_PAUSED), errmsg("actor type \"%s\" is paused", type->name),
 			 errhint(
-				 "Use dgen.resume, or dgen.cast or dgen.request to leave a message for later.")));
+				 "Resume it with dgen.resume, or send a message with dgen.cast or dgen.request: it is handled later.")));
 	dgen_reader_set_mailbox(&reader, dgen_mailbox_of(key), HELD_UNNOTED);
 	actor = dgen_reader_add_actor(&reader, PointerGetDatum(key));
 	refuse_blocked(actor, reader.retry_at);

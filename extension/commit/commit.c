@@ -117,7 +117,7 @@ check_owned(const Batch *batch)
 			ereport(ERROR, (errcode(DGEN_ERR_NOT_OWNED),
 							errmsg("actor \"%s\" is no longer owned by this transaction",
 								   text_to_cstring(batch->actors[i].key)),
-							errhint("Roll back and claim again: the messages are still there.")));
+							errhint("Roll back and claim again. No message is lost.")));
 }
 
 /* Exactly the handled rows, never a range: a lower seq may commit later (H3). */

@@ -76,6 +76,6 @@ dgen_delete_message(Relation heap, const BatchMessage *message, Buffer *buffer)
 	if (!remove_row(heap, message, buffer))
 		ereport(ERROR,
 				(errcode(DGEN_ERR_NOT_OWNED),
-				 errmsg("message " INT64_FORMAT " was removed while it was handled", message->id),
-				 errhint("Remove messages only with dgen.cancel. Roll back and claim again.")));
+				 errmsg("message " INT64_FORMAT " was removed during its turn", message->id),
+				 errhint("Roll back and claim again. Remove messages only with dgen.cancel.")));
 }

@@ -63,7 +63,7 @@ expire(DueLook *look, const Expired *attempt)
 		return;
 	failure.error = psprintf("locked part took longer than lock_timeout of " INT64_FORMAT " ms",
 							 type->lock_timeout_ms);
-	failure.hint = "Make it faster, or raise lock_timeout with dgen.alter_actor_type.";
+	failure.hint = "Make the locked part faster, or raise lock_timeout with dgen.alter_actor_type.";
 	look->ended = true;
 	dgen_alarm_left();
 	if (dgen_wakeup_may_end_holder() &&

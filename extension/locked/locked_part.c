@@ -285,7 +285,7 @@ dgen_part_own(void)
 	if (!part->begun)
 		ereport(ERROR, (errcode(DGEN_ERR_NOT_OWNED),
 						errmsg("the claim of the locked part is not committed"),
-						errhint("A locked part is run and ended after COMMIT.")));
+						errhint("Commit the claim before you run or end the locked part.")));
 	dgen_table_lock(TABLE_MESSAGE, RowExclusiveLock);
 	dgen_session_check(dgen_worker_session());
 	type = dgen_type_by_id(part->type_id, true);

@@ -41,9 +41,9 @@ parse_name(const char *handler)
 		(strchr(handler, '(') != NULL && strchr(handler, '"') == NULL))
 		ereport(
 			ERROR,
-			(errcode(DGEN_ERR_INVALID_HANDLER), errmsg("\"%s\" is not a function name", handler),
+			(errcode(DGEN_ERR_INVALID_HANDLER), errmsg("invalid function name: \"%s\"", handler),
 			 errhint(
-				 "Give the name alone, such as 'my_handler' or 'app.my_handler', without arguments.")));
+				 "Give the name without arguments, such as 'my_handler' or 'app.my_handler'.")));
 	foreach (cell, identifiers)
 		names = lappend(names, makeString(lfirst(cell)));
 	return names;
@@ -91,7 +91,7 @@ resolve_handler(NullableDatum argument)
 	if (isAnyTempNamespace(function->pronamespace))
 		ereport(ERROR, (errcode(DGEN_ERR_INVALID_HANDLER),
 						errmsg("handler %s is a temporary function", handler),
-						errhint("Create it in a schema that other sessions see.")));
+						errhint("Create the function in a schema that other sessions can see.")));
 	argument.value = CStringGetTextDatum(quote_qualified_identifier(
 		get_namespace_name(function->pronamespace), NameStr(function->proname)));
 	ReleaseSysCache(tuple);

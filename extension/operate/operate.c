@@ -52,14 +52,14 @@ check_owner(const ActorType *type, Oid role)
 {
 	if (has_privs_of_role(role, type->owner))
 		return;
-	ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-					errmsg("role \"%s\" does not own actor type \"%s\"",
-						   GetUserNameFromId(role, false), type->name),
-					GetUserNameFromId(type->owner, true) != NULL
-						? errhint("Ask a member of role \"%s\", or a superuser.",
-								  dgen_role_name(type->owner))
-						: errhint("Its owner was dropped: a superuser can give it to another role "
-								  "with dgen.set_owner.")));
+	ereport(
+		ERROR,
+		(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+		 errmsg("must be owner of actor type \"%s\"", type->name),
+		 GetUserNameFromId(type->owner, true) != NULL
+			 ? errhint("Ask a member of role \"%s\", or a superuser.", dgen_role_name(type->owner))
+			 : errhint(
+				   "The owner was dropped. A superuser can give the type to another role with dgen.set_owner.")));
 }
 
 /* The owner has every privilege; "own" is for what nobody else may do. */
@@ -98,7 +98,7 @@ dgen_operate_type_for(PG_FUNCTION_ARGS)
 	const ActorType *type;
 
 	if (PG_ARGISNULL(0))
-		ereport(ERROR, (errcode(DGEN_ERR_UNKNOWN_TYPE), errmsg("actor type is NULL"),
+		ereport(ERROR, (errcode(DGEN_ERR_UNKNOWN_TYPE), errmsg("actor type must not be null"),
 						errhint("Give the name of an actor type.")));
 	if (PG_ARGISNULL(1))
 		PG_RETURN_NULL();
@@ -116,8 +116,8 @@ dgen_operate_mailbox(PG_FUNCTION_ARGS)
 	text *key;
 
 	if (PG_ARGISNULL(0))
-		ereport(ERROR, (errcode(DGEN_ERR_INVALID_KEY), errmsg("actor key is NULL"),
-						errhint("A key has 1 to %d bytes.", DGEN_MAX_KEY_BYTES)));
+		ereport(ERROR, (errcode(DGEN_ERR_INVALID_KEY), errmsg("actor key must not be null"),
+						errhint("Use a key of 1 to %d bytes.", DGEN_MAX_KEY_BYTES)));
 	key = PG_GETARG_TEXT_PP(0);
 	dgen_check_key(key);
 	PG_RETURN_INT64(dgen_mailbox_of(key));
@@ -163,9 +163,11 @@ dgen_operate_refuse_in_turn(PG_FUNCTION_ARGS)
 		ereport(
 			ERROR,
 			(errcode(DGEN_ERR_NESTED),
-			 errmsg("an actor of type \"%s\" has a turn in this very transaction", type->name),
-			 errdetail("What the turn does is written at its end, when the type would be gone."),
-			 errhint("Do this in another transaction, or in a turn of another type.")));
+			 errmsg("cannot change actor type \"%s\" during a turn of one of its actors",
+					type->name),
+			 errdetail(
+				 "The turn runs in this transaction, and dgen writes its changes when the turn ends."),
+			 errhint("Change the type in another transaction, or in a turn of another type.")));
 	PG_RETURN_VOID();
 }
 
@@ -177,16 +179,19 @@ dgen_operate_own(PG_FUNCTION_ARGS)
 	int64 mailbox = PG_GETARG_INT64(1);
 
 	if (IsolationUsesXactSnapshot())
-		ereport(ERROR,
-				(errcode(DGEN_ERR_ISOLATION),
-				 errmsg("an actor cannot be changed in a transaction that is not READ COMMITTED"),
-				 errdetail("Its snapshot may be older than the turns that the actor has had."),
-				 errhint("Run this in a transaction with ISOLATION LEVEL READ COMMITTED.")));
+		ereport(
+			ERROR,
+			(errcode(DGEN_ERR_ISOLATION),
+			 errmsg("cannot change an actor in a transaction that is not READ COMMITTED"),
+			 errdetail(
+				 "The snapshot of the transaction might be older than the last turn of the actor."),
+			 errhint("Begin the transaction with ISOLATION LEVEL READ COMMITTED.")));
 	if (dgen_is_in_turn(type_id, mailbox))
-		ereport(ERROR,
-				(errcode(DGEN_ERR_NESTED), errmsg("the actor has a turn in this very transaction"),
-				 errdetail("The turn works on the state and the messages that it began with."),
-				 errhint("Do this in another transaction, or in a turn of another actor.")));
+		ereport(
+			ERROR,
+			(errcode(DGEN_ERR_NESTED), errmsg("cannot change an actor during its own turn"),
+			 errdetail("The turn uses the state and the messages that it began with."),
+			 errhint("Change the actor in another transaction, or in a turn of another actor.")));
 	dgen_own(type_id, mailbox);
 	PG_RETURN_VOID();
 }

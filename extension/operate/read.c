@@ -52,7 +52,7 @@ readable_type(FunctionCallInfo fcinfo)
 	const ActorType *type;
 
 	if (PG_ARGISNULL(0))
-		ereport(ERROR, (errcode(DGEN_ERR_UNKNOWN_TYPE), errmsg("actor type is NULL"),
+		ereport(ERROR, (errcode(DGEN_ERR_UNKNOWN_TYPE), errmsg("actor type must not be null"),
 						errhint("Give the name of an actor type.")));
 	dgen_table_lock(TABLE_ACTOR_TYPE, AccessShareLock);
 	type = dgen_type_by_name(PG_GETARG_TEXT_PP(0));
@@ -72,8 +72,8 @@ dgen_state(PG_FUNCTION_ARGS)
 	Datum state = (Datum) 0;
 
 	if (PG_ARGISNULL(1))
-		ereport(ERROR, (errcode(DGEN_ERR_INVALID_KEY), errmsg("actor key is NULL"),
-						errhint("A key has 1 to %d bytes.", DGEN_MAX_KEY_BYTES)));
+		ereport(ERROR, (errcode(DGEN_ERR_INVALID_KEY), errmsg("actor key must not be null"),
+						errhint("Use a key of 1 to %d bytes.", DGEN_MAX_KEY_BYTES)));
 	key = PG_GETARG_TEXT_PP(1);
 	dgen_check_key(key);
 

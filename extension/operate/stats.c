@@ -227,9 +227,11 @@ positive_argument(FunctionCallInfo fcinfo, int n, const char *name, int32 most)
 
 	if (value < 1 || value > most)
 		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 PG_ARGISNULL(n) ? errmsg("%s is NULL", name) : errmsg("%s is %d", name, value),
-				 errhint("Give 1 to %d.", most)));
+				(errcode(PG_ARGISNULL(n) ? ERRCODE_NULL_VALUE_NOT_ALLOWED
+										 : ERRCODE_INVALID_PARAMETER_VALUE),
+				 PG_ARGISNULL(n) ? errmsg("%s must not be null", name)
+								 : errmsg("invalid value for parameter \"%s\": %d", name, value),
+				 errhint("Give a number from 1 to %d.", most)));
 	return value;
 }
 

@@ -162,13 +162,11 @@ static void
 refuse_prepare(void)
 {
 	if (current != NULL && current->subid != InvalidSubTransactionId)
-		ereport(
-			ERROR,
-			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-			 errmsg("cannot PREPARE a transaction that has called dgen.attach or dgen.detach"),
-			 errdetail("They are about this session, which is not told how a prepared transaction "
-					   "ends."),
-			 errhint("Call them in a transaction that ends with COMMIT.")));
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("cannot PREPARE a transaction that has called dgen.attach or dgen.detach"),
+				 errdetail("The session does not learn how a prepared transaction ends."),
+				 errhint("Call them in a transaction that ends with COMMIT.")));
 }
 
 /* What PREPARE does to settings is what COMMIT does. */
@@ -304,8 +302,15 @@ watch_client(void)
 void
 dgen_refuse_attach(const char *problem, const char *hint)
 {
-	ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("cannot attach: %s", problem),
-					errhint("%s", hint)));
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("%s", problem), errhint("%s", hint)));
+}
+
+static void
+refuse_null(const char *parameter, const char *hint)
+{
+	ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+					errmsg("%s must not be null", parameter), errhint("%s", hint)));
 }
 
 static void
@@ -314,11 +319,10 @@ set_name(WorkerSession *session, FunctionCallInfo fcinfo)
 	text *name;
 
 	if (PG_ARGISNULL(0))
-		dgen_refuse_attach("name is NULL", "Give a name by which dgen.workers shows this worker.");
+		refuse_null("worker name", "Give a name by which dgen.workers shows this worker.");
 	name = PG_GETARG_TEXT_PP(0);
 	if (VARSIZE_ANY_EXHDR(name) == 0 || VARSIZE_ANY_EXHDR(name) >= NAMEDATALEN)
-		dgen_refuse_attach("name is empty or longer than 63 bytes",
-						   "Give a name of 1 to 63 bytes.");
+		dgen_refuse_attach("worker name must have 1 to 63 bytes", "Give a name of 1 to 63 bytes.");
 	text_to_cstring_buffer(name, session->name, NAMEDATALEN);
 }
 
@@ -329,9 +333,8 @@ warn_of_handler(const ActorType *type)
 	if (type->handler == NULL)
 		return;
 	ereport(WARNING,
-			(errmsg("actor type \"%s\" has a handler in the database", type->name),
-			 errdetail("Its messages are handled by this worker and by that handler, whichever "
-					   "comes first."),
+			(errmsg("actor type \"%s\" has an in-database handler", type->name),
+			 errdetail("Both this worker and in-database workers handle its messages."),
 			 errhint("To leave all of them to external workers, its owner sets handler => '' with "
 					 "dgen.alter_actor_type.")));
 }
@@ -350,11 +353,11 @@ resolve_types(FunctionCallInfo fcinfo)
 	const ActorType **types;
 
 	if (PG_ARGISNULL(1))
-		dgen_refuse_attach("actor_types is NULL", hint);
+		refuse_null("actor_types", hint);
 	deconstruct_array(PG_GETARG_ARRAYTYPE_P(1), TEXTOID, -1, false, TYPALIGN_INT, &names, &nulls,
 					  &count);
 	if (count == 0)
-		dgen_refuse_attach("actor_types is empty", hint);
+		dgen_refuse_attach("actor_types must not be empty", hint);
 
 	types = palloc(count * sizeof(*types));
 	for (int i = 0; i < count; i++)
@@ -363,7 +366,7 @@ resolve_types(FunctionCallInfo fcinfo)
 		bool known = false;
 
 		if (nulls[i])
-			dgen_refuse_attach("actor_types has a NULL", hint);
+			refuse_null("an element of actor_types", hint);
 		type = dgen_type_by_name(DatumGetTextPP(names[i]));
 		dgen_check_privilege(type, GetUserId(), PRIVILEGE_WORK);
 		for (int j = 0; j < ntypes; j++)

@@ -49,10 +49,9 @@ get_actor_elements(FunctionCallInfo fcinfo, int n, Oid type, const char *name, c
 {
 	dgen_get_elements(fcinfo, n, type, elements);
 	if (elements->count != 0 && elements->count != batch->nactors)
-		refuse_commit(
-			psprintf("%s has %d elements for a batch of %d actors", name, elements->count,
-					 batch->nactors),
-			"Element n is about the actor with number n; use NULL for actors it says nothing about.");
+		refuse_commit(psprintf("array %s has %d elements, but the batch has %d actors", name,
+							   elements->count, batch->nactors),
+					  "Element n is about actor number n. Use NULL where there is nothing to say.");
 }
 
 /* commit_turns' parameters, in order */
@@ -126,9 +125,9 @@ set_handled(BatchActor *actor, int ordinal, const ActorParameters *p)
 		dgen_has_element(&p->handled, ordinal) ? DatumGetInt32(p->handled.values[ordinal]) : 0;
 
 	if (handled < 0 || handled > actor->nmessages)
-		refuse_commit(psprintf("handled[%d] is %d, and the batch has %d messages of that actor",
+		refuse_commit(psprintf("handled[%d] is %d, but the batch has %d messages of the actor",
 							   ordinal + 1, handled, actor->nmessages),
-					  "Give the number of messages handled, counted from the first.");
+					  "Give the number of handled messages, counted from the first.");
 	actor->handled = handled;
 }
 
@@ -138,7 +137,7 @@ object_at(const Elements *elements, int i, const char *name)
 	Jsonb *object = DatumGetJsonbP(elements->values[i]);
 
 	if (!JB_ROOT_IS_OBJECT(object))
-		refuse_commit(psprintf("%s[%d] is not a JSON object", name, i + 1),
+		refuse_commit(psprintf("%s[%d] must be a JSON object", name, i + 1),
 					  "A state is a JSON object.");
 	return object;
 }
@@ -151,15 +150,15 @@ delete_entries(Jsonb *state, Jsonb *names)
 	JsonbIteratorToken token;
 
 	if (!JB_ROOT_IS_ARRAY(names) || JB_ROOT_IS_SCALAR(names))
-		refuse_commit("delete_entries has an element that is not a JSON array",
-					  "Give an array of entry names, such as [\"a\", \"b\"].");
+		refuse_commit("elements of delete_entries must be JSON arrays",
+					  "Give arrays of entry names, such as [\"a\", \"b\"].");
 	while ((token = JsonbIteratorNext(&iterator, &value, true)) != WJB_DONE)
 	{
 		if (token != WJB_ELEM)
 			continue;
 		if (value.type != jbvString)
-			refuse_commit("delete_entries has an element that is not a string",
-						  "Give an array of entry names, such as [\"a\", \"b\"].");
+			refuse_commit("names in delete_entries must be strings",
+						  "Give arrays of entry names, such as [\"a\", \"b\"].");
 		state = DatumGetJsonbP(DirectFunctionCall2(
 			jsonb_delete, JsonbPGetDatum(state),
 			PointerGetDatum(cstring_to_text_with_len(value.val.string.val, value.val.string.len))));
@@ -194,8 +193,8 @@ set_changes(Batch *batch, BatchActor *actor, int i, const ActorParameters *p, Me
 	{
 		if (actor->handled == 0)
 			refuse_commit(
-				psprintf("actor %d is destroyed, and none of its messages is handled", i + 1),
-				"An actor is destroyed with the message that destroys it.");
+				psprintf("actor %d is destroyed, but none of its messages is handled", i + 1),
+				"Give the message that destroys the actor as handled.");
 		dgen_destroy_actor(actor);
 	}
 	old = MemoryContextSwitchTo(scratch);
@@ -203,16 +202,14 @@ set_changes(Batch *batch, BatchActor *actor, int i, const ActorParameters *p, Me
 	MemoryContextSwitchTo(old);
 	changed = !dgen_same_state(actor->state, state);
 	if (dgen_is_of_actions(actor->type->id) && (changed || actor->destroyed))
-		refuse_commit(
-			psprintf("the state of actor %d changes, and what was claimed is an action", i + 1),
-			"Reply, and change the actor's state in the turn of kind reply.");
+		refuse_commit(psprintf("state of actor %d changes, but its message is an action", i + 1),
+					  "Reply, and change the state of the actor in the turn of kind reply.");
 	if (changed)
 	{
 		if (actor->handled == 0)
-			refuse_commit(psprintf("the state of actor %d changes, and none of its messages is "
-								   "handled",
-								   i + 1),
-						  "A state changes with the message that changes it.");
+			refuse_commit(
+				psprintf("state of actor %d changes, but none of its messages is handled", i + 1),
+				"Give the message that changes the state as handled.");
 		dgen_set_state(batch, actor, DatumGetJsonbPCopy(JsonbPGetDatum(state)));
 	}
 	MemoryContextReset(scratch);
@@ -224,12 +221,14 @@ set_lock(BatchActor *actor, int i, const ActorParameters *p)
 	if (!dgen_has_element(&p->locks, i) || !DatumGetBool(p->locks.values[i]))
 		return;
 	if (actor->handled == 0)
-		refuse_commit(psprintf("actor %d is locked, and none of its messages is handled", i + 1),
-					  "The last of the handled messages locks its actor.");
+		refuse_commit(psprintf("actor %d is locked, but none of its messages is handled", i + 1),
+					  "Give the message that locks the actor as the last one handled.");
 	if (actor->locked || dgen_is_of_actions(actor->type->id))
-		ereport(ERROR, (errcode(DGEN_ERR_LOCKED), errmsg("actor %d is locked already", i + 1),
-						errhint("Lock neither in a locked part, nor in turns of a priority that a "
-								"locked actor handles.")));
+		ereport(
+			ERROR,
+			(errcode(DGEN_ERR_LOCKED), errmsg("actor %d is already locked", i + 1),
+			 errhint(
+				 "Do not lock an actor in its locked part, or in a turn that a locked actor can have because of its priority.")));
 	dgen_lock_actor(actor);
 }
 
@@ -241,23 +240,23 @@ set_failure(Failure *failure, const BatchActor *actor, int i, const ActorParamet
 	memset(failure, 0, sizeof(*failure));
 	if (actor->handled == actor->nmessages)
 		refuse_commit(
-			psprintf("errors[%d] is given, and all messages of that actor are handled", i + 1),
-			"The error belongs to the message after the handled ones.");
+			psprintf("errors[%d] is given, but all messages of the actor are handled", i + 1),
+			"An error is about the message after the handled ones.");
 	failure->error = text_at(&p->errors, i);
 	failure->sqlstate = text_at(&p->sqlstates, i);
 	failure->hint = text_at(&p->hints, i);
 	failure->delay =
 		dgen_has_element(&p->delays, i) ? DatumGetIntervalP(p->delays.values[i]) : NULL;
 	if (failure->delay != NULL && !dgen_interval_fits(failure->delay))
-		refuse_commit(psprintf("delays[%d] is not between 0 and 36525 days", i + 1),
-					  "Give NULL for the type's backoff.");
+		refuse_commit(psprintf("delays[%d] must be between 0 and 36525 days", i + 1),
+					  "Give NULL for the backoff of the type.");
 	if (outcome == NULL || strcmp(outcome, "error") == 0)
 		return;
 	failure->final = strcmp(outcome, "fail") == 0;
 	failure->retry = strcmp(outcome, "retry") == 0;
 	if (!failure->final && !failure->retry)
-		refuse_commit(psprintf("outcomes[%d] is \"%s\"", i + 1, outcome),
-					  "Give error, fail, retry or NULL.");
+		refuse_commit(psprintf("invalid value of outcomes[%d]: \"%s\"", i + 1, outcome),
+					  "Use error, fail, retry or NULL.");
 }
 
 /* Returns how many there are. */
@@ -296,8 +295,9 @@ get_reply_elements(FunctionCallInfo fcinfo, int n, Oid type, const char *name, i
 {
 	dgen_get_elements(fcinfo, n, type, elements);
 	if (elements->count != 0 && elements->count != count)
-		refuse_commit(psprintf("%d %s for %d reply_requests", elements->count, name, count),
-					  "Give arrays of the same length: element i answers reply_requests[i].");
+		refuse_commit(psprintf("arrays have different lengths: %d %s, %d reply_requests",
+							   elements->count, name, count),
+					  "Give arrays of the same length. Element i answers reply_requests[i].");
 }
 
 static void
@@ -312,7 +312,7 @@ get_reply_parameters(FunctionCallInfo fcinfo, ReplyParameters *p)
 	get_reply_elements(fcinfo, COMMIT_REPLY_SQLSTATES, TEXTOID, "reply_sqlstates", count,
 					   &p->sqlstates);
 	if (count > 0 && p->replies.count == 0 && p->errors.count == 0)
-		refuse_commit(psprintf("%d reply_requests without replies", count),
+		refuse_commit(psprintf("%d reply_requests have no replies", count),
 					  "Give replies or reply_errors of the same length.");
 }
 
@@ -379,8 +379,9 @@ get_send_elements(FunctionCallInfo fcinfo, int n, Oid type, const char *name, in
 {
 	dgen_get_elements(fcinfo, n, type, elements);
 	if (elements->count != 0 && elements->count != count)
-		refuse_commit(psprintf("%s has %d elements for %d messages", name, elements->count, count),
-					  "Element i belongs to send_messages[i]; use NULL for none.");
+		refuse_commit(psprintf("array %s has %d elements, but there are %d messages", name,
+							   elements->count, count),
+					  "Element i belongs to send_messages[i]. Use NULL for none.");
 }
 
 static void
@@ -418,10 +419,9 @@ sending_actor(const Batch *batch, const SendParameters *p, int i, const char *wh
 	int ordinal = dgen_has_element(&p->actors, i) ? DatumGetInt32(p->actors.values[i]) : 0;
 
 	if (ordinal < 1 || ordinal > batch->nactors)
-		refuse_commit(
-			psprintf("%s[%d] is true, and send_actors[%d] is not one of the batch's %d actors",
-					 what, i + 1, i + 1, batch->nactors),
-			"Give the number of the actor that sends.");
+		refuse_commit(psprintf("%s[%d] is true, but send_actors[%d] is not a number from 1 to %d",
+							   what, i + 1, i + 1, batch->nactors),
+					  "Give the number of the actor that sends.");
 	return &batch->actors[ordinal - 1];
 }
 
@@ -450,17 +450,16 @@ store_action(const Batch *batch, const SendParameters *p, int i)
 
 	if (is_true(&p->arrays.requests, i) || !dgen_has_element(&p->arrays.messages, i))
 		refuse_commit(
-			psprintf("send_actions[%d] is true for a request, or its message is NULL", i + 1),
-			"An action replies to its actor without being a request; an empty message is "
-			"JSON null.");
+			psprintf("send_actions[%d] is true, but it is a request or its message is NULL", i + 1),
+			"An action replies to its actor without being a request. For an empty message use JSON null.");
 	dgen_set_action(
 		&send, actor->type->id, actor->key,
 		dgen_has_element(&p->correlations, i) ? DatumGetTextPP(p->correlations.values[i]) : NULL);
 	if (dgen_get_send_content(&p->arrays, i, &send) != NULL || send.priority != 0)
 		refuse_commit(
-			psprintf("send_actions[%d] is true, and it has an idempotency key or a priority",
+			psprintf("send_actions[%d] is true, but it has an idempotency key or a priority",
 					 i + 1),
-			"Actions are stored once, with their turn, and have no order.");
+			"An action is stored once, with its turn, and has no order. Leave both out.");
 	(void) dgen_send(&send);
 }
 

@@ -91,21 +91,25 @@ dgen_refuse_no_part(void)
 		case NO_PART_CLAIMED:
 			break;
 		case NO_PART_BEGUN:
-			ereport(ERROR, (errcode(DGEN_ERR_NOT_OWNED), errmsg("this session has no locked part"),
-							errdetail("The transaction that had claimed one was rolled back."),
-							errhint("Claim again, and run COMMIT before the locked part.")));
-			break;
-		case NO_PART_ANY_MORE:
 			ereport(ERROR,
 					(errcode(DGEN_ERR_NOT_OWNED), errmsg("this session has no locked part"),
-					 errdetail("The last one was ended here, by dgen.commit_turns or dgen.unlock."),
-					 errhint("Claim the next one: dgen.claim(locked => true).")));
+					 errdetail("The transaction that claimed a locked part was rolled back."),
+					 errhint("Claim again, and run COMMIT before the locked part.")));
+			break;
+		case NO_PART_ANY_MORE:
+			ereport(
+				ERROR,
+				(errcode(DGEN_ERR_NOT_OWNED), errmsg("this session has no locked part"),
+				 errdetail("dgen.commit_turns or dgen.unlock ended the last one in this session."),
+				 errhint("Claim the next one: dgen.claim(locked => true).")));
 			break;
 		case NO_PART_LEFT:
-			ereport(ERROR, (errcode(DGEN_ERR_NOT_OWNED),
-							errmsg("this session has no locked part any more"),
-							errdetail("Somebody has ended the lock, or its lock_timeout is over."),
-							errhint("Forget what the locked part did, and claim again.")));
+			ereport(ERROR,
+					(errcode(DGEN_ERR_NOT_OWNED),
+					 errmsg("this session no longer has a locked part"),
+					 errdetail(
+						 "An operator ended the lock, or the lock_timeout of the type has passed."),
+					 errhint("Discard the result of the locked part, and claim again.")));
 			break;
 	}
 	ereport(ERROR, (errcode(DGEN_ERR_NOT_OWNED), errmsg("this session has no locked part"),

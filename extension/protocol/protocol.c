@@ -160,8 +160,9 @@ limit_argument(FunctionCallInfo fcinfo, int n, const char *name, int limit)
 		return limit;
 	value = PG_GETARG_INT32(n);
 	if (value < 1)
-		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("%s is %d", name, value),
-						errhint("Give 1 or more, or NULL for as many as are good.")));
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("invalid value for parameter \"%s\": %d", name, value),
+						errhint("Give at least 1, or NULL for a number that dgen chooses.")));
 	return Min(value, limit);
 }
 
@@ -331,10 +332,12 @@ session_of(int64 worker_id)
 		ereport(
 			ERROR,
 			(errcode(DGEN_ERR_OTHER_SESSION),
-			 errmsg("session is not the one that worker " INT64_FORMAT " has attached", worker_id),
-			 attached == 0 ? errdetail("No worker is attached here.")
-						   : errdetail("Worker " INT64_FORMAT " is attached here.", attached),
-			 errhint("Connect to PostgreSQL itself, or through a pool in session mode.")));
+			 errmsg("worker " INT64_FORMAT " is not attached to this session", worker_id),
+			 attached == 0
+				 ? errdetail("No worker is attached to this session.")
+				 : errdetail("Worker " INT64_FORMAT " is attached to this session.", attached),
+			 errhint(
+				 "Connect to PostgreSQL directly, or through a connection pooler in session mode.")));
 	return dgen_worker_session_of_caller();
 }
 
@@ -393,9 +396,8 @@ refuse_in_part(void)
 {
 	if (dgen_part_under_way())
 		ereport(ERROR,
-				(errcode(DGEN_ERR_NESTED),
-				 errmsg("this session has a locked part that is not over"),
-				 errhint("Run it, and end it with dgen.claim_locked and dgen.commit_turns.")));
+				(errcode(DGEN_ERR_NESTED), errmsg("this session is still running a locked part"),
+				 errhint("End it with dgen.claim_locked and dgen.commit_turns.")));
 }
 
 Datum
@@ -446,8 +448,8 @@ dgen_batch_state(PG_FUNCTION_ARGS)
 	dgen_check_claimer();
 	if (ordinal < 1 || ordinal > batch->nactors)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-						errmsg("actor %d is not one of the batch's %d", ordinal, batch->nactors),
-						errhint("Give the number in column actor of dgen.claim.")));
+						errmsg("actor number %d is not between 1 and %d", ordinal, batch->nactors),
+						errhint("Give the number that column \"actor\" of dgen.claim shows.")));
 	PG_RETURN_POINTER(batch->actors[ordinal - 1].state);
 }
 

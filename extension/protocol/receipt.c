@@ -168,10 +168,14 @@ write_anywhere(int64 worker_id, int64 batch)
 static int64
 batch_argument(FunctionCallInfo fcinfo, int n)
 {
-	if (PG_ARGISNULL(n) || PG_GETARG_INT64(n) < 1)
+	if (PG_ARGISNULL(n))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("batch number must not be null"),
+				 errhint("Number the batches of a session from 1.")));
+	if (PG_GETARG_INT64(n) < 1)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-						errmsg("the number of the batch is NULL or less than 1"),
-						errhint("Number the batches of a session from 1 on.")));
+						errmsg("batch number must be at least 1"),
+						errhint("Number the batches of a session from 1.")));
 	return PG_GETARG_INT64(n);
 }
 
@@ -187,11 +191,11 @@ dgen_receipt(PG_FUNCTION_ARGS)
 	dgen_refuse_in_handler("dgen.receipt", "Workers leave receipts outside of turns.");
 	dgen_refuse_isolation("leaving a receipt");
 	if (!write_again(worker_id, batch) && !write_anywhere(worker_id, batch))
-		ereport(ERROR, (errcode(DGEN_ERR_NOT_OWNED),
-						errmsg("batch " INT64_FORMAT " of worker " INT64_FORMAT
-							   " was given up, or has a receipt already",
-							   batch, worker_id),
-						errhint("Roll back and claim again: the messages are still there.")));
+		ereport(ERROR,
+				(errcode(DGEN_ERR_NOT_OWNED),
+				 errmsg("batch " INT64_FORMAT " of worker " INT64_FORMAT " is already resolved",
+						batch, worker_id),
+				 errhint("Roll back and claim again. No message is lost.")));
 	PG_RETURN_VOID();
 }
 
@@ -203,8 +207,8 @@ dgen_settle(PG_FUNCTION_ARGS)
 
 	if (PG_ARGISNULL(0))
 		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("worker_id is NULL"),
-				 errhint("Give the id that dgen.attach returned in the session that was lost.")));
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("worker_id must not be null"),
+				 errhint("Give the id that dgen.attach returned in the lost session.")));
 	dgen_refuse_in_handler("dgen.settle", "Workers settle batches outside of turns.");
 	dgen_refuse_isolation("settling a batch");
 	dgen_table_lock(TABLE_RECEIPT, RowExclusiveLock);

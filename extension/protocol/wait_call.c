@@ -78,7 +78,7 @@ deadline_of(FunctionCallInfo fcinfo)
 	if (PG_ARGISNULL(0))
 		return 0;
 	return dgen_time_after(
-		PG_GETARG_INTERVAL_P(0), "timeout of dgen.wait",
+		PG_GETARG_INTERVAL_P(0), "timeout",
 		"Give 0 to look without waiting, up to 36525 days, or NULL to wait without a limit.");
 }
 

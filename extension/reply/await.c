@@ -190,12 +190,15 @@ reason_for_timeout(int64 id, bool unreplicated)
 static void
 raise_timeout(int64 id, const char *reason)
 {
-	ereport(ERROR, (errcode(DGEN_ERR_REPLY_TIMEOUT),
-					errmsg("no reply to request " INT64_FORMAT " in time", id),
-					reason != NULL ? errdetail("%s", reason) : 0,
-					errhint("The request goes on: SELECT dgen.await_reply(" INT64_FORMAT
-							") waits for it again.",
-							id)));
+	ereport(
+		ERROR,
+		(errcode(DGEN_ERR_REPLY_TIMEOUT),
+		 errmsg("no reply to request " INT64_FORMAT " before the timeout", id),
+		 reason != NULL ? errdetail("%s", reason) : 0,
+		 errhint(
+			 "The request is still open. To wait again, run SELECT dgen.await_reply(" INT64_FORMAT
+			 ").",
+			 id)));
 }
 
 void
@@ -240,7 +243,7 @@ static int64
 request_argument(FunctionCallInfo fcinfo)
 {
 	if (PG_ARGISNULL(0))
-		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("request is NULL"),
+		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("request must not be null"),
 						errhint("Give the id that dgen.request returned.")));
 	return PG_GETARG_INT64(0);
 }
@@ -277,8 +280,9 @@ dgen_requests_argument(FunctionCallInfo fcinfo, int *count)
 	int64 *ids;
 
 	if (PG_ARGISNULL(0))
-		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("requests is NULL"),
-						errhint("Give an array of what dgen.request returned.")));
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("requests must not be null"),
+				 errhint("Give an array of the ids that dgen.request returned.")));
 	deconstruct_array(PG_GETARG_ARRAYTYPE_P(0), INT8OID, sizeof(int64), FLOAT8PASSBYVAL,
 					  TYPALIGN_DOUBLE, &elements, &nulls, count);
 	ids = palloc(*count * sizeof(int64) + 1);
@@ -286,8 +290,8 @@ dgen_requests_argument(FunctionCallInfo fcinfo, int *count)
 	{
 		if (nulls[i])
 			ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-							errmsg("element %d of requests is NULL", i + 1),
-							errhint("Give an array of what dgen.request returned.")));
+							errmsg("element %d of requests must not be null", i + 1),
+							errhint("Give an array of the ids that dgen.request returned.")));
 		ids[i] = DatumGetInt64(elements[i]);
 	}
 	return ids;
@@ -386,7 +390,8 @@ put_answers(ReturnSetInfo *result, const Awaited *awaited)
 
 		if (!answer->done)
 			refuse(answer, DGEN_ERR_REPLY_TIMEOUT,
-				   psprintf("no reply to request " INT64_FORMAT " in time", awaited->ids[i]),
+				   psprintf("no reply to request " INT64_FORMAT " before the timeout",
+							awaited->ids[i]),
 				   "The request goes on and can be awaited again.");
 		dgen_check_answer(answer);
 		put_answer(result, awaited->ids[i], answer);

@@ -247,9 +247,9 @@ request_argument(FunctionCallInfo fcinfo)
 	if (PG_ARGISNULL(0))
 		ereport(
 			ERROR,
-			(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("request is NULL"),
+			(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("request must not be null"),
 			 errhint(
-				 "Give the id that dgen.request returned; in a handler that is ctx.message_id.")));
+				 "Give the id that dgen.request returned. In a handler this is ctx.message_id.")));
 	return PG_GETARG_INT64(0);
 }
 
@@ -271,8 +271,8 @@ dgen_fail_request(PG_FUNCTION_ARGS)
 
 	dgen_refuse_read_only(fcinfo);
 	if (PG_ARGISNULL(1))
-		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("error is NULL"),
-						errhint("Say what went wrong.")));
+		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("error must not be null"),
+						errhint("Give a text that says what went wrong.")));
 	reply.error = text_to_cstring(PG_GETARG_TEXT_PP(1));
 	reply.sqlstate = PG_ARGISNULL(2) ? DGEN_FAIL_SQLSTATE : text_to_cstring(PG_GETARG_TEXT_PP(2));
 	PG_RETURN_BOOL(answer_one(id, &reply, true));

@@ -45,8 +45,8 @@ dgen_set_action(Send *send, int32 type_id, text *key, text *action)
 
 	if (length == 0 || length > DGEN_MAX_TYPE_NAME_BYTES)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-						errmsg("the name of an action has %d bytes", length),
-						errhint("It has 1 to %d bytes.", DGEN_MAX_TYPE_NAME_BYTES)));
+						errmsg("name of action has %d bytes", length),
+						errhint("Use a name of 1 to %d bytes.", DGEN_MAX_TYPE_NAME_BYTES)));
 	send->type = dgen_type_by_id(-dgen_actors_type(type_id), false);
 	send->key = key;
 	send->kind = KIND_ACTION;
@@ -67,9 +67,12 @@ acting_actor(void)
 	const BatchActor *actor = dgen_current_actor();
 
 	if (actor == NULL)
-		ereport(ERROR, (errcode(DGEN_ERR_NO_ACTION), errmsg("dgen.act is not called in a turn"),
-						errhint("Handlers call it; callbacks in C use dgen_turn_act, other workers "
-								"send_actions of dgen.commit_turns.")));
+		ereport(
+			ERROR,
+			(errcode(DGEN_ERR_NO_ACTION),
+			 errmsg("actions can be stored only by a handler during a turn"),
+			 errhint(
+				 "Call dgen.act in a handler. Callbacks in C use dgen_turn_act, other workers use send_actions of dgen.commit_turns.")));
 	/* The handler's role may; others may run in its turn, in functions with their owner's rights. */
 	dgen_check_privilege(actor->type, dgen_calling_role(), PRIVILEGE_SEND);
 	if (!actor->type->handle_actions)
@@ -89,8 +92,8 @@ dgen_act(PG_FUNCTION_ARGS)
 	dgen_set_action(&send, actor->type->id, actor->key,
 					PG_ARGISNULL(0) ? NULL : PG_GETARG_TEXT_PP(0));
 	if (PG_ARGISNULL(1))
-		ereport(ERROR, (errcode(DGEN_ERR_INVALID_MESSAGE), errmsg("message is NULL"),
-						errhint("An empty message is JSON null: 'null'.")));
+		ereport(ERROR, (errcode(DGEN_ERR_INVALID_MESSAGE), errmsg("message must not be null"),
+						errhint("For an empty message use JSON null: 'null'.")));
 	send.message = PG_GETARG_DATUM(1);
 	send.not_before = dgen_due_argument(fcinfo, 2, 3);
 	if (!PG_ARGISNULL(4))

@@ -48,11 +48,10 @@ check_may_share(const Request *request, const text *key, const ReplyTo *reply_to
 	if (reply_to != NULL && !request->nulls[REQUEST_REPLY_TYPE_ID] &&
 		DatumGetInt32(request->values[REQUEST_REPLY_TYPE_ID]) == reply_to->type_id)
 		return;
-	ereport(ERROR,
-			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-			 errmsg("idempotency key \"%s\" was used for a request of another role",
-					text_to_cstring(key)),
-			 errhint("Only the role that asked can read the reply: use a key of your own.")));
+	ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+					errmsg("idempotency key \"%s\" belongs to a request of another role",
+						   text_to_cstring(key)),
+					errhint("Use another key. Only the role that asked can read the reply.")));
 }
 
 static void
@@ -123,12 +122,14 @@ dgen_ask_again(const Send *send, int64 id, const text *key, const ReplyTo *reply
 		/* What this transaction has written of the request is seen, too. */
 		CommandCounterIncrement();
 		if (!dgen_find_request(id, &request))
-			ereport(ERROR, (errcode(DGEN_ERR_KEY_WITHOUT_REPLY),
-							errmsg("idempotency key \"%s\" stands for message " INT64_FORMAT
-								   ", which keeps no reply",
-								   text_to_cstring(key), id),
-							errhint("A cast has used it, or the reply has expired: give the "
-									"request a key of its own.")));
+			ereport(
+				ERROR,
+				(errcode(DGEN_ERR_KEY_WITHOUT_REPLY),
+				 errmsg("idempotency key \"%s\" stands for message " INT64_FORMAT
+						", which keeps no reply",
+						text_to_cstring(key), id),
+				 errhint(
+					 "Use another key for the request. A cast has used this one, or the reply has expired.")));
 		check_may_share(&request, key, reply_to);
 	} while (reply_to != NULL && !join(&request, send, reply_to, correlation));
 }

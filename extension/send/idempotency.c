@@ -131,9 +131,8 @@ dgen_take_idempotency_key(const ActorType *type, int64 mailbox, text *actor_key,
 			return first;
 	}
 	ereport(ERROR, (errcode(ERRCODE_LOCK_NOT_AVAILABLE),
-					errmsg("idempotency key \"%s\" could be neither taken nor found",
-						   text_to_cstring(key)),
-					errdetail("It was tried %d times.", MOST_TRIES),
+					errmsg("could not store idempotency key \"%s\"", text_to_cstring(key)),
+					errdetail("dgen tried %d times to insert the key or to find it.", MOST_TRIES),
 					errhint("Remove triggers, rules and row security from dgen.idempotency_key.")));
 }
 

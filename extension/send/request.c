@@ -47,19 +47,18 @@ dgen_get_reply_to(HeapTupleHeader context, ReplyTo *reply_to)
 	const ActorType *type;
 
 	if (type_is_null || key_is_null)
-		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("reply_to names no actor"),
-						errhint("Pass the ctx that the handler got.")));
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("reply_to must name an actor"),
+				 errhint("Pass the ctx of the handler.")));
 	type = dgen_type_by_name(DatumGetTextPP(type_name));
 	reply_to->type_id = type->id;
 	reply_to->key = DatumGetTextPP(key);
 	if (!dgen_is_in_turn(type->id, dgen_mailbox_of(reply_to->key)) &&
 		!dgen_is_in_action(type->id, reply_to->key))
-		ereport(
-			ERROR,
-			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("reply_to is not the actor whose turn this is"),
-			 errhint(
-				 "Pass the ctx that the handler got; outside of a turn use dgen.await_reply.")));
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("reply_to must be the actor whose turn is running"),
+				 errhint("Pass the ctx of the handler. Outside of a turn use dgen.await_reply.")));
 	dgen_check_claimer();
 }
 

@@ -78,17 +78,18 @@ room_left(const RoomKey *key, int max)
 static void
 refuse(const Send *send, const RoomKey *key)
 {
-	ereport(ERROR,
-			(errcode(DGEN_ERR_MAILBOX_FULL),
-			 errmsg("mailbox of actor \"%s\" of type \"%s\" is full", text_to_cstring(send->key),
-					send->type->name),
-			 key->delayed
-				 ? errdetail("max_waiting of its type is %d, and that many messages are delayed.",
-							 send->type->max_waiting)
-				 : errdetail("max_waiting of its type is %d, and that many messages wait.",
-							 send->type->max_waiting),
-			 errhint("Send again when the actor has handled some of them; dgen.explain_actor "
-					 "says whether it does.")));
+	ereport(
+		ERROR,
+		(errcode(DGEN_ERR_MAILBOX_FULL),
+		 errmsg("mailbox of actor \"%s\" of type \"%s\" is full", text_to_cstring(send->key),
+				send->type->name),
+		 key->delayed
+			 ? errdetail("The max_waiting of its type is %d, and so many messages are delayed.",
+						 send->type->max_waiting)
+			 : errdetail("The max_waiting of its type is %d, and so many messages wait.",
+						 send->type->max_waiting),
+		 errhint(
+			 "Send again when the actor has handled some of them. To see whether it does, use dgen.explain_actor.")));
 }
 
 void

@@ -92,8 +92,8 @@ key_argument(FunctionCallInfo fcinfo, int n)
 	text *key;
 
 	if (PG_ARGISNULL(n))
-		ereport(ERROR, (errcode(DGEN_ERR_INVALID_KEY), errmsg("actor key is NULL"),
-						errhint("A key has 1 to %d bytes.", DGEN_MAX_KEY_BYTES)));
+		ereport(ERROR, (errcode(DGEN_ERR_INVALID_KEY), errmsg("actor key must not be null"),
+						errhint("Use a key of 1 to %d bytes.", DGEN_MAX_KEY_BYTES)));
 	key = PG_GETARG_TEXT_PP(n);
 	dgen_check_key(key);
 	return key;
@@ -103,8 +103,8 @@ const ActorType *
 dgen_type_argument(FunctionCallInfo fcinfo, int n)
 {
 	if (PG_ARGISNULL(n))
-		ereport(ERROR, (errcode(DGEN_ERR_UNKNOWN_TYPE), errmsg("actor type is NULL"),
-						errhint("Name an actor type made with dgen.create_actor_type.")));
+		ereport(ERROR, (errcode(DGEN_ERR_UNKNOWN_TYPE), errmsg("actor type must not be null"),
+						errhint("Give the name of an actor type.")));
 	return dgen_type_by_name(PG_GETARG_TEXT_PP(n));
 }
 
@@ -112,8 +112,8 @@ static Datum
 message_argument(FunctionCallInfo fcinfo, int n)
 {
 	if (PG_ARGISNULL(n))
-		ereport(ERROR, (errcode(DGEN_ERR_INVALID_MESSAGE), errmsg("message is NULL"),
-						errhint("An empty message is JSON null: 'null'.")));
+		ereport(ERROR, (errcode(DGEN_ERR_INVALID_MESSAGE), errmsg("message must not be null"),
+						errhint("For an empty message use JSON null: 'null'.")));
 	return PG_GETARG_DATUM(n);
 }
 
@@ -122,7 +122,7 @@ dgen_check_headers(Datum headers)
 {
 	if (!JB_ROOT_IS_OBJECT(DatumGetJsonbP(headers)))
 		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("headers is not a JSON object"),
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("headers must be a JSON object"),
 				 errhint("Give an object such as '{\"trace\": \"a1\"}', or NULL.")));
 }
 
@@ -130,9 +130,9 @@ TimestampTz
 dgen_due_argument(FunctionCallInfo fcinfo, int delay, int not_before)
 {
 	if (!PG_ARGISNULL(delay) && !PG_ARGISNULL(not_before))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("both delay and not_before are given"), errhint("Give one of them.")));
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("delay and not_before cannot be used together"),
+						errhint("Give one of them.")));
 	if (!PG_ARGISNULL(not_before))
 		return PG_GETARG_TIMESTAMPTZ(not_before);
 	if (PG_ARGISNULL(delay))
@@ -146,8 +146,8 @@ dgen_check_priority(int32 priority)
 	if (priority < PG_INT16_MIN || priority > PG_INT16_MAX)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 						errmsg("priority %d is out of range", priority),
-						errhint("Priorities are %d to %d; higher is handled first.", PG_INT16_MIN,
-								PG_INT16_MAX)));
+						errhint("Use a priority from %d to %d. A higher one is handled first.",
+								PG_INT16_MIN, PG_INT16_MAX)));
 	return (int16) priority;
 }
 
@@ -155,10 +155,10 @@ void
 dgen_check_idempotency_key(const text *key)
 {
 	if (VARSIZE_ANY_EXHDR(key) == 0 || VARSIZE_ANY_EXHDR(key) > DGEN_MAX_KEY_BYTES)
-		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-						errmsg("idempotency key has %d bytes", (int) VARSIZE_ANY_EXHDR(key)),
-						errhint("An idempotency key has 1 to %d bytes; NULL is none.",
-								DGEN_MAX_KEY_BYTES)));
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("idempotency key has %d bytes", (int) VARSIZE_ANY_EXHDR(key)),
+				 errhint("Use a key of 1 to %d bytes, or NULL for none.", DGEN_MAX_KEY_BYTES)));
 }
 
 /*

@@ -52,9 +52,9 @@ get_more(FunctionCallInfo fcinfo, int n, Oid type, const char *name, const SendA
 		return;
 	ereport(ERROR,
 			(errcode(code_of(arrays, ERRCODE_ARRAY_SUBSCRIPT_ERROR)),
-			 errmsg("%s%s has %d elements for %d messages", arrays->prefix, name, elements->count,
-					arrays->messages.count),
-			 errhint("Element i belongs to %smessages[i]; use NULL for none.", arrays->prefix)));
+			 errmsg("array %s%s has %d elements, but there are %d messages", arrays->prefix, name,
+					elements->count, arrays->messages.count),
+			 errhint("Element i belongs to %smessages[i]. Use NULL for none.", arrays->prefix)));
 }
 
 void
@@ -70,9 +70,10 @@ dgen_get_send_arrays(FunctionCallInfo fcinfo, const SendArguments *n, SendArrays
 		arrays->keys.count != arrays->messages.count)
 		ereport(ERROR,
 				(errcode(code_of(arrays, ERRCODE_ARRAY_SUBSCRIPT_ERROR)),
-				 errmsg("%d %s for %d %s and %d %smessages", arrays->types.count, arrays->names[0],
-						arrays->keys.count, arrays->names[1], arrays->messages.count, prefix),
-				 errhint("Give arrays of the same length: %smessages[i] goes to %s[i], %s[i].",
+				 errmsg("arrays have different lengths: %d %s, %d %s, %d %smessages",
+						arrays->types.count, arrays->names[0], arrays->keys.count, arrays->names[1],
+						arrays->messages.count, prefix),
+				 errhint("Give arrays of the same length. %smessages[i] goes to %s[i], %s[i].",
 						 prefix, arrays->names[0], arrays->names[1])));
 	get_more(fcinfo, n->requests, BOOLOID, "requests", arrays, &arrays->requests);
 	get_more(fcinfo, n->delays, INT8OID, "delays_ms", arrays, &arrays->delays);
@@ -95,9 +96,9 @@ check_nulls(const SendArrays *arrays, int i)
 	ereport(ERROR, (errcode(code_of(arrays, !type  ? DGEN_ERR_UNKNOWN_TYPE
 											: !key ? DGEN_ERR_INVALID_KEY
 												   : DGEN_ERR_INVALID_MESSAGE)),
-					errmsg("element %d of %s, %s or %smessages is NULL", i + 1, arrays->names[0],
-						   arrays->names[1], arrays->prefix),
-					errhint("An empty message is JSON null: 'null'.")));
+					errmsg("element %d of %s, %s or %smessages must not be null", i + 1,
+						   arrays->names[0], arrays->names[1], arrays->prefix),
+					errhint("For an empty message use JSON null: 'null'.")));
 }
 
 static TimestampTz
@@ -109,7 +110,7 @@ due_at(const SendArrays *arrays, int i)
 	if (delay < 0 || delay > DGEN_MAX_DELAY_MS)
 		ereport(ERROR, (errcode(code_of(arrays, ERRCODE_INVALID_PARAMETER_VALUE)),
 						errmsg("%sdelays_ms[%d] is " INT64_FORMAT, arrays->prefix, i + 1, delay),
-						errhint("Give milliseconds, zero or more, up to " INT64_FORMAT ".",
+						errhint("Give a number of milliseconds from 0 to " INT64_FORMAT ".",
 								DGEN_MAX_DELAY_MS)));
 	return delay == 0 ? 0 : GetCurrentTimestamp() + delay * 1000;
 }

@@ -36,8 +36,9 @@ static void
 refuse_null(FunctionCallInfo fcinfo, int n, const char *name)
 {
 	if (PG_ARGISNULL(n))
-		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("%s is NULL", name),
-						errhint("An empty array sends nothing.")));
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("%s must not be null", name),
+				 errhint("To send nothing, pass an empty array.")));
 }
 
 /* dgen.cast_many's parameters, in order */
@@ -65,14 +66,14 @@ check_lengths(const Casts *casts, bool once)
 	if (casts->keys.count != count)
 		ereport(ERROR,
 				(errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),
-				 errmsg("%d actor keys for %d messages", casts->keys.count, count),
-				 errhint("Give arrays of the same length: messages[i] goes to actor_keys[i].")));
+				 errmsg("arrays have different lengths: %d actor_keys, %d messages",
+						casts->keys.count, count),
+				 errhint("Give arrays of the same length. messages[i] goes to actor_keys[i].")));
 	if (once && casts->idempotency_keys.count != count)
 		ereport(ERROR, (errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),
-						errmsg("%d idempotency keys for %d messages", casts->idempotency_keys.count,
-							   count),
-						errhint("Give one for each message, NULL where there is none; or no array "
-								"at all.")));
+						errmsg("arrays have different lengths: %d idempotency_keys, %d messages",
+							   casts->idempotency_keys.count, count),
+						errhint("Give a key or NULL for each message, or no array at all.")));
 }
 
 static void
@@ -81,10 +82,10 @@ check_cast(const Casts *casts, int i)
 	bool key_is_null = casts->keys.nulls[i];
 
 	if (key_is_null || casts->messages.nulls[i])
-		ereport(ERROR,
-				(errcode(key_is_null ? DGEN_ERR_INVALID_KEY : DGEN_ERR_INVALID_MESSAGE),
-				 errmsg("element %d of %s is NULL", i + 1, key_is_null ? "actor_keys" : "messages"),
-				 errhint("Nothing was sent.")));
+		ereport(ERROR, (errcode(key_is_null ? DGEN_ERR_INVALID_KEY : DGEN_ERR_INVALID_MESSAGE),
+						errmsg("element %d of %s must not be null", i + 1,
+							   key_is_null ? "actor_keys" : "messages"),
+						errhint("Nothing was sent.")));
 	dgen_check_key((text *) DatumGetPointer(casts->keys.values[i]));
 	if (dgen_has_element(&casts->idempotency_keys, i))
 		dgen_check_idempotency_key((text *) DatumGetPointer(casts->idempotency_keys.values[i]));

@@ -156,14 +156,15 @@ warn_of_connect(Oid owner)
 
 	if (DGEN_DATABASE_ACLCHECK(MyDatabaseId, owner) == ACLCHECK_OK)
 		return;
-	ereport(WARNING,
-			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-			 errmsg("workers for the actor types of role \"%s\" may not connect to database \"%s\"",
-					dgen_role_name(owner), database),
-			 errdetail("Workers connect as the owner of the types that they handle. They try again "
-					   "until they may."),
-			 errhint("Run GRANT CONNECT ON DATABASE %s TO %s.", quote_identifier(database),
-					 quote_identifier(dgen_role_name(owner)))));
+	ereport(
+		WARNING,
+		(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+		 errmsg("workers for the actor types of role \"%s\" cannot connect to database \"%s\"",
+				dgen_role_name(owner), database),
+		 errdetail(
+			 "Workers connect as the owner of the types that they handle. They try again until they can connect."),
+		 errhint("Run GRANT CONNECT ON DATABASE %s TO %s.", quote_identifier(database),
+				 quote_identifier(dgen_role_name(owner)))));
 }
 
 /* ---- entries; Shared.lock is held ---- */

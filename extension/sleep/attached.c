@@ -85,11 +85,10 @@ refuse_former(void)
 {
 	hidden = true;
 	publish();
-	ereport(ERROR,
-			(errcode(DGEN_ERR_NOT_ATTACHED),
-			 errmsg("the extension that this session has attached to was dropped"),
-			 errdetail("It was created again since, with other actor types, messages and states."),
-			 errhint("Forget states that you hold, and call dgen.attach again.")));
+	ereport(ERROR, (errcode(DGEN_ERR_NOT_ATTACHED),
+					errmsg("the extension that this session is attached to was dropped"),
+					errdetail("It was created again, with other actor types, messages and states."),
+					errhint("Discard the states that you hold, and call dgen.attach again.")));
 }
 
 void
@@ -117,8 +116,8 @@ dgen_worker_session_of_caller(void)
 	if (!has_privs_of_role(GetUserId(), session->role))
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("role \"%s\" may not use the worker that role \"%s\" has attached",
+				 errmsg("role \"%s\" cannot use the worker that role \"%s\" has attached",
 						dgen_role_name(GetUserId()), dgen_role_name(session->role)),
-				 errhint("Go back to that role with SET ROLE, or call dgen.attach as this one.")));
+				 errhint("Return to that role with SET ROLE, or call dgen.attach as this role.")));
 	return session;
 }

@@ -156,7 +156,7 @@ dgen_procedure_check(FunctionCallInfo fcinfo, const char *procedure)
 			(errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
 			 errmsg("%s cannot run inside a transaction block, a function or an exception block",
 					procedure),
-			 errdetail("It commits before it waits."),
+			 errdetail("The procedure commits before it waits."),
 			 errhint("Use CALL %s(...) as a statement of its own.", procedure)));
 
 	/* Commands of the same pipeline must not be committed by the way. */

@@ -224,7 +224,7 @@ poll_for_work(TimestampTz deadline)
 	bool timed_out = deadline != 0 && deadline < until;
 
 	if (!told)
-		ereport(NOTICE, (errmsg("no shared memory for wakeups, polling for messages instead"),
+		ereport(NOTICE, (errmsg("no shared memory for wakeups; dgen polls for messages instead"),
 						 errhint("Add dgen to shared_preload_libraries and restart the server.")));
 	told = true;
 	if (timed_out)

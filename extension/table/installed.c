@@ -149,11 +149,11 @@ refuse_old_library(const char *wanted)
 	ereport(
 		ERROR,
 		(errcode(DGEN_ERR_UPDATING),
-		 errmsg("the library of dgen in this session has version %s, and %s is needed",
-				DGEN_VERSION, wanted),
+		 errmsg("library of dgen in this session has version %s, but %s is needed", DGEN_VERSION,
+				wanted),
 		 dgen_is_preloaded
 			 ? errhint(
-				   "Install the files of version %s and restart the server, which preloads dgen.",
+				   "Install the files of version %s and restart the server, because it preloads dgen.",
 				   wanted)
 			 : errhint(
 				   "Connect again: this session loaded the library before the files of version %s were installed.",
@@ -201,12 +201,14 @@ void
 dgen_check_library_version(const char *version)
 {
 	if (parse(version).major < 0)
-		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-						errmsg("\"%.*s\" is not a version number",
-							   pg_mbcliplen(version, strlen(version), 64), version),
-						errhint("Give the version of libdgen, such as %s; NULL if the worker does "
-								"not use it.",
-								DGEN_VERSION)));
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("invalid version number: \"%.*s\"", pg_mbcliplen(version, strlen(version), 64),
+					version),
+			 errhint(
+				 "Give the version of libdgen, such as %s, or NULL if the worker does not use it.",
+				 DGEN_VERSION)));
 	if (compare_minor(parse(version), parse(DGEN_VERSION)) > 0)
 		ereport(
 			ERROR,

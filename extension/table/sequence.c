@@ -60,13 +60,13 @@ check(Oid oid)
 	fits = form->seqcache == 1 && form->seqincrement > 0 && !form->seqcycle;
 	ReleaseSysCache(tuple);
 	if (!fits)
-		ereport(ERROR,
-				(errcode(DGEN_ERR_CHANGED),
-				 errmsg("sequence dgen.%s was changed", get_rel_name(oid)),
-				 errdetail("Messages would not be found in time: numbers are drawn one by one, "
-						   "upwards, and once."),
-				 errhint("Run ALTER SEQUENCE dgen.%s CACHE 1 INCREMENT 1 NO CYCLE.",
-						 get_rel_name(oid))));
+		ereport(
+			ERROR,
+			(errcode(DGEN_ERR_CHANGED), errmsg("sequence dgen.%s was changed", get_rel_name(oid)),
+			 errdetail(
+				 "dgen needs numbers that are drawn one by one, upwards, and once. Otherwise it finds messages late."),
+			 errhint("Run ALTER SEQUENCE dgen.%s CACHE 1 INCREMENT 1 NO CYCLE.",
+					 get_rel_name(oid))));
 }
 
 /*

@@ -3,7 +3,7 @@
  * ask the catalog each time; here it is asked once after each change (table.c), and anything that
  * would be read wrongly, or passed over, is refused.
  *
- * A column that was added and dropped again leaves an attribute at the end, for ever: those are
+ * A column that was added and dropped again leaves an attribute at the end, forever: those are
  * NULL in all rows that are written, and nobody reads them.
  */
 #include "postgres.h"
@@ -331,9 +331,9 @@ dgen_check_index(DgenTable table, int index, Relation relation)
 
 	if (relation->rd_index->indrelid != dgen_table_oid(table) ||
 		!has_shape(relation, shape, &shape->indexes[index]))
-		ereport(ERROR,
-				(errcode(DGEN_ERR_CHANGED), errmsg("index dgen.%s was changed", name),
-				 errhint("Drop it, and run %s.", definition(shape, &shape->indexes[index]))));
+		ereport(ERROR, (errcode(DGEN_ERR_CHANGED), errmsg("index dgen.%s was changed", name),
+						errhint("Drop the index, and run %s.",
+								definition(shape, &shape->indexes[index]))));
 	if (!relation->rd_index->indisvalid)
 		ereport(ERROR, (errcode(DGEN_ERR_CHANGED), errmsg("index dgen.%s is not valid", name),
 						errhint("Run REINDEX INDEX dgen.%s.", name)));
@@ -418,11 +418,11 @@ dgen_check_index_horizon(Relation index)
 
 	if (TransactionIdPrecedes(made, TransactionXmin))
 		return;
-	ereport(ERROR, (errcode(DGEN_ERR_CHANGED),
-					errmsg("index dgen.%s is too new for this transaction",
-						   RelationGetRelationName(index)),
-					errhint("It can be used when the transactions that ran when it was made have "
-							"ended; try again.")));
+	ereport(
+		ERROR,
+		(errcode(DGEN_ERR_CHANGED),
+		 errmsg("index dgen.%s is too new for this transaction", RelationGetRelationName(index)),
+		 errhint("Try again when the transactions that ran when the index was made have ended.")));
 }
 
 /* ---- writing ---- */

@@ -93,8 +93,7 @@ refuse_renamed_schema(void)
 	if (schema == NULL || strcmp(schema, "dgen") == 0)
 		return;
 	ereport(ERROR, (errcode(DGEN_ERR_CHANGED),
-					errmsg("the schema of extension dgen is called \"%s\"", schema),
-					errdetail("It has to be called dgen."),
+					errmsg("schema of extension dgen must be named dgen, not \"%s\"", schema),
 					errhint("Run ALTER SCHEMA %s RENAME TO dgen.", quote_identifier(schema))));
 }
 
@@ -103,9 +102,10 @@ refuse_missing(const char *name)
 {
 	refuse_renamed_schema();
 	if (dgen_installed_version() != NULL)
-		ereport(ERROR,
-				(errcode(DGEN_ERR_CHANGED), errmsg("relation dgen.%s does not exist", name),
-				 errhint("If it was renamed, give it its name back; else restore a backup.")));
+		ereport(
+			ERROR,
+			(errcode(DGEN_ERR_CHANGED), errmsg("relation dgen.%s does not exist", name),
+			 errhint("If it was renamed, rename it back. Otherwise restore it from a backup.")));
 	ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE), errmsg("table dgen.%s does not exist", name),
 					errhint("Run CREATE EXTENSION dgen in this database.")));
 }

@@ -96,15 +96,17 @@ dgen_resolve_handler(const char *name)
 	if (OidIsValid(oid))
 		return oid;
 	others = dgen_other_functions(names, &in_the_way);
-	ereport(ERROR,
-			(errcode(DGEN_ERR_INVALID_HANDLER),
-			 errmsg("handler %s" HANDLER_SIGNATURE " does not exist", name),
-			 others != NULL ? errdetail("There is %s.", others) : 0,
-			 in_the_way
-				 ? errhint(HANDLER_DROP_PROCEDURE HANDLER_DECLARATION ".", name)
-				 : errhint("If it was renamed or moved, name it with dgen.alter_actor_type; else "
-						   "create it: " HANDLER_DECLARATION ".",
-						   name)));
+	ereport(
+		ERROR,
+		(errcode(DGEN_ERR_INVALID_HANDLER),
+		 errmsg("handler %s" HANDLER_SIGNATURE " does not exist", name),
+		 others != NULL ? errdetail("There is %s.", others) : 0,
+		 in_the_way
+			 ? errhint(HANDLER_DROP_PROCEDURE HANDLER_DECLARATION ".", name)
+			 : errhint(
+				   "If it was renamed or moved, name it with dgen.alter_actor_type. Otherwise create it: " HANDLER_DECLARATION
+				   ".",
+				   name)));
 	return InvalidOid;
 }
 
@@ -130,8 +132,8 @@ check_owner_exists(const char *handler, Oid owner)
 	if (SearchSysCacheExists1(AUTHOID, ObjectIdGetDatum(owner)))
 		return;
 	ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
-					errmsg("the owner of the actor type of handler %s was dropped", handler),
-					errhint("A superuser gives the type to another role with dgen.set_owner.")));
+					errmsg("owner of the actor type of handler %s was dropped", handler),
+					errhint("A superuser can give the type to another role with dgen.set_owner.")));
 }
 
 static void
@@ -141,8 +143,8 @@ check_form(const char *name, Form_pg_proc function)
 		function->prorettype == type_in_dgen("outcome"))
 		return;
 	ereport(ERROR, (errcode(DGEN_ERR_INVALID_HANDLER), errmsg("function %s is not a handler", name),
-					errdetail("It has to be a plain function that returns one dgen.outcome."),
-					errhint("Drop it, and create it with RETURNS dgen.outcome.")));
+					errdetail("A handler must be a plain function that returns one dgen.outcome."),
+					errhint("Drop the function, and create it with RETURNS dgen.outcome.")));
 }
 
 /*
@@ -155,15 +157,16 @@ check_function_owner(const char *name, Oid function_owner, Oid owner)
 {
 	if (has_privs_of_role(function_owner, owner))
 		return;
-	ereport(ERROR,
-			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-			 errmsg("handler %s belongs to role \"%s\", and its actor type to role \"%s\"", name,
-					dgen_role_name(function_owner), dgen_role_name(owner)),
-			 errdetail("A handler runs with the rights of the type's owner: the function has to be "
-					   "that role's, a member's or a superuser's."),
-			 errhint("Create the handler as that role, or, if you trust the function, run ALTER "
-					 "FUNCTION %s" HANDLER_SIGNATURE " OWNER TO %s.",
-					 name, quote_identifier(dgen_role_name(owner)))));
+	ereport(
+		ERROR,
+		(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+		 errmsg("handler %s is owned by role \"%s\", but its actor type by role \"%s\"", name,
+				dgen_role_name(function_owner), dgen_role_name(owner)),
+		 errdetail(
+			 "A handler runs with the privileges of the owner of the type. Its function must be owned by that role, by a member of it, or by a superuser."),
+		 errhint("Create the handler as that role, or, if you trust the function, run ALTER "
+				 "FUNCTION %s" HANDLER_SIGNATURE " OWNER TO %s.",
+				 name, quote_identifier(dgen_role_name(owner)))));
 }
 
 static void
@@ -175,12 +178,12 @@ check_rights(const char *name, Oid oid, Oid language, Oid owner)
 			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 			 errmsg("handler %s is written in an untrusted language", name),
 			 errhint(
-				 "Write it in a trusted language such as plpgsql; only a superuser's types may use others.")));
+				 "Write the handler in a trusted language such as plpgsql. Only types of superusers can use other languages.")));
 	if (DGEN_FUNCTION_ACLCHECK(oid, owner) != ACLCHECK_OK)
-		ereport(ERROR,
-				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("role \"%s\" may not execute handler %s", dgen_role_name(owner), name),
-				 errhint("Grant EXECUTE on the function to the owner of the actor type.")));
+		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+						errmsg("permission denied for role \"%s\" to execute handler %s",
+							   dgen_role_name(owner), name),
+						errhint("Grant EXECUTE on the function to the owner of the actor type.")));
 }
 
 void

@@ -164,7 +164,7 @@ dgen_deferred_begin(void)
 	}
 	if (mark_pending())
 		ereport(ERROR, (errcode(DGEN_ERR_PENDING),
-						errmsg("what this transaction has deferred cannot be set aside"),
+						errmsg("cannot set aside what this transaction has deferred"),
 						errhint("Run SET CONSTRAINTS ALL IMMEDIATE before dgen.call, or use "
 								"dgen.request and dgen.await_reply.")));
 	set_aside = true;
@@ -234,13 +234,14 @@ dgen_deferred_set(const ConstraintsSetStmt *statement)
 
 	/* The server saves modes for the innermost subtransaction alone. */
 	if (scope_level != 0 && !set_aside && level > scope_level)
-		ereport(ERROR,
-				(errcode(DGEN_ERR_LEFT_BEHIND),
-				 errmsg("SET CONSTRAINTS cannot be used in an exception block of a handler that "
-						"dgen.call runs"),
-				 errdetail("The caller would not get its own modes of constraints back."),
-				 errhint("Use it outside of the exception block, or run the turn in a worker: "
-						 "CALL dgen.ask, or dgen.request and dgen.await_reply.")));
+		ereport(
+			ERROR,
+			(errcode(DGEN_ERR_LEFT_BEHIND),
+			 errmsg("SET CONSTRAINTS cannot be used in an exception block of a handler that "
+					"dgen.call runs"),
+			 errdetail("dgen could not give the caller its own constraint modes back."),
+			 errhint(
+				 "Use it outside of the exception block, or run the turn in a worker with CALL dgen.ask, or dgen.request and dgen.await_reply.")));
 	if (statement->deferred)
 		deferred_again = true;
 	modes_changed_in = DGEN_MY_LXID;

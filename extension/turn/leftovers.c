@@ -50,7 +50,7 @@ dgen_refuse_leftover(const ActorType *type, const char *what, const char *hint)
 {
 	ereport(ERROR,
 			(errcode(DGEN_ERR_LEFT_BEHIND), errmsg("handler %s left %s", type->handler, what),
-			 errdetail("Whatever a turn leaves in its session would be used after it, by others."),
+			 errdetail("Other turns in the session would use whatever a turn leaves behind."),
 			 errhint("%s", hint)));
 }
 

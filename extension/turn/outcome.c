@@ -61,11 +61,11 @@ put_state(Row *row, FunctionCallInfo fcinfo, int n)
 {
 	if (PG_ARGISNULL(n))
 		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("state is NULL"),
-				 errhint("Leave the argument out to keep the state; an empty state is '{}'.")));
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("state must not be null"),
+				 errhint("To keep the state, leave the argument out. An empty state is '{}'.")));
 	if (!JB_ROOT_IS_OBJECT(PG_GETARG_JSONB_P(n)))
 		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("state is not a JSON object"),
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("state must be a JSON object"),
 				 errhint("Put the value into a member, such as '{\"value\": 1}'.")));
 	put(row, OUTCOME_COLUMN_STATE, PG_GETARG_DATUM(n));
 }

@@ -209,9 +209,10 @@ dgen_session_locks_check(const ActorType *type)
 		dgen_refuse_leftover(type, describe(&left->lock),
 							 "Release it with pg_advisory_unlock, or use pg_advisory_xact_lock.");
 	if (lost != NULL)
-		ereport(ERROR, (errcode(DGEN_ERR_LEFT_BEHIND),
-						errmsg("handler %s released %s, which its caller held", type->handler,
-							   describe(&lost->lock)),
-						errhint("Release by pg_advisory_unlock what the handler has locked "
-								"itself, and not by pg_advisory_unlock_all.")));
+		ereport(
+			ERROR,
+			(errcode(DGEN_ERR_LEFT_BEHIND),
+			 errmsg("handler %s released %s of its caller", type->handler, describe(&lost->lock)),
+			 errhint(
+				 "Release only locks that the handler has taken itself, with pg_advisory_unlock and not with pg_advisory_unlock_all.")));
 }

@@ -250,12 +250,14 @@ static void
 raise_timeout(const ActorType *type, const BatchMessage *message)
 {
 	if (message->locked)
-		ereport(ERROR,
-				(errcode(DGEN_ERR_LOCK_TIMEOUT),
-				 errmsg("locked part of actor type \"%s\" took longer than its lock_timeout "
-						"of " INT64_FORMAT " ms",
-						type->name, type->lock_timeout_ms),
-				 errhint("Make it faster, or raise lock_timeout with dgen.alter_actor_type.")));
+		ereport(
+			ERROR,
+			(errcode(DGEN_ERR_LOCK_TIMEOUT),
+			 errmsg("locked part of actor type \"%s\" took longer than its lock_timeout "
+					"of " INT64_FORMAT " ms",
+					type->name, type->lock_timeout_ms),
+			 errhint(
+				 "Make the locked part faster, or raise lock_timeout with dgen.alter_actor_type.")));
 	ereport(
 		ERROR,
 		(errcode(DGEN_ERR_TURN_TIMEOUT),
@@ -317,10 +319,12 @@ set_search_path(const char *search_path)
 static void
 refuse_outcome(const ActorType *type, const char *detail)
 {
-	ereport(ERROR,
-			(errcode(DGEN_ERR_INVALID_OUTCOME),
-			 errmsg("handler %s returned no valid outcome", type->handler), errdetail("%s", detail),
-			 errhint("Return what dgen.noreply, reply, fail, retry, destroy or lock makes.")));
+	ereport(
+		ERROR,
+		(errcode(DGEN_ERR_INVALID_OUTCOME),
+		 errmsg("handler %s returned an invalid outcome", type->handler), errdetail("%s", detail),
+		 errhint(
+			 "Return the result of dgen.noreply, dgen.reply, dgen.fail, dgen.retry, dgen.destroy or dgen.lock.")));
 }
 
 static OutcomeKind
@@ -353,7 +357,7 @@ read_outcome(const ActorType *type, Datum result, Outcome *outcome)
 
 	dgen_row_deform(&tuple, outcome_desc, values, nulls, OUTCOME_COLUMNS);
 	if (nulls[OUTCOME_COLUMN_KIND])
-		refuse_outcome(type, "It returned NULL.");
+		refuse_outcome(type, "The handler returned NULL.");
 	kind = dgen_get_string(values, nulls, OUTCOME_COLUMN_KIND);
 	memset(outcome, 0, sizeof(*outcome));
 	outcome->kind = outcome_kind(type, kind);
@@ -361,32 +365,34 @@ read_outcome(const ActorType *type, Datum result, Outcome *outcome)
 	{
 		outcome->state = DatumGetJsonbPCopy(values[OUTCOME_COLUMN_STATE]);
 		if (!JB_ROOT_IS_OBJECT(outcome->state))
-			refuse_outcome(type, "The state is not a JSON object.");
+			refuse_outcome(type, "The state must be a JSON object.");
 	}
 	outcome->reply = nulls[OUTCOME_COLUMN_REPLY] ? 0 : values[OUTCOME_COLUMN_REPLY];
 	outcome->error = dgen_get_string(values, nulls, OUTCOME_COLUMN_ERROR);
 	if (outcome->kind == OUTCOME_FAIL && outcome->error == NULL)
-		refuse_outcome(type, "It fails without an error.");
+		refuse_outcome(type, "The outcome \"fail\" has no error text.");
 	if (dgen_is_of_actions(type->id) &&
 		(outcome->state != NULL || outcome->kind == OUTCOME_DESTROY))
-		refuse_outcome(type, "An action has no state: reply, and change the actor's state in the "
-							 "turn of kind reply.");
+		refuse_outcome(
+			type,
+			"An action has no state. Reply, and change the state of the actor in the turn of kind reply.");
 	outcome->sqlstate = dgen_get_string(values, nulls, OUTCOME_COLUMN_SQLSTATE);
 	outcome->hint = dgen_get_string(values, nulls, OUTCOME_COLUMN_HINT);
 	outcome->delay =
 		nulls[OUTCOME_COLUMN_DELAY] ? NULL : DatumGetIntervalP(values[OUTCOME_COLUMN_DELAY]);
 	if (outcome->delay != NULL && !dgen_interval_fits(outcome->delay))
-		refuse_outcome(type, "Its delay is not between 0 and 36525 days.");
+		refuse_outcome(type, "The delay of the outcome is not between 0 and 36525 days.");
 }
 
 static void
 refuse_lock(const BatchActor *actor)
 {
-	ereport(ERROR,
-			(errcode(DGEN_ERR_LOCKED),
-			 errmsg("handler %s locks an actor that is locked already", actor->type->handler),
-			 errhint("Return dgen.lock for a message of another kind than locked, and not in "
-					 "turns of a priority that a locked actor handles.")));
+	ereport(
+		ERROR,
+		(errcode(DGEN_ERR_LOCKED),
+		 errmsg("handler %s locks an actor that is already locked", actor->type->handler),
+		 errhint(
+			 "Do not return dgen.lock in a locked part, or in a turn that a locked actor can have because of its priority.")));
 }
 
 /* ---- the turn ---- */
@@ -412,7 +418,7 @@ invoke(Handler *handler, const BatchActor *actor, const BatchMessage *message)
 		result = FunctionCallInvoke(fcinfo);
 	pgstat_end_function_usage(&usage, true);
 	if (fcinfo->isnull)
-		refuse_outcome(actor->type, "It returned NULL.");
+		refuse_outcome(actor->type, "The handler returned NULL.");
 	return result;
 }
 

@@ -24,12 +24,14 @@ conclude(const Charge *turn, int times)
 {
 	Charge charge = *turn;
 
-	ereport(LOG,
-			(errmsg("the server crashed in a turn of message " INT64_FORMAT ", %d times so far",
-					charge.message_id, times),
-			 times < MOST_TIMES
-				 ? errdetail("It is handled alone now, and is a dead letter after another time.")
-				 : errdetail("It is a dead letter now.")));
+	ereport(
+		LOG,
+		(errmsg("the server crashed in a turn of message " INT64_FORMAT ", %d times so far",
+				charge.message_id, times),
+		 times < MOST_TIMES
+			 ? errdetail(
+				   "dgen handles the message alone now. If the server crashes again, the message becomes a dead letter.")
+			 : errdetail("The message is a dead letter now.")));
 	dgen_set_suspicion(charge.type_id, charge.mailbox, (Suspicion){SUSPICION_ALONE, 1});
 	charge.sqlstate = DGEN_ERR_SERVER_CRASHED;
 	if (times >= MOST_TIMES && !dgen_record_charge(&charge))

@@ -301,7 +301,7 @@ try_run(DueLook *look)
 		if (!is_about_due(error))
 			ReThrowError(error);
 		ereport(LOG, (errcode(error->sqlerrcode),
-					  errmsg("what is due is left for later: %s", error->message)));
+					  errmsg("could not move due messages: %s", error->message)));
 		FreeErrorData(error);
 		done = false;
 	}

@@ -80,7 +80,7 @@ take_kept(int32 type_id)
 
 /*
  * Whoever was kept for messages of such a type may run a part from now on. Only they are called: two
- * that look for parts in vain would call each other for ever.
+ * that look for parts in vain would call each other forever.
  */
 void
 dgen_part_call_others(void)

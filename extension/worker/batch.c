@@ -527,7 +527,7 @@ dgen_run_batch(WorkerSession *session)
 	more = more_to_do(&run);
 	if (dgen_maintenance_due(!more))
 		maintain();
-	/* The look takes note of what is announced, and looks for no messages: they would wait for ever. */
+	/* The look takes note of what is announced, and looks for no messages: they would wait forever. */
 	announced = false;
 	if (!more)
 		part_last = dgen_run_locked(session, &announced);

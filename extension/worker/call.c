@@ -87,10 +87,10 @@ take_in_time(const ActorType *type, text *key, int64 ms)
 		ereport(
 			ERROR,
 			(errcode(DGEN_ERR_CALL_TIMEOUT),
-			 errmsg("actor \"%s\" of type \"%s\" was not free in time", text_to_cstring(key),
-					type->name),
+			 errmsg("could not own actor \"%s\" of type \"%s\" before the timeout",
+					text_to_cstring(key), type->name),
 			 errhint(
-				 "Another transaction holds it: see dgen.explain_actor. Or use dgen.request and dgen.await_reply.")));
+				 "Another transaction owns the actor; see dgen.explain_actor. You can also use dgen.request and dgen.await_reply.")));
 	}
 	PG_END_TRY();
 	AtEOXact_GUC(true, nest_level);
@@ -104,8 +104,9 @@ raise_outcome(const Outcome *outcome)
 		outcome->kind == OUTCOME_FAIL ? dgen_sqlstate_of(outcome->sqlstate) : DGEN_ERR_BACKING_OFF;
 
 	if (outcome->kind == OUTCOME_RETRY)
-		ereport(ERROR, (errcode(sqlstate), errmsg("handler asked to be called again later"),
-						errhint("Call again, or use dgen.request, which waits.")));
+		ereport(ERROR,
+				(errcode(sqlstate), errmsg("handler returned dgen.retry"),
+				 errhint("Call again, or use dgen.request, which waits for the next attempt.")));
 	ereport(ERROR, (errcode(sqlstate), errmsg("%s", outcome->error),
 					outcome->hint != NULL ? errhint("%s", outcome->hint) : 0));
 }
@@ -122,10 +123,11 @@ run(Batch *batch, BatchActor *actor, bool apart, Outcome *outcome)
 	if (outcome->kind == OUTCOME_FAIL || outcome->kind == OUTCOME_RETRY)
 		raise_outcome(outcome);
 	if (outcome->kind == OUTCOME_LOCK)
-		ereport(ERROR, (errcode(DGEN_ERR_LOCKED),
-						errmsg("handler %s locks the actor, which a call cannot wait for",
-							   actor->type->handler),
-						errhint("Use CALL dgen.ask, or dgen.request and dgen.await_reply.")));
+		ereport(ERROR,
+				(errcode(DGEN_ERR_LOCKED),
+				 errmsg("handler %s locked the actor, but dgen.call cannot wait for a locked part",
+						actor->type->handler),
+				 errhint("Use CALL dgen.ask, or dgen.request and dgen.await_reply.")));
 	dgen_apply_outcome(batch, actor, outcome);
 }
 
@@ -182,10 +184,12 @@ call_actor(Batch *batch, const ActorType *type, Datum message, bool apart)
 	Datum reply;
 
 	if (actor->nmessages > dgen_call_backlog)
-		ereport(ERROR,
-				(errcode(DGEN_ERR_BACKLOG),
-				 errmsg("more than %d messages wait before the call", dgen_call_backlog),
-				 errhint("Use dgen.request, let workers catch up, or raise dgen.call_backlog.")));
+		ereport(
+			ERROR,
+			(errcode(DGEN_ERR_BACKLOG),
+			 errmsg("more than %d messages wait for the actor", dgen_call_backlog),
+			 errhint(
+				 "Use dgen.request, wait until workers have handled them, or raise dgen.call_backlog.")));
 	while (actor->handled < actor->nmessages)
 		run(batch, actor, apart, &outcome);
 
@@ -194,10 +198,9 @@ call_actor(Batch *batch, const ActorType *type, Datum message, bool apart)
 	if (reply == (Datum) 0)
 		ereport(
 			ERROR,
-			(errcode(DGEN_ERR_NO_REPLY),
-			 errmsg("handler %s did not reply to the call", type->handler),
+			(errcode(DGEN_ERR_NO_REPLY), errmsg("handler %s did not reply", type->handler),
 			 errhint(
-				 "Use dgen.request for handlers that reply later, dgen.cast for those that do not reply.")));
+				 "Use dgen.request for a handler that replies later, and dgen.cast for one that does not reply.")));
 	dgen_commit_batch(batch);
 	return reply;
 }

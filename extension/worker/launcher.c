@@ -80,14 +80,16 @@ start_missing(int count)
 		missing = dgen_register_workers(owners);
 		missing += dgen_count_unregistered();
 		if (missing > 0)
-			ereport(WARNING,
-					(errcode(ERRCODE_INSUFFICIENT_RESOURCES),
-					 errmsg("%d workers could not be started yet in database \"%s\"", missing,
-							get_database_name(MyDatabaseId)),
-					 errdetail("The server has no more background workers to spare now."),
-					 errhint("They start by themselves as soon as it has. If it never has, raise "
-							 "max_worker_processes (%d now) and restart the server.",
-							 max_worker_processes)));
+			ereport(
+				WARNING,
+				(errcode(ERRCODE_INSUFFICIENT_RESOURCES),
+				 errmsg_plural("could not start %d worker in database \"%s\" yet",
+							   "could not start %d workers in database \"%s\" yet", missing,
+							   missing, get_database_name(MyDatabaseId)),
+				 errdetail("No background worker is free."),
+				 errhint(
+					 "They start as soon as one is free. If none becomes free, raise max_worker_processes (now %d) and restart the server.",
+					 max_worker_processes)));
 	}
 	else if (count > 0 && !dgen_database->told)
 	{
@@ -95,7 +97,7 @@ start_missing(int count)
 		ereport(
 			LOG,
 			(errmsg(
-				"no workers in database \"%s\" yet: extension dgen is not installed there in version %s",
+				"no workers in database \"%s\" yet: extension dgen is not installed in version %s",
 				get_database_name(MyDatabaseId), DGEN_VERSION)));
 	}
 	PopActiveSnapshot();
@@ -142,7 +144,7 @@ tell_once(Launcher *launcher, const char *name)
 	ereport(
 		LOG,
 		(errmsg("database \"%s\" of dgen.databases does not exist or allows no connections", name),
-		 errhint("Its workers are started once it does.")));
+		 errhint("dgen starts its workers when the database exists and allows connections.")));
 	old = MemoryContextSwitchTo(TopMemoryContext);
 	launcher->unknown = lappend(launcher->unknown, pstrdup(name));
 	MemoryContextSwitchTo(old);
@@ -273,11 +275,13 @@ start_in(Launcher *launcher, Oid database)
 	launcher->no_process =
 		!dgen_register_starter(database, wanted_count()) && !lower_count(database);
 	if (launcher->no_process && !told)
-		ereport(LOG, (errcode(ERRCODE_INSUFFICIENT_RESOURCES),
-					  errmsg("no background worker is free to start workers of dgen"),
-					  errhint("They start as soon as one is. If that is never, raise "
-							  "max_worker_processes (%d now) and restart the server.",
-							  max_worker_processes)));
+		ereport(
+			LOG,
+			(errcode(ERRCODE_INSUFFICIENT_RESOURCES),
+			 errmsg("could not start workers of dgen: no background worker is free"),
+			 errhint(
+				 "They start as soon as one is free. If none becomes free, raise max_worker_processes (now %d) and restart the server.",
+				 max_worker_processes)));
 }
 
 /* Soon, as long as something could not be started. */

@@ -82,7 +82,7 @@ apply(Batch *given, Outcome *outcome)
 	BatchActor *actor;
 
 	if (batch == NULL)
-		ereport(ERROR, (errcode(DGEN_ERR_NOT_OWNED), errmsg("the lock was ended meanwhile")));
+		ereport(ERROR, (errcode(DGEN_ERR_NOT_OWNED), errmsg("the lock of the actor has ended")));
 	if (dgen_part_is_lost())
 		dgen_part_raise_lost();
 	actor = &batch->actors[0];

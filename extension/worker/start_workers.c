@@ -79,28 +79,35 @@ static void
 warn_too_few(int running, int missing)
 {
 	if (missing > 0)
-		ereport(WARNING,
-				(errcode(ERRCODE_INSUFFICIENT_RESOURCES),
-				 errmsg("%d of %d workers are running", running, running + missing),
-				 errdetail("The server has no more background workers to spare now."),
-				 errhint("The others start by themselves as soon as it has. If it never has, "
-						 "raise max_worker_processes (%d now) and restart the server.",
-						 max_worker_processes)));
+		ereport(
+			WARNING,
+			(errcode(ERRCODE_INSUFFICIENT_RESOURCES),
+			 errmsg("%d of %d workers are running", running, running + missing),
+			 errdetail("No background worker is free."),
+			 errhint(
+				 "The others start as soon as one is free. If none becomes free, raise max_worker_processes (now %d) and restart the server.",
+				 max_worker_processes)));
 }
 
 static int
 count_argument(FunctionCallInfo fcinfo)
 {
-	if (PG_ARGISNULL(0) || PG_GETARG_INT32(0) < 0)
+	if (PG_ARGISNULL(0))
+		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+						errmsg("number of workers must not be null"),
+						errhint("Give the number of workers that should run.")));
+	if (PG_GETARG_INT32(0) < 0)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-						errmsg("count of workers is NULL or negative"),
+						errmsg("number of workers must not be negative"),
 						errhint("Give the number of workers that should run.")));
 	if (PG_GETARG_INT32(0) > max_worker_processes)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("count of workers is %d, and the server can have %d", PG_GETARG_INT32(0),
-						max_worker_processes),
-				 errhint("Start fewer, or raise max_worker_processes and restart the server.")));
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("number of workers must be at most %d, not %d", max_worker_processes,
+					PG_GETARG_INT32(0)),
+			 errhint(
+				 "Start fewer workers, or raise max_worker_processes and restart the server.")));
 	return PG_GETARG_INT32(0);
 }
 
@@ -122,7 +129,7 @@ dgen_start_workers(PG_FUNCTION_ARGS)
 	owners = dgen_handler_owners();
 	if (owners == NIL && count > 0)
 		ereport(NOTICE, (errmsg("no actor type has a handler yet"),
-						 errhint("Workers start when dgen.create_actor_type names one.")));
+						 errhint("Workers start when you create an actor type with a handler.")));
 	without_place = dgen_register_workers(owners);
 	running = wait_until_ready();
 	warn_too_few(running, without_place + dgen_count_unregistered());

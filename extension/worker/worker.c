@@ -75,7 +75,7 @@ directory_exists(const char *parent, Oid database)
 
 /*
  * Connecting to a database that was dropped is FATAL, and after that the postmaster
- * would start this process again, for ever. There is no catalog to look into yet, but
+ * would start this process again, forever. There is no catalog to look into yet, but
  * a database has a directory in one of the tablespaces.
  */
 static bool
@@ -110,10 +110,10 @@ wait_after_failures(const WorkerOrders *orders, int failures)
 	{
 		ereport(
 			LOG,
-			(errmsg("%s gives up: it could not connect %d times", MyBgworkerEntry->bgw_name,
-					failures),
+			(errmsg("worker \"%s\" ends after %d failed attempts to connect",
+					MyBgworkerEntry->bgw_name, failures),
 			 errhint(
-				 "When the reason given in the log is gone, run SELECT dgen.start_workers(...) again.")));
+				 "Fix the cause that the server log shows, then run SELECT dgen.start_workers(...) again.")));
 		dgen_go_off_duty();
 	}
 	while (GetCurrentTimestamp() < until)
@@ -286,12 +286,14 @@ wait_for_update(Worker *worker)
 	TimestampTz until = GetCurrentTimestamp() + UPDATE_WAIT * INT64CONST(1000);
 
 	if (!worker->told_not_fitting)
-		ereport(LOG,
-				(errmsg("%s waits: its library is version %s of dgen, the extension another one",
-						worker->name, DGEN_VERSION),
-				 errhint("%s", dgen_is_preloaded
-								   ? "Restart the server, or run ALTER EXTENSION dgen UPDATE."
-								   : "It starts anew, with the library that is installed then.")));
+		ereport(
+			LOG,
+			(errmsg(
+				 "worker \"%s\" waits because the extension does not have version %s of its library",
+				 worker->name, DGEN_VERSION),
+			 errhint("%s", dgen_is_preloaded
+							   ? "Restart the server, or run ALTER EXTENSION dgen UPDATE."
+							   : "The worker restarts with the library that is installed.")));
 	worker->told_not_fitting = true;
 	pgstat_report_activity(STATE_IDLE, NULL);
 	while ((dgen_is_preloaded || worker->id == 0) && GetCurrentTimestamp() < until &&
@@ -311,7 +313,8 @@ static void
 leave_database(const Worker *worker)
 {
 	ereport(LOG,
-			(errmsg("%s ends: extension dgen is not installed in this database", worker->name)));
+			(errmsg("worker \"%s\" ends because extension dgen is not installed in this database",
+					worker->name)));
 	/* The others may be asleep for long. */
 	dgen_order_workers(dgen_database);
 	dgen_go_off_duty();

@@ -15,7 +15,7 @@ BEGIN
 		AND r.rolname OPERATOR(pg_catalog.<>) CURRENT_USER;
 	IF FOUND THEN
 		RAISE EXCEPTION 'schema dgen exists already and belongs to role %', schema_owner
-			USING ERRCODE = 'insufficient_privilege', HINT = 'Drop or rename that schema, or make it your own.';
+			USING ERRCODE = 'insufficient_privilege', HINT = 'Drop the schema, rename it, or become its owner.';
 	END IF;
 END
 $$;

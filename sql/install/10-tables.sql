@@ -347,7 +347,7 @@ BEGIN
 	END IF;
 	RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state',
 		MESSAGE = 'dgen.lock_secret cannot be changed',
-		HINT = 'Leave it as it is: sessions that do not agree about it would handle an actor at the same time.';
+		HINT = 'Do not change it: sessions that disagree about it could handle the same actor at the same time.';
 END
 $$;
 COMMENT ON FUNCTION dgen._lock_secret_trigger() IS 'keeps dgen.lock_secret as it is, also from rows that are replicated';

@@ -207,7 +207,7 @@ AS $$
 BEGIN
 	IF is_null THEN
 		RAISE EXCEPTION USING ERRCODE = 'null_value_not_allowed',
-			MESSAGE = format('%s is NULL', parameter),
+			MESSAGE = format('%s must not be null', parameter),
 			HINT = hint;
 	END IF;
 END

@@ -16,7 +16,7 @@ BEGIN
 	PERFORM dgen._check_not_null(parameter, value IS NULL);
 	IF value < shortest OR value > longest OR NOT dgen._is_bounded(value) THEN
 		RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
-			MESSAGE = format('%s is %s', parameter, value),
+			MESSAGE = format('invalid value for parameter "%s": %s', parameter, value),
 			HINT = format('Give an interval between %s and %s.', shortest, longest);
 	END IF;
 END
@@ -30,8 +30,8 @@ AS $$
 BEGIN
 	IF value < 0 OR value IN ('Infinity', 'NaN') THEN
 		RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
-			MESSAGE = format('%s is %s', parameter, value),
-			HINT = 'Give a number above zero; zero is no limit.';
+			MESSAGE = format('invalid value for parameter "%s": %s', parameter, value),
+			HINT = 'Give a number above 0, or 0 for no limit.';
 	END IF;
 END
 $$;
@@ -48,13 +48,13 @@ BEGIN
 	PERFORM dgen._check_not_null('handle_actions', type.handle_actions IS NULL);
 	IF jsonb_typeof(type.initial_state) <> 'object' THEN
 		RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
-			MESSAGE = format('initial_state is a JSON %s', jsonb_typeof(type.initial_state)),
-			HINT = 'A state is a JSON object; put the value into a member of one.';
+			MESSAGE = format('initial_state must be a JSON object, not a JSON %s', jsonb_typeof(type.initial_state)),
+			HINT = 'Put the value into a member of a JSON object.';
 	END IF;
 	IF type.max_attempts < 1 THEN
 		RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
-			MESSAGE = format('max_attempts is %s', type.max_attempts),
-			HINT = 'Give 1 or more; 1 makes a dead letter of a message that fails once.';
+			MESSAGE = format('invalid value for parameter "max_attempts": %s', type.max_attempts),
+			HINT = 'Give at least 1. With 1, a message becomes a dead letter when its first attempt fails.';
 	END IF;
 	PERFORM dgen._check_interval('backoff', type.backoff, '0', '1 year');
 	PERFORM dgen._check_interval('max_backoff', type.max_backoff, '0', '1 year');
@@ -67,13 +67,13 @@ BEGIN
 	PERFORM dgen._check_not_null('locked_priority', type.locked_priority IS NULL);
 	IF type.locked_priority NOT BETWEEN -32768 AND 32768 THEN
 		RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
-			MESSAGE = format('locked_priority is %s', type.locked_priority),
+			MESSAGE = format('invalid value for parameter "locked_priority": %s', type.locked_priority),
 			HINT = 'Give the lowest priority that a locked actor handles, or 32768 for none.';
 	END IF;
 	IF type.max_backoff < type.backoff THEN
 		RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
-			MESSAGE = format('max_backoff %s is less than backoff %s', type.max_backoff, type.backoff),
-			HINT = 'Give both: the backoff doubles from the one up to the other.';
+			MESSAGE = format('max_backoff must be at least backoff, which is %s, not %s', type.backoff, type.max_backoff),
+			HINT = 'Give both: the backoff doubles from backoff up to max_backoff.';
 	END IF;
 END
 $$;
@@ -92,8 +92,8 @@ AS $$
 BEGIN
 	IF type.handler IS NOT NULL AND EXISTS (SELECT FROM pg_roles r WHERE r.oid = type.owner AND r.rolsuper) THEN
 		RAISE WARNING USING
-			MESSAGE = format('actor type "%s" is owned by superuser %s: its handler runs with a superuser''s rights', type.name, type.owner),
-			HINT = 'Create actor types as a role that has no more rights than the handler needs.';
+			MESSAGE = format('actor type "%s" is owned by superuser %s: its handler runs with the privileges of a superuser', type.name, type.owner),
+			HINT = 'Create actor types as a role that has only the privileges that the handler needs.';
 	END IF;
 END
 $$;
@@ -107,8 +107,8 @@ BEGIN
 	IF COALESCE(octet_length(name), 0) NOT BETWEEN 1 AND 128 THEN
 		RAISE EXCEPTION USING
 			ERRCODE = CASE WHEN name IS NULL THEN 'null_value_not_allowed' ELSE 'invalid_parameter_value' END,
-			MESSAGE = CASE WHEN name IS NULL THEN 'the name of the actor type is NULL'
-				ELSE format('the name of an actor type cannot have %s bytes', octet_length(name)) END,
+			MESSAGE = CASE WHEN name IS NULL THEN 'name of actor type must not be null'
+				ELSE format('name of actor type must have 1 to 128 bytes, not %s', octet_length(name)) END,
 			HINT = 'Give a name of 1 to 128 bytes.';
 	END IF;
 END
@@ -171,8 +171,8 @@ BEGIN
 	PERFORM dgen._check_type_name(new_name);
 	IF replace AND if_not_exists THEN
 		RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
-			MESSAGE = 'replace and if_not_exists are both true',
-			HINT = 'Give one of them: the type that exists is replaced, or stays as it is.';
+			MESSAGE = 'replace and if_not_exists cannot be used together',
+			HINT = 'Use replace to change an existing type, or if_not_exists to keep it.';
 	END IF;
 	PERFORM dgen._lock_type(CASE WHEN replace THEN new_name END);
 	SELECT * INTO old FROM dgen.actor_type t WHERE t.name = new_name;
@@ -191,8 +191,8 @@ BEGIN
 		SELECT * INTO old FROM dgen.actor_type t WHERE t.id = old.id FOR UPDATE;
 		IF old.owner <> dgen._calling_role() THEN
 			RAISE NOTICE USING
-				MESSAGE = format('actor type "%s" exists already and is owned by role %s, which goes on owning it', new_name, old.owner),
-				HINT = 'dgen.set_owner gives it to another role.';
+				MESSAGE = format('actor type "%s" already exists, and its owner is still role %s', new_name, old.owner),
+				HINT = 'To give the type to another role, use dgen.set_owner.';
 		END IF;
 	END IF;
 
@@ -320,7 +320,7 @@ BEGIN
 		RAISE EXCEPTION USING ERRCODE = 'ZD005',
 			MESSAGE = format('actor type "%s" is in use', name),
 			DETAIL = format('It has %s.', found),
-			HINT = 'Pass discard => true to delete all of that with the type.';
+			HINT = 'To delete all of that with the type, pass discard => true.';
 	END IF;
 END
 $$;
@@ -367,8 +367,8 @@ DECLARE
 BEGIN
 	IF current_setting('transaction_isolation') <> 'read committed' THEN
 		RAISE EXCEPTION USING ERRCODE = 'ZD031',
-			MESSAGE = 'an actor type cannot be dropped in a transaction that is not READ COMMITTED',
-			HINT = 'Run this in a transaction with ISOLATION LEVEL READ COMMITTED.';
+			MESSAGE = 'cannot drop an actor type in a transaction that is not READ COMMITTED',
+			HINT = 'Begin the transaction with ISOLATION LEVEL READ COMMITTED.';
 	END IF;
 	type := dgen._type_for(type_name, 'own');
 	PERFORM dgen._refuse_in_turn(type);
@@ -391,9 +391,9 @@ BEGIN
 		END;
 	END LOOP;
 	RAISE EXCEPTION USING ERRCODE = 'lock_not_available',
-		MESSAGE = format('actor type "%s" cannot be dropped: its mailboxes are in use', type_name),
+		MESSAGE = format('could not drop actor type "%s": its mailboxes are in use', type_name),
 		DETAIL = COALESCE(dgen._holders_of_mailboxes(), 'Turns of its actors are running.'),
-		HINT = 'End the transactions that have sent messages, pause the type with dgen.pause, and try again.';
+		HINT = 'End the transactions that have sent messages, pause the type with dgen.pause, then try again.';
 END
 $$;
 COMMENT ON FUNCTION dgen._drop_actor_type(text, boolean) IS 'dgen.drop_actor_type with dgen''s rights';

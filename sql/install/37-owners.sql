@@ -47,7 +47,7 @@ BEGIN
 	IF NOT dgen._may_create_types(new_owner)
 		AND NOT EXISTS (SELECT FROM pg_roles r WHERE r.oid = dgen._calling_role() AND r.rolsuper) THEN
 		RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege',
-			MESSAGE = format('role %s may not create actor types', new_owner),
+			MESSAGE = format('permission denied for role %s to create actor types', new_owner),
 			HINT = format('Run GRANT USAGE ON SCHEMA dgen TO %s; GRANT EXECUTE ON FUNCTION dgen.create_actor_type TO %s.', new_owner, new_owner);
 	END IF;
 	PERFORM dgen._check_handler(type.handler, new_owner);

@@ -71,7 +71,7 @@ CREATE FUNCTION dgen.await_reply(request bigint, timeout interval DEFAULT '5 s')
 RETURNS jsonb
 AS 'MODULE_PATHNAME', 'dgen_await_reply' LANGUAGE C VOLATILE;
 COMMENT ON FUNCTION dgen.await_reply(bigint, interval) IS
-'waits for the reply to a request, returns it and removes it; holds the snapshot of its statement while it waits (dgen.ask does not); timeout NULL waits for ever. An error that is the answer, as that of a handler, has the schema name dgen and the data type name reply';
+'waits for the reply to a request, returns it and removes it; holds the snapshot of its statement while it waits (dgen.ask does not); timeout NULL waits without limit. An error that is the answer, as that of a handler, has the schema name dgen and the data type name reply';
 
 CREATE FUNCTION dgen.await_replies(requests bigint[], timeout interval DEFAULT '5 s')
 RETURNS TABLE (request bigint, reply jsonb, error text, sqlstate text)

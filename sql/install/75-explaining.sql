@@ -198,10 +198,10 @@ AS $$
 	SELECT CASE
 			WHEN r.oid IS NULL THEN 'waits, because the owner of its type was dropped: dgen.set_owner gives it another one'
 			WHEN NOT r.rolcanlogin AND current_setting('server_version_num')::integer < 170000 THEN
-				format('waits, because the owner of its type, role %s, may not log in, and workers connect as the owner: run ALTER ROLE %s LOGIN, then dgen.start_workers',
+				format('waits, because the owner of its type, role %s, cannot log in, and workers connect as the owner: run ALTER ROLE %s LOGIN, then dgen.start_workers',
 					t.owner, t.owner)
 			WHEN NOT has_database_privilege(r.oid, current_database(), 'CONNECT') THEN
-				format('waits, because the owner of its type, role %s, may not connect to this database, and workers connect as the owner: run GRANT CONNECT ON DATABASE %I TO %s',
+				format('waits, because the owner of its type, role %s, cannot connect to this database, and workers connect as the owner: run GRANT CONNECT ON DATABASE %I TO %s',
 					t.owner, current_database(), t.owner)
 		END
 	FROM dgen.actor_type t
