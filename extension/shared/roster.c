@@ -138,9 +138,10 @@ can_connect_as(Oid owner)
 		ereport(
 			WARNING,
 			(errcode(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION),
-			 errmsg("no workers for the actor types of role \"%s\": it may not log in",
+			 errmsg("could not start workers for the actor types of role \"%s\"",
 					NameStr(((Form_pg_authid) GETSTRUCT(tuple))->rolname)),
-			 errdetail("Workers connect as the owner of the types that they handle."),
+			 errdetail(
+				 "Workers connect as the owner of the types that they handle, and the role does not have the LOGIN attribute."),
 			 errhint(
 				 "Run ALTER ROLE ... LOGIN (a password is not needed), or use PostgreSQL 17 or later.")));
 	ReleaseSysCache(tuple);

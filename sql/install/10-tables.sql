@@ -49,12 +49,12 @@ CREATE TABLE dgen.actor_type (
 ) USING heap;
 COMMENT ON TABLE dgen.actor_type IS 'one row per actor type: its handler and its policy';
 COMMENT ON COLUMN dgen.actor_type.handler IS 'schema-qualified function name, as text; NULL: handled by external workers';
-COMMENT ON COLUMN dgen.actor_type.handle_dead_letters IS 'an actor is told of its dead letters by messages of kind dead_letter';
-COMMENT ON COLUMN dgen.actor_type.handle_actions IS 'turns of its actors may store actions';
-COMMENT ON COLUMN dgen.actor_type.search_path IS 'search_path that the handler runs with, taken when the type was created';
-COMMENT ON COLUMN dgen.actor_type.max_waiting IS 'most messages that wait for one actor when another one is sent; NULL: no limit';
-COMMENT ON COLUMN dgen.actor_type.max_concurrency IS 'most actors that workers handle at a time; NULL: no limit';
-COMMENT ON COLUMN dgen.actor_type.max_rate IS 'turns a second, of all workers together; NULL: no limit';
+COMMENT ON COLUMN dgen.actor_type.handle_dead_letters IS 'an actor gets messages of kind dead_letter for its dead letters';
+COMMENT ON COLUMN dgen.actor_type.handle_actions IS 'turns of its actors can store actions';
+COMMENT ON COLUMN dgen.actor_type.search_path IS 'search_path of the handler: the one of the session that created the type';
+COMMENT ON COLUMN dgen.actor_type.max_waiting IS 'maximum number of messages that wait for one actor; NULL: no limit';
+COMMENT ON COLUMN dgen.actor_type.max_concurrency IS 'maximum number of actors that workers own at a time; NULL: no limit';
+COMMENT ON COLUMN dgen.actor_type.max_rate IS 'maximum number of turns per second, of all workers together; NULL: no limit';
 COMMENT ON COLUMN dgen.actor_type.locked_priority IS 'a locked actor handles messages of this priority and above; 32768 is above all';
 
 CREATE TABLE dgen.privilege (
@@ -63,7 +63,7 @@ CREATE TABLE dgen.privilege (
 	privilege       text        NOT NULL CHECK (privilege IN ('send', 'read', 'work')),
 	PRIMARY KEY (type_id, role, privilege)
 ) USING heap;
-COMMENT ON TABLE dgen.privilege IS 'who may send to, read and work for which actor type; the owner of a type may do all three';
+COMMENT ON TABLE dgen.privilege IS 'roles and their privileges to send to, read and work for actor types; the owner of a type has all three';
 
 -- The mailboxes. Rows are inserted and deleted, never updated. seq gives the
 -- order; message_id is NULL while it equals seq (a message that was delayed or
@@ -226,7 +226,7 @@ CREATE TABLE dgen.dead_letter (
 	PRIMARY KEY (message_id, mailbox)
 ) USING heap;
 COMMENT ON COLUMN dgen.dead_letter.reply_error IS 'kind reply: the error of the request that it answers, which is part of the message';
-COMMENT ON TABLE dgen.dead_letter IS 'messages that failed for good, with the error; see dgen.redrive and dgen.discard';
+COMMENT ON TABLE dgen.dead_letter IS 'messages that became dead letters, with the error; see dgen.redrive and dgen.discard';
 
 -- One row per open request, from the send on, so that "unknown", "pending",
 -- "replied", "failed", "cancelled" and "not yours" are told apart at once.
@@ -320,9 +320,9 @@ CREATE TABLE dgen.request_asker (
 	correlation     text,
 	PRIMARY KEY (request_id, mailbox, id)
 ) USING heap;
-COMMENT ON TABLE dgen.request_asker IS 'actors that wait for the reply to a request beside whoever sent it';
+COMMENT ON TABLE dgen.request_asker IS 'actors that wait for the reply to a request, besides its sender';
 COMMENT ON COLUMN dgen.request_asker.mailbox IS 'that of the request';
-COMMENT ON COLUMN dgen.request_asker.id IS 'tells apart who asks; drawn from dgen.message_seq';
+COMMENT ON COLUMN dgen.request_asker.id IS 'number of the caller, from dgen.message_seq';
 SELECT pg_catalog.pg_extension_config_dump('dgen.request_asker', '');
 
 -- The locks of actors have keys that nobody can compute without it; see extension/actor/lock_key.c.

@@ -17,7 +17,7 @@ COMMENT ON FUNCTION dgen.mailbox_of(text) IS 'the mailbox of a key: a fixed 64-b
 CREATE FUNCTION dgen._can_read(type_id integer) RETURNS boolean
 	LANGUAGE c STABLE STRICT
 	AS 'MODULE_PATHNAME', 'dgen_can_read';
-COMMENT ON FUNCTION dgen._can_read(integer) IS 'may the calling role read actors of this type?';
+COMMENT ON FUNCTION dgen._can_read(integer) IS 'can the calling role read actors of this type?';
 
 CREATE FUNCTION dgen._calling_role() RETURNS regrole
 	LANGUAGE c STABLE
@@ -27,7 +27,7 @@ COMMENT ON FUNCTION dgen._calling_role() IS 'the role that called the public fun
 CREATE FUNCTION dgen._type_for(name text, privilege text) RETURNS integer
 	LANGUAGE c STABLE
 	AS 'MODULE_PATHNAME', 'dgen_operate_type_for';
-COMMENT ON FUNCTION dgen._type_for(text, text) IS 'the id of an actor type, for an operation that takes that privilege; ZD001 if there is no such type, 42501 as _check';
+COMMENT ON FUNCTION dgen._type_for(text, text) IS 'the id of an actor type, for an operation that needs that privilege; ZD001 if there is no such type, 42501 as _check';
 
 CREATE FUNCTION dgen._mailbox(actor_key text) RETURNS bigint
 	LANGUAGE c STABLE
@@ -37,12 +37,12 @@ COMMENT ON FUNCTION dgen._mailbox(text) IS 'like mailbox_of; ZD002 if the key is
 CREATE FUNCTION dgen._check(type_id integer, privilege text) RETURNS void
 	LANGUAGE c STABLE STRICT
 	AS 'MODULE_PATHNAME', 'dgen_operate_check';
-COMMENT ON FUNCTION dgen._check(integer, text) IS 'raises 42501 unless the calling role may send, read or work; own: unless it owns the type';
+COMMENT ON FUNCTION dgen._check(integer, text) IS 'raises 42501 unless the calling role has the privilege to send, read or work; own: unless it owns the type';
 
 CREATE FUNCTION dgen._own(type_id integer, mailbox bigint) RETURNS void
 	LANGUAGE c STRICT
 	AS 'MODULE_PATHNAME', 'dgen_operate_own';
-COMMENT ON FUNCTION dgen._own(integer, bigint) IS 'takes the actor until the transaction ends, after its running turn; the next statement sees what that did';
+COMMENT ON FUNCTION dgen._own(integer, bigint) IS 'owns the actor until the transaction ends; waits for its running turn; the next statement sees what that turn did';
 
 CREATE FUNCTION dgen._refuse_in_turn(type_id integer) RETURNS void
 	LANGUAGE c STRICT
@@ -57,7 +57,7 @@ COMMENT ON FUNCTION dgen._in_handler() IS 'does a handler run in this session?';
 CREATE FUNCTION dgen._lock_key(type_id integer, mailbox bigint) RETURNS bigint
 	LANGUAGE c STABLE STRICT
 	AS 'MODULE_PATHNAME', 'dgen_operate_lock_key';
-COMMENT ON FUNCTION dgen._lock_key(integer, bigint) IS 'the key of an actor''s advisory lock: pg_locks shows its halves as classid and objid. Without dgen.lock_secret nobody can compute it';
+COMMENT ON FUNCTION dgen._lock_key(integer, bigint) IS 'the key of an actor''s advisory lock: pg_locks shows its halves as classid and objid. It cannot be computed without dgen.lock_secret';
 
 CREATE FUNCTION dgen._lock_class() RETURNS integer
 	LANGUAGE c IMMUTABLE
@@ -72,7 +72,7 @@ COMMENT ON FUNCTION dgen._slot_class() IS 'what pg_locks shows as objsubid of th
 CREATE FUNCTION dgen._rate_is_spent(type_id integer) RETURNS boolean
 	LANGUAGE c STRICT
 	AS 'MODULE_PATHNAME', 'dgen_rate_is_spent';
-COMMENT ON FUNCTION dgen._rate_is_spent(integer) IS 'has the type had as many turns as max_rate allows at this moment?';
+COMMENT ON FUNCTION dgen._rate_is_spent(integer) IS 'has the type used all rate permits that max_rate allows at this moment?';
 
 CREATE FUNCTION dgen._wake(type_id integer) RETURNS void
 	LANGUAGE c STRICT
@@ -97,7 +97,7 @@ COMMENT ON FUNCTION dgen._next_message() IS 'the next number of dgen.message_seq
 CREATE FUNCTION dgen._maintenance_cursor(next bigint DEFAULT NULL) RETURNS bigint
 	LANGUAGE c
 	AS 'MODULE_PATHNAME', 'dgen_operate_cursor';
-COMMENT ON FUNCTION dgen._maintenance_cursor(bigint) IS 'where dgen._maintain of this session goes on; sets it, unless NULL';
+COMMENT ON FUNCTION dgen._maintenance_cursor(bigint) IS 'position at which dgen._maintain of this session continues; sets it, unless NULL';
 
 REVOKE ALL ON FUNCTION dgen._calling_role(), dgen._type_for(text, text), dgen._mailbox(text),
 	dgen._check(integer, text), dgen._own(integer, bigint), dgen._refuse_in_turn(integer), dgen._in_handler(),
@@ -142,7 +142,7 @@ AS $$
 	FROM pg_proc p
 	WHERE p.pronamespace = 'dgen'::regnamespace AND p.proname = 'create_actor_type'
 $$;
-COMMENT ON FUNCTION dgen._may_create_types(regrole) IS 'may the role create actor types?';
+COMMENT ON FUNCTION dgen._may_create_types(regrole) IS 'can the role create actor types?';
 
 -- A GRANT writes its rows also where it changes nothing: it waits for whoever else writes them, and fails after that.
 -- So it is left out then. In a transaction with one snapshot nobody can tell, as that may be too old.
@@ -197,7 +197,7 @@ BEGIN
 	END IF;
 END
 $$;
-COMMENT ON FUNCTION dgen._grant_objects(regrole) IS 'gives a role the rights on schema and views that fit its privileges, and takes the others';
+COMMENT ON FUNCTION dgen._grant_objects(regrole) IS 'grants a role the privileges on schema and views that its privileges on actor types need, and revokes the others';
 
 CREATE FUNCTION dgen._check_not_null(parameter text, is_null boolean,
 	hint text DEFAULT 'Leave the parameter out to get its default.') RETURNS void

@@ -97,7 +97,7 @@ BEGIN
 	END IF;
 END
 $$;
-COMMENT ON FUNCTION dgen._warn_superuser(dgen.actor_type) IS 'warns of a handler with a superuser''s rights';
+COMMENT ON FUNCTION dgen._warn_superuser(dgen.actor_type) IS 'warns of a handler that runs with the privileges of a superuser';
 
 CREATE FUNCTION dgen._check_type_name(name text) RETURNS void
 	LANGUAGE plpgsql
@@ -220,7 +220,7 @@ BEGIN
 	END IF;
 END
 $$;
-COMMENT ON FUNCTION dgen._create_actor_type(text, text, jsonb, integer, interval, interval, interval, interval, boolean, boolean, integer, integer, double precision, boolean, boolean, interval, integer, text) IS 'dgen.create_actor_type with dgen''s rights; handler qualified, search_path of the caller';
+COMMENT ON FUNCTION dgen._create_actor_type(text, text, jsonb, integer, interval, interval, interval, interval, boolean, boolean, integer, integer, double precision, boolean, boolean, interval, integer, text) IS 'dgen.create_actor_type with the privileges of the owner of dgen; handler qualified, search_path of the caller';
 
 CREATE FUNCTION dgen.create_actor_type(name text, handler text DEFAULT NULL, initial_state jsonb DEFAULT '{}',
 	max_attempts integer DEFAULT 10, backoff interval DEFAULT '100 ms', max_backoff interval DEFAULT '1 min',
@@ -237,7 +237,7 @@ CREATE FUNCTION dgen.actor_type_exists(name text) RETURNS boolean
 	LANGUAGE c STABLE STRICT
 	AS 'MODULE_PATHNAME', 'dgen_actor_type_exists';
 COMMENT ON FUNCTION dgen.actor_type_exists(text) IS
-'is there an actor type of that name? Whoever may use the schema may ask, whatever privileges on the type there are.';
+'is there an actor type of that name? Every role with USAGE on the schema can ask; it needs no privilege on the type.';
 
 CREATE FUNCTION dgen._alter_actor_type(old_name text, handler text, initial_state jsonb, max_attempts integer,
 	backoff interval, max_backoff interval, turn_timeout interval, retention interval, max_waiting integer, max_concurrency integer, max_rate double precision,
@@ -278,7 +278,7 @@ BEGIN
 	PERFORM dgen._wake(type.id); -- a limit may be higher now
 END
 $$;
-COMMENT ON FUNCTION dgen._alter_actor_type(text, text, jsonb, integer, interval, interval, interval, interval, integer, integer, double precision, boolean, boolean, interval, integer, text) IS 'dgen.alter_actor_type with dgen''s rights; handler qualified, search_path of the caller';
+COMMENT ON FUNCTION dgen._alter_actor_type(text, text, jsonb, integer, interval, interval, interval, interval, integer, integer, double precision, boolean, boolean, interval, integer, text) IS 'dgen.alter_actor_type with the privileges of the owner of dgen; handler qualified, search_path of the caller';
 
 CREATE FUNCTION dgen.alter_actor_type(name text, handler text DEFAULT NULL, initial_state jsonb DEFAULT NULL,
 	max_attempts integer DEFAULT NULL, backoff interval DEFAULT NULL, max_backoff interval DEFAULT NULL,
@@ -350,7 +350,7 @@ BEGIN
 	DELETE FROM dgen.actor_type t WHERE t.id = type;
 END
 $$;
-COMMENT ON FUNCTION dgen._delete_type(integer, boolean) IS 'deletes a type, and with discard whatever there is of it';
+COMMENT ON FUNCTION dgen._delete_type(integer, boolean) IS 'deletes a type, and with discard everything that belongs to it';
 
 -- The lock keeps senders away until this transaction ends: they then find that the
 -- type is gone. It is asked for in short tries, because whoever sends queues behind
@@ -396,7 +396,7 @@ BEGIN
 		HINT = 'End the transactions that have sent messages, pause the type with dgen.pause, then try again.';
 END
 $$;
-COMMENT ON FUNCTION dgen._drop_actor_type(text, boolean) IS 'dgen.drop_actor_type with dgen''s rights';
+COMMENT ON FUNCTION dgen._drop_actor_type(text, boolean) IS 'dgen.drop_actor_type with the privileges of the owner of dgen';
 
 CREATE FUNCTION dgen._revoke_all(type integer, type_owner regrole) RETURNS void
 	LANGUAGE plpgsql
@@ -422,13 +422,13 @@ AS $$
 		AND l.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
 		AND l.relation IN ('dgen.message'::regclass, 'dgen.delayed_message'::regclass)
 $$;
-COMMENT ON FUNCTION dgen._holders_of_mailboxes() IS 'which sessions keep dgen.drop_actor_type waiting, in words';
+COMMENT ON FUNCTION dgen._holders_of_mailboxes() IS 'the sessions that dgen.drop_actor_type waits for, in words';
 
 CREATE FUNCTION dgen.drop_actor_type(name text, discard boolean DEFAULT false) RETURNS void
 	LANGUAGE c
 	AS 'MODULE_PATHNAME', 'dgen_operate';
 COMMENT ON FUNCTION dgen.drop_actor_type(text, boolean) IS
-'drops an actor type. Refuses (ZD005) while it has messages, dead letters, actors or open requests, unless discard is true: then they are deleted, and who asked and has no reply is told that the request was cancelled (ZD012). Senders of all types wait until this transaction ends. For the owner of the type.';
+'drops an actor type. Refuses (ZD005) while it has messages, dead letters, actors or open requests, unless discard is true: then they are deleted, and a caller that has no reply gets the error that the request was canceled (ZD012). Senders of all types wait until this transaction ends. For the owner of the type.';
 
 -- ---- grant, revoke ----
 
@@ -450,12 +450,12 @@ CREATE FUNCTION dgen._revoke_read(actor_type text, role regrole) RETURNS void
 CREATE FUNCTION dgen._revoke_work(actor_type text, role regrole) RETURNS void
 	LANGUAGE sql SET search_path = pg_catalog, pg_temp
 	AS $$ SELECT dgen._revoke($1, $2, 'work') $$;
-COMMENT ON FUNCTION dgen._grant_send(text, regrole) IS 'dgen.grant_send with dgen''s rights';
-COMMENT ON FUNCTION dgen._grant_read(text, regrole) IS 'dgen.grant_read with dgen''s rights';
-COMMENT ON FUNCTION dgen._grant_work(text, regrole) IS 'dgen.grant_work with dgen''s rights';
-COMMENT ON FUNCTION dgen._revoke_send(text, regrole) IS 'dgen.revoke_send with dgen''s rights';
-COMMENT ON FUNCTION dgen._revoke_read(text, regrole) IS 'dgen.revoke_read with dgen''s rights';
-COMMENT ON FUNCTION dgen._revoke_work(text, regrole) IS 'dgen.revoke_work with dgen''s rights';
+COMMENT ON FUNCTION dgen._grant_send(text, regrole) IS 'dgen.grant_send with the privileges of the owner of dgen';
+COMMENT ON FUNCTION dgen._grant_read(text, regrole) IS 'dgen.grant_read with the privileges of the owner of dgen';
+COMMENT ON FUNCTION dgen._grant_work(text, regrole) IS 'dgen.grant_work with the privileges of the owner of dgen';
+COMMENT ON FUNCTION dgen._revoke_send(text, regrole) IS 'dgen.revoke_send with the privileges of the owner of dgen';
+COMMENT ON FUNCTION dgen._revoke_read(text, regrole) IS 'dgen.revoke_read with the privileges of the owner of dgen';
+COMMENT ON FUNCTION dgen._revoke_work(text, regrole) IS 'dgen.revoke_work with the privileges of the owner of dgen';
 
 CREATE FUNCTION dgen.grant_send(actor_type text, role regrole) RETURNS void
 	LANGUAGE c AS 'MODULE_PATHNAME', 'dgen_operate';
@@ -472,15 +472,15 @@ COMMENT ON FUNCTION dgen.grant_work(text, regrole) IS
 CREATE FUNCTION dgen.revoke_send(actor_type text, role regrole) RETURNS void
 	LANGUAGE c AS 'MODULE_PATHNAME', 'dgen_operate';
 COMMENT ON FUNCTION dgen.revoke_send(text, regrole) IS
-'takes back what dgen.grant_send granted; the last privilege takes USAGE on schema dgen with it. For the owner of the type.';
+'revokes what dgen.grant_send granted, and USAGE on schema dgen with the last privilege. For the owner of the type.';
 CREATE FUNCTION dgen.revoke_read(actor_type text, role regrole) RETURNS void
 	LANGUAGE c AS 'MODULE_PATHNAME', 'dgen_operate';
 COMMENT ON FUNCTION dgen.revoke_read(text, regrole) IS
-'takes back what dgen.grant_read granted; the last privilege takes USAGE on schema dgen with it. For the owner of the type.';
+'revokes what dgen.grant_read granted, and USAGE on schema dgen with the last privilege. For the owner of the type.';
 CREATE FUNCTION dgen.revoke_work(actor_type text, role regrole) RETURNS void
 	LANGUAGE c AS 'MODULE_PATHNAME', 'dgen_operate';
 COMMENT ON FUNCTION dgen.revoke_work(text, regrole) IS
-'takes back what dgen.grant_work granted; the last privilege takes USAGE on schema dgen with it. For the owner of the type.';
+'revokes what dgen.grant_work granted, and USAGE on schema dgen with the last privilege. For the owner of the type.';
 
 REVOKE ALL ON FUNCTION
 	dgen.create_actor_type(text, text, jsonb, integer, interval, interval, interval, interval, boolean, boolean, integer, integer, double precision, boolean, boolean, interval, integer),

@@ -6,7 +6,7 @@
 CREATE FUNCTION dgen._check_new_owner(role regrole) RETURNS void
 	LANGUAGE c STRICT
 	AS 'MODULE_PATHNAME', 'dgen_check_new_owner';
-COMMENT ON FUNCTION dgen._check_new_owner(regrole) IS 'raises 42704 or 42501 unless there is such a role, and the calling role may SET ROLE to it';
+COMMENT ON FUNCTION dgen._check_new_owner(regrole) IS 'raises 42704 or 42501 unless the role exists and the calling role can SET ROLE to it';
 
 -- What the old owner has begun ends as it began. The handler's search_path stays.
 CREATE FUNCTION dgen._change_owner(type integer, new_owner regrole) RETURNS void
@@ -54,13 +54,13 @@ BEGIN
 	PERFORM dgen._change_owner(type.id, new_owner);
 END
 $$;
-COMMENT ON FUNCTION dgen._set_owner(text, regrole) IS 'dgen.set_owner with dgen''s rights';
+COMMENT ON FUNCTION dgen._set_owner(text, regrole) IS 'dgen.set_owner with the privileges of the owner of dgen';
 
 CREATE FUNCTION dgen.set_owner(actor_type text, role regrole) RETURNS void
 	LANGUAGE c
 	AS 'MODULE_PATHNAME', 'dgen_operate';
 COMMENT ON FUNCTION dgen.set_owner(text, regrole) IS
-'gives an actor type to another role. Its handler has to be that role''s, too: ALTER FUNCTION ... OWNER TO, in the same transaction. Privileges that were granted stay, and so do the requests of who asked. Turns that have begun end with the rights of the old owner, later ones have those of the new one. For the owner of the type, if it may SET ROLE to the new one and that may create actor types, and for superusers.';
+'gives an actor type to another role. Give its handler to that role in the same transaction: ALTER FUNCTION ... OWNER TO. Privileges that were granted stay, and so do the requests of who asked. Turns that have begun end with the privileges of the old owner, later ones have those of the new one. For the owner of the type, if it may SET ROLE to the new one and that may create actor types, and for superusers.';
 
 -- ---- another name ----
 
@@ -83,13 +83,13 @@ BEGIN
 	PERFORM dgen._types_changed();
 END
 $$;
-COMMENT ON FUNCTION dgen._rename_actor_type(text, text) IS 'dgen.rename_actor_type with dgen''s rights';
+COMMENT ON FUNCTION dgen._rename_actor_type(text, text) IS 'dgen.rename_actor_type with the privileges of the owner of dgen';
 
 CREATE FUNCTION dgen.rename_actor_type(actor_type text, new_name text) RETURNS void
 	LANGUAGE c
 	AS 'MODULE_PATHNAME', 'dgen_operate';
 COMMENT ON FUNCTION dgen.rename_actor_type(text, text) IS
-'gives an actor type another name, of 1 to 128 bytes. Its actors, with states and mailboxes, stay what they are. Senders have to use the new name at once. An external worker that is attached goes on under the name that it attached with. For the owner of the type.';
+'gives an actor type another name, of 1 to 128 bytes. Its actors keep their states and mailboxes. Senders must use the new name immediately. An attached external worker continues under the name that it attached with. For the owner of the type.';
 
 -- ---- roles that rows name ----
 
@@ -130,7 +130,7 @@ BEGIN
 	END IF;
 END
 $$;
-COMMENT ON FUNCTION dgen._drop_owned(regrole, boolean) IS 'DROP OWNED: takes back the privileges of a role on actor types; refuses if it owns some, or discard says that they are deleted';
+COMMENT ON FUNCTION dgen._drop_owned(regrole, boolean) IS 'DROP OWNED: revokes the privileges of a role on actor types; refuses if it owns some, unless discard says that they are deleted';
 
 CREATE FUNCTION dgen._owned_command() RETURNS event_trigger
 	LANGUAGE c

@@ -105,7 +105,7 @@ CREATE FUNCTION dgen.call(
 RETURNS jsonb
 AS 'MODULE_PATHNAME', 'dgen_call' LANGUAGE C VOLATILE;
 COMMENT ON FUNCTION dgen.call(text, text, jsonb, interval) IS
-'runs the in-database handler of an actor inside the caller''s transaction and returns its reply; the actor stays taken until the transaction ends';
+'runs the in-database handler of an actor inside the caller''s transaction and returns its reply; the transaction owns the actor until it ends';
 
 CREATE FUNCTION dgen.send_reply(request bigint, reply jsonb)
 RETURNS boolean

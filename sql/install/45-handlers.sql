@@ -26,7 +26,7 @@ COMMENT ON FUNCTION dgen.retry(interval) IS 'the turn is rolled back and tried a
 
 CREATE FUNCTION dgen.lock() RETURNS dgen.outcome
 AS 'MODULE_PATHNAME', 'dgen_lock' LANGUAGE C IMMUTABLE;
-COMMENT ON FUNCTION dgen.lock() IS 'the turn commits; the state stays; the actor is locked: its messages wait, and the handler is called for this message again, with kind locked, in a transaction of its own that may take long. That answers the caller and unlocks the actor';
+COMMENT ON FUNCTION dgen.lock() IS 'the turn commits; the state stays; the actor is locked: its messages wait, and the handler is called for this message again, with kind locked, in a transaction of its own that can take long. That run replies to the caller and unlocks the actor';
 
 CREATE FUNCTION dgen.lock(state jsonb) RETURNS dgen.outcome
 AS 'MODULE_PATHNAME', 'dgen_lock_state' LANGUAGE C IMMUTABLE;

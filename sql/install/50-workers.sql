@@ -5,7 +5,7 @@ CREATE FUNCTION dgen.attach(name text, actor_types text[], library_version text 
 	RETURNS record LANGUAGE C VOLATILE
 	AS 'MODULE_PATHNAME', 'dgen_attach';
 COMMENT ON FUNCTION dgen.attach(text, text[], text, text[], text[], text[], text[]) IS
-	'makes this session a worker for the actor types; again: replaces what it was. dead_letters: those of them whose actors are to be told of their dead letters, from now on; actions: those whose actions it takes, too; messages: those whose messages it takes, NULL: all; locked: of these those whose locked parts it may run, NULL: all';
+	'makes this session a worker for the actor types; again: replaces what it was. dead_letters: those of them whose actors are to be told of their dead letters, from now on; actions: those whose actions it handles, too; messages: those whose messages it takes, NULL: all; locked: of these those whose locked parts it can run, NULL: all';
 
 CREATE FUNCTION dgen.detach() RETURNS void LANGUAGE C VOLATILE
 	AS 'MODULE_PATHNAME', 'dgen_detach';
@@ -54,17 +54,17 @@ SELECT live.id,
 	live.complete
 FROM dgen._workers() AS live
 	LEFT JOIN dgen.worker AS attached USING (id);
-COMMENT ON VIEW dgen.workers IS 'live workers, for actor types that the caller may read';
-COMMENT ON COLUMN dgen.workers.types IS 'actor types that it handles and the caller may read';
+COMMENT ON VIEW dgen.workers IS 'live workers, for actor types that the caller can read';
+COMMENT ON COLUMN dgen.workers.types IS 'actor types that it handles and that the caller can read';
 COMMENT ON COLUMN dgen.workers.kind IS 'in-database or external';
 COMMENT ON COLUMN dgen.workers.client_addr IS 'NULL: in-database, or connected by a socket of the same host';
 COMMENT ON COLUMN dgen.workers.busy IS 'runs a batch now';
 COMMENT ON COLUMN dgen.workers.since IS 'when it became busy, or stopped being busy';
 COMMENT ON COLUMN dgen.workers.turns IS 'turns that it has run';
-COMMENT ON COLUMN dgen.workers.messages IS 'those of them whose messages it takes';
-COMMENT ON COLUMN dgen.workers.actions IS 'those whose actions it takes';
-COMMENT ON COLUMN dgen.workers.locked IS 'those whose locked parts it may run';
-COMMENT ON COLUMN dgen.workers.complete IS 'false: it takes messages and actions of more types than the 32 of which these lists are';
+COMMENT ON COLUMN dgen.workers.messages IS 'those whose messages it handles';
+COMMENT ON COLUMN dgen.workers.actions IS 'those whose actions it handles';
+COMMENT ON COLUMN dgen.workers.locked IS 'those whose locked parts it can run';
+COMMENT ON COLUMN dgen.workers.complete IS 'false: it handles more types than the 32 that these lists can show';
 
 CREATE FUNCTION dgen._perhaps_taken(type integer, parts boolean) RETURNS boolean LANGUAGE C VOLATILE STRICT
 	AS 'MODULE_PATHNAME', 'dgen_perhaps_taken';

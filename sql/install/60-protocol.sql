@@ -26,13 +26,13 @@ RETURNS TABLE (
 	token            text)
 AS 'MODULE_PATHNAME', 'dgen_claim' LANGUAGE C VOLATILE ROWS 1000;
 COMMENT ON FUNCTION dgen.claim(integer, integer, boolean, bigint, boolean) IS
-'takes a batch of actors with their first messages for the attached worker, until the transaction ends; one row per message in order, the state in the first row of each actor; cached: unless this session''s client holds it already; worker_id: of dgen.attach, refused in any other session; locked: the batch may be one row of kind locked instead, which is to be run after COMMIT, see dgen.claim_locked';
+'claims a batch of actors with their first messages for the attached worker, until the transaction ends; one row per message in order, the state in the first row of each actor; cached: unless this session''s client holds it already; worker_id: of dgen.attach, refused in any other session; locked: the batch may be one row of kind locked instead, which is to be run after COMMIT, see dgen.claim_locked';
 
 CREATE FUNCTION dgen.claim_locked()
 RETURNS void
 AS 'MODULE_PATHNAME', 'dgen_claim_locked' LANGUAGE C VOLATILE;
 COMMENT ON FUNCTION dgen.claim_locked() IS
-'takes the actor of the locked part that this session has run, as a batch of one message, for dgen.commit_turns; waits for a running turn of the actor; ZD033 if the lock has ended meanwhile or is somebody else''s';
+'claims the actor of the locked part that this session has run, as a batch of one message, for dgen.commit_turns; waits for a running turn of the actor; ZD033 if the lock has ended in the meantime, or belongs to another attempt';
 
 CREATE FUNCTION dgen.batch_state(actor integer)
 RETURNS jsonb
@@ -44,7 +44,7 @@ CREATE FUNCTION dgen.receipt(batch bigint)
 RETURNS void
 AS 'MODULE_PATHNAME', 'dgen_receipt' LANGUAGE C VOLATILE;
 COMMENT ON FUNCTION dgen.receipt(bigint) IS
-'in the transaction of a batch: leaves word of its commit for dgen.settle; batch counts up from 1 in each session';
+'in the transaction of a batch: writes a commit receipt for dgen.settle; batch counts up from 1 in each session';
 
 CREATE FUNCTION dgen.settle(worker_id bigint, batch bigint)
 RETURNS boolean

@@ -27,14 +27,14 @@ RETURNS TABLE (
 	LANGUAGE c STABLE ROWS 10
 	AS 'MODULE_PATHNAME', 'dgen_stats';
 COMMENT ON FUNCTION dgen.stats(integer) IS
-'how much there is of each actor type that the caller may read. Each count stops at most, and complete is then false: oldest is the time of the oldest of those messages that were looked at. By index, and bounded, whatever waits';
+'counts of each actor type that the caller can read. A count stops at most, and complete is then false; oldest is the time of the oldest message that was counted. Reads indexes, and a bounded number of rows';
 
 CREATE FUNCTION dgen.longest_waiting(each integer DEFAULT 3, most integer DEFAULT 10000)
 RETURNS TABLE (actor_type text, actor_key text, sent_at timestamptz, waiting bigint)
 	LANGUAGE c STABLE ROWS 10
 	AS 'MODULE_PATHNAME', 'dgen_longest_waiting';
 COMMENT ON FUNCTION dgen.longest_waiting(integer, integer) IS
-'of each actor type that the caller may read the actors whose messages have waited longest, at most each of them, among the first most messages of the type in the order of mailboxes; sent_at is that of the oldest message';
+'for each actor type that the caller can read, at most so many actors whose messages have waited longest, among the first most messages of the type in the order of mailboxes; sent_at is that of the oldest message';
 
 CREATE VIEW dgen.actor_types WITH (security_barrier) AS
 	SELECT
@@ -60,10 +60,10 @@ CREATE VIEW dgen.actor_types WITH (security_barrier) AS
 	FROM dgen.actor_type t
 	LEFT JOIN dgen.paused p ON p.type_id = t.id AND p.mailbox = 0 AND p.actor_key = ''
 	WHERE dgen._can_read(t.id);
-COMMENT ON VIEW dgen.actor_types IS 'the actor types that the reader may read';
+COMMENT ON VIEW dgen.actor_types IS 'the actor types that the reader can read';
 COMMENT ON COLUMN dgen.actor_types.handler IS 'NULL: handled by external workers';
-COMMENT ON COLUMN dgen.actor_types.handle_dead_letters IS 'an actor is told of its dead letters by messages of kind dead_letter';
-COMMENT ON COLUMN dgen.actor_types.handle_actions IS 'turns of its actors may store actions';
+COMMENT ON COLUMN dgen.actor_types.handle_dead_letters IS 'an actor gets messages of kind dead_letter for its dead letters';
+COMMENT ON COLUMN dgen.actor_types.handle_actions IS 'turns of its actors can store actions';
 COMMENT ON COLUMN dgen.actor_types.paused_at IS 'since when the whole type is paused; NULL: it is not';
 
 CREATE VIEW dgen.actors WITH (security_barrier) AS
@@ -91,7 +91,7 @@ CREATE VIEW dgen.actors WITH (security_barrier) AS
 	FROM dgen.actor a
 	JOIN dgen.actor_type t ON t.id = a.type_id
 	WHERE dgen._can_read(t.id);
-COMMENT ON VIEW dgen.actors IS 'the actors that have a state, of the types that the reader may read';
+COMMENT ON VIEW dgen.actors IS 'the actors that have a state, of the types that the reader can read';
 COMMENT ON COLUMN dgen.actors.status IS 'idle, waiting (it has messages), backing off (after a failed attempt), locked (see dgen.lock) or paused; computed only if asked for';
 COMMENT ON COLUMN dgen.actors.version IS 'rises with every change';
 COMMENT ON COLUMN dgen.actors.state IS 'what the reader cannot be sent, as too large or not in its encoding, is replaced by a text that says so; see dgen.state';
@@ -200,7 +200,7 @@ CREATE VIEW dgen.messages WITH (security_barrier) AS
 	SELECT * FROM dgen._delayed_messages
 	UNION ALL
 	SELECT * FROM dgen._locked_messages;
-COMMENT ON VIEW dgen.messages IS 'the messages that wait or are handled right now, of the types that the reader may read';
+COMMENT ON VIEW dgen.messages IS 'the messages that wait or are handled right now, of the types that the reader can read';
 COMMENT ON COLUMN dgen.messages.kind IS 'cast, call, reply, timer, dead_letter or action';
 COMMENT ON COLUMN dgen.messages.status IS 'waiting, delayed (until not_before), backing off (after a failed attempt, until not_before), locked (it has locked its actor) or paused';
 COMMENT ON COLUMN dgen.messages.attempts IS 'failed ones so far';
@@ -236,7 +236,7 @@ CREATE VIEW dgen.dead_letters WITH (security_barrier) AS
 	FROM dgen.dead_letter l
 	JOIN dgen.actor_type t ON t.id = l.type_id
 	WHERE dgen._can_read(t.id);
-COMMENT ON VIEW dgen.dead_letters IS 'messages that failed for good, of the types that the reader may read; see dgen.redrive and dgen.discard';
+COMMENT ON VIEW dgen.dead_letters IS 'messages that became dead letters, of the types that the reader can read; see dgen.redrive and dgen.discard';
 COMMENT ON COLUMN dgen.dead_letters.attempts IS 'how often it was tried';
 COMMENT ON COLUMN dgen.dead_letters.mailbox IS 'dgen.mailbox_of(actor_key); together with actor_type it finds rows by index';
 

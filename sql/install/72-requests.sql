@@ -52,13 +52,13 @@ CREATE VIEW dgen.requests WITH (security_barrier) AS
 	SELECT * FROM dgen._first_requests
 	UNION ALL
 	SELECT * FROM dgen._later_requests;
-COMMENT ON VIEW dgen.requests IS 'requests that wait for their reply, or whose reply is kept, of the types that the reader may read: those asked, and those of the actors that ask';
+COMMENT ON VIEW dgen.requests IS 'requests that wait for their reply, or whose reply is kept, of the types that the reader can read: those asked, and those of the actors that ask';
 COMMENT ON COLUMN dgen.requests.actor_key IS 'of the actor that is asked';
 COMMENT ON COLUMN dgen.requests.status IS 'pending, replied, failed or cancelled';
-COMMENT ON COLUMN dgen.requests.role IS 'who asked, or as whom the turn ran that did';
-COMMENT ON COLUMN dgen.requests.asking_type IS 'the actor whose turn asked, and which gets the reply as a message; NULL: a client, which awaits it, or the reader may not read that type';
+COMMENT ON COLUMN dgen.requests.role IS 'the role of the caller, or the role that the turn of the caller ran as';
+COMMENT ON COLUMN dgen.requests.asking_type IS 'the actor whose turn asked, and which gets the reply as a message; NULL: a client, which awaits it, or the reader cannot read that type';
 COMMENT ON COLUMN dgen.requests.deadline IS 'pending: then it ends with ZD016; otherwise the reply is kept until then';
-COMMENT ON COLUMN dgen.requests.correlation IS 'as the actor that asks gave it to dgen.request; NULL also if the reader may not read that type';
+COMMENT ON COLUMN dgen.requests.correlation IS 'as the actor that asks gave it to dgen.request; NULL also if the reader cannot read that type';
 COMMENT ON COLUMN dgen.requests.mailbox IS 'dgen.mailbox_of(actor_key)';
 
 -- In C, because whoever answers at the same moment is waited for, and then came first.

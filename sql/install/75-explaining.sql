@@ -39,13 +39,13 @@ AS $$
 		AND l.objsubid = dgen._lock_class()
 	LIMIT 1
 $$;
-COMMENT ON FUNCTION dgen._lock_holder(integer, bigint) IS 'which process has the actor''s lock';
+COMMENT ON FUNCTION dgen._lock_holder(integer, bigint) IS 'the process that holds the actor''s lock';
 
 CREATE FUNCTION dgen._explain_lock(type integer, box bigint) RETURNS text
 	LANGUAGE sql STABLE
 	SET search_path = pg_catalog, pg_temp
 AS $$ SELECT 'is taken by ' || dgen._describe_process(h.process) FROM dgen._lock_holder(type, box) h $$;
-COMMENT ON FUNCTION dgen._explain_lock(integer, bigint) IS 'who has the actor now: a worker with its turn, a dgen.call, an operator';
+COMMENT ON FUNCTION dgen._explain_lock(integer, bigint) IS 'the owner of the actor now: a worker with its turn, a dgen.call, an operator';
 
 -- The row's xmax is the transaction that locked, updated or deleted it last. Who has
 -- the actor locks the row, too; workers pass by an actor whose row another one locked.
@@ -60,7 +60,7 @@ AS $$
 		AND NOT EXISTS (SELECT FROM dgen._lock_holder(type, box) h WHERE h.process IS NOT DISTINCT FROM l.pid)
 	LIMIT 1
 $$;
-COMMENT ON FUNCTION dgen._explain_row(integer, bigint, text) IS 'who has locked the actor''s row without dgen''s functions';
+COMMENT ON FUNCTION dgen._explain_row(integer, bigint, text) IS 'the process that has locked the actor''s row without dgen''s functions';
 
 CREATE FUNCTION dgen._explain_pause(type integer, box bigint, key text) RETURNS text
 	LANGUAGE sql STABLE
@@ -88,7 +88,7 @@ AS $$
 		AND l.objsubid = dgen._lock_class() + 1
 	LIMIT 1
 $$;
-COMMENT ON FUNCTION dgen._part_holder(bigint) IS 'which process runs the attempt of a locked part';
+COMMENT ON FUNCTION dgen._part_holder(bigint) IS 'the process that runs the attempt of a locked part';
 
 -- A type whose workers are there, and leave these of its to others: messages, actions or locked parts.
 CREATE FUNCTION dgen._nobody_takes(type integer, lane text) RETURNS boolean
@@ -102,7 +102,7 @@ AS $$
 	JOIN dgen.workers w ON t.name = ANY (w.types)
 	WHERE t.id = type
 $$;
-COMMENT ON FUNCTION dgen._nobody_takes(integer, text) IS 'are there workers for the type, all of which leave the messages, actions or locked parts to others?';
+COMMENT ON FUNCTION dgen._nobody_takes(integer, text) IS 'are there workers for the type, none of which handles the messages, actions or locked parts?';
 
 CREATE FUNCTION dgen._explain_locked(type integer, box bigint, key text) RETURNS text
 	LANGUAGE sql STABLE
@@ -156,7 +156,7 @@ AS $$
 	GROUP BY t.id
 	HAVING count(*) >= t.max_concurrency
 $$;
-COMMENT ON FUNCTION dgen._explain_concurrency(integer) IS 'do as many actors of the type have a slot as there are?';
+COMMENT ON FUNCTION dgen._explain_concurrency(integer) IS 'are all concurrency slots of the type in use?';
 
 CREATE FUNCTION dgen._explain_rate(type integer) RETURNS text
 	LANGUAGE sql STABLE
@@ -219,7 +219,7 @@ AS $$
 			ELSE format('a superuser starts some with dgen.start_workers, or lets you do so with GRANT EXECUTE ON FUNCTION dgen.start_workers TO %s', dgen._calling_role())
 		END
 $$;
-COMMENT ON FUNCTION dgen._explain_start() IS 'who starts workers, for the calling role, in the middle of a sentence';
+COMMENT ON FUNCTION dgen._explain_start() IS 'how the calling role starts workers, as a part of a sentence';
 
 CREATE FUNCTION dgen._explain_workers(type integer) RETURNS text
 	LANGUAGE sql STABLE
@@ -332,7 +332,7 @@ BEGIN
 	RETURN format('Actor "%s" of type "%s" %s.', key, actor_type, reason) || COALESCE(dgen._explain_requests(type, key), '') || COALESCE(dgen._explain_actions(type, box, key), '');
 END
 $$;
-COMMENT ON FUNCTION dgen._explain_actor(text, text) IS 'dgen.explain_actor with dgen''s rights';
+COMMENT ON FUNCTION dgen._explain_actor(text, text) IS 'dgen.explain_actor with the privileges of the owner of dgen';
 
 CREATE FUNCTION dgen.explain_actor(actor_type text, actor_key text) RETURNS text
 	LANGUAGE c STABLE

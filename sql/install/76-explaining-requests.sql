@@ -32,6 +32,6 @@ AS $$
 	JOIN dgen.actor_type t ON t.id = r.type_id
 	WHERE r.id = request AND r.status = 'p'
 $$;
-COMMENT ON FUNCTION dgen._explain_pending(bigint) IS 'why an open request has no reply yet, as far as the calling role may know';
+COMMENT ON FUNCTION dgen._explain_pending(bigint) IS 'why an open request has no reply yet, as far as the calling role can know';
 
 REVOKE ALL ON FUNCTION dgen._explain_type(integer), dgen._explain_pending(bigint) FROM PUBLIC;

@@ -37,7 +37,7 @@ BEGIN
 	RETURN removed;
 END
 $$;
-COMMENT ON FUNCTION dgen._remove_message(integer, bigint, text, bigint) IS 'removes a message that waits, or an action, once nobody handles it';
+COMMENT ON FUNCTION dgen._remove_message(integer, bigint, text, bigint) IS 'removes a waiting message, or an action, once no turn handles it';
 
 CREATE FUNCTION dgen._cancel(actor_type text, key text, id bigint) RETURNS boolean
 	LANGUAGE plpgsql
@@ -57,13 +57,13 @@ BEGIN
 	RETURN dgen._remove_message(-type, dgen._action_mailbox(box, id), key, id);
 END
 $$;
-COMMENT ON FUNCTION dgen._cancel(text, text, bigint) IS 'dgen.cancel with dgen''s rights';
+COMMENT ON FUNCTION dgen._cancel(text, text, bigint) IS 'dgen.cancel with the privileges of the owner of dgen';
 
 CREATE FUNCTION dgen.cancel(actor_type text, actor_key text, message_id bigint) RETURNS boolean
 	LANGUAGE c
 	AS 'MODULE_PATHNAME', 'dgen_operate';
 COMMENT ON FUNCTION dgen.cancel(text, text, bigint) IS
-'removes a message that waits: true; false if it was handled, has locked its actor (see dgen.unlock), is a dead letter or is gone. Waits for a running turn of the actor, or the running action. Who asked, if it was a request, is told (ZD012), an actor by a reply with that error; its idempotency key stays used. Needs the privilege to send.';
+'removes a message that waits: true; false if it was handled, has locked its actor (see dgen.unlock), is a dead letter or is gone. Waits for a running turn of the actor, or the running action. The caller of a request gets an error (ZD012), an actor gets a reply with that error; its idempotency key stays used. Needs the privilege to send.';
 
 -- ---- dead letters ----
 
@@ -117,13 +117,13 @@ BEGIN
 	RETURN true;
 END
 $$;
-COMMENT ON FUNCTION dgen._redrive(bigint) IS 'dgen.redrive with dgen''s rights';
+COMMENT ON FUNCTION dgen._redrive(bigint) IS 'dgen.redrive with the privileges of the owner of dgen';
 
 CREATE FUNCTION dgen.redrive(message_id bigint) RETURNS boolean
 	LANGUAGE c
 	AS 'MODULE_PATHNAME', 'dgen_operate';
 COMMENT ON FUNCTION dgen.redrive(bigint) IS
-'sends a dead letter to the end of its mailbox again, with its id and no attempts counted: true; false if there is no such dead letter. A request that failed and whose error was not collected is open again. Needs the privilege to work.';
+'sends a dead letter to the end of its mailbox again, with its id and no attempts counted: true; false if there is no such dead letter. A failed request whose error was not collected is open again. Needs the privilege to work.';
 
 CREATE FUNCTION dgen._discard(id bigint) RETURNS boolean
 	LANGUAGE plpgsql
@@ -144,7 +144,7 @@ BEGIN
 	RETURN FOUND;
 END
 $$;
-COMMENT ON FUNCTION dgen._discard(bigint) IS 'dgen.discard with dgen''s rights';
+COMMENT ON FUNCTION dgen._discard(bigint) IS 'dgen.discard with the privileges of the owner of dgen';
 
 CREATE FUNCTION dgen.discard(message_id bigint) RETURNS boolean
 	LANGUAGE c
@@ -172,7 +172,7 @@ BEGIN
 	RETURN FOUND;
 END
 $$;
-COMMENT ON FUNCTION dgen._reset(text, text) IS 'dgen.reset with dgen''s rights';
+COMMENT ON FUNCTION dgen._reset(text, text) IS 'dgen.reset with the privileges of the owner of dgen';
 
 CREATE FUNCTION dgen.reset(actor_type text, actor_key text) RETURNS boolean
 	LANGUAGE c
@@ -294,13 +294,13 @@ BEGIN
 	RETURN removed OR FOUND;
 END
 $$;
-COMMENT ON FUNCTION dgen._delete_actor(text, text) IS 'dgen.delete_actor with dgen''s rights';
+COMMENT ON FUNCTION dgen._delete_actor(text, text) IS 'dgen.delete_actor with the privileges of the owner of dgen';
 
 CREATE FUNCTION dgen.delete_actor(actor_type text, actor_key text) RETURNS boolean
 	LANGUAGE c
 	AS 'MODULE_PATHNAME', 'dgen_operate';
 COMMENT ON FUNCTION dgen.delete_actor(text, text) IS
-'deletes all there is of an actor: state, lock, mailbox, delayed messages, actions that were not run yet, dead letters, requests, replies, idempotency keys and a pause; true if there was anything. Who asked it and has no reply is told that the request was cancelled (ZD012). Waits for a running turn of the actor. A message sent later makes a new actor. Needs the privilege to work.';
+'deletes everything that belongs to an actor: state, lock, mailbox, delayed messages, actions that were not run yet, dead letters, requests, replies, idempotency keys and a pause; true if there was anything. A caller that has no reply gets the error that the request was canceled (ZD012). Waits for a running turn of the actor. A message sent later makes a new actor. Needs the privilege to work.';
 
 -- ---- pause, resume ----
 
@@ -318,7 +318,7 @@ BEGIN
 	ON CONFLICT DO NOTHING;
 END
 $$;
-COMMENT ON FUNCTION dgen._pause(text, text) IS 'dgen.pause with dgen''s rights';
+COMMENT ON FUNCTION dgen._pause(text, text) IS 'dgen.pause with the privileges of the owner of dgen';
 
 CREATE FUNCTION dgen.pause(actor_type text, actor_key text DEFAULT NULL) RETURNS void
 	LANGUAGE c
@@ -343,7 +343,7 @@ BEGIN
 	END IF;
 END
 $$;
-COMMENT ON FUNCTION dgen._resume(text, text) IS 'dgen.resume with dgen''s rights';
+COMMENT ON FUNCTION dgen._resume(text, text) IS 'dgen.resume with the privileges of the owner of dgen';
 
 CREATE FUNCTION dgen.resume(actor_type text, actor_key text DEFAULT NULL) RETURNS void
 	LANGUAGE c
@@ -370,13 +370,13 @@ BEGIN
 	RETURN dgen._end_lock(type, key);
 END
 $$;
-COMMENT ON FUNCTION dgen._unlock(text, text) IS 'dgen.unlock with dgen''s rights';
+COMMENT ON FUNCTION dgen._unlock(text, text) IS 'dgen.unlock with the privileges of the owner of dgen';
 
 CREATE FUNCTION dgen.unlock(actor_type text, actor_key text) RETURNS boolean
 	LANGUAGE c
 	AS 'MODULE_PATHNAME', 'dgen_operate';
 COMMENT ON FUNCTION dgen.unlock(text, text) IS
-'ends the lock of an actor: true; false if it is not locked. The message that locked it becomes a dead letter (ZD046), its caller gets that error, and the actor goes on with the next message. Its locked part, if it runs, is not interrupted, but can no longer commit. Waits for a running turn of the actor, not for the locked part. Needs the privilege to work.';
+'ends the lock of an actor: true; false if it is not locked. The message that locked it becomes a dead letter (ZD046), its caller gets that error, and the actor continues with the next message. A running locked part is not interrupted, but cannot commit. Waits for a running turn of the actor, not for the locked part. Needs the privilege to work.';
 
 -- ---- adoption ----
 
@@ -444,7 +444,7 @@ BEGIN
 	PERFORM dgen._wake(-t.id) FROM dgen.actor_type t WHERE t.handle_actions;
 END
 $$;
-COMMENT ON FUNCTION dgen._adopt_database() IS 'dgen.adopt_database with dgen''s rights';
+COMMENT ON FUNCTION dgen._adopt_database() IS 'dgen.adopt_database with the privileges of the owner of dgen';
 
 CREATE FUNCTION dgen.adopt_database() RETURNS void
 	LANGUAGE c

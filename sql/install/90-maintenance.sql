@@ -62,7 +62,7 @@ BEGIN
 	RETURN removed;
 END
 $$;
-COMMENT ON FUNCTION dgen._expire_requests(integer) IS 'removes replies that nobody collected in time, and ends requests that nobody answered in time';
+COMMENT ON FUNCTION dgen._expire_requests(integer) IS 'removes replies that were not collected in time, and ends requests that were not answered in time';
 
 -- A worker that lost its batch may leave a mark for a message that is gone. Marks
 -- of messages that wait are due soon after, or wait for a worker: an hour tells.

@@ -38,7 +38,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION dgen._begin_update(text, text) IS
-'begins an upgrade script: checks the library, and lets nobody be in the middle of anything when another minor version comes';
+'begins an upgrade script: checks the library, and locks out all work if the minor version changes';
 
 REVOKE ALL ON FUNCTION dgen._check_update(text), dgen._begin_update(text, text) FROM PUBLIC;
 

@@ -34,7 +34,7 @@ $node->psql('postgres', q{
 	SELECT dgen.detach();},
 	stdout => \$out, stderr => \$err);
 is($out, "t\nt\nt\nf\nk\n", 'a worker looks from time to time');
-is(() = $err =~ /NOTICE:  no shared memory for wakeups, polling for messages instead/g, 1, 'and says so once');
+is(() = $err =~ /NOTICE:  no shared memory for wakeups; dgen polls for messages instead/g, 1, 'and says so once');
 
 $node->psql('postgres', q{SELECT dgen.start_workers()}, stderr => \$err);
 like($err, qr/ERROR:  no shared memory for in-database workers/, 'in-database workers need it');

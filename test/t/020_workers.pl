@@ -97,7 +97,7 @@ SKIP: {
 	sql(q{ALTER ROLE app NOLOGIN});
 	sql(q{SET SESSION AUTHORIZATION app; SELECT dgen.create_actor_type('app', 'app_handler');});
 	$node->psql('postgres', 'SELECT dgen.start_workers(1)', stdout => \$out, stderr => \$err);
-	like($err, qr/WARNING:  no workers for the actor types of role "app": it may not log in/, 'an owner that may not log in');
+	like($err, qr/WARNING:  could not start workers for the actor types of role "app"/, 'an owner that may not log in');
 	is($out, 1, 'the others have theirs');
 	sql(q{SELECT dgen.drop_actor_type('app', discard => true)});
 }
@@ -107,10 +107,10 @@ sql(q{ALTER ROLE app LOGIN; REVOKE CONNECT ON DATABASE postgres FROM PUBLIC;
 	SET SESSION AUTHORIZATION app;
 	SELECT dgen.create_actor_type('app', 'app_handler')});
 $node->psql('postgres', 'SELECT dgen.start_workers(1)', stdout => \$out, stderr => \$err);
-like($err, qr/WARNING:  workers for the actor types of role "app" may not connect to database "postgres".*HINT:  Run GRANT CONNECT ON DATABASE postgres TO app/s,
+like($err, qr/WARNING:  workers for the actor types of role "app" cannot connect to database "postgres".*HINT:  Run GRANT CONNECT ON DATABASE postgres TO app/s,
 	'an owner that may not connect');
 sql(q{SELECT dgen.cast('app', 'k')});
-like(sql(q{SELECT dgen.explain_actor('app', 'k')}), qr/may not connect to this database.*GRANT CONNECT ON DATABASE postgres TO app/, 'and why its actors wait');
+like(sql(q{SELECT dgen.explain_actor('app', 'k')}), qr/cannot connect to this database.*GRANT CONNECT ON DATABASE postgres TO app/, 'and why its actors wait');
 sql(q{GRANT CONNECT ON DATABASE postgres TO app});
 ok($node->poll_query_until('postgres', 'SELECT count(*) = 0 FROM dgen.message'), 'they come as soon as it may');
 sql(q{GRANT CONNECT ON DATABASE postgres TO PUBLIC; SELECT dgen.drop_actor_type('app', discard => true)});

@@ -102,7 +102,7 @@ like($caller->{out}, qr/request \d+ does not exist/, 'who waits for a reply is t
 # Its id is not that of the sleeper's type.
 sql("$handler SELECT dgen.create_actor_type('first', 'up')");
 $worker->{handle}->finish;
-like($worker->{out}, qr/^t\n.*this session has attached to was dropped/ms, 'and a worker that sleeps');
+like($worker->{out}, qr/^t\n.*this session is attached to was dropped/ms, 'and a worker that sleeps');
 sql(q{SELECT dgen.create_actor_type('inside', 'up'), dgen.cast('first', 'f'), dgen.cast('inside', 'i')});
 becomes(q{SELECT string_agg(actor_type || (state->>'type') || (state->>'n'), ' ' ORDER BY 1) FROM dgen.actors}, 'firstfirst1 insideinside1',
 	'workers in the database go on with the new types');

@@ -34,7 +34,7 @@ ok($node->poll_query_until('postgres', 'SELECT count(*) FROM dgen.workers', 2), 
 $node->safe_psql('postgres', q{
 	ALTER SCHEMA dgen RENAME TO other;
 	SELECT pg_terminate_backend(min(pid)) FROM pg_stat_activity WHERE backend_type = 'dgen worker'});
-$node->wait_for_log(qr/LOG:  (?:.* ends: |messages wait: the schema of extension dgen is called "other")/);
+$node->wait_for_log(qr/LOG:  (?:.* ends: |messages wait: schema of extension dgen must be named dgen, not "other")/);
 $node->safe_psql('postgres', q{ALTER SCHEMA other RENAME TO dgen});
 $node->safe_psql('postgres', q{SELECT dgen.cast('job', 'k')});
 ok($node->poll_query_until('postgres', 'SELECT count(*) FROM dgen.messages', 0), 'what comes when it is renamed back is handled');

@@ -43,7 +43,7 @@ my ($out, $late);
 $node->psql('postgres', "SELECT dgen.await_reply($request, '10 ms')", stdout => \$out, stderr => \$err,
 	timeout => $PostgreSQL::Test::Utils::timeout_default, timed_out => \$late);
 ok(!$late, 'the reason for a timeout is not waited for');
-like($err, qr/no reply to request $request in time/, 'the timeout is told');
+like($err, qr/no reply to request $request before the timeout/, 'the timeout is told');
 $rewriter->query_safe('COMMIT');
 $rewriter->quit;
 

@@ -167,7 +167,7 @@ sub sql { return $node->safe_psql('postgres', $_[0]) }
 	like($err, qr/database "post'gres\\" does not exist/, 'quotes in a name');
 }
 prints("", 'a role that may read nothing sees nothing', 'workers', '--json', '-U', 'reader');
-fails(3, qr/may not send to actor type "counter" \(SQLSTATE 42501\)/, 'a role without privileges', 'cast', 'counter', 'a', '1', '-U', 'reader');
+fails(3, qr/permission denied for role "reader" to send to actor type "counter" \(SQLSTATE 42501\)/, 'a role without privileges', 'cast', 'counter', 'a', '1', '-U', 'reader');
 
 # ---- a worker's shared object ----
 
@@ -236,7 +236,7 @@ fails(1, qr/the size of actor type 1 .* is not sizeof/, 'an actor type without i
 fails(1, qr/--jobs is "0"/, 'no workers', 'worker', $object, '-j', '0');
 fails(2, qr/database "nowhere" does not exist/, 'a worker without its database', 'worker', $object, '-d', 'nowhere');
 fails(3, qr/extension dgen is not installed/, 'a worker without the extension', 'worker', $object, '-d', 'other', '-j', '3');
-fails(3, qr/may not work for actor type/, 'a worker without the privilege', 'worker', $object, '-U', 'reader');
+fails(3, qr/permission denied for role "reader" to work for actor type/, 'a worker without the privilege', 'worker', $object, '-U', 'reader');
 
 # Started workers are seen in dgen.workers.
 sub start_worker {
@@ -296,7 +296,7 @@ is(sql(q{SELECT status, priority, headers, not_before - sent_at BETWEEN '1:59' A
 fails(4, qr/actor type "nope" does not exist \(SQLSTATE ZD001\)\ndgen: hint: /, 'unknown type', 'cast', 'nope', 'a', '1');
 fails(4, qr/actor type "nope" does not exist/, 'state of an unknown type', 'state', 'nope', 'a');
 fails(4, qr/there is no actor "none" of type "counter"/, 'state of an unknown actor', 'state', 'counter', 'none');
-fails(4, qr/no reply to request \d+ in time \(Actor "a" of type "idle" .*\) \(SQLSTATE ZD010\)/, 'a reply that does not come', 'call', 'idle', 'a', '1', '-t', '10ms');
+fails(4, qr/no reply to request \d+ before the timeout \(Actor "a" of type "idle" .*\) \(SQLSTATE ZD010\)/, 'a reply that does not come', 'call', 'idle', 'a', '1', '-t', '10ms');
 fails(5, qr/^dgen: error: told to fail \(SQLSTATE ZD400\)$/m, 'a handler that fails', 'call', 'counter', 'a', '"fail"');
 fails(1, qr/message is not valid JSON at byte 2/, 'invalid JSON', 'cast', 'counter', 'a', '{bad}');
 fails(1, qr/message is not valid JSON/, 'invalid JSON in a call', 'call', 'counter', 'a', '');
@@ -305,7 +305,7 @@ fails(1, qr/actor key has 0 bytes/, 'an empty key', 'cast', 'counter', '', '1');
 fails(1, qr/actor key has 513 bytes, not 1 to 512/, 'a long key', 'cast', 'counter', 'k' x 513, '1');
 fails(1, qr/not valid UTF-8/, 'a key that is not UTF-8', 'cast', 'counter', "k\xff", '1');
 fails(1, qr/not valid UTF-8/, 'a message that is not UTF-8', 'cast', 'counter', 'k', "\"\xc3\"");
-fails(1, qr/headers is not a JSON object/, 'headers that are no object', 'cast', 'counter', 'k', '1', '--headers', '[]');
+fails(1, qr/headers must be a JSON object/, 'headers that are no object', 'cast', 'counter', 'k', '1', '--headers', '[]');
 fails(1, qr/SQLSTATE 22021/, 'a listing of a key that is not UTF-8', 'messages', 'counter', "\xff");
 
 # ---- listings ----

@@ -198,7 +198,7 @@ sub lose_session {
 sub transaction_mode {
 	transfers();
 	my $worker = lose_session('first');
-	like($worker->{err}, qr/session is not the one that worker \d+ has attached.*ZD037/, 'the claim was refused');
+	like($worker->{err}, qr/worker \d+ is not attached to this session.*ZD037/, 'the claim was refused');
 
 	# What workers leave behind is there until the pool closes the session.
 	becomes(q{SELECT count(*) FROM dgen.workers}, 1, 'the session is attached still');

@@ -316,7 +316,7 @@ start_load();
 goes_on('before');
 
 install('0.2.0');
-like(error_of('ALTER EXTENSION dgen UPDATE'), qr/ZD038: the library of dgen in this session has version 0\.1\.0, and 0\.2\.0 is needed.*restart the server/s,
+like(error_of('ALTER EXTENSION dgen UPDATE'), qr/ZD038: library of dgen in this session has version 0\.1\.0, but 0\.2\.0 is needed.*restart the server/s,
 	'an update before the restart is refused');
 goes_on('before the restart');
 $node->restart;
