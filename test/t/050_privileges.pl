@@ -484,7 +484,7 @@ sub test_dropped_roles {
 	sql(q{SET allow_system_table_mods = on; DELETE FROM pg_authid WHERE rolname = 'passing'});
 	is(error_of(q{SET ROLE shop; SELECT dgen.grant_send('other', '-'); SET ROLE sender; SELECT dgen.call('orphan', 'k')}), '42704', 'the types of an owner that is gone are not handled');
 	my (undef, $hint) = attempt(q{SET ROLE shop; SELECT dgen.rename_actor_type('orphan', 'x')});
-	like($hint, qr/Its owner was dropped: a superuser can give it to another role/, 'an error says so');
+	like($hint, qr/The owner was dropped. A superuser can give the type to another role/, 'an error says so');
 	is(sql(q{SELECT dgen.cast('orphan', 'k') > 0}), 't', 'their messages wait');
 	sql(q{SELECT dgen.start_workers(1)});
 	is(sql(q{CALL dgen.ask('counter', 'k')}), '"shop"', 'other types go on');
