@@ -20,12 +20,14 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
-#include "actor/actor.h"
+#include "actor/actor_type.h"
 #include "actor/batch.h"
 #include "actor/in_hand.h"
 #include "base/delay.h"
 #include "base/errors.h"
 #include "table/columns.h"
+#include "table/scan.h"
+#include "table/shape.h"
 #include "table/table.h"
 #include "version/access.h"
 

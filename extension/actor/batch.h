@@ -13,7 +13,9 @@
 #include "utils/jsonb.h"
 #include "utils/timestamp.h"
 
-#include "actor/actor.h"
+#include "actor/message_kind.h"
+
+struct ActorType;
 
 /* What is remembered of a mailbox (shared/memo.c). */
 typedef struct Remembered
@@ -54,7 +56,7 @@ typedef enum Blocked
 
 typedef struct BatchActor
 {
-	const ActorType *type;
+	const struct ActorType *type;
 	int64 mailbox;
 	int held; /* what dgen_try_own has returned */
 	text *key;

@@ -11,10 +11,12 @@
 #include "utils/inval.h"
 #include "utils/snapmgr.h"
 
-#include "actor/actor.h"
+#include "actor/actor_type.h"
+#include "actor/declare.h"
 #include "table/columns.h"
+#include "table/scan.h"
 #include "table/table.h"
-#include "table/writer.h"
+#include "write/writer.h"
 
 static bool
 is_needed(DgenScan *scan, int column)

@@ -8,9 +8,11 @@
 #include "miscadmin.h"
 #include "utils/acl.h"
 
-#include "actor/actor.h"
+#include "actor/actor_type.h"
 #include "actor/batch.h"
 #include "actor/in_hand.h"
+#include "actor/role.h"
+#include "actor/worker_session.h"
 #include "base/errors.h"
 #include "table/table.h"
 #include "version/process.h"
@@ -41,6 +43,12 @@ dgen_set_worker_session(WorkerSession *session)
 	worker = session;
 }
 
+bool
+dgen_session_serves(const WorkerSession *session, const ActorType *type)
+{
+	return !session->in_database || (type->owner == session->role && type->handler != NULL);
+}
+
 /* ---- the batch that its client has claimed ---- */
 
 /* Valid in the transaction that claimed it. */
@@ -57,7 +65,7 @@ dgen_set_claimed_batch(Batch *batch)
 		return;
 	claimed_lxid = DGEN_MY_LXID;
 	claimer = GetUserId();
-	claimed_from = dgen_table_oid(TABLE_MESSAGE);
+	claimed_from = dgen_this_extension();
 }
 
 Batch *
@@ -78,7 +86,7 @@ dgen_check_claimer(void)
 	if (dgen_claimed_batch() == NULL)
 		return;
 	/* Only this very transaction can have dropped what it had locked. */
-	if (claimed_from != dgen_table_oid(TABLE_MESSAGE))
+	if (claimed_from != dgen_this_extension())
 		ereport(ERROR, (errcode(DGEN_ERR_NOT_OWNED),
 						errmsg("the extension was dropped since the batch was claimed"),
 						errhint("Roll back.")));

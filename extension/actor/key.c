@@ -5,9 +5,9 @@
 
 #include "mb/pg_wchar.h"
 
-#include "actor/actor.h"
 #include "actor/key.h"
 #include "base/errors.h"
+#include "version/varlena.h"
 
 /*
  * FNV-1a over the UTF-8 bytes of the key, then murmur3's finalizer, which spreads

@@ -8,6 +8,8 @@
 
 /* ---- key.c: keys and mailboxes ---- */
 
+#define DGEN_MAX_KEY_BYTES 512
+
 /* The fixed hash; key as stored in the database, converted to UTF-8 first. */
 extern int64 dgen_mailbox_of(const text *key);
 
@@ -21,13 +23,13 @@ extern void dgen_check_key(const text *key);
  * application's advisory locks have 1 or 2 there, so the two never meet.
  */
 
-/* An actor: classid and objid are the high and the low half of its lock key (wake/own.c). */
+/* An actor: classid and objid are the high and the low half of its lock key (own/own.c). */
 #define DGEN_LOCK_CLASS 0x6467
 
 /* The fence of a locked part, likewise (claim/part.c). dgen._part_holder knows this class, too. */
 #define DGEN_PART_CLASS 0x6468
 
-/* A concurrency slot: classid is the type, objid the number of the slot (claim/slots.c). */
+/* A concurrency slot: classid is the type, objid the number of the slot (own/slots.c). */
 #define DGEN_SLOT_CLASS 0x6469
 
 /*

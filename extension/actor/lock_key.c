@@ -22,6 +22,7 @@
 #include "actor/key.h"
 #include "base/errors.h"
 #include "table/columns.h"
+#include "table/shape.h"
 #include "table/table.h"
 #include "version/access.h"
 

@@ -3,7 +3,7 @@
  */
 #include "postgres.h"
 
-#include "actor/actor.h"
+#include "actor/message_kind.h"
 
 const char *
 dgen_kind_name(char kind)

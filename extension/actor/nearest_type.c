@@ -8,9 +8,10 @@
 #include "utils/snapmgr.h"
 #include "utils/varlena.h"
 
-#include "actor/actor.h"
+#include "actor/actor_type.h"
 #include "base/rights.h"
 #include "table/columns.h"
+#include "table/scan.h"
 #include "table/table.h"
 
 #define MOST_TYPES 1000 /* that are looked at */

@@ -20,10 +20,10 @@
 #include "utils/acl.h"
 #include "utils/syscache.h"
 
-#include "actor/actor.h"
 #include "actor/role.h"
 #include "base/rights.h"
 #include "table/columns.h"
+#include "table/installed.h"
 #include "table/table.h"
 #include "version/names.h"
 

@@ -6,6 +6,8 @@
 
 #include "postgres.h"
 
+#include "version/varlena.h"
+
 struct ClientText;
 
 #define DGEN_MOST_PIECES 7

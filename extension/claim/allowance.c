@@ -1,14 +1,14 @@
 /*
  * How many messages a claim may read for a type with max_rate. The session has taken so many turns
- * from the token bucket of the type (wake/rate.c, claim.c), reads at most as many messages, and gives
+ * from the token bucket of the type (own/rate.c, claim.c), reads at most as many messages, and gives
  * back what it did not use. What it left because there were no more is work for a later claim.
  */
 #include "postgres.h"
 
-#include "actor/actor.h"
-#include "actor/in_hand.h"
+#include "actor/actor_type.h"
+#include "actor/worker_session.h"
 #include "claim/claim.h"
-#include "wake/rate.h"
+#include "own/rate.h"
 #include "wake/wake.h"
 
 static void

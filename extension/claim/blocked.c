@@ -9,13 +9,14 @@
 #include "utils/builtins.h"
 #include "utils/snapmgr.h"
 
-#include "actor/actor.h"
+#include "actor/actor_type.h"
 #include "actor/batch.h"
 #include "actor/key.h"
-#include "claim/claim.h"
+#include "claim/read_batch.h"
 #include "claim/reader.h"
 #include "table/columns.h"
 #include "table/row.h"
+#include "table/scan.h"
 #include "table/table.h"
 
 /* ---- pauses ---- */

@@ -13,6 +13,7 @@
 #include "miscadmin.h"
 #include "storage/lock.h"
 
+#include "actor/actor_type.h"
 #include "actor/batch.h"
 #include "actor/key.h"
 #include "base/errors.h"
@@ -21,8 +22,8 @@
 #include "table/table.h"
 #include "version/lock.h"
 #include "wake/alarm.h"
-#include "wake/hints.h"
-#include "wake/wake.h"
+#include "wake/announce.h"
+#include "wake/locked_look.h"
 
 static LockedPart part;
 static NoPart no_part = NO_PART_CLAIMED; /* why there is none */
@@ -189,7 +190,7 @@ dgen_part_register(void)
 bool
 dgen_part_is_of_former(void)
 {
-	return part.extension != dgen_table_oid(TABLE_MESSAGE);
+	return part.extension != dgen_this_extension();
 }
 
 const LockedPart *
@@ -208,7 +209,7 @@ dgen_part_take(const BatchActor *actor, int64 fence)
 		.type_id = actor->type->id,
 		.mailbox = actor->mailbox,
 		.fence = fence,
-		.extension = dgen_table_oid(TABLE_MESSAGE),
+		.extension = dgen_this_extension(),
 		.subid = GetCurrentSubTransactionId(),
 	};
 	dgen_part_publish(fence);

@@ -11,13 +11,13 @@
 #include "utils/builtins.h"
 #include "utils/snapmgr.h"
 
-#include "actor/actor.h"
+#include "actor/actor_type.h"
 #include "actor/batch.h"
 #include "base/errors.h"
 #include "claim/reader.h"
 #include "table/columns.h"
 #include "table/row.h"
-#include "table/table.h"
+#include "table/scan.h"
 #include "wake/wake.h"
 
 /* An actor whose row somebody else has locked is looked at again after this, us. */

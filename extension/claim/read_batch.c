@@ -12,18 +12,20 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
-#include "actor/actor.h"
+#include "actor/actor_type.h"
 #include "actor/batch.h"
-#include "actor/in_hand.h"
 #include "actor/key.h"
+#include "actor/worker_session.h"
 #include "base/errors.h"
 #include "claim/claim.h"
+#include "claim/read_batch.h"
 #include "claim/reader.h"
 #include "shared/memo.h"
 #include "table/floor.h"
+#include "table/scan.h"
 #include "table/table.h"
 #include "version/process.h"
-#include "wake/own.h"
+#include "wake/held_locks.h"
 
 /*
  * What is going to be written is locked so before it is read. To come back for the stronger lock

@@ -5,20 +5,23 @@
 #include "postgres.h"
 
 #include "access/detoast.h"
+#include "access/htup_details.h"
 #include "access/stratnum.h"
 #include "executor/tuptable.h"
 #include "miscadmin.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
+#include "actor/actor_type.h"
 #include "actor/batch.h"
 #include "claim/reader.h"
 #include "shared/memo.h"
 #include "table/columns.h"
 #include "table/floor.h"
 #include "table/row.h"
-#include "table/table.h"
-#include "wake/wake.h"
+#include "table/scan.h"
+#include "table/shape.h"
+#include "wake/held_locks.h"
 
 /* Messages of blocked actors to pass in a mailbox that two keys share. */
 #define SKIP_ROWS 1000

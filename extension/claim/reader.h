@@ -14,7 +14,7 @@
 #include "actor/batch.h"
 #include "claim/claim.h"
 #include "table/floor.h"
-#include "table/table.h"
+#include "table/scan.h"
 
 struct ActorType;
 struct BatchLimits;

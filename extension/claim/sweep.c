@@ -28,6 +28,7 @@
 #include "shared/memo.h"
 #include "table/columns.h"
 #include "table/floor.h"
+#include "table/scan.h"
 #include "table/table.h"
 
 /* A slice: so many mailboxes with messages, or so many dead rows. */

@@ -15,18 +15,21 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
-#include "actor/actor.h"
+#include "actor/actor_type.h"
 #include "actor/batch.h"
 #include "base/errors.h"
-#include "claim/claim.h"
 #include "claim/part.h"
-#include "commit/commit.h"
+#include "claim/read_batch.h"
+#include "commit/failure.h"
 #include "commit/locked.h"
 #include "table/columns.h"
 #include "table/row.h"
+#include "table/scan.h"
+#include "table/shape.h"
 #include "table/table.h"
-#include "table/writer.h"
 #include "wake/wake.h"
+#include "write/sequence.h"
+#include "write/writer.h"
 
 /* ---- reading ---- */
 

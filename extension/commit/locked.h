@@ -16,7 +16,7 @@
 #include "utils/jsonb.h"
 #include "utils/timestamp.h"
 
-#include "claim/claim.h"
+#include "claim/read_batch.h"
 
 struct ActorType;
 struct Batch;

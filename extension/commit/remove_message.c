@@ -23,8 +23,8 @@
 #include "base/errors.h"
 #include "commit/commit.h"
 #include "table/columns.h"
-#include "table/writer.h"
 #include "version/access.h"
+#include "write/writer.h"
 
 StaticAssertDecl(MESSAGE_MAILBOX == 0 && MESSAGE_SEQ == 1, "seq is behind the mailbox");
 

@@ -9,7 +9,9 @@
 #include "miscadmin.h"
 
 #include "shared/charge.h"
+#include "shared/crash_notes.h"
 #include "shared/hint_set.h"
+#include "shared/layout.h"
 #include "shared/memo.h"
 #include "shared/shared.h"
 #include "wake/alarm.h"

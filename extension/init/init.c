@@ -3,11 +3,13 @@
  */
 #include "postgres.h"
 
-#include "actor/actor.h"
+#include "actor/actor_type.h"
 #include "base/base.h"
 #include "init/init.h"
+#include "protocol/attach.h"
 #include "protocol/protocol.h"
 #include "turn/leftovers.h"
+#include "turn/noted.h"
 #include "wake/wake.h"
 #include "worker/workers.h"
 
@@ -23,6 +25,9 @@ _PG_init(void)
 	dgen_session_mark_init();
 	dgen_actor_type_init();
 	dgen_wakeup_init();
+	dgen_session_init();
+	dgen_start_workers_init();
+	dgen_vacate_init();
 	dgen_launcher_init();
 	dgen_leftovers_init();
 	dgen_prepared_init();

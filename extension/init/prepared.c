@@ -26,11 +26,15 @@
 #include "utils/timestamp.h"
 
 #include "init/init.h"
-#include "shared/roster.h"
+#include "roster/register.h"
+#include "shared/database.h"
+#include "shared/layout.h"
 #include "shared/shared.h"
 #include "wake/alarm.h"
+#include "wake/announce.h"
+#include "wake/call.h"
 #include "wake/hints.h"
-#include "wake/wake.h"
+#include "wake/locked_look.h"
 
 static ProcessUtility_hook_type previous_utility_hook = NULL;
 

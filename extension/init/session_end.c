@@ -7,13 +7,13 @@
 
 #include "access/xact.h"
 
-#include "claim/claim.h"
 #include "claim/part.h"
+#include "claim/suspect.h"
 #include "claim/sweep.h"
 #include "init/init.h"
 #include "shared/shared.h"
 #include "shared/slot.h"
-#include "sleep/procedure.h"
+#include "sleep/reply_wait.h"
 #include "sleep/wait.h"
 #include "turn/turn.h"
 

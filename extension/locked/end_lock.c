@@ -5,12 +5,12 @@
 
 #include "fmgr.h"
 
-#include "actor/actor.h"
+#include "actor/actor_type.h"
 #include "actor/batch.h"
 #include "actor/key.h"
 #include "base/errors.h"
-#include "claim/claim.h"
-#include "commit/commit.h"
+#include "claim/read_batch.h"
+#include "commit/failure.h"
 #include "commit/locked.h"
 
 PG_FUNCTION_INFO_V1(dgen_end_lock);

@@ -10,21 +10,24 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
-#include "actor/actor.h"
+#include "actor/actor_type.h"
 #include "actor/batch.h"
-#include "actor/in_hand.h"
+#include "actor/worker_session.h"
 #include "base/errors.h"
-#include "claim/claim.h"
 #include "claim/part.h"
-#include "commit/commit.h"
+#include "claim/read_batch.h"
+#include "commit/failure.h"
 #include "commit/locked.h"
 #include "locked/locked.h"
+#include "own/own.h"
 #include "shared/charge.h"
-#include "shared/slot.h"
+#include "shared/shared.h"
 #include "table/columns.h"
+#include "table/scan.h"
 #include "table/table.h"
 #include "wake/alarm.h"
-#include "wake/own.h"
+#include "wake/announce.h"
+#include "wake/held_locks.h"
 #include "wake/wake.h"
 
 /* Parts that one alarm ends, at most. */
@@ -165,7 +168,7 @@ dgen_charge_part(const Charge *charge, const ActorType *type, const Failure *fai
 	static const Interval at_once;
 	Failure once_more = *failure;
 
-	if (charge->extension != dgen_table_oid(TABLE_MESSAGE))
+	if (charge->extension != dgen_this_extension())
 		return true;
 	if (charge->sqlstate != DGEN_ERR_LOCK_LOST)
 		once_more.delay = &at_once;

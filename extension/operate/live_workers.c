@@ -13,20 +13,16 @@
 #include "utils/timestamp.h"
 #include "utils/tuplestore.h"
 
-#include "actor/actor.h"
+#include "actor/actor_type.h"
+#include "shared/database.h"
+#include "shared/layout.h"
+#include "shared/serving.h"
 #include "shared/shared.h"
 #include "shared/slot.h"
 #include "table/table.h"
 
 PG_FUNCTION_INFO_V1(dgen_workers);
 PG_FUNCTION_INFO_V1(dgen_perhaps_taken);
-
-/* Not those who have attached to an extension that is gone, whose ids come again. */
-static Oid
-this_extension(void)
-{
-	return dgen_table_oid(TABLE_MESSAGE);
-}
 
 /* Copies, so that nothing is looked up or raised with the lock held. */
 static Slot *
@@ -133,7 +129,8 @@ dgen_workers(PG_FUNCTION_ARGS)
 	AcceptInvalidationMessages();
 	workers = copy_workers(&count);
 	for (int i = 0; i < count; i++)
-		if (workers[i].extension == this_extension())
+		/* Not those who have attached to an extension that is gone, whose ids come again. */
+		if (workers[i].extension == dgen_this_extension())
 			put_worker(result, &workers[i], GetUserId());
 	return (Datum) 0;
 }

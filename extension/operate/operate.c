@@ -12,15 +12,16 @@
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
-#include "actor/actor.h"
+#include "actor/actor_type.h"
 #include "actor/batch.h"
 #include "actor/in_hand.h"
 #include "actor/key.h"
+#include "actor/role.h"
 #include "base/errors.h"
 #include "base/rights.h"
-#include "shared/slot.h"
+#include "own/own.h"
+#include "shared/shared.h"
 #include "table/table.h"
-#include "wake/own.h"
 #include "wake/wake.h"
 
 PG_FUNCTION_INFO_V1(dgen_operate_role);

@@ -10,12 +10,14 @@
 #include "utils/jsonb.h"
 #include "utils/snapmgr.h"
 
-#include "actor/actor.h"
+#include "actor/actor_type.h"
 #include "actor/key.h"
 #include "base/errors.h"
 #include "base/rights.h"
 #include "operate/operate.h"
 #include "table/columns.h"
+#include "table/scan.h"
+#include "table/snapshot.h"
 #include "table/table.h"
 
 PG_FUNCTION_INFO_V1(dgen_state);

@@ -16,10 +16,12 @@
 #include "utils/timestamp.h"
 #include "utils/tuplestore.h"
 
-#include "actor/actor.h"
+#include "actor/actor_type.h"
 #include "base/rights.h"
 #include "operate/operate.h"
 #include "table/columns.h"
+#include "table/scan.h"
+#include "table/snapshot.h"
 #include "table/table.h"
 
 /* So many removed rows are passed for each row that may be counted. */

@@ -7,6 +7,7 @@
 #include "utils/builtins.h"
 
 #include "base/base.h"
+#include "table/installed.h"
 #include "table/table.h"
 #include "wake/wake.h"
 

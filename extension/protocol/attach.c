@@ -20,19 +20,23 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
-#include "actor/actor.h"
+#include "actor/actor_type.h"
 #include "actor/in_hand.h"
+#include "actor/worker_session.h"
 #include "base/base.h"
 #include "base/errors.h"
 #include "claim/part.h"
+#include "own/rate.h"
 #include "protocol/attach.h"
 #include "protocol/protocol.h"
 #include "shared/hint_set.h"
 #include "sleep/attached.h"
 #include "table/columns.h"
+#include "table/installed.h"
+#include "table/scan.h"
 #include "table/table.h"
-#include "table/writer.h"
-#include "wake/rate.h"
+#include "write/sequence.h"
+#include "write/writer.h"
 
 typedef struct Attachment
 {
@@ -51,12 +55,12 @@ static Attachment *current = NULL;
 
 /* ---- what holds ---- */
 
-/* That a session attaches to. What it has learnt about types of another one by itself goes. */
+/* The extension that the session attaches to. What it has learnt by itself about types of another one goes. */
 static Oid
-this_extension(void)
+enter_extension(void)
 {
 	static Oid last = InvalidOid;
-	Oid extension = dgen_table_oid(TABLE_MESSAGE);
+	Oid extension = dgen_this_extension();
 
 	if (extension != last)
 	{
@@ -419,7 +423,7 @@ dgen_attach(PG_FUNCTION_ARGS)
 		delete_row(current->session.id);
 
 	attachment = resolve_types(fcinfo);
-	attachment->session.extension = this_extension();
+	attachment->session.extension = enter_extension();
 	attachment->session.role = GetUserId();
 	set_name(&attachment->session, fcinfo);
 	attachment->session.id = dgen_nextval(SEQUENCE_WORKER);
@@ -466,7 +470,7 @@ dgen_session_serve(int64 id, const char *name, int ntypes, const int32 *type_ids
 	if (current != NULL && dgen_session_is_of_former(&current->session))
 		dgen_part_abandon();
 	session->id = id;
-	session->extension = this_extension();
+	session->extension = enter_extension();
 	session->in_database = true;
 	session->role = GetUserId();
 	strlcpy(session->name, name, NAMEDATALEN);

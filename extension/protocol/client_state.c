@@ -14,7 +14,7 @@
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
 
-#include "actor/actor.h"
+#include "actor/actor_type.h"
 #include "actor/batch.h"
 #include "protocol/protocol.h"
 

@@ -12,29 +12,29 @@
 #include "utils/jsonb.h"
 #include "utils/memutils.h"
 
-#include "actor/actor.h"
+#include "actor/actor_type.h"
 #include "actor/batch.h"
 #include "actor/in_hand.h"
+#include "actor/message_kind.h"
+#include "actor/worker_session.h"
 #include "base/delay.h"
 #include "base/errors.h"
 #include "claim/claim.h"
+#include "claim/suspect.h"
 #include "commit/commit.h"
+#include "commit/failure.h"
+#include "own/rate.h"
 #include "protocol/protocol.h"
 #include "reply/reply.h"
+#include "send/action.h"
 #include "send/bulk.h"
 #include "send/request.h"
 #include "send/send.h"
+#include "send/send_arrays.h"
 #include "sleep/wait.h"
 #include "upkeep/upkeep.h"
-#include "wake/rate.h"
 
 PG_FUNCTION_INFO_V1(dgen_commit_turns);
-
-static char *
-text_at(const Elements *elements, int i)
-{
-	return dgen_has_element(elements, i) ? TextDatumGetCString(elements->values[i]) : NULL;
-}
 
 static void
 refuse_commit(const char *message, const char *hint)
@@ -235,16 +235,16 @@ set_lock(BatchActor *actor, int i, const ActorParameters *p)
 static void
 set_failure(Failure *failure, const BatchActor *actor, int i, const ActorParameters *p)
 {
-	char *outcome = text_at(&p->outcomes, i);
+	char *outcome = dgen_element_text(&p->outcomes, i);
 
 	memset(failure, 0, sizeof(*failure));
 	if (actor->handled == actor->nmessages)
 		refuse_commit(
 			psprintf("errors[%d] is given, but all messages of the actor are handled", i + 1),
 			"An error is about the message after the handled ones.");
-	failure->error = text_at(&p->errors, i);
-	failure->sqlstate = text_at(&p->sqlstates, i);
-	failure->hint = text_at(&p->hints, i);
+	failure->error = dgen_element_text(&p->errors, i);
+	failure->sqlstate = dgen_element_text(&p->sqlstates, i);
+	failure->hint = dgen_element_text(&p->hints, i);
 	failure->delay =
 		dgen_has_element(&p->delays, i) ? DatumGetIntervalP(p->delays.values[i]) : NULL;
 	if (failure->delay != NULL && !dgen_interval_fits(failure->delay))
@@ -321,13 +321,13 @@ static void
 set_reply(const ReplyParameters *p, int i, Reply *reply)
 {
 	memset(reply, 0, sizeof(*reply));
-	reply->error = text_at(&p->errors, i);
+	reply->error = dgen_element_text(&p->errors, i);
 	if (reply->error == NULL)
 	{
 		reply->reply = dgen_has_element(&p->replies, i) ? p->replies.values[i] : dgen_json_null();
 		return;
 	}
-	reply->sqlstate = text_at(&p->sqlstates, i);
+	reply->sqlstate = dgen_element_text(&p->sqlstates, i);
 	if (reply->sqlstate == NULL)
 		reply->sqlstate = DGEN_FAIL_SQLSTATE;
 }
@@ -435,12 +435,6 @@ set_reply_to(const Batch *batch, const SendParameters *p, int i, ReplyTo *reply_
 	reply_to->key = actor->key;
 }
 
-static bool
-is_true(const Elements *elements, int i)
-{
-	return dgen_has_element(elements, i) && DatumGetBool(elements->values[i]);
-}
-
 /* No privilege is needed for what an actor sends to itself. */
 static void
 store_action(const Batch *batch, const SendParameters *p, int i)
@@ -448,7 +442,7 @@ store_action(const Batch *batch, const SendParameters *p, int i)
 	const BatchActor *actor = sending_actor(batch, p, i, "send_actions");
 	Send send = {0};
 
-	if (is_true(&p->arrays.requests, i) || !dgen_has_element(&p->arrays.messages, i))
+	if (dgen_element_is_true(&p->arrays.requests, i) || !dgen_has_element(&p->arrays.messages, i))
 		refuse_commit(
 			psprintf("send_actions[%d] is true, but it is a request or its message is NULL", i + 1),
 			"An action replies to its actor without being a request. For an empty message use JSON null.");
@@ -499,7 +493,7 @@ send_messages(FunctionCallInfo fcinfo, const Batch *batch)
 		return;
 	dgen_bulk_begin(&bulk);
 	for (int i = 0; i < parameters.arrays.messages.count; i++)
-		if (is_true(&parameters.actions, i))
+		if (dgen_element_is_true(&parameters.actions, i))
 			store_action(batch, &parameters, i);
 		else
 			send_message(&bulk, batch, &parameters, i);

@@ -12,8 +12,9 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 
-#include "actor/actor.h"
-#include "actor/in_hand.h"
+#include "actor/actor_type.h"
+#include "actor/declare.h"
+#include "actor/worker_session.h"
 #include "protocol/attach.h"
 
 enum AttachArgument

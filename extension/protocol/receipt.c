@@ -30,11 +30,13 @@
 #include "utils/timestamp.h"
 
 #include "actor/in_hand.h"
+#include "actor/worker_session.h"
 #include "base/errors.h"
 #include "sleep/attached.h"
 #include "table/columns.h"
 #include "table/table.h"
-#include "table/writer.h"
+#include "write/statement.h"
+#include "write/writer.h"
 
 PG_FUNCTION_INFO_V1(dgen_receipt);
 PG_FUNCTION_INFO_V1(dgen_settle);

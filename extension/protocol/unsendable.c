@@ -14,12 +14,12 @@
 #include "actor/batch.h"
 #include "base/client_row.h"
 #include "base/client_text.h"
-#include "claim/claim.h"
-#include "commit/commit.h"
+#include "claim/suspect.h"
+#include "commit/failure.h"
 #include "locked/locked.h"
+#include "own/rate.h"
 #include "protocol/protocol.h"
-#include "wake/rate.h"
-#include "wake/wake.h"
+#include "wake/held_locks.h"
 
 /* Text of a batch may have so many times dgen.batch_bytes. Ordinary JSON has at most about the half of it. */
 #define BATCH_TEXT 8

@@ -22,14 +22,16 @@
 #include "utils/jsonb.h"
 #include "utils/timestamp.h"
 
-#include "actor/actor.h"
 #include "actor/in_hand.h"
+#include "actor/message_kind.h"
 #include "base/base.h"
 #include "reply/answer.h"
 #include "reply/reply.h"
 #include "send/request.h"
 #include "send/send.h"
 #include "sleep/procedure.h"
+#include "sleep/reply_wait.h"
+#include "sleep/sync_wait.h"
 
 PG_FUNCTION_INFO_V1(dgen_ask);
 PG_FUNCTION_INFO_V1(dgen_await_any);

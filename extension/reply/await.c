@@ -29,10 +29,10 @@
 #include "reply/answer.h"
 #include "reply/reply.h"
 #include "send/request.h"
-#include "sleep/procedure.h"
+#include "sleep/reply_wait.h"
 #include "table/columns.h"
 #include "table/table.h"
-#include "table/writer.h"
+#include "write/writer.h"
 
 PG_FUNCTION_INFO_V1(dgen_await_reply);
 PG_FUNCTION_INFO_V1(dgen_await_replies);

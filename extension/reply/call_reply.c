@@ -8,7 +8,7 @@
 #include "access/xact.h"
 #include "fmgr.h"
 
-#include "actor/actor.h"
+#include "actor/actor_type.h"
 #include "base/rights.h"
 #include "reply/reply.h"
 #include "send/request.h"

@@ -10,8 +10,8 @@
 #include "utils/memutils.h"
 
 #include "reply/reply.h"
-#include "send/bulk.h"
 #include "send/request.h"
+#include "send/send_arrays.h"
 
 PG_FUNCTION_INFO_V1(dgen_end_requests);
 PG_FUNCTION_INFO_V1(dgen_end_askers);

@@ -19,7 +19,7 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
-#include "actor/actor.h"
+#include "actor/actor_type.h"
 #include "base/base.h"
 #include "base/blame.h"
 #include "base/errors.h"
@@ -28,9 +28,10 @@
 #include "send/request.h"
 #include "table/columns.h"
 #include "table/row.h"
+#include "table/scan.h"
 #include "table/table.h"
-#include "table/writer.h"
 #include "wake/wake.h"
+#include "write/writer.h"
 
 PG_FUNCTION_INFO_V1(dgen_send_reply);
 PG_FUNCTION_INFO_V1(dgen_fail_request);

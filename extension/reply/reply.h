@@ -7,8 +7,8 @@
 
 #include "postgres.h"
 
-#include "table/table.h"
-#include "table/writer.h"
+#include "table/scan.h"
+#include "write/writer.h"
 
 struct ActorType;
 struct Reply;

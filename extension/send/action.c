@@ -18,12 +18,14 @@
 #include "fmgr.h"
 #include "utils/builtins.h"
 
-#include "actor/actor.h"
+#include "actor/actor_type.h"
 #include "actor/batch.h"
 #include "actor/in_hand.h"
 #include "actor/key.h"
+#include "actor/message_kind.h"
 #include "base/errors.h"
 #include "base/rights.h"
+#include "send/action.h"
 #include "send/request.h"
 #include "send/send.h"
 

@@ -33,8 +33,9 @@
 #include "send/request.h"
 #include "send/send.h"
 #include "table/columns.h"
+#include "table/scan.h"
 #include "table/table.h"
-#include "table/writer.h"
+#include "write/writer.h"
 
 /* ---- asking ---- */
 

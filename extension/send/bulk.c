@@ -7,14 +7,15 @@
 #include "executor/tuptable.h"
 #include "utils/memutils.h"
 
-#include "actor/actor.h"
+#include "actor/actor_type.h"
 #include "actor/key.h"
 #include "send/bulk.h"
 #include "send/request.h"
+#include "send/room.h"
 #include "send/send.h"
 #include "table/table.h"
-#include "table/writer.h"
 #include "wake/wake.h"
+#include "write/rows.h"
 
 void
 dgen_bulk_begin(Bulk *bulk)

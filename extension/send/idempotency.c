@@ -21,12 +21,14 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
-#include "actor/actor.h"
+#include "actor/actor_type.h"
 #include "base/delay.h"
-#include "send/send.h"
+#include "send/idempotency.h"
 #include "table/columns.h"
+#include "table/scan.h"
 #include "table/table.h"
-#include "table/writer.h"
+#include "write/rows.h"
+#include "write/statement.h"
 
 /* Each is owed to somebody who has removed the key between two looks: so many are none's. */
 #define MOST_TRIES 100

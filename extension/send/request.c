@@ -17,9 +17,10 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
-#include "actor/actor.h"
+#include "actor/actor_type.h"
 #include "actor/in_hand.h"
 #include "actor/key.h"
+#include "actor/message_kind.h"
 #include "base/blame.h"
 #include "base/errors.h"
 #include "base/rights.h"
@@ -27,8 +28,10 @@
 #include "send/send.h"
 #include "table/columns.h"
 #include "table/row.h"
+#include "table/scan.h"
+#include "table/shape.h"
 #include "table/table.h"
-#include "table/writer.h"
+#include "write/writer.h"
 
 Datum
 dgen_json_null(void)

@@ -15,11 +15,13 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
-#include "actor/actor.h"
+#include "actor/actor_type.h"
 #include "actor/key.h"
 #include "base/errors.h"
+#include "send/room.h"
 #include "send/send.h"
 #include "table/columns.h"
+#include "table/scan.h"
 #include "table/table.h"
 
 /* Dead rows that are passed in any case, however low the limit. */

@@ -11,19 +11,24 @@
 #include "utils/jsonb.h"
 #include "utils/timestamp.h"
 
-#include "actor/actor.h"
+#include "actor/actor_type.h"
 #include "actor/key.h"
+#include "actor/message_kind.h"
 #include "base/base.h"
 #include "base/delay.h"
 #include "base/errors.h"
 #include "base/rights.h"
+#include "send/action.h"
+#include "send/idempotency.h"
 #include "send/request.h"
+#include "send/room.h"
 #include "send/send.h"
 #include "table/columns.h"
 #include "table/row.h"
 #include "table/table.h"
-#include "table/writer.h"
 #include "wake/wake.h"
+#include "write/sequence.h"
+#include "write/writer.h"
 
 PG_FUNCTION_INFO_V1(dgen_cast);
 PG_FUNCTION_INFO_V1(dgen_request);

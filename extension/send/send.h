@@ -1,6 +1,5 @@
 /*
- * Sending: one message into its mailbox (send.c), how many may wait there (room.c), actions
- * (action.c), idempotency keys (idempotency.c). All of it needs a transaction that can write.
+ * Sending: one message into its mailbox. Needs a transaction that can write.
  */
 #ifndef DGEN_SEND_SEND_H
 #define DGEN_SEND_SEND_H
@@ -8,7 +7,6 @@
 #include "postgres.h"
 
 #include "fmgr.h"
-#include "utils/hsearch.h"
 #include "utils/timestamp.h"
 
 struct ActorType;
@@ -32,7 +30,7 @@ typedef struct Send
 	text *sqlstate;
 } Send;
 
-/* ---- send.c: arguments of functions in SQL; they raise unless the value can be sent ---- */
+/* ---- arguments of functions in SQL; they raise unless the value can be sent ---- */
 
 /* Type, key and message, the first three arguments. Checks the privilege to send, too. */
 extern void dgen_get_send_arguments(FunctionCallInfo fcinfo, Send *send);
@@ -45,7 +43,7 @@ extern int16 dgen_check_priority(int32 priority);
 extern void dgen_check_headers(Datum headers);
 extern void dgen_check_idempotency_key(const text *key);
 
-/* ---- send.c: into the mailbox; no checks of privileges ---- */
+/* ---- into the mailbox; no checks of privileges ---- */
 
 /* Inserts one message, marks the wakeup, returns its id. */
 extern int64 dgen_send(const Send *send);
@@ -62,47 +60,5 @@ extern bool dgen_number_send(Send *send, text *idempotency_key, int64 *id);
 /* The row of a message that is in its mailbox at once; mailbox is that of its key. */
 extern void dgen_message_row(const Send *send, int64 mailbox, int64 seq, Datum *values,
 							 bool *nulls);
-
-/* ---- room.c: how many messages may wait for an actor ---- */
-
-/* Raises DGEN_ERR_MAILBOX_FULL unless one more message may wait. */
-extern void dgen_check_room(const Send *send);
-
-/* The same for many messages, some of which may not be in the table yet. *rooms is NULL at first. */
-typedef struct HTAB *Rooms;
-extern void dgen_take_room(Rooms *rooms, const Send *send);
-
-/* ---- action.c: what is to be done after the commit ---- */
-
-/* The mailbox of action `id` of the actor. */
-extern int64 dgen_action_mailbox(const text *key, int64 id);
-
-/* Makes the message an action of the actor with that type and key; raises unless its name can be one. */
-extern void dgen_set_action(Send *send, int32 type_id, text *key, text *action);
-
-/* ---- idempotency.c: idempotency keys ---- */
-
-/*
- * Takes the key for message id `id`, until the retention of the type ends, and returns id; or the id
- * that the key stands for already. Waits for a transaction that has just used the key.
- */
-extern int64 dgen_take_idempotency_key(const struct ActorType *type, int64 mailbox, text *actor_key,
-									   text *key, int64 id);
-
-typedef struct KeyTaken
-{
-	const struct ActorType *type;
-	int64 mailbox;
-	text *actor_key;
-	text *key;
-	int64 id;    /* of the message for which it is taken */
-	int64 first; /* result: the same, or the id that the key stands for already */
-} KeyTaken;
-
-/*
- * The same for many, faster. If several have the same key, the first one takes it. Keys are taken in
- * an order of their own: two sessions that take the same keys at the same time are no deadlock.
- */
-extern void dgen_take_idempotency_keys(KeyTaken *keys, int count);
 
 #endif /* DGEN_SEND_SEND_H */

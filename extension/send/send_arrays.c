@@ -11,13 +11,14 @@
 #include "utils/lsyscache.h"
 #include "utils/timestamp.h"
 
-#include "actor/actor.h"
+#include "actor/actor_type.h"
 #include "actor/key.h"
+#include "actor/message_kind.h"
 #include "base/delay.h"
 #include "base/errors.h"
 #include "base/rights.h"
-#include "send/bulk.h"
 #include "send/send.h"
+#include "send/send_arrays.h"
 
 /* ---- arrays ---- */
 
@@ -34,6 +35,18 @@ dgen_get_elements(FunctionCallInfo fcinfo, int n, Oid type, Elements *elements)
 	get_typlenbyvalalign(type, &length, &by_value, &align);
 	deconstruct_array(PG_GETARG_ARRAYTYPE_P(n), type, length, by_value, align, &elements->values,
 					  &elements->nulls, &elements->count);
+}
+
+char *
+dgen_element_text(const Elements *elements, int i)
+{
+	return dgen_has_element(elements, i) ? TextDatumGetCString(elements->values[i]) : NULL;
+}
+
+bool
+dgen_element_is_true(const Elements *elements, int i)
+{
+	return dgen_has_element(elements, i) && DatumGetBool(elements->values[i]);
 }
 
 /* The code that fits, unless the function has one for whatever does not fit. */

@@ -15,17 +15,20 @@
 #include "utils/timestamp.h"
 #include "utils/tuplestore.h"
 
-#include "actor/actor.h"
+#include "actor/actor_type.h"
 #include "actor/key.h"
+#include "actor/message_kind.h"
 #include "base/base.h"
 #include "base/blame.h"
 #include "base/errors.h"
 #include "base/rights.h"
 #include "send/bulk.h"
+#include "send/idempotency.h"
 #include "send/request.h"
 #include "send/send.h"
+#include "send/send_arrays.h"
 #include "table/table.h"
-#include "table/writer.h"
+#include "write/sequence.h"
 
 PG_FUNCTION_INFO_V1(dgen_cast_many);
 PG_FUNCTION_INFO_V1(dgen_send_many);

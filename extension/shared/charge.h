@@ -1,7 +1,7 @@
 /*
  * Turns that ended with their process: failed attempts that a later claim records (wake/alarm.c puts
- * them here, upkeep/charges.c takes them), and notes of running turns that outlive a crash of the
- * server (crash_notes.c).
+ * them here, upkeep/charges.c takes them), and the suspicion that an actor's messages have ended
+ * their worker (memo.c keeps it).
  */
 #ifndef DGEN_SHARED_CHARGE_H
 #define DGEN_SHARED_CHARGE_H
@@ -39,24 +39,17 @@ typedef struct ChargeEntry
 	Charge charge;          /* of the process that has set WRITING or READING; else nobody's */
 } ChargeEntry;
 
-/* ---- crash_notes.c, in the postmaster ---- */
+typedef enum SuspicionLevel
+{
+	SUSPICION_NONE,
+	SUSPICION_FEW,  /* a batch of few messages, all of suspects, handles it */
+	SUSPICION_ALONE /* a batch of one message handles it */
+} SuspicionLevel;
 
-extern void dgen_crash_init(void);     /* _PG_init, when preloaded: gets the memory */
-extern void dgen_crash_new_life(void); /* shared memory begins: notes become crashes */
-
-/* ---- crash_notes.c, in an in-database worker; they take no lock and never raise ---- */
-
-extern void dgen_crash_note_begin(int entry);    /* of the roster: its place for notes */
-extern void dgen_crash_note(const Charge *turn); /* the turn begins in this process */
-extern void dgen_crash_note_end(void);           /* the turn is over; async-signal-safe */
-
-/*
- * The next crash of this database, from number n on, from which nothing was concluded yet; -1: none.
- * *times: how often the turn has crashed the server.
- */
-extern int dgen_crash_find_fresh(int n, Charge *turn, int *times);
-extern void dgen_crash_concluded(int n);
-
-extern void dgen_crashes_forget(void); /* those of this database */
+typedef struct Suspicion
+{
+	SuspicionLevel level;
+	int messages; /* first ones of the actor for which that holds */
+} Suspicion;
 
 #endif /* DGEN_SHARED_CHARGE_H */

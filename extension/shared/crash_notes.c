@@ -22,6 +22,7 @@
 #include "storage/shmem.h"
 
 #include "shared/charge.h"
+#include "shared/crash_notes.h"
 
 #define CRASHES 16 /* messages remembered; the oldest goes first */
 

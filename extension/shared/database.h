@@ -12,7 +12,7 @@
 #include "utils/timestamp.h"
 
 #include "shared/charge.h"
-#include "shared/slot.h"
+#include "shared/shared.h"
 
 #define MISS_BITS 128     /* per bucket of types */
 #define REPLY_BUCKETS 256 /* request ids, hashed */

@@ -11,6 +11,7 @@
 #include "utils/timestamp.h"
 
 #include "shared/hint_set.h"
+#include "shared/layout.h"
 #include "shared/shared.h"
 
 #define WINDOW 16 /* slots in which a mailbox can be */

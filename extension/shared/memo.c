@@ -24,6 +24,9 @@
 #include "utils/snapmgr.h"
 
 #include "actor/batch.h"
+#include "shared/charge.h"
+#include "shared/database.h"
+#include "shared/layout.h"
 #include "shared/memo.h"
 #include "shared/shared.h"
 #include "table/table.h"
@@ -43,7 +46,7 @@ static TransactionId seen_before; /* whoever drew it has a lower id */
 static void
 check_table(void)
 {
-	Oid oid = dgen_table_oid(TABLE_MESSAGE);
+	Oid oid = dgen_this_extension();
 
 	if (oid == table)
 		return;

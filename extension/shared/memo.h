@@ -9,57 +9,11 @@
 
 #include "postgres.h"
 
-#include "storage/itemptr.h"
-#include "storage/spin.h"
 #include "utils/snapshot.h"
 
+#include "shared/charge.h"
+
 struct Remembered;
-
-typedef enum SuspicionLevel
-{
-	SUSPICION_NONE,
-	SUSPICION_FEW,  /* a batch of few messages, all of suspects, handles it */
-	SUSPICION_ALONE /* a batch of one message handles it */
-} SuspicionLevel;
-
-typedef struct Suspicion
-{
-	SuspicionLevel level;
-	int messages; /* first ones of the actor for which that holds */
-} Suspicion;
-
-#define MEMO_BUCKETS 8192
-#define MEMO_WAYS 4 /* mailboxes of a bucket of which something is remembered */
-
-/* The owner of the mailbox writes it; sweeps raise the floor. */
-typedef struct Memo
-{
-	int64 mailbox;
-	Oid database;
-	Oid table; /* dgen.message: another one after the extension was created anew */
-	int32 type_id;
-	uint32 until; /* number of the safety-net check at which the floor is forgotten */
-	int64 floor;  /* no message of priority 0 up to this seq is there; 0: not known */
-	Suspicion suspicion;
-	ItemPointerData actor; /* where the actor's row was written last; invalid: not known */
-} Memo;
-
-/*
- * Mailboxes of the same hash. The one that was not used for the longest time makes room. To find
- * one of them takes two lines of the processor's cache, this one and the memo's.
- */
-typedef struct MemoBucket
-{
-	slock_t mutex;          /* of all that follows */
-	uint32 uses;            /* of the bucket, so far */
-	uint32 used[MEMO_WAYS]; /* uses, when the place was used last; 0: free */
-	uint32 tags[MEMO_WAYS]; /* other bits of the hash: most others need not be compared */
-	union
-	{
-		Memo memo;
-		char line[64];
-	} places[MEMO_WAYS];
-} MemoBucket;
 
 /* ---- memos ---- */
 

@@ -11,8 +11,10 @@
 
 #include "common/hashfn.h"
 
-#include "actor/actor.h"
-#include "actor/in_hand.h"
+#include "actor/actor_type.h"
+#include "actor/worker_session.h"
+#include "shared/serving.h"
+#include "shared/shared.h"
 #include "shared/slot.h"
 
 static int

@@ -17,10 +17,10 @@
 
 #include "base/base.h"
 #include "shared/charge.h"
+#include "shared/crash_notes.h"
 #include "shared/database.h"
 #include "shared/hint_set.h"
-#include "shared/memo.h"
-#include "shared/roster.h"
+#include "shared/layout.h"
 #include "shared/shared.h"
 #include "shared/slot.h"
 #include "version/process.h"

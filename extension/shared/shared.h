@@ -1,86 +1,31 @@
 /*
- * What sessions know of each other: the layout of dgen's shared memory, and how a session gets at
- * it. README.md of this room explains each field.
- *
- *     Shared ── Database[] ── waiting ──> Slot <─> Slot <─> Slot     asleep, newest first
- *        │          │                                        └ watch
- *        │          ├──────── called ───> Slot <─> Slot               hold an untaken baton
- *        │          └──────── replies ──> Slot <─> Slot               wait for a reply
- *        └── WorkerEntry[]                                            in-database workers
- *
- * Everything that is linked or counted is protected by the lock of its database,
- * except where a field says otherwise. There are indexes instead of pointers: the
- * segment has another address in every backend.
+ * How a session gets at dgen's shared memory, in which sessions know of each other, and leaves it at
+ * its end; and orders for in-database workers. layout.h has what is in it.
  */
 #ifndef DGEN_SHARED_SHARED_H
 #define DGEN_SHARED_SHARED_H
 
 #include "postgres.h"
 
-#include "port/atomics.h"
-#include "storage/lwlock.h"
-#include "utils/timestamp.h"
+struct Database;
+struct Shared;
 
-#include "shared/database.h"
-#include "shared/hint_set.h"
-#include "shared/memo.h"
-#include "shared/roster.h"
+#define NOBODY (-1) /* no slot */
 
-struct Slot;
+#define ANY_TYPE 0 /* type ids begin at 1 */
 
-#define SHARED_NAME "dgen 9" /* name and layout version of the control struct */
+#define BUCKETS 64 /* actor types, hashed; one bit each in a mask */
 
-#define MAX_DATABASES 64 /* with dgen in use at the same time; others poll */
-
-#define RATES 1024 /* types with max_rate at the same time, in all databases */
-
-/* The token bucket of a type with max_rate (wake/rate.c); under rates_lock. */
-typedef struct Rate
+static inline int
+bucket_of(int32 type_id)
 {
-	Oid database; /* InvalidOid: free */
-	int32 type_id;
-	double per_second;     /* max_rate, as the session that used it last knew */
-	double turns;          /* that are in the bucket */
-	double returned;       /* turns given back so far */
-	TimestampTz filled_at; /* turns are those of that time */
-	TimestampTz wake_at;   /* when somebody who found none is called; ALARM_NONE: nobody waits */
-} Rate;
-
-typedef struct Shared
-{
-	uint64 stamp; /* differs between lives of the shared memory */
-	uint64 last_ticket;
-	volatile int launcher; /* its slot; NOBODY: none runs */
-	volatile bool launcher_poked;
-	volatile bool incomplete;     /* workers or starters are wanted that are not registered */
-	pg_atomic_uint64 complete_at; /* TimestampTz; they are not tried again before */
-	LWLock lock;                  /* databases[].oid and .sessions, entries[], whose hints[] are */
-	int nslots;                   /* of slots, which follow this struct: slot_at */
-	int nentries;                 /* of entries, which follow the slots: worker_entry_at */
-	Size slots_offset;
-	Size entries_offset;
-	int next_victim; /* hint set that is taken from its type when all are in use */
-	HintSet hints[HINT_SETS];
-	MemoBucket memos[MEMO_BUCKETS];
-	LWLock rates_lock; /* of rates[] */
-	Rate rates[RATES];
-	Database databases[MAX_DATABASES];
-} Shared;
-
-extern Shared *dgen_shared;     /* NULL until dgen_shared_map() has succeeded */
-extern Database *dgen_database; /* of MyDatabaseId; NULL until dgen_shared_attach() has succeeded */
-
-static inline struct Slot *
-slot_at(int index)
-{
-	return (struct Slot *) ((char *) dgen_shared + dgen_shared->slots_offset) + index;
+	return (uint32) type_id % BUCKETS;
 }
 
-static inline struct WorkerEntry *
-worker_entry_at(int index)
-{
-	return (struct WorkerEntry *) ((char *) dgen_shared + dgen_shared->entries_offset) + index;
-}
+/* NULL until dgen_shared_map() has succeeded. */
+extern struct Shared *dgen_shared;
+/* The entry of MyDatabaseId; NULL until dgen_shared_attach() has succeeded. */
+extern struct Database *dgen_database;
 
 /*
  * What all rooms have to do at the end of the session, which has its slot until then
@@ -97,15 +42,15 @@ extern bool dgen_shared_map(void);    /* the memory alone; needs no database */
 extern bool dgen_shared_attach(void); /* and the entry of this database */
 
 /* Shared.lock is held, exclusively if create. NULL: there is none, or no room for it. */
-extern Database *dgen_database_entry(Oid oid, bool create);
+extern struct Database *dgen_database_entry(Oid oid, bool create);
 
 extern void dgen_rates_free_database(Oid oid); /* takes rates_lock */
 
 /* ---- shared.c: orders for in-database workers ---- */
 
-extern void dgen_poke_slot(int index);              /* that one alone */
-extern void dgen_order_workers(Database *database); /* they read types and extension again */
-extern void dgen_poke_workers(void);                /* of all databases */
+extern void dgen_poke_slot(int index);                     /* that one alone */
+extern void dgen_order_workers(struct Database *database); /* they read types and extension again */
+extern void dgen_poke_workers(void);                       /* of all databases */
 extern void dgen_poke_launcher(void);
 
 /* ---- prepared_ends.c: attempts of locked parts that a prepared transaction ends ---- */

@@ -8,6 +8,8 @@
 #include "storage/proc.h"
 #include "utils/timestamp.h"
 
+#include "shared/database.h"
+#include "shared/layout.h"
 #include "shared/shared.h"
 #include "shared/slot.h"
 #include "table/table.h"
@@ -29,7 +31,7 @@ dgen_is_worker_here(const Slot *slot)
 bool
 dgen_worker_lives(int64 worker_id)
 {
-	const Oid extension = dgen_table_oid(TABLE_MESSAGE);
+	const Oid extension = dgen_this_extension();
 	bool lives = false;
 
 	LWLockAcquire(&dgen_database->lock, LW_SHARED);

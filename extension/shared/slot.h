@@ -9,16 +9,8 @@
 
 #include "utils/timestamp.h"
 
-struct WorkerSession;
-
-#define NOBODY (-1) /* no slot */
-
-#define BUCKETS 64 /* actor types, hashed; one bit each in a mask */
-
 #define SLOT_TYPES 32    /* types that a slot names; a session with more takes others, too */
 #define SLOT_REQUESTS 16 /* replies that a slot waits for by id; with more, any reply wakes it */
-
-#define ANY_TYPE 0 /* type ids begin at 1 */
 
 typedef enum SlotState
 {
@@ -87,36 +79,6 @@ typedef struct Slot
 
 extern Slot *dgen_slot; /* this session's; NULL until dgen_slot_take() */
 
-static inline int
-bucket_of(int32 type_id)
-{
-	return (uint32) type_id % BUCKETS;
-}
-
-/* Does a session take messages of a type? */
-typedef enum Takes
-{
-	TAKES_NOT,
-	TAKES_PERHAPS, /* it does not name all of its types */
-	TAKES_SURELY
-} Takes;
-
-/* Types in a lane for which somebody was called. */
-typedef struct Covered
-{
-	int count;
-	int32 types[2 * SLOT_TYPES];
-} Covered;
-
-/* Everything for which waiters have been called in a round; zeroed at first. */
-typedef struct Cover
-{
-	Covered any;
-	Covered parts;
-	int nkinds;
-	uint64 kinds[2 * SLOT_TYPES]; /* Slot.takes of those that do not name all */
-} Cover;
-
 /* ---- slot.c: the slot of this session, and who works here ---- */
 
 /* dgen_shared_attach, and a slot for this session. False: there is none. Never raises. */
@@ -132,18 +94,5 @@ extern bool dgen_is_worker_here(const Slot *slot);
 extern bool dgen_worker_lives(int64 worker_id);
 
 extern uint32 dgen_wait_event(void); /* what pg_stat_activity shows of a sleeper */
-
-/* ---- serving.c: what a slot takes; Database.lock is held, or it is the session's own ---- */
-
-extern Takes dgen_slot_takes(const Slot *slot, int32 type_id, Lane lane);
-extern bool dgen_slots_alike(const Slot *a,
-							 const Slot *b); /* they take the same, and neither names all */
-extern bool dgen_slot_names(const Slot *slot, int32 type_id);
-extern bool dgen_slot_names_part(const Slot *slot,
-								 int n); /* does it run locked parts of types[n]? */
-extern void dgen_slot_set_types(Slot *slot, const struct WorkerSession *session);
-
-/* Does the slot take anything in the bucket (-1: any) for which nobody was called yet? Adds it. */
-extern bool dgen_cover_extend(Cover *cover, const Slot *slot, int bucket);
 
 #endif /* DGEN_SHARED_SLOT_H */

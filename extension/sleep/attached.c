@@ -11,16 +11,18 @@
 #include "miscadmin.h"
 #include "utils/acl.h"
 
-#include "actor/actor.h"
-#include "actor/in_hand.h"
+#include "actor/role.h"
+#include "actor/worker_session.h"
 #include "base/errors.h"
+#include "shared/database.h"
+#include "shared/serving.h"
 #include "shared/shared.h"
 #include "shared/slot.h"
 #include "sleep/attached.h"
 #include "sleep/wait.h"
 #include "table/table.h"
-#include "wake/hints.h"
-#include "wake/wake.h"
+#include "wake/announce.h"
+#include "wake/locked_look.h"
 
 static const char *client = NULL; /* the name that it gave to dgen.attach */
 static bool hidden = false;       /* the slot says nothing of it: the extension is not there */
@@ -77,7 +79,7 @@ dgen_session_show(void)
 bool
 dgen_session_is_of_former(const WorkerSession *session)
 {
-	return session->extension != dgen_table_oid(TABLE_MESSAGE);
+	return session->extension != dgen_this_extension();
 }
 
 static void

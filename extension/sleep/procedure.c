@@ -26,6 +26,7 @@
 
 #include "shared/slot.h"
 #include "sleep/procedure.h"
+#include "sleep/sync_wait.h"
 #include "version/process.h"
 
 /*

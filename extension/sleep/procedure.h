@@ -1,6 +1,6 @@
 /*
- * Waiting outside of a transaction: procedures that do (procedure.c), the wait for replies
- * (reply_wait.c), and commits that do not wait indefinitely for a synchronous standby (sync_wait.c).
+ * Procedures that wait outside of a transaction, without a snapshot (dgen.wait, dgen.ask), and how a
+ * session sleeps.
  */
 #ifndef DGEN_SLEEP_PROCEDURE_H
 #define DGEN_SLEEP_PROCEDURE_H
@@ -10,7 +10,7 @@
 #include "fmgr.h"
 #include "utils/timestamp.h"
 
-/* ---- procedure.c: procedures that wait without a snapshot (dgen.wait, dgen.ask) ---- */
+/* ---- procedures ---- */
 
 /*
  * Commit the transaction that runs the CALL, wait outside of any, begin one to return in. Check and
@@ -32,7 +32,7 @@ extern void dgen_procedure_commit_lazily(void);
 /* Waits until all that was committed so far is. False: at the deadline a synchronous standby lacks it. */
 extern bool dgen_procedure_flush(TimestampTz deadline);
 
-/* ---- procedure.c: sleeping; they process no interrupts ---- */
+/* ---- sleeping; they process no interrupts ---- */
 
 /* One sleep on the latch; also ends when the client has gone. 0: no limit. */
 extern void dgen_sleep(TimestampTz until);
@@ -40,37 +40,5 @@ extern void dgen_sleep(TimestampTz until);
 extern bool dgen_sleep_for(TimestampTz until, bool for_input);
 /* Has the client sent more than the statement that runs? readable: the socket has something. */
 extern bool dgen_has_input(bool readable);
-
-/* ---- reply_wait.c: the session waits for replies; wake/call_askers.c calls it ---- */
-
-/* The memory is the caller's, to the end of the wait. */
-typedef struct ReplyWait
-{
-	const int64 *ids;
-	int count;
-	Oid extension;           /* whose requests they are: its dgen.request */
-	struct ReplyWait *outer; /* in whose commit this one began; NULL: none */
-} ReplyWait;
-
-/* Register first, in a transaction, then look for replies, then wait. */
-extern void dgen_reply_wait_begin(ReplyWait *wait, const int64 *request_ids, int count);
-/*
- * Waits until one of the replies may be there. False: the deadline has passed or, with for_input,
- * the client has sent more.
- */
-extern bool dgen_reply_wait(TimestampTz deadline, bool for_input);
-extern void dgen_reply_wait_end(void);
-
-/* Are the requests of an extension that was dropped? Needs a transaction. */
-extern bool dgen_reply_wait_is_of_former(void);
-
-/* The session ends, and all its waits. Never raises. */
-extern void dgen_reply_wait_leave(void);
-
-/* ---- sync_wait.c: commits that do not wait indefinitely for a synchronous standby ---- */
-
-/* Around what commits. End: true if the wait was given up at the deadline. */
-extern void dgen_sync_wait_begin(TimestampTz deadline);
-extern bool dgen_sync_wait_end(void);
 
 #endif /* DGEN_SLEEP_PROCEDURE_H */

@@ -11,12 +11,14 @@
 
 #include "base/base.h"
 #include "shared/database.h"
+#include "shared/layout.h"
 #include "shared/shared.h"
 #include "shared/slot.h"
 #include "sleep/procedure.h"
+#include "sleep/reply_wait.h"
 #include "table/table.h"
 #include "version/process.h"
-#include "wake/wake.h"
+#include "wake/call.h"
 
 #define POLL_MIN 10 /* ms between looks without shared memory */
 #define POLL_MAX 1000

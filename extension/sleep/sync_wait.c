@@ -14,7 +14,7 @@
 #include "utils/timeout.h"
 #include "utils/timestamp.h"
 
-#include "sleep/procedure.h"
+#include "sleep/sync_wait.h"
 
 /*
  * The wait may begin only after the deadline, so one look would not be enough. A standby that

@@ -22,6 +22,7 @@
 #include "postmaster/interrupt.h"
 #include "utils/timestamp.h"
 
+#include "own/rate.h"
 #include "shared/database.h"
 #include "shared/shared.h"
 #include "shared/slot.h"
@@ -29,9 +30,9 @@
 #include "sleep/wait.h"
 #include "version/process.h"
 #include "wake/alarm.h"
+#include "wake/announce.h"
 #include "wake/baton.h"
-#include "wake/rate.h"
-#include "wake/wake.h"
+#include "wake/call.h"
 
 #define WATCH_GRACE INT64CONST(1000000) /* us after which the watch is overdue */
 #define POLL_MIN 10                     /* ms between looks without shared memory */

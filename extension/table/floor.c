@@ -11,6 +11,7 @@
 
 #include "table/columns.h"
 #include "table/floor.h"
+#include "table/scan.h"
 #include "table/table.h"
 
 void

@@ -9,7 +9,7 @@
 
 #include "utils/snapshot.h"
 
-#include "table/table.h"
+#include "table/scan.h"
 
 /* Three scans of dgen.message, in the order of the mailbox. */
 typedef struct FloorScan

@@ -16,7 +16,7 @@
 
 #include "base/base.h"
 #include "base/errors.h"
-#include "table/table.h"
+#include "table/installed.h"
 
 /* Its version, and the schema that it is in; NULL: it is not installed. */
 static char *

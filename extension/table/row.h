@@ -9,6 +9,8 @@
 
 #include "utils/builtins.h"
 
+#include "version/varlena.h"
+
 /* A value that is passed by reference; 0 is NULL. */
 static inline void
 dgen_put(Datum *values, bool *nulls, int column, Datum value)

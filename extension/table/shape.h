@@ -7,6 +7,7 @@
 
 #include "postgres.h"
 
+#include "access/htup.h"
 #include "access/tupdesc.h"
 #include "utils/relcache.h"
 
@@ -67,5 +68,15 @@ typedef struct WriteNeeds
 extern WriteNeeds dgen_write_needs(Relation heap);
 
 extern void dgen_check_row_type(const TableShape *type, TupleDesc desc);
+
+/* ---- shape.c: rows ---- */
+
+/*
+ * A row of the columns that the code knows. There may be more behind them, which somebody added and
+ * dropped again: NULL in a row that is formed, left out of one that is read.
+ */
+extern HeapTuple dgen_row_form(TupleDesc desc, Datum *values, bool *nulls, int ncolumns);
+extern void dgen_row_deform(HeapTuple row, TupleDesc desc, Datum *values, bool *nulls,
+							int ncolumns);
 
 #endif /* DGEN_TABLE_SHAPE_H */

@@ -9,6 +9,7 @@
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
+#include "table/snapshot.h"
 #include "table/table.h"
 
 /* Also after an ALTER TABLE that has left the rows as they were: the catalog does not tell. */

@@ -18,7 +18,7 @@
 #include "utils/regproc.h"
 #include "utils/syscache.h"
 
-#include "actor/actor.h"
+#include "actor/role.h"
 #include "base/errors.h"
 #include "turn/check_handler.h"
 #include "turn/handler.h"

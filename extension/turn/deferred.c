@@ -32,7 +32,7 @@
 #include "utils/syscache.h"
 
 #include "base/errors.h"
-#include "turn/leftovers.h"
+#include "turn/deferred.h"
 #include "version/process.h"
 
 /* Less than any snapshot needs. */

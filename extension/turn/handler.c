@@ -16,7 +16,7 @@
 #include "utils/syscache.h"
 
 #include "turn/handler.h"
-#include "turn/leftovers.h"
+#include "turn/noted.h"
 
 struct HandlerExpression
 {

@@ -32,9 +32,12 @@
 #include "utils/memutils.h"
 #include "utils/portal.h"
 
-#include "actor/actor.h"
+#include "actor/actor_type.h"
 #include "base/errors.h"
+#include "turn/deferred.h"
 #include "turn/leftovers.h"
+#include "turn/noted.h"
+#include "turn/session_locks.h"
 
 static ProcessUtility_hook_type previous_utility_hook = NULL;
 

@@ -12,7 +12,8 @@
 #include "catalog/objectaccess.h"
 #include "utils/fmgroids.h"
 
-#include "turn/leftovers.h"
+#include "turn/noted.h"
+#include "turn/session_locks.h"
 #include "version/process.h"
 
 static object_access_hook_type previous_object_access_hook = NULL;

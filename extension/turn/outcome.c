@@ -14,7 +14,6 @@
 #include "base/errors.h"
 #include "send/request.h"
 #include "table/shape.h"
-#include "table/table.h"
 #include "turn/turn.h"
 
 PG_FUNCTION_INFO_V1(dgen_noreply);

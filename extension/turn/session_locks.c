@@ -15,9 +15,11 @@
 #include "utils/guc.h"
 #include "utils/memutils.h"
 
-#include "actor/actor.h"
+#include "actor/actor_type.h"
 #include "base/errors.h"
 #include "turn/leftovers.h"
+#include "turn/noted.h"
+#include "turn/session_locks.h"
 #include "version/lock.h"
 #include "version/process.h"
 

@@ -6,6 +6,7 @@
 
 #include "utils/builtins.h"
 
+#include "actor/actor_type.h"
 #include "actor/batch.h"
 #include "actor/key.h"
 #include "turn/turn.h"

@@ -27,17 +27,20 @@
 #include "utils/timestamp.h"
 #include "utils/typcache.h"
 
-#include "actor/actor.h"
+#include "actor/actor_type.h"
 #include "actor/batch.h"
 #include "actor/in_hand.h"
+#include "actor/message_kind.h"
 #include "base/delay.h"
 #include "base/errors.h"
 #include "claim/part.h"
 #include "shared/charge.h"
+#include "shared/crash_notes.h"
 #include "table/row.h"
 #include "table/shape.h"
 #include "table/table.h"
 #include "turn/check_handler.h"
+#include "turn/deferred.h"
 #include "turn/handler.h"
 #include "turn/leftovers.h"
 #include "turn/turn.h"
@@ -221,7 +224,7 @@ start_timer(const BatchActor *actor, const BatchMessage *message)
 	running_turn.mailbox = actor->mailbox;
 	running_turn.message_id = message->id;
 	running_turn.fence = message->locked ? dgen_part_fence() : 0;
-	running_turn.extension = message->locked ? dgen_table_oid(TABLE_MESSAGE) : InvalidOid;
+	running_turn.extension = message->locked ? dgen_this_extension() : InvalidOid;
 	running_turn.sqlstate = message->locked ? DGEN_ERR_LOCK_TIMEOUT : DGEN_ERR_TURN_TIMEOUT;
 	dgen_crash_note(&running_turn);
 	enable_timeout_every(turn_timeout_id,

@@ -17,7 +17,7 @@
 #include "access/xact.h"
 #include "storage/ipc.h"
 
-#include "actor/in_hand.h"
+#include "actor/worker_session.h"
 #include "shared/charge.h"
 #include "table/table.h"
 #include "upkeep/upkeep.h"

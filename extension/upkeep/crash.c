@@ -11,6 +11,7 @@
 
 #include "base/errors.h"
 #include "shared/charge.h"
+#include "shared/crash_notes.h"
 #include "shared/memo.h"
 #include "shared/shared.h"
 #include "table/table.h"

@@ -21,19 +21,21 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
-#include "actor/actor.h"
-#include "actor/in_hand.h"
+#include "actor/actor_type.h"
+#include "actor/worker_session.h"
 #include "base/base.h"
 #include "locked/locked.h"
 #include "shared/shared.h"
-#include "shared/slot.h"
 #include "table/columns.h"
+#include "table/scan.h"
 #include "table/table.h"
-#include "table/writer.h"
 #include "upkeep/upkeep.h"
 #include "wake/alarm.h"
+#include "wake/announce.h"
 #include "wake/hints.h"
 #include "wake/wake.h"
+#include "write/sequence.h"
+#include "write/writer.h"
 
 /* How many due messages one transaction moves, and how many back-offs it looks at. */
 #define MOVE_LIMIT 1000

@@ -11,8 +11,9 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
-#include "actor/actor.h"
+#include "actor/actor_type.h"
 #include "base/base.h"
+#include "shared/database.h"
 #include "shared/shared.h"
 #include "table/table.h"
 #include "upkeep/upkeep.h"

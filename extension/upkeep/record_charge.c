@@ -7,16 +7,19 @@
 
 #include "utils/memutils.h"
 
-#include "actor/actor.h"
+#include "actor/actor_type.h"
 #include "actor/batch.h"
 #include "base/errors.h"
 #include "claim/claim.h"
 #include "claim/part.h"
-#include "commit/commit.h"
+#include "claim/read_batch.h"
+#include "claim/suspect.h"
+#include "commit/failure.h"
 #include "locked/locked.h"
+#include "own/own.h"
 #include "shared/charge.h"
 #include "upkeep/upkeep.h"
-#include "wake/own.h"
+#include "wake/held_locks.h"
 
 /* How far into a mailbox the message of a charge is looked for: normally it is the first. */
 #define CHARGE_DEPTH 100

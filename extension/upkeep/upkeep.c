@@ -11,7 +11,7 @@
 #include "sleep/procedure.h"
 #include "upkeep/upkeep.h"
 #include "wake/alarm.h"
-#include "wake/wake.h"
+#include "wake/announce.h"
 
 /* There may be messages for it now: the rest is left to its next wait, or to others. */
 static bool

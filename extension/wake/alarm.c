@@ -7,13 +7,13 @@
 
 #include "utils/timestamp.h"
 
-#include "actor/in_hand.h"
+#include "actor/worker_session.h"
 #include "base/base.h"
 #include "shared/charge.h"
 #include "shared/database.h"
 #include "shared/shared.h"
-#include "shared/slot.h"
 #include "wake/alarm.h"
+#include "wake/call.h"
 #include "wake/hints.h"
 #include "wake/wake.h"
 

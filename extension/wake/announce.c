@@ -8,11 +8,13 @@
 #include "port/pg_bitutils.h"
 #include "utils/timestamp.h"
 
+#include "shared/database.h"
 #include "shared/shared.h"
 #include "shared/slot.h"
 #include "wake/alarm.h"
-#include "wake/hints.h"
-#include "wake/wake.h"
+#include "wake/announce.h"
+#include "wake/call.h"
+#include "wake/locked_look.h"
 
 /* What had been announced when the last claim began, by bucket. */
 static uint64 seen[BUCKETS];

@@ -8,12 +8,15 @@
 #include "utils/timestamp.h"
 
 #include "shared/database.h"
+#include "shared/layout.h"
+#include "shared/serving.h"
 #include "shared/shared.h"
 #include "shared/slot.h"
 #include "version/process.h"
 #include "wake/alarm.h"
+#include "wake/announce.h"
 #include "wake/baton.h"
-#include "wake/wake.h"
+#include "wake/call.h"
 
 static void
 set_latch(int slot)

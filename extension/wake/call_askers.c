@@ -9,9 +9,10 @@
 #include "storage/proc.h"
 
 #include "shared/database.h"
+#include "shared/layout.h"
 #include "shared/shared.h"
 #include "shared/slot.h"
-#include "wake/wake.h"
+#include "wake/call.h"
 
 pg_atomic_uint32 *
 dgen_reply_waiters_of(int64 request_id)

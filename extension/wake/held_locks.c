@@ -12,9 +12,10 @@
 
 #include "shared/database.h"
 #include "shared/shared.h"
-#include "shared/slot.h"
+#include "wake/announce.h"
+#include "wake/call.h"
+#include "wake/held_locks.h"
 #include "wake/hints.h"
-#include "wake/own.h"
 #include "wake/wake.h"
 
 #define FIRST_OWNED 64

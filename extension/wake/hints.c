@@ -30,11 +30,13 @@
 #include "utils/timestamp.h"
 
 #include "shared/hint_set.h"
+#include "shared/layout.h"
 #include "shared/shared.h"
 #include "shared/slot.h"
 #include "version/process.h"
 #include "wake/alarm.h"
 #include "wake/hints.h"
+#include "wake/locked_look.h"
 
 #define WORDS lengthof(((HintSet *) 0)->used)
 

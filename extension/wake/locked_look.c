@@ -28,12 +28,16 @@
 
 #include "miscadmin.h"
 
-#include "actor/actor.h"
-#include "actor/in_hand.h"
+#include "actor/actor_type.h"
+#include "actor/worker_session.h"
+#include "shared/database.h"
+#include "shared/layout.h"
+#include "shared/serving.h"
 #include "shared/shared.h"
 #include "shared/slot.h"
-#include "wake/hints.h"
-#include "wake/wake.h"
+#include "wake/announce.h"
+#include "wake/call.h"
+#include "wake/locked_look.h"
 
 #define LOOKING (-1) /* Slot.part */
 

@@ -13,12 +13,15 @@
 #include "utils/resowner.h"
 #include "utils/timestamp.h"
 
+#include "roster/register.h"
 #include "shared/database.h"
-#include "shared/roster.h"
 #include "shared/shared.h"
-#include "shared/slot.h"
 #include "wake/alarm.h"
+#include "wake/announce.h"
+#include "wake/call.h"
+#include "wake/held_locks.h"
 #include "wake/hints.h"
+#include "wake/locked_look.h"
 #include "wake/wake.h"
 
 #define MAX_MARKED_TYPES 16   /* more: every type */

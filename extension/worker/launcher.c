@@ -28,13 +28,13 @@
 #include "utils/varlena.h"
 
 #include "base/base.h"
-#include "protocol/attach.h"
+#include "roster/register.h"
+#include "roster/roster.h"
 #include "shared/database.h"
-#include "shared/roster.h"
+#include "shared/layout.h"
 #include "shared/shared.h"
-#include "shared/slot.h"
 #include "sleep/procedure.h"
-#include "table/table.h"
+#include "table/installed.h"
 #include "version/process.h"
 #include "worker/workers.h"
 
@@ -363,9 +363,6 @@ dgen_launcher_init(void)
 							   .bgw_start_time = BgWorkerStart_RecoveryFinished,
 							   .bgw_restart_time = 10};
 
-	dgen_session_init();
-	dgen_start_workers_init();
-	dgen_vacate_init();
 	if (!process_shared_preload_libraries_in_progress || IsBinaryUpgrade ||
 		dgen_databases[0] == '\0' || dgen_worker_count == 0)
 		return;

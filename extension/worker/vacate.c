@@ -17,8 +17,10 @@
 #include "utils/acl.h"
 #include "utils/syscache.h"
 
+#include "roster/register.h"
+#include "roster/roster.h"
 #include "shared/database.h"
-#include "shared/roster.h"
+#include "shared/layout.h"
 #include "shared/shared.h"
 #include "version/names.h"
 #include "worker/workers.h"

@@ -10,9 +10,9 @@ struct WorkerSession;
 
 /* ---- _PG_init: hooks and, when preloaded, the registration of the launcher ---- */
 
-extern void dgen_launcher_init(void); /* calls the other two, and dgen_session_init */
 extern void dgen_start_workers_init(void);
 extern void dgen_vacate_init(void);
+extern void dgen_launcher_init(void);
 
 /* ---- entry points of background workers: worker.c, launcher.c ---- */
 

@@ -6,7 +6,7 @@
 -- the row it inserts.
 --
 -- The C code reads and writes these tables directly, by column position
--- (extension/table/table.h), so columns are only ever added at the end. It refuses tables,
+-- (extension/table/columns.h), so columns are only ever added at the end. It refuses tables,
 -- columns and indexes that are not as they are made here (extension/table/shapes.c has them as data).
 --
 -- Each table has a replica identity: a primary key, or the one that is named. So a

@@ -142,7 +142,7 @@ AS $$
 $$;
 COMMENT ON FUNCTION dgen._explain_backoff(integer, bigint, text) IS 'does the actor wait after a failed attempt?';
 
--- Each actor that workers handle has one of its type's slots (extension/claim/slots.c).
+-- Each actor that workers handle has one of its type's slots (extension/own/slots.c).
 CREATE FUNCTION dgen._explain_concurrency(type integer) RETURNS text
 	LANGUAGE sql STABLE
 	SET search_path = pg_catalog, pg_temp

@@ -64,7 +64,7 @@ $tree{'0.2.0'} = make_version('0.2.0', sprintf($marker, '0.2.0') . "\nALTER TABL
 		edit("$_[0]/extension/table/shapes.c", qr/^\t\{"state", JSONBOID, InvalidOid, true\},\n/m,
 			qq(\t{"state", JSONBOID, InvalidOid, true},\n\t{"extra", INT4OID, InvalidOid, false},\n));
 	},
-	sub { edit("$_[0]/extension/shared/shared.h", qr/SHARED_NAME "dgen \d+"/, q{SHARED_NAME "dgen next"}) },
+	sub { edit("$_[0]/extension/shared/layout.h", qr/SHARED_NAME "dgen \d+"/, q{SHARED_NAME "dgen next"}) },
 );
 write_file("$tree{'0.2.0'}/sql/dgen--0.1.1--0.2.0.sql", slurp_file("$tree{'0.2.0'}/sql/dgen--0.1.0--0.2.0.sql") =~ s/0\.1\.0/0.1.1/r);
 

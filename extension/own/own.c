@@ -8,9 +8,9 @@
 #include "storage/lock.h"
 
 #include "actor/key.h"
+#include "own/own.h"
 #include "version/lock.h"
-#include "wake/own.h"
-#include "wake/wake.h"
+#include "wake/held_locks.h"
 
 static void
 set_lock_tag(LOCKTAG *tag, uint64 lock)

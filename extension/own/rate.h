@@ -2,8 +2,8 @@
  * How many turns per second a type may have (max_rate): a token bucket for each such type, in shared
  * memory, under Shared.rates_lock, which the functions take (rate.c). None of them raises.
  */
-#ifndef DGEN_WAKE_RATE_H
-#define DGEN_WAKE_RATE_H
+#ifndef DGEN_OWN_RATE_H
+#define DGEN_OWN_RATE_H
 
 #include "postgres.h"
 
@@ -35,4 +35,4 @@ extern bool dgen_private_rates_ring(TimestampTz now);
 /* The buckets that this session has by itself. */
 extern void dgen_rates_forget_private(void);
 
-#endif /* DGEN_WAKE_RATE_H */
+#endif /* DGEN_OWN_RATE_H */

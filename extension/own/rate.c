@@ -25,12 +25,14 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
-#include "actor/actor.h"
+#include "actor/actor_type.h"
+#include "own/rate.h"
 #include "shared/database.h"
+#include "shared/layout.h"
 #include "shared/shared.h"
 #include "shared/slot.h"
-#include "wake/rate.h"
-#include "wake/wake.h"
+#include "wake/announce.h"
+#include "wake/call.h"
 
 #define WINDOW 16 /* places in which a type's bucket can be */
 #define TAKEN 64  /* types of which a session knows when it took turns */

@@ -1,36 +1,17 @@
 /*
- * In-database workers: which are wanted and which run (roster.c), and the processes for them
- * (register.c). The entries are in shared memory, under Shared.lock, which the functions take.
+ * In-database workers: which are wanted, and which run. The entries of the roster are in shared memory
+ * (shared/layout.h), under Shared.lock, which the functions take.
  */
-#ifndef DGEN_SHARED_ROSTER_H
-#define DGEN_SHARED_ROSTER_H
+#ifndef DGEN_ROSTER_ROSTER_H
+#define DGEN_ROSTER_ROSTER_H
 
 #include "postgres.h"
 
 #include "nodes/pg_list.h"
-#include "utils/timestamp.h"
 
 #include "version/version.h"
 
 struct Database;
-
-/* Entries for workers beyond those for which the server has processes. */
-#define WANTED_WORKERS 1024
-
-/* An in-database worker: wanted, registered, running or about to be restarted. */
-typedef struct WorkerEntry
-{
-	uint64 ticket; /* 0: free; tells lives of the entry apart */
-	Oid database;
-	Oid owner;
-	int number;      /* 1 .. Database.desired */
-	int pid;         /* 0: not running now */
-	int procno;      /* while pid is not 0 */
-	bool registered; /* with the postmaster; else there was no process for it yet */
-	bool ready;      /* has connected */
-	bool returned;   /* registered before the server crashed */
-	int failures;    /* failed attempts to connect, in a row */
-} WorkerEntry;
 
 #define NO_ORDERS (-1) /* Database.desired: nobody said how many */
 
@@ -52,8 +33,6 @@ typedef struct StarterOrders
 	int count; /* 0: as many as are desired already */
 } StarterOrders;
 
-/* ---- roster.c: which workers are wanted, and which run ---- */
-
 /* Owners of types with handlers, as a list of OIDs; needs a transaction. */
 extern List *dgen_handler_owners(void);
 extern bool dgen_has_workers(Oid owner);
@@ -74,12 +53,4 @@ extern void dgen_report_ready(void);
 DGEN_NORETURN extern void dgen_go_off_duty(void); /* for good: it is not restarted */
 extern bool dgen_still_wanted(const WorkerOrders *orders);
 
-/* ---- register.c: processes for them ---- */
-
-extern bool dgen_register_starter(Oid database, int count); /* false: no process is free */
-extern void dgen_want_starter(struct Database *database);   /* as soon as one is */
-extern void dgen_register_all(void);       /* what is wanted, as far as there are processes */
-extern void dgen_complete_workers(void);   /* the same, now and then */
-extern TimestampTz dgen_complete_at(void); /* when to do so again; 0: nothing is missing */
-
-#endif /* DGEN_SHARED_ROSTER_H */
+#endif /* DGEN_ROSTER_ROSTER_H */

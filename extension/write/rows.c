@@ -7,7 +7,8 @@
 #include "executor/tuptable.h"
 #include "utils/rel.h"
 
-#include "table/writer.h"
+#include "write/rows.h"
+#include "write/writer.h"
 
 /* The table is opened for the first of them. */
 TupleTableSlot *

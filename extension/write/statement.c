@@ -30,7 +30,7 @@
 #include "base/errors.h"
 #include "table/shape.h"
 #include "table/table.h"
-#include "table/writer.h"
+#include "write/statement.h"
 
 #define MAX_COLUMNS 32 /* of a table */
 

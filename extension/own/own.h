@@ -3,21 +3,17 @@
  * made of the actor's type and mailbox (actor/lock_key.c). Needs a transaction that has a lock on
  * dgen.message or dgen.actor.
  */
-#ifndef DGEN_WAKE_OWN_H
-#define DGEN_WAKE_OWN_H
+#ifndef DGEN_OWN_OWN_H
+#define DGEN_OWN_OWN_H
 
 #include "postgres.h"
 
 #include "storage/lock.h"
 
 /*
- * What dgen_try_own returns: one of these, or the number under which the lock is noted, for
- * dgen_wakeup_claimed and its like.
+ * Never waits. Returns HELD_BY_ANOTHER, HELD_UNNOTED or the number of the lock (wake/held_locks.h).
+ * A failure leaves a mark in shared memory, so that the owner wakes a worker in the end (H9).
  */
-#define HELD_BY_ANOTHER (-1)
-#define HELD_UNNOTED (-2) /* owned, and not noted: there was no memory for it */
-
-/* Never waits. A failure leaves a mark in shared memory, so that the owner wakes a worker in the end (H9). */
 extern int dgen_try_own(int32 type_id, int64 mailbox);
 
 /* Waits; raises 40P01 in a deadlock, and what else LockAcquire does. */
@@ -29,4 +25,4 @@ extern bool dgen_owns(int32 type_id, int64 mailbox);
 /* Takes any lock, exclusively, to the end of the transaction. Never waits; false also if the lock table is full. */
 extern bool dgen_try_lock(const LOCKTAG *tag);
 
-#endif /* DGEN_WAKE_OWN_H */
+#endif /* DGEN_OWN_OWN_H */

@@ -16,12 +16,12 @@
 #include "miscadmin.h"
 #include "storage/lock.h"
 
-#include "actor/actor.h"
+#include "actor/actor_type.h"
 #include "actor/key.h"
-#include "claim/claim.h"
+#include "own/own.h"
+#include "own/slots.h"
 #include "version/lock.h"
-#include "wake/own.h"
-#include "wake/wake.h"
+#include "wake/held_locks.h"
 
 static void
 set_slot_tag(LOCKTAG *tag, int32 type_id, int slot)

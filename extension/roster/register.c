@@ -15,10 +15,11 @@
 #include "postmaster/bgworker.h"
 #include "utils/timestamp.h"
 
+#include "roster/register.h"
+#include "roster/roster.h"
 #include "shared/database.h"
-#include "shared/roster.h"
+#include "shared/layout.h"
 #include "shared/shared.h"
-#include "shared/slot.h"
 
 #define RETRY_TIME INT64CONST(1000000) /* us between two attempts */
 

@@ -1,28 +1,18 @@
 /*
- * Actor types: their policy, and who may do what with their actors. The kinds of messages. The roles
- * that rows name.
+ * Actor types: their policy, and who may do what with their actors.
  *
  * A session keeps the types that it has used (actor_type.c); all functions that look for one need a
  * transaction.
  */
-#ifndef DGEN_ACTOR_ACTOR_H
-#define DGEN_ACTOR_ACTOR_H
+#ifndef DGEN_ACTOR_ACTOR_TYPE_H
+#define DGEN_ACTOR_ACTOR_TYPE_H
 
 #include "postgres.h"
 
 #include "utils/jsonb.h"
 #include "utils/timestamp.h"
 
-#define DGEN_MAX_KEY_BYTES 512
 #define DGEN_MAX_TYPE_NAME_BYTES 128
-
-/* message.kind */
-#define KIND_CAST 'c'
-#define KIND_REQUEST 'q'
-#define KIND_REPLY 'r'
-#define KIND_TIMER 't'
-#define KIND_DEAD_LETTER 'd' /* tells an actor that one of its messages has become a dead letter */
-#define KIND_ACTION 'a'      /* of a type of actions, see below */
 
 typedef enum Privilege
 {
@@ -108,28 +98,4 @@ extern TransactionId dgen_adopted_by(void);
 /* The name of a type that the caller may use and may have meant; NULL: there is none. */
 extern const char *dgen_nearest_type(const text *name);
 
-/* ---- declare.c: what external workers handle besides messages ---- */
-
-typedef enum Declared
-{
-	DECLARED_DEAD_LETTERS, /* its actors are told of them */
-	DECLARED_ACTIONS
-} Declared;
-
-/*
- * A worker that attaches handles that for the type, from now on. Locks the row of the type until the
- * end of the transaction, if that is new. Does nothing for a type with a handler.
- */
-extern void dgen_declare(const ActorType *type, Declared what);
-
-/* ---- role.c: the roles that rows name ---- */
-
-/* For error messages: the name, or the number of a role that is gone. */
-extern const char *dgen_role_name(Oid role);
-
-/* ---- message_kind.c: kinds of messages ---- */
-
-/* As handlers and workers see it: 'cast', 'call' ... */
-extern const char *dgen_kind_name(char kind);
-
-#endif /* DGEN_ACTOR_ACTOR_H */
+#endif /* DGEN_ACTOR_ACTOR_TYPE_H */

@@ -18,8 +18,8 @@
 
 #include "base/errors.h"
 #include "table/table.h"
-#include "table/writer.h"
 #include "version/process.h"
+#include "write/sequence.h"
 
 /* Of a sequence; forgotten when one of them changes. */
 typedef struct Known

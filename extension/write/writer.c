@@ -22,8 +22,9 @@
 #include "base/errors.h"
 #include "table/shape.h"
 #include "table/table.h"
-#include "table/writer.h"
 #include "version/access.h"
+#include "write/statement.h"
+#include "write/writer.h"
 
 void
 dgen_writer_open(DgenWriter *writer, DgenTable table)

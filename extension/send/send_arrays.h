@@ -1,0 +1,80 @@
+/*
+ * Messages to send as parallel arrays, one element each: parameters of functions in SQL. Needs a
+ * transaction.
+ */
+#ifndef DGEN_SEND_SEND_ARRAYS_H
+#define DGEN_SEND_SEND_ARRAYS_H
+
+#include "postgres.h"
+
+#include "fmgr.h"
+
+struct ActorType;
+struct Send;
+
+/* One array parameter; NULL is an array without elements. */
+typedef struct Elements
+{
+	int count;
+	Datum *values;
+	bool *nulls;
+} Elements;
+
+static inline bool
+dgen_has_element(const Elements *elements, int i)
+{
+	return i < elements->count && !elements->nulls[i];
+}
+
+extern char *dgen_element_text(const Elements *elements, int i); /* NULL: there is none, or NULL */
+extern bool dgen_element_is_true(const Elements *elements, int i);
+
+/* Which arguments of a function in SQL are the arrays. */
+typedef struct SendArguments
+{
+	int types;
+	int keys;
+	int messages;
+	int requests;
+	int delays;
+	int priorities;
+	int idempotency_keys;
+	int headers;
+} SendArguments;
+
+/* The type of the message that was checked last, to which the caller may send. */
+typedef struct LastType
+{
+	const text *name; /* NULL: there is none */
+	const struct ActorType *type;
+} LastType;
+
+/* Those after messages may be NULL, and so may their elements. */
+typedef struct SendArrays
+{
+	int errcode;          /* for every error; 0: the one that says it best */
+	const char *prefix;   /* of the arrays' names, for errors */
+	const char *names[2]; /* of types and keys */
+	Elements types;
+	Elements keys;
+	Elements messages;
+	Elements requests;
+	Elements delays;
+	Elements priorities;
+	Elements idempotency_keys;
+	Elements headers;
+	LastType *last;
+} SendArrays;
+
+extern void dgen_get_elements(FunctionCallInfo fcinfo, int n, Oid type, Elements *elements);
+
+/* Errcode, prefix and names are set. Raises unless the arrays have the same length. */
+extern void dgen_get_send_arrays(FunctionCallInfo fcinfo, const SendArguments *arguments,
+								 SendArrays *arrays);
+
+/* Checks element i, and the privilege to send; returns its idempotency key, or NULL. */
+extern text *dgen_get_send(const SendArrays *arrays, int i, struct Send *send);
+/* The same without type and key, which are set already. */
+extern text *dgen_get_send_content(const SendArrays *arrays, int i, struct Send *send);
+
+#endif /* DGEN_SEND_SEND_ARRAYS_H */

@@ -1,0 +1,48 @@
+/*
+ * What a slot takes. Database.lock is held, or it is the session's own.
+ */
+#ifndef DGEN_SHARED_SERVING_H
+#define DGEN_SHARED_SERVING_H
+
+#include "postgres.h"
+
+#include "shared/slot.h"
+
+struct WorkerSession;
+
+/* Does a session take messages of a type? */
+typedef enum Takes
+{
+	TAKES_NOT,
+	TAKES_PERHAPS, /* it does not name all of its types */
+	TAKES_SURELY
+} Takes;
+
+/* Types in a lane for which somebody was called. */
+typedef struct Covered
+{
+	int count;
+	int32 types[2 * SLOT_TYPES];
+} Covered;
+
+/* Everything for which waiters have been called in a round; zeroed at first. */
+typedef struct Cover
+{
+	Covered any;
+	Covered parts;
+	int nkinds;
+	uint64 kinds[2 * SLOT_TYPES]; /* Slot.takes of those that do not name all */
+} Cover;
+
+extern Takes dgen_slot_takes(const Slot *slot, int32 type_id, Lane lane);
+extern bool dgen_slots_alike(const Slot *a,
+							 const Slot *b); /* they take the same, and neither names all */
+extern bool dgen_slot_names(const Slot *slot, int32 type_id);
+extern bool dgen_slot_names_part(const Slot *slot,
+								 int n); /* does it run locked parts of types[n]? */
+extern void dgen_slot_set_types(Slot *slot, const struct WorkerSession *session);
+
+/* Does the slot take anything in the bucket (-1: any) for which nobody was called yet? Adds it. */
+extern bool dgen_cover_extend(Cover *cover, const Slot *slot, int bucket);
+
+#endif /* DGEN_SHARED_SERVING_H */

@@ -1,0 +1,13 @@
+/*
+ * Inside values of variable length: VARDATA_ANY and its like, which were in postgres.h before 16.
+ */
+#ifndef DGEN_VERSION_VARLENA_H
+#define DGEN_VERSION_VARLENA_H
+
+#include "postgres.h"
+
+#if PG_VERSION_NUM >= 160000
+#include "varatt.h"
+#endif
+
+#endif /* DGEN_VERSION_VARLENA_H */

@@ -1,0 +1,43 @@
+/*
+ * Who is called: workers that sleep, and sessions that wait for replies. dgen_shared_attach has
+ * succeeded, but for dgen_wakeup_later. None of the functions raises.
+ */
+#ifndef DGEN_WAKE_CALL_H
+#define DGEN_WAKE_CALL_H
+
+#include "postgres.h"
+
+#include "port/atomics.h"
+#include "utils/timestamp.h"
+
+#define BATON_TIME (20 * INT64CONST(1000))    /* us in which a called session must claim */
+#define BACKUP_TIME (5 * INT64CONST(1000000)) /* us between checks that the watch is alive */
+
+/* ---- baton.c: workers; they take Database.lock ---- */
+
+/* Wakes one waiter that takes the type, unless a fresh baton is out; one that runs its locked parts. */
+extern void dgen_call_for(int32 type_id);
+extern void dgen_call_for_part(int32 type_id);
+/* Wakes one for every type in the bucket; -1: for every type. */
+extern void dgen_call_all(int bucket);
+/* For all that this session takes, as it goes on with something else. */
+extern void dgen_call_others(void);
+/* This session takes the baton itself. False: it does not take the type, or is no worker that is awake. */
+extern bool dgen_call_self(int32 type_id);
+/* In 20 ms, if somebody waits now. */
+extern void dgen_wakeup_later(int32 type_id);
+
+/* This session claims. Has it had a baton? */
+extern bool dgen_wait_taken(void);
+/* The watch must not sleep longer than that. */
+extern void dgen_alert_watch(TimestampTz until);
+
+/* ---- call_askers.c: sessions that wait for replies (sleep/reply_wait.c) ---- */
+
+/* The number of sessions that wait for replies to requests of its bucket. */
+extern pg_atomic_uint32 *dgen_reply_waiters_of(int64 request_id);
+
+extern void dgen_call_reply(int64 request_id);
+extern void dgen_call_all_replies(void);
+
+#endif /* DGEN_WAKE_CALL_H */
