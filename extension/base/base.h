@@ -1,6 +1,6 @@
 /*
- * What every room may use: the versions, the settings (guc.c), and the refusal to write where
- * nothing can be written (read_only.c).
+ * What every room may use: the versions, the settings (guc.c), the memory that a worker
+ * keeps (keep_memory.c), and the refusal to write where nothing can be written (read_only.c).
  */
 #ifndef DGEN_BASE_BASE_H
 #define DGEN_BASE_BASE_H
@@ -29,6 +29,10 @@ extern int dgen_batch_duration;      /* time a batch may take, ms, estimated fro
 extern int dgen_call_backlog;        /* waiting messages that dgen.call handles first, at most */
 
 extern void dgen_define_gucs(void); /* _PG_init */
+
+/* ---- keep_memory.c ---- */
+
+extern void dgen_keep_memory(void); /* this process is a worker; does not raise */
 
 /* ---- read_only.c: where nothing can be written ---- */
 

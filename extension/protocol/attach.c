@@ -115,6 +115,7 @@ put_on_top(Attachment *attachment, SubTransactionId subid)
 	attachment->subid = subid;
 	attachment->previous = current;
 	current = attachment;
+	dgen_keep_memory();
 	dgen_session_show();
 	publish();
 }

@@ -494,6 +494,7 @@ dgen_worker_main(Datum argument)
 
 	strlcpy(worker.name, MyBgworkerEntry->bgw_name, NAMEDATALEN);
 	pin_settings(worker.name);
+	dgen_keep_memory();
 	if (!dgen_slot_take())
 		dgen_go_off_duty();
 	dgen_report_ready();
