@@ -50,12 +50,12 @@ make_database($_) for qw(a b);
 
 my ($out, $err) = start_workers(2147483647, 'a');
 like($err, qr/ERROR:  count of workers is 2147483647, and the server can have 4/, 'more than the server can have');
-like($err, qr/HINT:  Start fewer, or raise max_worker_processes/, 'with a hint');
+like($err, qr/HINT:  Start fewer workers, or raise max_worker_processes/, 'with a hint');
 
 is(sql('SELECT dgen.start_workers(3)', 'a'), 3, 'most of the processes are taken');
 ($out, $err) = start_workers(2, 'b');
 is($out, 1, 'one is left');
-like($err, qr/WARNING:  1 of 2 workers are running.*start by themselves/s, 'and the other one starts by itself later');
+like($err, qr/WARNING:  1 of 2 workers are running.*start as soon as one is free/s, 'and the other one starts by itself later');
 sql('SELECT dgen.start_workers(2)', 'a');
 runs('b', 2, 'as soon as there is a process, by those that run');
 
@@ -148,7 +148,7 @@ $node->append_conf('postgresql.auto.conf', "dgen.databases = 'd1,,d2'");
 my $logged = -s $node->logfile;
 $node->reload;
 ok($node->poll_query_until('postgres', qq{SELECT pg_read_file('@{[$node->logfile]}', $logged, 100000) LIKE '%invalid value for parameter "dgen.databases"%'}), 'what is no list of databases is refused');
-like(PostgreSQL::Test::Utils::slurp_file($node->logfile), qr/DETAIL:  It is no list of database names, separated by commas/, 'with the reason');
+like(PostgreSQL::Test::Utils::slurp_file($node->logfile), qr/DETAIL:  The value must be a list of database names, separated by commas/, 'with the reason');
 set('dgen.worker_count', 4);
 runs('d1', 4, 'and the old one stays in force');
 $node->stop;
