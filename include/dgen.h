@@ -709,7 +709,7 @@ typedef struct dgen_supervisor_options
 	int restart_max_ms;  /* ... doubled with jitter up to this; default 10 s */
 	int max_deaths;      /* more than this number of deaths ...; default: no limit */
 	int death_window_ms; /* ... within this time end the supervisor; default 60 s */
-	int turn_timeout_ms; /* limit of a callback, then SIGKILL; -1: none; default: see below */
+	int turn_timeout_ms; /* of a callback, then SIGKILL; -1: no limit; default: the type's + 10 s */
 	dgen_log_callback log;
 	void *log_user;
 	int replace_ms; /* after SIGHUP, for a new process to attach its worker; default 60 s */
@@ -894,7 +894,7 @@ DGEN_API int dgen_turn_reply_string(dgen_turn *turn, const char *text);
 
 /*
  * Replies to a call that an earlier turn left open. request is the dgen_turn_message_id of that
- * turn; the one of this turn is the same as dgen_turn_reply. json NULL is JSON null. A request
+ * turn; for the request of this turn, this is dgen_turn_reply. json NULL is JSON null. A request
  * that is not known or was already answered is skipped.
  */
 DGEN_API int dgen_turn_send_reply(dgen_turn *turn, int64_t request, const char *json,
@@ -902,9 +902,9 @@ DGEN_API int dgen_turn_send_reply(dgen_turn *turn, int64_t request, const char *
 
 /*
  * Fails such a call instead: its caller gets the error. This turn commits nevertheless, and the
- * error with it. The request of this turn is its reply. error NULL: "unspecified error";
- * sqlstate NULL, or not five digits and capital letters: ZD400. A request that is not known or
- * was already answered is skipped.
+ * error with it. If request is that of this turn, the error is the turn's reply. error NULL:
+ * "unspecified error"; sqlstate NULL, or not five digits and capital letters: ZD400. A request
+ * that is not known or was already answered is skipped.
  */
 DGEN_API int dgen_turn_fail_request(dgen_turn *turn, int64_t request, const char *error,
 									const char *sqlstate);
