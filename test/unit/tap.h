@@ -1,11 +1,11 @@
 /*
  * The smallest test runner that prove understands. A program lists its tests and calls
- * TAP_MAIN; a test makes as many checks as it likes, and does not stop at one that fails.
+ * TAP_MAIN. A test can make any number of checks, and continues after a check that fails.
  *
- * With DGEN_MEMORY_FAILS=1 in the environment each test runs again and again, each of its
- * allocations failing once, alone and with all that follow. Checks may be false then: what
- * counts is that nothing crashes, leaks or touches what it must not (run it under
- * valgrind or a sanitizer), and that all is right once nothing failed.
+ * With DGEN_MEMORY_FAILS=1 in the environment, each test runs many times: in each run another
+ * allocation fails, first alone, then with all that follow. Checks can fail in these runs, which
+ * show that nothing crashes, leaks or accesses invalid memory (use valgrind or a sanitizer). All
+ * checks must hold in the last run, in which no allocation fails.
  */
 #ifndef TAP_H
 #define TAP_H
@@ -48,14 +48,14 @@ typedef struct tap_test
 static int tap_failed;
 static bool tap_memory_fails;
 
-/* How often a test repeats what it does: less if it is itself repeated for each allocation. */
+/* How often a test repeats an operation: less if the test itself runs once per allocation. */
 static inline int
 tap_times(int count)
 {
 	return tap_memory_fails ? count / 20 : count;
 }
 
-/* The condition, so that a test can depend on it. */
+/* Returns the condition, so that a test can depend on it. */
 static bool
 tap_check(bool condition, const char *text, const char *file, int line)
 {
@@ -79,7 +79,7 @@ tap_check_text(const char *got, const char *wanted, const char *text, const char
 	return false;
 }
 
-/* How often memory failed before the test got by with what it had; -1: a check was false then. */
+/* Returns in how many runs memory failed; -1 if a check failed in the run in which it did not. */
 static long
 tap_run_without_memory(const tap_test *test, bool for_good)
 {

@@ -1,10 +1,10 @@
-/* What the tests of turns share: a callback, one message, and what that comes to. */
+/* What the tests of turns share: running a callback for one message, and checking the outcome. */
 #ifndef TURN_TEST_H
 #define TURN_TEST_H
 
 #include "tap.h"
 
-/* Runs the callback for one message, and compares what it came to. */
+/* Runs the callback for one message, and compares the result and the outcome. */
 static inline void
 check_run(dgen_callback callback, const char *kind, const char *state, const char *message, int rc,
 		  const char *outcome)
