@@ -355,7 +355,8 @@ act_on_commit(void)
 		dgen_order_workers(dgen_database);
 		dgen_poke_launcher();
 	}
-	if (marks.start)
+	/* Whoever wants workers later than this sees what has been committed. */
+	if (marks.start && dgen_database->desired > 0)
 		dgen_want_starter(dgen_database);
 	dgen_complete_workers();
 }

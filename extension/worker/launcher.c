@@ -72,12 +72,13 @@ start_missing(int count)
 	fits = dgen_fits_installed();
 	if (fits)
 	{
-		List *owners = dgen_handler_owners(); /* if that fails it is tried again */
 		int missing;
 
+		(void) dgen_handler_owners(); /* if that fails it is tried again */
 		if (count > 0)
 			take_count(count);
-		missing = dgen_register_workers(owners);
+		/* Read after the count is there: who commits a type from now on finds it, and starts workers. */
+		missing = dgen_register_workers(dgen_handler_owners());
 		missing += dgen_count_unregistered();
 		if (missing > 0)
 			ereport(

@@ -158,9 +158,8 @@ dgen_types_changed(PG_FUNCTION_ARGS)
 
 	if (!dgen_shared_attach())
 		PG_RETURN_VOID();
-	if (dgen_database->desired > 0)
-		foreach (cell, dgen_handler_owners())
-			start |= !dgen_has_workers(lfirst_oid(cell));
+	foreach (cell, dgen_handler_owners())
+		start |= !dgen_has_workers(lfirst_oid(cell));
 	dgen_wakeup_orders(start);
 	PG_RETURN_VOID();
 }

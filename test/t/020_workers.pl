@@ -58,6 +58,21 @@ runs(2, 'they start once there is one');
 is(sql(q{SELECT name, types, kind FROM dgen.workers ORDER BY name}),
 	"dgen worker 1|{counter}|in-database\ndgen worker 2|{counter}|in-database", 'dgen.workers shows them');
 
+# The statement that makes a type finds no workers wanted, start_workers finds no type:
+#     create_actor_type ── start_workers ── COMMIT ── the workers start
+sql('CREATE DATABASE late');
+sql('CREATE EXTENSION dgen; CREATE FUNCTION h(dgen.context, jsonb, jsonb) RETURNS dgen.outcome LANGUAGE sql AS $$ SELECT dgen.noreply() $$',
+	'late');
+my $maker = $node->background_psql('late');
+$maker->query_safe(q{BEGIN; SET client_min_messages = error; SELECT dgen.create_actor_type('late', 'h')});
+is(sql('SET client_min_messages = warning; SELECT dgen.start_workers(1)', 'late'), 0, 'a type that is not committed gets no workers');
+$maker->query_safe('COMMIT');
+ok($node->poll_query_until('postgres', "SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'dgen worker' AND datname = 'late'"),
+	'and has them once it is');
+$maker->quit;
+sql('SELECT dgen.stop_workers()', 'late');
+sql('DROP DATABASE late');
+
 is(sql('SELECT dgen.start_workers(3)'), 3, 'more');
 is(sql('SELECT dgen.start_workers(1)'), 1, 'fewer');
 is(sql($workers), 1, 'at once');

@@ -49,7 +49,7 @@ start('plain', "max_worker_processes = 4\n");
 make_database($_) for qw(a b);
 
 my ($out, $err) = start_workers(2147483647, 'a');
-like($err, qr/ERROR:  count of workers is 2147483647, and the server can have 4/, 'more than the server can have');
+like($err, qr/ERROR:  number of workers must be at most 4, not 2147483647/, 'more than the server can have');
 like($err, qr/HINT:  Start fewer workers, or raise max_worker_processes/, 'with a hint');
 
 is(sql('SELECT dgen.start_workers(3)', 'a'), 3, 'most of the processes are taken');
@@ -166,7 +166,7 @@ my $lsn = $primary->lsn('write');
 $primary->wait_for_catchup($standby, 'replay', $lsn);
 $node = $standby;
 ($out, $err) = start_workers(2, 'app');
-like($err, qr/ERROR:  dgen.start_workers cannot run on a standby\n.*HINT:  Use the primary/s, 'a standby starts none');
+like($err, qr/ERROR:  dgen.start_workers cannot run on a standby\n.*HINT:  Connect to the primary/s, 'a standby starts none');
 is(sql('SELECT count(*) FROM dgen.messages', 'app'), 0, 'it can be read');
 $standby->promote;
 sql(q{SELECT dgen.cast('counter', 'k')}, 'app');
