@@ -40,15 +40,26 @@ dgen_action_mailbox(const text *key, int64 id)
 	return (dgen_mailbox_of(key) & ~ACTION_BITS) | (id & ACTION_BITS);
 }
 
-void
-dgen_set_action(Send *send, int32 type_id, text *key, text *action)
+static void
+check_name(const text *action)
 {
-	const int length = action == NULL ? 0 : (int) VARSIZE_ANY_EXHDR(action);
+	int length;
 
+	if (action == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("name of action must not be null"),
+				 errhint("Use a name of 1 to %d bytes.", DGEN_MAX_TYPE_NAME_BYTES)));
+	length = (int) VARSIZE_ANY_EXHDR(action);
 	if (length == 0 || length > DGEN_MAX_TYPE_NAME_BYTES)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 						errmsg("name of action has %d bytes", length),
 						errhint("Use a name of 1 to %d bytes.", DGEN_MAX_TYPE_NAME_BYTES)));
+}
+
+void
+dgen_set_action(Send *send, int32 type_id, text *key, text *action)
+{
+	check_name(action);
 	send->type = dgen_type_by_id(-dgen_actors_type(type_id), false);
 	send->key = key;
 	send->kind = KIND_ACTION;

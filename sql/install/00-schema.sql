@@ -1,10 +1,10 @@
--- The schema itself is made by CREATE EXTENSION (dgen.control names it). Nothing in
--- it is granted to PUBLIC; dgen.grant_send and its sisters grant USAGE.
+-- CREATE EXTENSION creates the schema (dgen.control names it). PUBLIC has no privilege on
+-- it; dgen.grant_send, grant_read and grant_work grant USAGE.
 --
--- Whoever owns a schema can replace what is in it, and dgen's functions run with the
--- rights of the extension's owner: a schema that somebody put there before is refused.
--- (After a restore it may belong to another superuser.) Operators are qualified,
--- because that schema is on the search_path now.
+-- The owner of a schema can replace the objects in it, and dgen's functions run with the
+-- privileges of the extension's owner. So a schema of another role is refused, unless a
+-- superuser owns it: after a restore that can be another superuser. Operators are
+-- qualified, because that schema is on the search_path here.
 DO $$
 DECLARE
 	schema_owner pg_catalog.name;

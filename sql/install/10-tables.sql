@@ -1,24 +1,24 @@
 -- The tables, in the order of the message path.
 --
 -- Every hot table has `mailbox` in its primary key: a 64-bit hash of the actor's
--- key (see dgen.mailbox_of). Rows carry type and key as well, because two keys may
--- share a hash. There are no foreign keys: a sender takes no lock on anything but
--- the row it inserts.
+-- key (see dgen.mailbox_of). Rows also have the type and the key, because two keys can
+-- have the same hash. There are no foreign keys, so a sender locks only the row that it
+-- inserts.
 --
 -- The C code reads and writes these tables directly, by column position
--- (extension/table/columns.h), so columns are only ever added at the end. It refuses tables,
--- columns and indexes that are not as they are made here (extension/table/shapes.c has them as data).
+-- (extension/table/columns.h), so new columns come last. It refuses tables, columns
+-- and indexes that differ from these (extension/table/shapes.c has them as data).
 --
--- Each table has a replica identity: a primary key, or the one that is named. So a
+-- Each table has a replica identity: its primary key, or the one that is named. So a
 -- publication of all tables can tell its subscribers which row was deleted.
 
--- One value for messages sent and for actor versions each, CACHE 1: a value drawn
--- later in one session, or after another session's commit, is always higher.
+-- Each message and each actor version gets a number. CACHE 1: a number that is drawn
+-- later in a session, or after the commit of another session, is always higher.
 CREATE SEQUENCE dgen.message_seq AS bigint MINVALUE 1 MAXVALUE 9007199254740991 CACHE 1;
 COMMENT ON SEQUENCE dgen.message_seq IS 'order of messages and their ids; below 2^53, so that JSON numbers hold them';
 
 CREATE SEQUENCE dgen.version_seq AS bigint CACHE 1;
-COMMENT ON SEQUENCE dgen.version_seq IS 'versions of actors; never restarts, so that a deleted and recreated actor continues above the old ones';
+COMMENT ON SEQUENCE dgen.version_seq IS 'versions of actors; never restarts, so that an actor that is deleted and created again gets higher ones';
 
 CREATE SEQUENCE dgen.actor_type_id_seq AS integer CACHE 1;
 COMMENT ON SEQUENCE dgen.actor_type_id_seq IS 'ids of actor types; never reused';
@@ -66,8 +66,8 @@ CREATE TABLE dgen.privilege (
 COMMENT ON TABLE dgen.privilege IS 'roles and their privileges to send to, read and work for actor types; the owner of a type has all three';
 
 -- The mailboxes. Rows are inserted and deleted, never updated. seq gives the
--- order; message_id is NULL while it equals seq (a message that was delayed or
--- redriven joined the end of its mailbox with a new seq and kept its id).
+-- order. message_id is NULL while it equals seq: a message that was delayed or redriven
+-- joins the end of its mailbox with a new seq, and keeps its id.
 CREATE TABLE dgen.message (
 	mailbox         bigint      NOT NULL,
 	seq             bigint      NOT NULL,
@@ -87,11 +87,11 @@ CREATE TABLE dgen.message (
 CREATE UNIQUE INDEX message_order ON dgen.message (type_id, mailbox, priority DESC, seq);
 ALTER TABLE dgen.message REPLICA IDENTITY USING INDEX message_order;
 COMMENT ON TABLE dgen.message IS 'the mailboxes: messages that can be handled now';
--- extension/send/action.c draws it.
-COMMENT ON COLUMN dgen.message.type_id IS 'the actor type; negative: of actions of its actors, each of which has a mailbox of its own';
+-- extension/send/action.c has a picture of it.
+COMMENT ON COLUMN dgen.message.type_id IS 'the actor type; negative: the message is an action of an actor of that type, and each action has its own mailbox';
 COMMENT ON COLUMN dgen.message.kind IS 'c: cast, q: request (shown as call), r: reply, t: timer, d: dead_letter, a: action';
 
--- Messages that are not due yet. Kept apart, so that a million of them do not slow a claim.
+-- Messages that are not due yet. They have their own table, so that a million of them do not slow a claim.
 CREATE TABLE dgen.delayed_message (
 	mailbox         bigint      NOT NULL,
 	seq             bigint      NOT NULL,
@@ -165,9 +165,9 @@ COMMENT ON COLUMN dgen.actor.status IS 'active, or locked: then there is a row i
 COMMENT ON COLUMN dgen.actor.version IS 'rises with every change; never repeats for the same key, also after delete_actor';
 
 -- One row per locked actor, with the message that locked it. Written only under the
--- actor's lock. Each attempt to run the locked part has a fence of its own, and its
--- session holds an advisory lock on that: whether the attempt is alive is what the lock
--- manager says, and whoever has another fence than the row can no longer commit.
+-- actor's lock. Each attempt to run the locked part has its own fence (fencing token), and
+-- its session holds an advisory lock on it: the lock manager shows whether the attempt is
+-- alive. A session that has another fence than the row cannot commit.
 CREATE TABLE dgen.locked (
 	type_id         integer     NOT NULL,
 	mailbox         bigint      NOT NULL,
@@ -195,13 +195,13 @@ CREATE TABLE dgen.locked (
 ) USING heap;
 CREATE INDEX locked_retry ON dgen.locked (retry_at);
 CREATE INDEX locked_expiry ON dgen.locked (expires_at);
-COMMENT ON TABLE dgen.locked IS 'locked actors: the message whose locked part runs, or is to be run';
-COMMENT ON COLUMN dgen.locked.fence IS 'of the attempt that has begun last; from dgen.version_seq';
-COMMENT ON COLUMN dgen.locked.retry_at IS 'when the next attempt may begin; infinity: one has begun';
-COMMENT ON COLUMN dgen.locked.expires_at IS 'when the attempt that has begun is over; infinity: none has';
+COMMENT ON TABLE dgen.locked IS 'locked actors, with the message whose locked part runs or will run';
+COMMENT ON COLUMN dgen.locked.fence IS 'fence of the last attempt that has begun; from dgen.version_seq';
+COMMENT ON COLUMN dgen.locked.retry_at IS 'when the next attempt can begin; infinity: one has begun';
+COMMENT ON COLUMN dgen.locked.expires_at IS 'when the attempt that has begun times out; infinity: none has begun';
 COMMENT ON COLUMN dgen.locked.attempt IS 'attempts begun so far';
 COMMENT ON COLUMN dgen.locked.failed IS 'attempts that count towards max_attempts';
-COMMENT ON COLUMN dgen.locked.worker IS 'which began the last attempt';
+COMMENT ON COLUMN dgen.locked.worker IS 'name of the worker that began the last attempt';
 
 CREATE TABLE dgen.dead_letter (
 	message_id      bigint      NOT NULL,
@@ -225,11 +225,11 @@ CREATE TABLE dgen.dead_letter (
 	reply_sqlstate  text,
 	PRIMARY KEY (message_id, mailbox)
 ) USING heap;
-COMMENT ON COLUMN dgen.dead_letter.reply_error IS 'kind reply: the error of the request that it answers, which is part of the message';
+COMMENT ON COLUMN dgen.dead_letter.reply_error IS 'kind reply: error of the request that the message answers; part of the message';
 COMMENT ON TABLE dgen.dead_letter IS 'messages that became dead letters, with the error; see dgen.redrive and dgen.discard';
 
--- One row per open request, from the send on, so that "unknown", "pending",
--- "replied", "failed", "cancelled" and "not yours" are told apart at once.
+-- One row per open request, inserted with its message. So a caller immediately learns whether
+-- a request is unknown, pending, replied, failed, canceled or of another role.
 CREATE TABLE dgen.request (
 	id              bigint      NOT NULL,
 	mailbox         bigint      NOT NULL,
@@ -251,9 +251,9 @@ CREATE TABLE dgen.request (
 	PRIMARY KEY (id, mailbox)
 ) USING heap WITH (fillfactor = 80);
 COMMENT ON TABLE dgen.request IS 'requests whose reply has not been collected yet';
-COMMENT ON COLUMN dgen.request.due_at IS 'when the message of a delayed request is due; NULL: at once';
-COMMENT ON COLUMN dgen.request.status IS 'p: pending, r: replied, f: failed, c: cancelled';
-COMMENT ON COLUMN dgen.request.keep IS 'sent with an idempotency key: the reply stays for the retention of the type';
+COMMENT ON COLUMN dgen.request.due_at IS 'when the message of a delayed request is due; NULL: the request has no delay';
+COMMENT ON COLUMN dgen.request.status IS 'p: pending, r: replied, f: failed, c: canceled';
+COMMENT ON COLUMN dgen.request.keep IS 'sent with an idempotency key: the reply is kept for the retention of the type';
 
 CREATE TABLE dgen.worker (
 	id              bigint      NOT NULL PRIMARY KEY,
@@ -267,9 +267,9 @@ CREATE TABLE dgen.worker (
 	library_version text,
 	attached_at     timestamptz NOT NULL
 ) USING heap;
-COMMENT ON TABLE dgen.worker IS 'attached workers; dgen.workers shows the ones that live';
+COMMENT ON TABLE dgen.worker IS 'attached workers; dgen.workers shows those whose session exists';
 
--- What the last batches of workers came to that want to know it; see dgen.receipt.
+-- Commit receipts: whether the last batch of a worker was committed; see dgen.receipt.
 CREATE TABLE dgen.receipt (
 	worker_id       bigint      NOT NULL,
 	role            regrole     NOT NULL,
@@ -279,12 +279,12 @@ CREATE TABLE dgen.receipt (
 	PRIMARY KEY (worker_id, role)
 ) USING heap WITH (fillfactor = 50);
 COMMENT ON TABLE dgen.receipt IS 'the last batch of a worker that was committed with dgen.receipt';
-COMMENT ON COLUMN dgen.receipt.closed IS 'dgen.settle was asked: no batch of this worker gets a receipt any more';
+COMMENT ON COLUMN dgen.receipt.closed IS 'dgen.settle was called: batches of this worker no longer get a receipt';
 
--- A dump carries the row of this table. In the database it is restored into, it names
--- another system or another database, and nothing is handled until
--- dgen.adopt_database() says that this is meant. Nor is it while there is no row: a parallel
--- restore may fill the other tables first.
+-- A dump includes the row of this table. In the database into which it is restored, the row
+-- names another system or another database, and no message is handled until
+-- dgen.adopt_database() is called. The same applies while there is no row, because a parallel
+-- restore can fill the other tables first.
 CREATE TABLE dgen.adoption (
 	system_identifier bigint    NOT NULL,
 	database_oid      oid       NOT NULL,
@@ -293,8 +293,8 @@ CREATE TABLE dgen.adoption (
 ALTER TABLE dgen.adoption REPLICA IDENTITY FULL; -- it has no key, and one row
 COMMENT ON TABLE dgen.adoption IS 'the database that the actors belong to; see dgen.adopt_database';
 
--- All of it goes into dumps, but for worker and receipt, whose rows mean sessions. (A loop,
--- because each call updates the same catalog row.)
+-- Dumps include all tables except worker and receipt, whose rows belong to sessions. (This is
+-- a loop because each call updates the same catalog row.)
 DO $$
 DECLARE
 	relation text;
@@ -308,8 +308,8 @@ BEGIN
 END
 $$;
 
--- Actors that asked with the idempotency key of a request that was sent before and is not
--- answered yet; see extension/send/askers.c.
+-- Actors that used the idempotency key of an earlier request that has no reply yet; see
+-- extension/send/askers.c.
 CREATE TABLE dgen.request_asker (
 	request_id      bigint      NOT NULL,
 	mailbox         bigint      NOT NULL,
@@ -321,13 +321,14 @@ CREATE TABLE dgen.request_asker (
 	PRIMARY KEY (request_id, mailbox, id)
 ) USING heap;
 COMMENT ON TABLE dgen.request_asker IS 'actors that wait for the reply to a request, besides its sender';
-COMMENT ON COLUMN dgen.request_asker.mailbox IS 'that of the request';
+COMMENT ON COLUMN dgen.request_asker.mailbox IS 'mailbox of the request';
 COMMENT ON COLUMN dgen.request_asker.id IS 'number of the caller, from dgen.message_seq';
 SELECT pg_catalog.pg_extension_config_dump('dgen.request_asker', '');
 
--- The locks of actors have keys that nobody can compute without it; see extension/actor/lock_key.c.
--- Not in dumps, and nothing changes it, a subscription to all tables of another database neither:
--- all sessions have to agree about it, and locks may be held. What fills it here comes before its triggers.
+-- The keys of actors' advisory locks cannot be computed without the secret; see extension/actor/lock_key.c.
+-- All sessions must have the same secret, and locks may be held at any time. So nothing changes it, not even
+-- a subscription to all tables of another database, and dumps do not include it. The row is inserted before
+-- the triggers exist.
 CREATE TABLE dgen.lock_secret (
 	secret          bytea       NOT NULL
 ) USING heap;
@@ -350,7 +351,7 @@ BEGIN
 		HINT = 'Do not change it: sessions that disagree about it could handle the same actor at the same time.';
 END
 $$;
-COMMENT ON FUNCTION dgen._lock_secret_trigger() IS 'keeps dgen.lock_secret as it is, also from rows that are replicated';
+COMMENT ON FUNCTION dgen._lock_secret_trigger() IS 'refuses changes of dgen.lock_secret, and skips replicated rows';
 REVOKE ALL ON FUNCTION dgen._lock_secret_trigger() FROM PUBLIC;
 
 CREATE TRIGGER unchanged BEFORE INSERT OR UPDATE OR DELETE ON dgen.lock_secret

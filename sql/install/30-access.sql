@@ -1,19 +1,18 @@
--- Who asks, for what, and what the private functions need from C.
+-- The calling role, its privileges, and what the private functions need from C.
 --
--- A public function is SECURITY INVOKER and written in C. Those that are not on the
--- message path go through one entry point, dgen_operate (extension/operate/operate.c): it
--- notes the role that calls, and runs the private function with the same name
--- behind an underscore, with the rights of the extension's owner. Private functions
--- check what dgen._calling_role() may do, and nobody can call them directly.
+-- A public function is SECURITY INVOKER and written in C. Functions that are not on the
+-- message path go through one entry point, dgen_operate (extension/operate/operate.c). It
+-- notes the calling role, and runs the private function that has the same name after an
+-- underscore, with the privileges of the extension's owner. Private functions check the
+-- privileges of dgen._calling_role(), and no role has EXECUTE on them.
 
 CREATE FUNCTION dgen.mailbox_of(actor_key text) RETURNS bigint
 	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE LEAKPROOF
 	AS 'MODULE_PATHNAME', 'dgen_mailbox_of_key';
 COMMENT ON FUNCTION dgen.mailbox_of(text) IS 'the mailbox of a key: a fixed 64-bit hash of its UTF-8 bytes, the same on every platform';
 
--- The views call this with the rights of their reader, so everybody may; it tells
--- about nobody else. Like every name of dgen, it cannot be reached by roles without
--- USAGE on the schema.
+-- The views call this with the privileges of their reader, so PUBLIC has EXECUTE. It answers
+-- for the calling role only. Roles without USAGE on the schema cannot call it.
 CREATE FUNCTION dgen._can_read(type_id integer) RETURNS boolean
 	LANGUAGE c STABLE STRICT
 	AS 'MODULE_PATHNAME', 'dgen_can_read';
@@ -67,7 +66,7 @@ COMMENT ON FUNCTION dgen._lock_class() IS 'what pg_locks shows as objsubid of an
 CREATE FUNCTION dgen._slot_class() RETURNS integer
 	LANGUAGE c IMMUTABLE STRICT
 	AS 'MODULE_PATHNAME', 'dgen_operate_slot_class';
-COMMENT ON FUNCTION dgen._slot_class() IS 'what pg_locks shows as objsubid of the lock of a slot of max_concurrency; classid is the type';
+COMMENT ON FUNCTION dgen._slot_class() IS 'what pg_locks shows as objsubid of the lock of a concurrency slot (max_concurrency); classid is the type';
 
 CREATE FUNCTION dgen._rate_is_spent(type_id integer) RETURNS boolean
 	LANGUAGE c STRICT
@@ -87,7 +86,7 @@ COMMENT ON FUNCTION dgen._wake_everybody() IS 'wakes all workers when this trans
 CREATE FUNCTION dgen._wake_at(due timestamptz) RETURNS void
 	LANGUAGE c STRICT
 	AS 'MODULE_PATHNAME', 'dgen_operate_wake_at';
-COMMENT ON FUNCTION dgen._wake_at(timestamptz) IS 'has a worker look at that time, once this transaction has committed';
+COMMENT ON FUNCTION dgen._wake_at(timestamptz) IS 'lets a worker check for due work at that time, once this transaction has committed';
 
 CREATE FUNCTION dgen._next_message() RETURNS bigint
 	LANGUAGE c
@@ -105,7 +104,7 @@ REVOKE ALL ON FUNCTION dgen._calling_role(), dgen._type_for(text, text), dgen._m
 	dgen._wake_at(timestamptz), dgen._next_message(), dgen._maintenance_cursor(bigint)
 	FROM PUBLIC;
 
--- Sessions cache types, privileges and the adoption; a change drops the caches.
+-- Sessions cache types, privileges and the adoption. A change invalidates the caches.
 CREATE FUNCTION dgen._types_changed_trigger() RETURNS trigger
 	LANGUAGE c
 	AS 'MODULE_PATHNAME', 'dgen_operate_types_changed';
@@ -122,17 +121,18 @@ COMMENT ON TRIGGER types_changed ON dgen.actor_type IS 'see dgen._types_changed_
 COMMENT ON TRIGGER types_changed ON dgen.privilege IS 'see dgen._types_changed_trigger';
 COMMENT ON TRIGGER types_changed ON dgen.adoption IS 'see dgen._types_changed_trigger';
 
--- What a role needs besides its rows in dgen.privilege, as grants of PostgreSQL:
--- USAGE on the schema if it has any privilege, owns a type or may create one; SELECT
--- on the views if it may read one. The views show each reader its own types.
+-- A role needs more than its rows in dgen.privilege: USAGE on the schema, if it has any
+-- privilege, owns a type or can create one; and SELECT on the views, if it can read a type.
+-- The views show each reader only the types that it can read.
 --
--- And its dependencies: a role that a row names cannot be dropped (extension/actor/role.c).
+-- A role that a row names cannot be dropped; dependencies say so (extension/actor/role.c).
 --
--- The caller holds a lock on dgen.privilege: two GRANTs on one object at a time fail.
+-- The caller holds a lock on dgen.privilege: if two sessions run GRANT on one object at a time, one of
+-- them fails.
 CREATE FUNCTION dgen._depend_on_role(role regrole, owns boolean, granted boolean) RETURNS void
 	LANGUAGE c STRICT
 	AS 'MODULE_PATHNAME', 'dgen_depend_on_role';
-COMMENT ON FUNCTION dgen._depend_on_role(regrole, boolean, boolean) IS 'dgen.actor_type depends on a role that owns types, dgen.privilege on one that something is granted to';
+COMMENT ON FUNCTION dgen._depend_on_role(regrole, boolean, boolean) IS 'dgen.actor_type depends on roles that own types, dgen.privilege on roles that have privileges';
 
 CREATE FUNCTION dgen._may_create_types(role regrole) RETURNS boolean
 	LANGUAGE sql STABLE
@@ -144,8 +144,9 @@ AS $$
 $$;
 COMMENT ON FUNCTION dgen._may_create_types(regrole) IS 'can the role create actor types?';
 
--- A GRANT writes its rows also where it changes nothing: it waits for whoever else writes them, and fails after that.
--- So it is left out then. In a transaction with one snapshot nobody can tell, as that may be too old.
+-- A GRANT writes its rows even if it changes nothing: it waits for other sessions that write them, and then
+-- fails. So a GRANT that changes nothing is left out. In a transaction with one snapshot that cannot be
+-- known, because the snapshot can be too old.
 CREATE FUNCTION dgen._granted(grantee regrole, OUT usage boolean, OUT views bigint)
 	LANGUAGE sql
 	SET search_path = pg_catalog, pg_temp
@@ -158,7 +159,7 @@ AS $$
 				AND a.grantee = _granted.grantee AND a.grantor = c.relowner AND a.privilege_type = 'SELECT')
 	WHERE current_setting('transaction_isolation') IN ('read committed', 'read uncommitted')
 $$;
-COMMENT ON FUNCTION dgen._granted(regrole) IS 'what a role has of schema and of the six views; NULL if that cannot be told';
+COMMENT ON FUNCTION dgen._granted(regrole) IS 'privileges of a role on the schema and on the six views; NULL if that cannot be known';
 
 CREATE FUNCTION dgen._grant_objects(grantee regrole) RETURNS void
 	LANGUAGE plpgsql
@@ -173,11 +174,11 @@ DECLARE
 BEGIN
 	IF grantee <> 0::oid THEN
 		IF NOT EXISTS (SELECT FROM pg_roles r WHERE r.oid = grantee) THEN
-			RETURN; -- one that is gone has nothing
+			RETURN; -- a dropped role has no privileges
 		END IF;
 		PERFORM dgen._depend_on_role(grantee, owns, uses);
 		IF EXISTS (SELECT FROM pg_roles r WHERE r.oid = grantee AND r.rolsuper) THEN
-			RETURN; -- and a superuser needs nothing
+			RETURN; -- a superuser needs no grants
 		END IF;
 	END IF;
 
@@ -229,7 +230,7 @@ BEGIN
 	END IF;
 END
 $$;
-COMMENT ON FUNCTION dgen._check_role(regrole) IS 'raises 22004 or 42704 unless there is such a role, or it is PUBLIC';
+COMMENT ON FUNCTION dgen._check_role(regrole) IS 'raises 22004 or 42704 unless the role exists or is PUBLIC';
 
 CREATE FUNCTION dgen._grant(type_name text, role regrole, privilege text) RETURNS void
 	LANGUAGE plpgsql

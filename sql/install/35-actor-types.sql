@@ -1,13 +1,13 @@
--- Actor types: creating, altering, dropping them, and saying who may do what.
+-- Actor types: creating, altering and dropping them, and privileges on them.
 
--- ---- what a policy must look like ----
+-- ---- checks of a policy ----
 
 CREATE FUNCTION dgen._is_bounded(value interval) RETURNS boolean
 	LANGUAGE c STRICT IMMUTABLE
 	AS 'MODULE_PATHNAME', 'dgen_is_bounded';
 COMMENT ON FUNCTION dgen._is_bounded(interval) IS 'whether an interval, and each part of it, is no longer than 36525 days';
 
--- Above 24 days a timeout no longer fits statement_timeout, which is in ms and 32 bits.
+-- A timeout above 24 days does not fit statement_timeout, which has 32 bits, in milliseconds.
 CREATE FUNCTION dgen._check_interval(parameter text, value interval, shortest interval, longest interval) RETURNS void
 	LANGUAGE plpgsql
 	SET search_path = pg_catalog, pg_temp
@@ -35,7 +35,7 @@ BEGIN
 	END IF;
 END
 $$;
-COMMENT ON FUNCTION dgen._check_limit(text, double precision) IS 'raises 22023 for a limit that cannot be';
+COMMENT ON FUNCTION dgen._check_limit(text, double precision) IS 'raises 22023 for an invalid limit';
 
 CREATE FUNCTION dgen._check_policy(type dgen.actor_type) RETURNS void
 	LANGUAGE plpgsql
@@ -77,13 +77,13 @@ BEGIN
 	END IF;
 END
 $$;
-COMMENT ON FUNCTION dgen._check_policy(dgen.actor_type) IS 'raises 22004 or 22023 for a policy that cannot be';
+COMMENT ON FUNCTION dgen._check_policy(dgen.actor_type) IS 'raises 22004 or 22023 for an invalid policy';
 
--- The handler runs as the owner of the type: the owner's rights count.
+-- The handler runs as the owner of the type, so the owner's privileges are checked.
 CREATE FUNCTION dgen._check_handler(handler text, owner regrole) RETURNS void
 	LANGUAGE c STRICT
 	AS 'MODULE_PATHNAME', 'dgen_check_type_handler';
-COMMENT ON FUNCTION dgen._check_handler(text, regrole) IS 'raises ZD004 or 42501 if the function is no handler, or none for types of that owner';
+COMMENT ON FUNCTION dgen._check_handler(text, regrole) IS 'raises ZD004 or 42501 if the function cannot be a handler, or not for types of that owner';
 
 CREATE FUNCTION dgen._warn_superuser(type dgen.actor_type) RETURNS void
 	LANGUAGE plpgsql
@@ -113,14 +113,15 @@ BEGIN
 	END IF;
 END
 $$;
-COMMENT ON FUNCTION dgen._check_type_name(text) IS 'raises 22004 or 22023 for what cannot be the name of an actor type';
+COMMENT ON FUNCTION dgen._check_type_name(text) IS 'raises 22004 or 22023 for an invalid name of an actor type';
 
 -- ---- create, alter ----
 
--- One at a time, but beside workers that attach: they write into rows of external types
--- (extension/actor/declare.c), and a client may leave that transaction open. Whoever waits for such a row lets go
--- of the tables first, or everybody else would wait for it, too. And nobody keeps a row while they wait for
--- the tables: that would be a deadlock with who holds these and changes that type as well.
+-- Changes of types run one at a time, but next to workers that attach: those write into rows of external types
+-- (extension/actor/declare.c), and a client can leave that transaction open. A session that waits for such a row
+-- releases the table locks first, so that other sessions do not also wait for the row. A session that waits for
+-- the tables has released the row: otherwise it would deadlock with a session that has the tables and changes
+-- that type.
 CREATE FUNCTION dgen._lock_type(type_name text) RETURNS void
 	LANGUAGE plpgsql
 	SET search_path = pg_catalog, pg_temp
@@ -200,7 +201,7 @@ BEGIN
 		COALESCE(old.owner, dgen._calling_role()), NULLIF(handler, ''), search_path, initial_state, max_attempts,
 		backoff, max_backoff, turn_timeout, retention, COALESCE(old.created_at, clock_timestamp()), NULLIF(max_waiting, 0), NULLIF(max_concurrency, 0),
 		NULLIF(max_rate, 0), handle_dead_letters, handle_actions, lock_timeout, locked_priority);
-	-- What external workers have said when they attached holds on.
+	-- What external workers declared when they attached remains.
 	IF new.handler IS NULL AND old.handler IS NULL THEN
 		new.handle_dead_letters := new.handle_dead_letters OR COALESCE(old.handle_dead_letters, false);
 		new.handle_actions := new.handle_actions OR COALESCE(old.handle_actions, false);
@@ -231,7 +232,7 @@ CREATE FUNCTION dgen.create_actor_type(name text, handler text DEFAULT NULL, ini
 	LANGUAGE c
 	AS 'MODULE_PATHNAME', 'dgen_create_actor_type';
 COMMENT ON FUNCTION dgen.create_actor_type(text, text, jsonb, integer, interval, interval, interval, interval, boolean, boolean, integer, integer, double precision, boolean, boolean, interval, integer) IS
-'creates an actor type, owned by the calling role. handler: a function (ctx dgen.context, state jsonb, message jsonb) RETURNS dgen.outcome, found on the search_path, which is kept for its turns; NULL: external workers handle the type. replace: an existing type of the name, if the caller owns it, gets all that is given here, and keeps its owner. if_not_exists: an existing type of the name stays as it is, with a NOTICE. max_waiting: sending to an actor with so many waiting messages is refused (ZD006). max_concurrency: workers handle at most so many actors of the type at a time. max_rate: and so many turns a second, 0.1 for one in ten seconds. NULL or 0: no limit. handle_dead_letters: the handler is also called for dead letters of its actor, with kind dead_letter; handle_actions: it may call dgen.act, and is called for actions, with kind action. Of an external type its workers say both. lock_timeout: what a locked part may take (dgen.lock); locked_priority: a locked actor handles messages of that priority and above meanwhile, 32768 none. Not granted to PUBLIC: GRANT USAGE ON SCHEMA dgen and EXECUTE on this function to roles that may create types.';
+'creates an actor type, owned by the calling role. handler: a function (ctx dgen.context, state jsonb, message jsonb) RETURNS dgen.outcome, found on the search_path, which is stored for its turns; NULL: external workers handle the type. replace: an existing type of that name, if the caller owns it, gets all values given here and keeps its owner. if_not_exists: an existing type of that name is not changed, and a NOTICE says so. max_waiting: maximum number of messages that wait for one actor; sending more is refused (ZD006). max_concurrency: maximum number of actors of the type that workers handle at a time. max_rate: maximum number of turns per second; 0.1 is one turn in ten seconds. NULL or 0: no limit. handle_dead_letters: the handler also runs for dead letters of its actor, with kind dead_letter. handle_actions: the handler can call dgen.act, and runs for actions, with kind action. For an external type, its workers declare both. lock_timeout: maximum duration of an attempt of a locked part (dgen.lock). locked_priority: a locked actor handles messages of this priority and above; 32768: none. EXECUTE is not granted to PUBLIC: GRANT USAGE ON SCHEMA dgen and EXECUTE on this function to the roles that create types.';
 
 CREATE FUNCTION dgen.actor_type_exists(name text) RETURNS boolean
 	LANGUAGE c STABLE STRICT
@@ -289,7 +290,7 @@ CREATE FUNCTION dgen.alter_actor_type(name text, handler text DEFAULT NULL, init
 	LANGUAGE c
 	AS 'MODULE_PATHNAME', 'dgen_alter_actor_type';
 COMMENT ON FUNCTION dgen.alter_actor_type(text, text, jsonb, integer, interval, interval, interval, interval, integer, integer, double precision, boolean, boolean, interval, integer) IS
-'changes what is given and keeps the rest; handler '''': external workers handle the type from now on; a limit of 0: no limit from now on. A new initial_state is for actors made after it. For the owner of the type.';
+'changes the values that are given and keeps the others. handler '''': external workers handle the type from now on. A limit of 0 removes the limit. A new initial_state applies to actors that are created later. Only for the owner of the type.';
 
 -- ---- drop ----
 
@@ -326,8 +327,8 @@ END
 $$;
 COMMENT ON FUNCTION dgen._refuse_type_in_use(integer, text) IS 'raises ZD005 with what there is of a type';
 
--- Replies that were given stay for who asked, and with discard that a request was cancelled;
--- dgen._maintain removes them in the end. What actors of the type ask for nobody needs any more.
+-- Existing replies remain for their callers; with discard, so does the error that a request was canceled.
+-- dgen._maintain removes them later. Replies to actors of the type are no longer needed.
 CREATE FUNCTION dgen._delete_type(type integer, discard boolean) RETURNS void
 	LANGUAGE plpgsql
 	SET search_path = pg_catalog, pg_temp
@@ -352,10 +353,10 @@ END
 $$;
 COMMENT ON FUNCTION dgen._delete_type(integer, boolean) IS 'deletes a type, and with discard everything that belongs to it';
 
--- The lock keeps senders away until this transaction ends: they then find that the
--- type is gone. It is asked for in short tries, because whoever sends queues behind
--- it, and everything is done in the same try, because a worker that has claimed
--- already may hold rows and wait for the tables.
+-- Senders wait for the lock until this transaction ends, and then find that the type does
+-- not exist. The lock is requested in short attempts, because senders queue behind the
+-- request. One attempt does everything, because a worker that has claimed can hold rows and
+-- wait for the tables.
 CREATE FUNCTION dgen._drop_actor_type(type_name text, discard boolean) RETURNS void
 	LANGUAGE plpgsql
 	SET search_path = pg_catalog, pg_temp
@@ -377,7 +378,7 @@ BEGIN
 			LOCK TABLE dgen.actor_type, dgen.privilege IN SHARE ROW EXCLUSIVE MODE;
 			LOCK TABLE dgen.message, dgen.delayed_message IN SHARE ROW EXCLUSIVE MODE;
 			type := dgen._type_for(type_name, 'own');
-			PERFORM dgen._refuse_in_turn(type); -- the name may be another type's by now
+			PERFORM dgen._refuse_in_turn(type); -- the name can belong to another type now
 			IF discard IS NOT TRUE THEN
 				PERFORM dgen._refuse_type_in_use(type, type_name);
 			END IF;

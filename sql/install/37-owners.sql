@@ -1,5 +1,4 @@
--- Who owns an actor type: giving it to another role, another name, and what becomes of it when its
--- owner is to go.
+-- Owners of actor types: another owner, another name, and what happens when the owner is dropped.
 
 -- ---- another owner ----
 
@@ -8,7 +7,7 @@ CREATE FUNCTION dgen._check_new_owner(role regrole) RETURNS void
 	AS 'MODULE_PATHNAME', 'dgen_check_new_owner';
 COMMENT ON FUNCTION dgen._check_new_owner(regrole) IS 'raises 42704 or 42501 unless the role exists and the calling role can SET ROLE to it';
 
--- What the old owner has begun ends as it began. The handler's search_path stays.
+-- Turns that have begun end as the old owner. The search_path of the handler remains.
 CREATE FUNCTION dgen._change_owner(type integer, new_owner regrole) RETURNS void
 	LANGUAGE plpgsql
 	SET search_path = pg_catalog, pg_temp
@@ -60,7 +59,7 @@ CREATE FUNCTION dgen.set_owner(actor_type text, role regrole) RETURNS void
 	LANGUAGE c
 	AS 'MODULE_PATHNAME', 'dgen_operate';
 COMMENT ON FUNCTION dgen.set_owner(text, regrole) IS
-'gives an actor type to another role. Give its handler to that role in the same transaction: ALTER FUNCTION ... OWNER TO. Privileges that were granted stay, and so do the requests of who asked. Turns that have begun end with the privileges of the old owner, later ones have those of the new one. For the owner of the type, if it may SET ROLE to the new one and that may create actor types, and for superusers.';
+'gives an actor type to another role. Give its handler to that role in the same transaction: ALTER FUNCTION ... OWNER TO. Granted privileges and open requests remain. Turns that have begun end with the privileges of the old owner; later turns run with those of the new owner. For superusers, and for the owner of the type if it can SET ROLE to the new owner and the new owner can create actor types.';
 
 -- ---- another name ----
 
@@ -103,9 +102,10 @@ BEGIN
 	FROM (SELECT t.owner AS role FROM dgen.actor_type t UNION SELECT p.role FROM dgen.privilege p ORDER BY 1) AS r;
 END
 $$;
-COMMENT ON FUNCTION dgen._depend_on_roles() IS 'in a database that was restored: grants and dependencies, which a dump may lack';
+COMMENT ON FUNCTION dgen._depend_on_roles() IS 'restores grants and dependencies, which a dump can lack, in a restored database';
 
--- REASSIGN OWNED has no event, so types are never dropped because somebody relied on it.
+-- There is no event for REASSIGN OWNED. So DROP OWNED refuses to drop types unless CASCADE says so: a user may
+-- have relied on REASSIGN OWNED.
 CREATE FUNCTION dgen._drop_owned(role regrole, discard boolean) RETURNS void
 	LANGUAGE plpgsql
 	SET search_path = pg_catalog, pg_temp
@@ -135,9 +135,9 @@ COMMENT ON FUNCTION dgen._drop_owned(regrole, boolean) IS 'DROP OWNED: revokes t
 CREATE FUNCTION dgen._owned_command() RETURNS event_trigger
 	LANGUAGE c
 	AS 'MODULE_PATHNAME', 'dgen_owned_command';
-COMMENT ON FUNCTION dgen._owned_command() IS 'has DROP OWNED reach actor types and privileges';
+COMMENT ON FUNCTION dgen._owned_command() IS 'makes DROP OWNED apply to actor types and privileges';
 
--- At the start: at the end of commands PostgreSQL would keep a list of what each command does.
+-- At the start of commands: an event trigger at their end would make PostgreSQL record what each command does.
 CREATE EVENT TRIGGER dgen_owned ON ddl_command_start
 	WHEN TAG IN ('DROP OWNED')
 	EXECUTE FUNCTION dgen._owned_command();
@@ -171,8 +171,8 @@ COMMENT ON FUNCTION dgen._refuse_drop_role(regrole) IS 'raises 2BP01 with the ac
 
 -- ---- dumps ----
 
--- A role that is gone all the same would be dumped as a number, which may be another role's where the dump
--- is restored. A dump without the type would lose its messages: rather none.
+-- A role that was dropped nevertheless would be dumped as a number, which can be another role where the dump is
+-- restored. A dump without the type would lose its messages. So the dump fails.
 CREATE FUNCTION dgen._is_owned(name text, owner regrole) RETURNS boolean
 	LANGUAGE plpgsql STABLE
 	SET search_path = pg_catalog, pg_temp
@@ -193,7 +193,7 @@ BEGIN
 	PERFORM pg_catalog.pg_extension_config_dump('dgen.actor_type', 'WHERE dgen._is_owned(name, owner)');
 	PERFORM pg_catalog.pg_extension_config_dump('dgen.privilege',
 		'WHERE role = 0::oid OR EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.oid = role)');
-	-- Nobody else may have the reply; that of an actor goes to the actor.
+	-- No other role can read the reply to a dropped role; the reply to an actor goes to the actor.
 	PERFORM pg_catalog.pg_extension_config_dump('dgen.request',
 		'WHERE reply_type_id IS NOT NULL OR EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.oid = requester)');
 END

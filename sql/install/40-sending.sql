@@ -1,5 +1,5 @@
--- Sending and asking. All of them check the privilege to send for the role that is
--- current in the caller.
+-- Sending messages and waiting for replies. Functions that send check the privilege to send of
+-- the role that is current in the caller.
 
 CREATE FUNCTION dgen.cast(
 	actor_type       text,
@@ -23,7 +23,7 @@ CREATE FUNCTION dgen.cast_many(
 RETURNS bigint
 AS 'MODULE_PATHNAME', 'dgen_cast_many' LANGUAGE C VOLATILE;
 COMMENT ON FUNCTION dgen.cast_many(text, text[], jsonb[], text[]) IS
-'sends messages[i] to actor_keys[i], in array order, all or none; those whose idempotency_keys[i] that actor has seen before, also in the same array, are passed over. Returns the number sent';
+'sends messages[i] to actor_keys[i], in array order, all or none; a message whose idempotency_keys[i] was already used for that actor, also in the same array, is skipped. Returns the number of messages sent';
 
 CREATE FUNCTION dgen.request(
 	actor_type       text,
@@ -39,7 +39,7 @@ CREATE FUNCTION dgen.request(
 RETURNS bigint
 AS 'MODULE_PATHNAME', 'dgen_request' LANGUAGE C VOLATILE;
 COMMENT ON FUNCTION dgen.request(text, text, jsonb, interval, timestamptz, integer, text, jsonb, dgen.context, text) IS
-'sends a message whose reply is kept for dgen.await_reply or, with reply_to => ctx in a handler, comes to that actor as a message of kind reply; returns the id of the request';
+'sends a message whose reply is kept for dgen.await_reply or, with reply_to => ctx in a handler, is sent to that actor as a message of kind reply; returns the id of the request';
 
 CREATE FUNCTION dgen.send_many(
 	actor_types      text[],
@@ -54,7 +54,7 @@ CREATE FUNCTION dgen.send_many(
 RETURNS TABLE (id bigint, error text, sqlstate text, hint text, element integer)
 AS 'MODULE_PATHNAME', 'dgen_send_many' LANGUAGE C VOLATILE ROWS 1000;
 COMMENT ON FUNCTION dgen.send_many(text[], text[], jsonb[], boolean[], bigint[], integer[], text[], jsonb[], boolean) IS
-'casts, and requests where requests[i] is true, in array order; one row each in that order, with the id or the error: a message that cannot be sent fails alone. brief: no rows for casts that were sent';
+'sends casts, and requests where requests[i] is true, in array order. Returns one row for each, in the same order, with the id or the error: a message that cannot be sent does not affect the others. brief: no rows for casts that were sent';
 
 CREATE FUNCTION dgen.act(
 	action           text,
@@ -65,19 +65,19 @@ CREATE FUNCTION dgen.act(
 RETURNS bigint
 AS 'MODULE_PATHNAME', 'dgen_act' LANGUAGE C VOLATILE;
 COMMENT ON FUNCTION dgen.act(text, jsonb, interval, timestamptz, jsonb) IS
-'in a handler: has the handler called again once the turn is committed, with kind action and the name of the action as ctx.correlation, for what is to be done outside of the database: at least once, until it succeeds or has failed max_attempts times. It neither waits for the actor''s messages nor keeps them waiting, and has no state; its reply comes to the actor. Returns its message id: the same in each attempt, and so the idempotency key to give to others';
+'in a handler: stores an action, for work outside of the database. After the turn is committed, the handler runs again with kind action and the name of the action as ctx.correlation: at least once, until it succeeds or has failed max_attempts times. An action neither waits for the messages of the actor nor delays them, and has no state; its reply is sent to the actor. Returns the message id of the action, which is the same in each attempt: use it as idempotency key for external systems';
 
 CREATE FUNCTION dgen.await_reply(request bigint, timeout interval DEFAULT '5 s')
 RETURNS jsonb
 AS 'MODULE_PATHNAME', 'dgen_await_reply' LANGUAGE C VOLATILE;
 COMMENT ON FUNCTION dgen.await_reply(bigint, interval) IS
-'waits for the reply to a request, returns it and removes it; holds the snapshot of its statement while it waits (dgen.ask does not); timeout NULL waits without limit. An error that is the answer, as that of a handler, has the schema name dgen and the data type name reply';
+'waits for the reply to a request, returns it and removes it; holds the snapshot of its statement while it waits (dgen.ask does not); timeout NULL waits indefinitely. An error that is the answer, such as the error of a handler, has the schema name dgen and the data type name reply';
 
 CREATE FUNCTION dgen.await_replies(requests bigint[], timeout interval DEFAULT '5 s')
 RETURNS TABLE (request bigint, reply jsonb, error text, sqlstate text)
 AS 'MODULE_PATHNAME', 'dgen_await_replies' LANGUAGE C VOLATILE;
 COMMENT ON FUNCTION dgen.await_replies(bigint[], interval) IS
-'waits for the replies to several requests; one row each, with the error of those that failed or did not come in time';
+'waits for the replies to several requests. Returns one row for each; if a request failed or has no reply before the timeout, the row has the error';
 
 CREATE PROCEDURE dgen.ask(
 	actor_type       text,
@@ -87,7 +87,7 @@ CREATE PROCEDURE dgen.ask(
 	INOUT reply      jsonb    DEFAULT NULL)
 AS 'MODULE_PATHNAME', 'dgen_ask' LANGUAGE C;
 COMMENT ON PROCEDURE dgen.ask(text, text, jsonb, interval, jsonb) IS
-'request, commit, wait, reply in one statement, outside of a transaction block; holds no snapshot while it waits. Errors as of dgen.await_reply';
+'sends a request, commits, waits for the reply and returns it, in one statement outside of a transaction block; holds no snapshot while it waits. Raises the same errors as dgen.await_reply';
 
 CREATE PROCEDURE dgen.await_any(
 	requests         bigint[],
@@ -95,7 +95,7 @@ CREATE PROCEDURE dgen.await_any(
 	INOUT answers    json     DEFAULT NULL)
 AS 'MODULE_PATHNAME', 'dgen_await_any' LANGUAGE C;
 COMMENT ON PROCEDURE dgen.await_any(bigint[], interval, json) IS
-'waits until at least one of the requests is answered, and returns and removes the answers that are there, as a JSON array; an empty one at the timeout and when the client sends something; outside of a transaction block; holds no snapshot while it waits';
+'waits until at least one of the requests is answered. Returns and removes all answers that exist, as a JSON array, which is empty at the timeout and when the client sends something. Runs outside of a transaction block; holds no snapshot while it waits';
 
 CREATE FUNCTION dgen.call(
 	actor_type       text,

@@ -198,6 +198,7 @@ SELECT dgen.act('outside');
 SELECT dgen.call('idle', 'a', '{"do": "SELECT dgen.act(''x'')"}');
 \echo :LAST_ERROR_SQLSTATE
 SELECT act('j', $$SELECT dgen.act(NULL)$$);
+\echo :LAST_ERROR_SQLSTATE
 SELECT act('j', $$SELECT dgen.act('')$$);
 SELECT act('j', format('SELECT dgen.act(%L)', repeat('x', 129)));
 SELECT act('j', $$SELECT dgen.act('x', NULL)$$);
