@@ -338,7 +338,7 @@ sub test_retry {
 }
 
 sub test_bad_outcomes {
-	my %error = ('none' => qr/^ZD040: .*no valid outcome/, 'list' => qr/^22023: .*not a JSON object/, 'no state' => qr/^22004: .*NULL/);
+	my %error = ('none' => qr/^ZD040: .*an invalid outcome/, 'list' => qr/^22023: .*must be a JSON object/, 'no state' => qr/^22004: .*must not be null/);
 	for my $op (sort keys %error) {
 		like(error_of(qq{CALL dgen.ask('player', 'outcome', '{"op": "$op"}')}), $error{$op}, "no outcome: $op");
 	}

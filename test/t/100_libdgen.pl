@@ -310,7 +310,7 @@ sub waits {
 	becomes(q{SELECT count(*) FROM dgen.workers}, 1, 'until it is mended');
 	end_worker($worker);
 }
-waits(q{UPDATE pg_extension SET extversion = '7.7.7' WHERE extname = 'dgen'}, qr/has version 0\.1\.0, and 7\.7\.7 is needed; connecting again/,
+waits(q{UPDATE pg_extension SET extversion = '7.7.7' WHERE extname = 'dgen'}, qr/has version 0\.1\.0, but 7\.7\.7 is needed; connecting again/,
 	q{UPDATE pg_extension SET extversion = '0.1.0' WHERE extname = 'dgen'}, 'a library of the server that is too old');
 waits(q{UPDATE pg_extension SET extversion = '0.0.9' WHERE extname = 'dgen'}, qr/version 0\.0\.9 in this database, .* 0\.1\.0; connecting again/,
 	q{UPDATE pg_extension SET extversion = '0.1.0' WHERE extname = 'dgen'}, 'an extension that was not updated');

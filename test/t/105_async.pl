@@ -108,7 +108,7 @@ $worker->finish;
 # ---- what is told is on disk ----
 
 my (undef, undef, $error) = $node->psql('postgres', q{CALL dgen.ask('silent', 'durable', '1', '1 ms')});
-like($error, qr/goes on/, 'a call that times out goes on');
+like($error, qr/still open/, 'a call that times out goes on');
 $node->stop('immediate');
 $node->start;
 is(sql(q{SELECT count(*) FROM dgen.request WHERE actor_key = 'durable'}), 1, 'also when the server crashes at once');

@@ -305,7 +305,7 @@ fails(1, qr/actor key has 0 bytes/, 'an empty key', 'cast', 'counter', '', '1');
 fails(1, qr/actor key has 513 bytes, not 1 to 512/, 'a long key', 'cast', 'counter', 'k' x 513, '1');
 fails(1, qr/not valid UTF-8/, 'a key that is not UTF-8', 'cast', 'counter', "k\xff", '1');
 fails(1, qr/not valid UTF-8/, 'a message that is not UTF-8', 'cast', 'counter', 'k', "\"\xc3\"");
-fails(1, qr/headers must be a JSON object/, 'headers that are no object', 'cast', 'counter', 'k', '1', '--headers', '[]');
+fails(1, qr/headers is not a JSON object/, 'headers that are no object', 'cast', 'counter', 'k', '1', '--headers', '[]');
 fails(1, qr/SQLSTATE 22021/, 'a listing of a key that is not UTF-8', 'messages', 'counter', "\xff");
 
 # ---- listings ----

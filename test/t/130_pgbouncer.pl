@@ -188,7 +188,7 @@ sub lose_session {
 	is(sql(q{SELECT count(*) FROM dgen.workers}), 1, "$name: a worker attaches in a session that somebody else has then");
 	let_go($holders[0]);
 	ok(!$worker->{run}->finish, 'it ends');
-	like($worker->{err}, qr/\(the session is shared with others\).*Connect to PostgreSQL itself, or through a pool in session mode\./,
+	like($worker->{err}, qr/\(the session is shared with others\).*Connect to PostgreSQL directly, or through a connection pooler in session mode\./,
 		'and says why, and what to do');
 	unlike($worker->{err}, qr/connecting again/, 'it does not try again');
 	let_go($next);

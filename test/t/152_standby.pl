@@ -96,7 +96,7 @@ for my $statement (
 	q{SELECT dgen.create_actor_type('new')},
 	q{SELECT dgen.drop_actor_type('external')}) {
 	my ($name) = $statement =~ /(dgen\.\w+)/;
-	like(error_of($standby, "$statement;"), qr/ERROR:  25006: $name cannot run on a standby\n.*HINT:  Use the primary\./s, "$name needs the primary");
+	like(error_of($standby, "$statement;"), qr/ERROR:  25006: $name cannot run on a standby\n.*HINT:  Connect to the primary\./s, "$name needs the primary");
 	like(error_of($node, "BEGIN READ ONLY; $statement;"), qr/ERROR:  25006: $name cannot run in a read-only transaction\nHINT/, "$name writes")
 		unless $name =~ /ask|any/;
 }
