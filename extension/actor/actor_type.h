@@ -1,5 +1,5 @@
 /*
- * Actor types: their policy, and who may do what with their actors.
+ * Actor types: their policy, and the privileges of roles on their actors.
  *
  * A session keeps the types that it has used (actor_type.c); all functions that look for one need a
  * transaction.
@@ -58,7 +58,7 @@ dgen_actors_type(int32 type_id)
 	return type_id < 0 ? -type_id : type_id;
 }
 
-/* ---- actor_type.c: types, their policy, who may do what ---- */
+/* ---- actor_type.c: types, their policy, privileges ---- */
 
 extern void dgen_actor_type_init(void); /* _PG_init: invalidation callbacks */
 
@@ -78,16 +78,16 @@ extern bool dgen_has_privilege(const ActorType *type, Oid role, Privilege privil
 /* Raises 42501, with what to grant, unless the role has the privilege. */
 extern void dgen_check_privilege(const ActorType *type, Oid role, Privilege privilege);
 
-/* May the role be told the name of the type: has it any privilege? */
+/* Can the role know the name of the type: has it any privilege? */
 extern bool dgen_may_know_type(const ActorType *type, Oid role);
 
 /*
  * The privilege to work, for a type that was found by the number of a message, which anybody can
- * guess. Raises 42501, without the name of the type if the role may not know it.
+ * guess. Raises 42501, without the name of the type if the role must not know it.
  */
 extern void dgen_check_work_found(const ActorType *type, Oid role);
 
-/* Raises DGEN_ERR_NOT_ADOPTED in a copy of a database that nobody has adopted. */
+/* Raises DGEN_ERR_NOT_ADOPTED in a copy of a database that was not adopted. */
 extern void dgen_check_adopted(void);
 
 /* The transaction that adopted this database, as dgen_check_adopted has found it last. */
@@ -95,7 +95,7 @@ extern TransactionId dgen_adopted_by(void);
 
 /* ---- nearest_type.c: a name that no actor type has is often a slip ---- */
 
-/* The name of a type that the caller may use and may have meant; NULL: there is none. */
+/* The name of a type that the caller can use and might have meant; NULL: there is none. */
 extern const char *dgen_nearest_type(const text *name);
 
 #endif /* DGEN_ACTOR_ACTOR_TYPE_H */

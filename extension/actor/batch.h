@@ -42,7 +42,7 @@ typedef struct BatchMessage
 	char kind;
 	bool locked;   /* it has locked its actor: tid is that of its row in dgen.locked */
 	int32 attempt; /* if so: attempts begun, including this one */
-	Buffer buffer; /* which had its page, and may have it still; Invalid: not known */
+	Buffer buffer; /* which had its page, and might still have it; Invalid: not known */
 } BatchMessage;
 
 /* Why an actor cannot be handled now. */

@@ -10,7 +10,7 @@ struct ActorType;
 
 typedef enum Declared
 {
-	DECLARED_DEAD_LETTERS, /* its actors are told of them */
+	DECLARED_DEAD_LETTERS, /* its actors are notified of them */
 	DECLARED_ACTIONS
 } Declared;
 

@@ -1,7 +1,7 @@
 /*
  * What this session has in hand besides its worker: the batch that its client has claimed, and the
  * batch and the turn that run here. Rooms above put it here and take it away again
- * (protocol/protocol.c, worker/batch.c, turn/turn.c ...); everybody may ask. Nothing here needs a lock.
+ * (protocol/protocol.c, worker/batch.c, turn/turn.c ...); every room can read it. Nothing here needs a lock.
  */
 #ifndef DGEN_ACTOR_IN_HAND_H
 #define DGEN_ACTOR_IN_HAND_H
@@ -24,7 +24,7 @@ extern struct Batch *dgen_claimed_batch(void);
 extern struct Batch *dgen_batch_to_end(void);
 
 /*
- * Raises 42501 if the caller may not act as the role that claimed the batch, and DGEN_ERR_NOT_OWNED
+ * Raises 42501 if the caller cannot act as the role that claimed the batch, and DGEN_ERR_NOT_OWNED
  * if this transaction has dropped the extension since.
  */
 extern void dgen_check_claimer(void);

@@ -1,5 +1,5 @@
 /*
- * The worker that has attached in this session. protocol/attach.c says which it is; everybody may ask.
+ * The worker that has attached in this session. protocol/attach.c sets it; every room can read it.
  * Nothing here needs a lock.
  */
 #ifndef DGEN_ACTOR_WORKER_SESSION_H
@@ -18,7 +18,7 @@ typedef struct WorkerType
 	double turn_us;   /* measured time of a turn, moving average; 0: not known */
 
 	/* If the type has max_rate, in a claim. */
-	int turns_left;      /* messages that may still be read */
+	int turns_left;      /* messages that can still be read */
 	int turns_read;      /* messages that were read */
 	bool short_of_turns; /* the bucket had no more of them */
 } WorkerType;

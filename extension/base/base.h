@@ -1,5 +1,5 @@
 /*
- * What every room may use: the versions, the settings (guc.c), the memory that a worker
+ * What every room can use: the versions, the settings (guc.c), the memory that a worker
  * keeps (keep_memory.c), and the refusal to write where nothing can be written (read_only.c).
  */
 #ifndef DGEN_BASE_BASE_H
@@ -11,7 +11,7 @@
 
 #define DGEN_VERSION "0.1.0"
 
-/* Major and minor version of the oldest libdgen that may attach. */
+/* Major and minor version of the oldest libdgen that can attach. */
 #define DGEN_OLDEST_LIBRARY "0.1"
 
 /* Set once, when the library is loaded: by shared_preload_libraries? */
@@ -25,8 +25,8 @@ extern int dgen_safety_net_interval; /* seconds between safety-net checks */
 extern int dgen_batch_actors;        /* maximum number of actors in a batch */
 extern int dgen_batch_messages;      /* maximum number of messages in a batch */
 extern int dgen_batch_bytes;         /* maximum size of the messages in a batch, kB */
-extern int dgen_batch_duration;      /* time a batch may take, ms, estimated from measured turns */
-extern int dgen_call_backlog;        /* waiting messages that dgen.call handles first, at most */
+extern int dgen_batch_duration; /* maximum duration of a batch, ms, estimated from measured turns */
+extern int dgen_call_backlog;   /* waiting messages that dgen.call handles first, at most */
 
 extern void dgen_define_gucs(void); /* _PG_init */
 

@@ -12,7 +12,7 @@ struct ClientText;
 
 #define DGEN_MOST_PIECES 7
 
-/* A column of a row that is as large as somebody has made it. */
+/* A column of a row that can have any size. */
 typedef struct ClientPiece
 {
 	const char *what;

@@ -6,7 +6,7 @@
 
 #include "postgres.h"
 
-/* What a row of dgen.claim, or a reply, may be as text: the server and libpq take 1 GB. */
+/* Maximum size of a row of dgen.claim, or of a reply, as text: the server and libpq accept 1 GB. */
 #define DGEN_MOST_TEXT ((Size) 512 * 1024 * 1024)
 
 /* And a value in a view. */

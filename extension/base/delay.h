@@ -26,6 +26,7 @@ extern void dgen_check_interval(const Interval *interval, const char *what, cons
 extern TimestampTz dgen_time_after(const Interval *interval, const char *what, const char *hint);
 
 #define DGEN_DELAY_HINT "Give a delay of zero or more, up to 36525 days."
-#define DGEN_TIMEOUT_HINT "Give a timeout of zero or more, up to 36525 days; NULL waits for ever."
+#define DGEN_TIMEOUT_HINT \
+	"Give a timeout of zero or more, up to 36525 days; NULL waits without limit."
 
 #endif /* DGEN_BASE_DELAY_H */

@@ -31,14 +31,14 @@ typedef struct OwnedMailbox
 	struct WorkerType *worker_type;
 	int64 mailbox;
 	int held;  /* what dgen_try_own has returned */
-	bool read; /* in this transaction, which may have removed messages since */
+	bool read; /* in this transaction, which might have removed messages since */
 } OwnedMailbox;
 
 /* What steps 1 and 2 of a claim have found. */
 typedef struct Owned
 {
 	int count;
-	bool left;    /* stopped by a limit: there may be more work */
+	bool left;    /* stopped by a limit: there might be more work */
 	bool tired;   /* a sweep has passed so many dead rows that the next claim continues it */
 	bool limited; /* some of its types have a limit */
 	SuspicionLevel level; /* of all of them */
@@ -48,13 +48,13 @@ typedef struct Owned
 /* The limits in force for the session: settings, lock table, measured turn times. */
 extern void dgen_batch_limits(const struct WorkerSession *session, BatchLimits *limits);
 
-/* The server was short of locks, which the last batch may have: the next ones take fewer. */
+/* The server was short of locks, and the last batch might have them: the next ones use fewer. */
 extern void dgen_narrow_batches(struct WorkerSession *session);
 
 /*
  * Steps 1 and 2 of a claim: finds mailboxes with messages of the session's types, and owns them to
  * the end of the current (sub)transaction. Moves the session's cursors on. Raises
- * DGEN_ERR_NOT_ADOPTED in a copy that nobody has adopted.
+ * DGEN_ERR_NOT_ADOPTED in a copy that was not adopted.
  */
 extern void dgen_own_mailboxes(struct WorkerSession *session, const BatchLimits *limits,
 							   Owned *owned);
@@ -66,11 +66,11 @@ extern void dgen_begin_behind(struct WorkerSession *session, int32 type_id);
 extern void dgen_measure_turns(struct WorkerSession *session, int32 type_id, double us);
 extern double dgen_elapsed_us(instr_time start);
 
-/* ---- allowance.c: how many messages a claim may read for a type with max_rate ---- */
+/* ---- allowance.c: how many messages a claim can read for a type with max_rate ---- */
 
 /* A claim has read, or failed to: gives back turns that it did not use, and sees to what it left for want of turns. */
 extern void dgen_settle_turns(struct WorkerSession *session, Owned *owned);
-/* A claim failed before that: its turns may have been used. */
+/* A claim failed before that: its turns might have been used. */
 extern void dgen_forget_turns(struct WorkerSession *session);
 /* The batch that was read is undone, and read once more. */
 extern void dgen_read_again(struct WorkerSession *session);

@@ -1,5 +1,5 @@
 /*
- * The reading of a batch inside: what is open meanwhile, and a section per file.
+ * The reading of a batch inside: what is open in the meantime, and a section per file.
  *
  *     read_batch.c ── each mailbox ──> read_mailbox.c ── a new actor ──> read_actor.c ──> blocked.c
  */
@@ -38,7 +38,7 @@ typedef struct Reader
 	bool type_has_paused;
 	bool type_has_failed;
 	bool mailbox_has_failed;
-	bool row_locked; /* by somebody else: an actor of this mailbox is left out */
+	bool row_locked; /* by another transaction: an actor of this mailbox is left out */
 	bool at_lock;    /* ended at a message that waits until its actor is unlocked, which tells */
 	int64 mailbox;
 	int held;        /* see dgen_wakeup_owned */
@@ -72,7 +72,7 @@ extern void dgen_reader_read_messages(Reader *reader);
 extern BatchActor *dgen_reader_new_actor(Reader *reader, Datum key);
 /* The same with its row, if it is not blocked: no messages can be handled then. */
 extern BatchActor *dgen_reader_add_actor(Reader *reader, Datum key);
-/* False if the row is locked by somebody else. An action has none. */
+/* False if another transaction has locked the row. An action has none. */
 extern bool dgen_reader_read_row(Reader *reader, BatchActor *actor);
 
 /* ---- blocked.c: pauses and failed attempts ---- */

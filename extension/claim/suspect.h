@@ -1,5 +1,5 @@
 /*
- * Turns that may have ended their worker.
+ * Turns that might have ended their worker.
  */
 #ifndef DGEN_CLAIM_SUSPECT_H
 #define DGEN_CLAIM_SUSPECT_H
@@ -13,7 +13,7 @@ struct BatchLimits;
 
 /* At the end of a session, which still holds its locks; they never raise. */
 
-/* The SQLSTATE of the attempts that it may have ended in; 0: it was told to end. */
+/* The SQLSTATE of the attempts that might have ended it; 0: it was asked to end. */
 extern int dgen_blame_for_end(void);
 extern void dgen_suspect_batch(int blame);                /* its claimed batch, if there is one */
 extern void dgen_suspect_turn(const struct Charge *turn); /* that runs; NULL: none does */

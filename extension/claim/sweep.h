@@ -1,6 +1,6 @@
 /*
  * Sweeps: scans of the mailbox index that look for mailboxes with messages, in slices. slice.c says
- * who walks which slice, sweep.c walks.
+ * which session scans which slice; sweep.c scans.
  */
 #ifndef DGEN_CLAIM_SWEEP_H
 #define DGEN_CLAIM_SWEEP_H
@@ -19,17 +19,17 @@ typedef struct Sweep
 typedef enum SweepBegun
 {
 	SWEEP_NOT_NEEDED, /* or another session is at it, and takes long */
-	SWEEP_BY_ANOTHER, /* a session that has just ended its slice: there may be hints now */
+	SWEEP_BY_ANOTHER, /* a session that has just ended its slice: there might be hints now */
 	SWEEP_BEGUN       /* to be ended in any case, also after an error, with one of those below */
 } SweepBegun;
 
-/* ---- slice.c: who sweeps which part of the mailboxes of a type, and when ---- */
+/* ---- slice.c: which session sweeps which part of the mailboxes of a type, and when ---- */
 
 /* Waits for the slice of another session, but not for long, and can be canceled. */
 extern SweepBegun dgen_sweep_begin(int32 type_id, Sweep *sweep);
 extern bool dgen_sweep_add(Sweep *sweep, int64 mailbox); /* false: no room */
 
-/* The end of a slice: it stops, and the next one goes on there; not before so many us; it is done. */
+/* The end of a slice: it stops, and the next one continues there; not before so many us; it is done. */
 extern void dgen_sweep_stop(Sweep *sweep, const SweepPlace *next);
 extern void dgen_sweep_rest(Sweep *sweep, const SweepPlace *next, int64 us);
 extern void dgen_sweep_through(Sweep *sweep);

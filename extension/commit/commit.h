@@ -18,7 +18,7 @@ struct Outcome;
 
 /* ---- commit.c: what the turns did, into the batch and into the tables ---- */
 
-/* An outcome of noreply, reply or destroy goes into the actor, and the reply to who asked. */
+/* An outcome of noreply, reply or destroy goes into the actor, and the reply to the caller. */
 extern void dgen_apply_outcome(struct Batch *batch, struct BatchActor *actor,
 							   const struct Outcome *outcome);
 

@@ -18,15 +18,15 @@ struct WorkerSession;
 
 /*
  * Looks for a locked part of the session's types to run. True: this session has one as soon as the
- * transaction commits. Cheap while nobody has asked for a look (wake/locked_look.c). Raises
- * DGEN_ERR_NOT_ADOPTED in a copy that nobody has adopted.
+ * transaction commits. Cheap while no check is requested (wake/locked_look.c). Raises
+ * DGEN_ERR_NOT_ADOPTED in a copy that was not adopted.
  */
 extern bool dgen_part_begin(struct WorkerSession *session);
 
 /* The actor as it is, not owned; NULL: the attempt is over. */
 extern struct Batch *dgen_part_look(void);
 
-/* The actor, owned; waits for that. NULL: somebody has ended the lock, or runs another attempt. */
+/* The actor, owned; waits for that. NULL: the lock has ended, or another attempt runs. */
 extern struct Batch *dgen_part_own(void);
 
 /* The part has begun in this very transaction, and cannot be run: a failed attempt. */
@@ -37,7 +37,7 @@ extern void dgen_part_fail(const struct Failure *failure);
 /* What is due: asks for looks, and ends attempts whose time is over. */
 extern void dgen_locked_due(struct DueLook *look);
 
-/* Records a charge that has a fence. False: somebody else owns the actor; a later claim may. */
+/* Records a charge that has a fence. False: another session owns the actor; a later claim might own it. */
 extern bool dgen_charge_part(const struct Charge *charge, const struct ActorType *type,
 							 const struct Failure *failure);
 

@@ -1,5 +1,5 @@
 /*
- * How many turns per second a type may have (max_rate): a token bucket for each such type, in shared
+ * How many turns per second a type can have (max_rate): a token bucket for each such type, in shared
  * memory, under Shared.rates_lock, which the functions take (rate.c). None of them raises.
  */
 #ifndef DGEN_OWN_RATE_H
@@ -23,11 +23,11 @@ extern bool dgen_has_turns(const struct ActorType *type);
 
 /* ---- for the watch ---- */
 
-extern TimestampTz dgen_rate_due(void); /* when a type for which somebody waits has turns again */
+extern TimestampTz dgen_rate_due(void); /* when a type that a session waits for has turns again */
 
 /* Types that have turns again; *next: when the next of the others has. Database.lock is held. */
 extern int dgen_rates_ring(TimestampTz now, int32 *types, int most, TimestampTz *next);
-/* May a type that has no bucket in shared memory have turns again? */
+/* Can a type that has no bucket in shared memory have turns again? */
 extern bool dgen_private_rates_ring(TimestampTz now);
 
 /* ---- for CREATE EXTENSION ---- */

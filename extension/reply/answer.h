@@ -1,5 +1,5 @@
 /*
- * What a request has come to, for those who wait for it: in a transaction (await.c), or outside of
+ * The result of a request, for sessions that wait for it: in a transaction (await.c), or outside of
  * one (ask.c).
  */
 #ifndef DGEN_REPLY_ANSWER_H
@@ -15,7 +15,7 @@ typedef struct Answer
 {
 	bool done;
 	bool failed;
-	bool given;   /* by who handled or canceled the request; else by dgen_collect_answer */
+	bool given;   /* the handler or a cancel gave it; else dgen_collect_answer did */
 	int sqlstate; /* if failed */
 	char *error;
 	char *hint;

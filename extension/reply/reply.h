@@ -18,13 +18,13 @@ struct Reply;
 /* What the answers of a batch share. Starts zeroed but for for_caller. */
 typedef struct Answers
 {
-	bool for_caller; /* raises unless the role that calls may work for the type of the request */
+	bool for_caller; /* raises unless the calling role has the privilege to work for the type */
 	bool open;
 	DgenScan scan;
 	DgenWriter writer;
 } Answers;
 
-/* Answers a request, and tells who waits for it. True if the request was open. */
+/* Answers a request, and wakes sessions that wait for it. True if the request was open. */
 extern bool dgen_answers_add(Answers *answers, int64 request_id, const struct Reply *reply);
 extern void dgen_answers_end(Answers *answers);
 
@@ -42,7 +42,7 @@ extern bool dgen_expect_no_more(struct Reply *reply);
 
 /* Is that the call that runs? */
 extern bool dgen_is_expected(int64 id);
-/* False if it has a reply already. Raises 42501 unless the calling role may work for the type. */
+/* False if it has a reply already. Raises 42501 without the privilege to work for the type. */
 extern bool dgen_give_expected(const struct Reply *reply);
 
 /* ---- explain.c: why there is no reply yet ---- */

@@ -13,7 +13,7 @@
 
 struct Database;
 
-#define NO_ORDERS (-1) /* Database.desired: nobody said how many */
+#define NO_ORDERS (-1) /* Database.desired: no number was set */
 
 /* What a worker process is given, in bgw_extra. */
 typedef struct WorkerOrders

@@ -1,5 +1,5 @@
 /*
- * Requests: their rows in dgen.request, who gets the reply, and the reply that an actor gets as a
+ * Requests: their rows in dgen.request, their callers, and the reply that an actor gets as a
  * message (request.c, askers.c, action.c). Needs a transaction.
  */
 #ifndef DGEN_SEND_REQUEST_H

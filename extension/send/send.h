@@ -16,7 +16,7 @@ typedef struct Send
 {
 	const struct ActorType *type;
 	text *key;
-	Datum message; /* jsonb, may be toasted */
+	Datum message; /* jsonb, can be toasted */
 	char kind;
 	int16 priority;
 	int64 seq;              /* 0: the next one */

@@ -42,14 +42,14 @@ typedef struct SendArguments
 	int headers;
 } SendArguments;
 
-/* The type of the message that was checked last, to which the caller may send. */
+/* The type of the message that was checked last, to which the caller can send. */
 typedef struct LastType
 {
 	const text *name; /* NULL: there is none */
 	const struct ActorType *type;
 } LastType;
 
-/* Those after messages may be NULL, and so may their elements. */
+/* Those after messages can be NULL, and so can their elements. */
 typedef struct SendArrays
 {
 	int errcode;          /* for every error; 0: the one that says it best */

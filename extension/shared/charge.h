@@ -15,7 +15,7 @@ typedef struct Charge
 {
 	int32 type_id;
 	int64 mailbox;
-	int64 message_id; /* 0: not told, of a locked part */
+	int64 message_id; /* 0: not known, of a locked part */
 	int sqlstate;     /* of the attempt */
 	int64 fence;      /* of a locked part; 0: it was a turn */
 	bool silent;      /* an external worker, whose session was ended because it was silent */
@@ -24,7 +24,7 @@ typedef struct Charge
 
 #define MAX_CHARGES 64 /* in a database; more of them are dropped */
 
-/* A place for a charge in shared memory. No lock: who changes the state by compare-and-swap has the place. */
+/* A place for a charge in shared memory. No lock: the process that changes the state by compare-and-swap has the place. */
 typedef enum ChargeState
 {
 	CHARGE_FREE,
@@ -36,7 +36,7 @@ typedef enum ChargeState
 typedef struct ChargeEntry
 {
 	pg_atomic_uint32 state; /* a ChargeState */
-	Charge charge;          /* of the process that has set WRITING or READING; else nobody's */
+	Charge charge;          /* of the process that has set WRITING or READING; else of none */
 } ChargeEntry;
 
 typedef enum SuspicionLevel

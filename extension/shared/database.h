@@ -1,5 +1,5 @@
 /*
- * A database in shared memory: who waits in it, what was announced, what is due. README.md of this
+ * A database in shared memory: sessions that wait in it, what was announced, what is due. README.md of this
  * room explains each field.
  */
 #ifndef DGEN_SHARED_DATABASE_H
@@ -19,7 +19,7 @@
 #define MAX_PREPARED_ENDS \
 	64 /* in a database; for more of them the sessions find out by themselves */
 
-#define ALARM_UNKNOWN PG_INT64_MIN /* nobody has checked what is due: it rings */
+#define ALARM_UNKNOWN PG_INT64_MIN /* no session has checked what is due: it rings */
 #define ALARM_NONE PG_INT64_MAX
 
 /* A session whose attempt of a locked part is over, if that prepared transaction commits. */
@@ -43,7 +43,7 @@ typedef struct Database
 	volatile bool starter_wanted; /* it needs a starter, for which there was no process yet */
 	pg_atomic_uint32 orders;      /* rises when workers should read types and extension again */
 
-	/* Who waits (baton.c). Slots, or NOBODY; under lock unless atomic. */
+	/* Sessions that wait (baton.c). Slots, or NOBODY; under lock unless atomic. */
 	LWLock lock;
 	int waiting; /* head of the list of sleeping workers, newest first */
 	int waiting_tail;
@@ -52,13 +52,13 @@ typedef struct Database
 	pg_atomic_uint32 workers;      /* attached sessions */
 	int watch;                     /* the sleeping worker that looks after alarms and batons */
 	TimestampTz watch_until;       /* it sleeps no longer than that */
-	pg_atomic_uint64 waiting_mask; /* buckets that somebody waits for; senders read it first */
+	pg_atomic_uint64 waiting_mask; /* buckets that some session waits for; senders read it first */
 
 	/* By bucket of type: rises with every commit that made work visible (announce.c). */
 	pg_atomic_uint64 generation[BUCKETS];
 
 	/* Locked parts (locked_look.c), by bucket. */
-	pg_atomic_uint32 locked_asked[BUCKETS];    /* rises when there may be one to be run */
+	pg_atomic_uint32 locked_asked[BUCKETS];    /* rises when there might be one to run */
 	pg_atomic_uint32 locked_answered[BUCKETS]; /* asked, before the last check that found none */
 	pg_atomic_uint64 kept; /* bits of buckets: a worker was kept for messages, and ran no part */
 
@@ -73,7 +73,7 @@ typedef struct Database
 	pg_atomic_uint32 looks;            /* safety-net checks so far */
 	pg_atomic_uint32 suspected;        /* actors that have become suspects so far */
 
-	/* Locks that somebody tried in vain, hashed; who releases one wakes a worker (held_locks.c). */
+	/* Locks that a session failed to get, hashed; the session that releases one wakes a worker (held_locks.c). */
 	pg_atomic_uint32 missed[BUCKETS * MISS_BITS / 32];
 
 	pg_atomic_uint32 reply_waiters[REPLY_BUCKETS]; /* sessions, by hash of the request id */

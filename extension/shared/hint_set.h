@@ -1,6 +1,6 @@
 /*
  * The ready list of one actor type: mailboxes that are known to have messages, each a *hint*. For
- * who takes them (wake/hints.c) and who sweeps for more (claim/slice.c).
+ * claims take them (wake/hints.c), and sweeps find more (claim/slice.c).
  */
 #ifndef DGEN_SHARED_HINT_SET_H
 #define DGEN_SHARED_HINT_SET_H
@@ -29,7 +29,7 @@ typedef struct SweepPlace
 /* Mailboxes in a set; a type that has more of them is swept. */
 #define HINT_SLOTS 4096
 
-/* If there are too many, or some that nobody announced, a sweep over the index finds them. */
+/* If there are too many, or some were not announced, a sweep of the index finds them. */
 typedef struct HintSet
 {
 	Oid database; /* under Shared.lock and lock, so is type_id; InvalidOid: free */
@@ -58,7 +58,7 @@ typedef struct HintSet
 	bool wrapped;         /* it has passed the end of the ring */
 	uint32 answers;       /* asked, when it began */
 	int64 start;          /* mailbox at which it began */
-	SweepPlace position;  /* where it goes on, or the next one begins */
+	SweepPlace position;  /* where it continues, or the next one begins */
 } HintSet;
 
 #define NO_OWNER 0 /* HintSet.owners */

@@ -43,7 +43,7 @@ typedef struct Rate
 	double turns;          /* that are in the bucket */
 	double returned;       /* turns given back so far */
 	TimestampTz filled_at; /* turns are those of that time */
-	TimestampTz wake_at;   /* when somebody who found none is called; ALARM_NONE: nobody waits */
+	TimestampTz wake_at;   /* when a session that found none is woken; ALARM_NONE: none waits */
 } Rate;
 
 /* Entries for workers beyond those for which the server has processes. */
@@ -72,7 +72,7 @@ typedef struct Memo
 {
 	int64 mailbox;
 	Oid database;
-	Oid table; /* dgen.message: another one after the extension was created anew */
+	Oid table; /* dgen.message: another one after the extension was created again */
 	int32 type_id;
 	uint32 until; /* number of the safety-net check at which the floor is forgotten */
 	int64 floor;  /* no message of priority 0 up to this seq is there; 0: not known */

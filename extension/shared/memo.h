@@ -1,7 +1,7 @@
 /*
  * What is remembered of mailboxes (memo.c): where to begin to read one, where its actor's row was,
- * and whether its messages are suspected of having ended their worker. All of it may be lost, and
- * may be wrong: who uses it checks. Without shared memory nothing is remembered. The functions take
+ * and whether its messages are suspected of having ended their worker. All of it can be lost, and
+ * can be wrong: its users check it. Without shared memory nothing is remembered. The functions take
  * the spinlock of a bucket, and do not raise, unless a comment says that one needs a transaction.
  */
 #ifndef DGEN_SHARED_MEMO_H
@@ -34,7 +34,7 @@ extern void dgen_memos_forget(void); /* those of this database */
 extern Suspicion dgen_suspicion_of(int32 type_id, int64 mailbox);
 extern void dgen_set_suspicion(int32 type_id, int64 mailbox, Suspicion suspicion);
 
-/* ---- settled seqs: how far a floor may rise; need a transaction ---- */
+/* ---- settled seqs: how far a floor can rise; need a transaction ---- */
 
 /* A seq in a row that was visible; all lower ones were drawn before. */
 extern void dgen_saw_seq(int64 seq);

@@ -18,7 +18,7 @@ typedef enum Takes
 	TAKES_SURELY
 } Takes;
 
-/* Types in a lane for which somebody was called. */
+/* Types in a lane for which a session was woken. */
 typedef struct Covered
 {
 	int count;
@@ -42,7 +42,7 @@ extern bool dgen_slot_names_part(const Slot *slot,
 								 int n); /* does it run locked parts of types[n]? */
 extern void dgen_slot_set_types(Slot *slot, const struct WorkerSession *session);
 
-/* Does the slot take anything in the bucket (-1: any) for which nobody was called yet? Adds it. */
+/* Does the slot take anything in the bucket (-1: any) for which no session was woken yet? Adds it. */
 extern bool dgen_cover_extend(Cover *cover, const Slot *slot, int bucket);
 
 #endif /* DGEN_SHARED_SERVING_H */

@@ -1,5 +1,5 @@
 /*
- * A session in shared memory: who it works for, what it takes, what it waits for. README.md of this
+ * A session in shared memory: its worker, what it handles, what it waits for. README.md of this
  * room explains each field.
  */
 #ifndef DGEN_SHARED_SLOT_H
@@ -20,7 +20,7 @@ typedef enum SlotState
 	SLOT_CALLED /* woken, has not claimed yet: holds a baton */
 } SlotState;
 
-/* What somebody is called for, or a slot takes. */
+/* What a session is woken for, or a slot handles. */
 typedef enum Lane
 {
 	LANE_ANY,  /* messages of a type, or actions, which have a type of their own */
@@ -66,7 +66,7 @@ typedef struct Slot
 	int nrequests;
 	int64 requests[SLOT_REQUESTS];
 	Link reply_link;       /* in Database.replies */
-	volatile bool replied; /* one of them may have its reply */
+	volatile bool replied; /* one of them might have its reply */
 
 	/* For dgen.workers; written by its own session and read without a lock. */
 	volatile bool busy;
@@ -79,7 +79,7 @@ typedef struct Slot
 
 extern Slot *dgen_slot; /* this session's; NULL until dgen_slot_take() */
 
-/* ---- slot.c: the slot of this session, and who works here ---- */
+/* ---- slot.c: the slot of this session, and the workers of this database ---- */
 
 /* dgen_shared_attach, and a slot for this session. False: there is none. Never raises. */
 extern bool dgen_slot_take(void);

@@ -9,7 +9,7 @@
 struct WorkerSession;
 
 /*
- * Makes it this session's worker, and the slot says so: others may call it from now on. With id 0 it
+ * Makes it this session's worker, and the slot says so: others can wake it from now on. With id 0 it
  * is a worker no more. client_name is kept as it is, not copied. Never raises.
  */
 extern void dgen_session_publish(struct WorkerSession *session, const char *client_name);
@@ -27,7 +27,7 @@ extern void dgen_session_check(const struct WorkerSession *session);
 
 /*
  * For functions of the protocol: this session's worker. Raises DGEN_ERR_NOT_ATTACHED if there is
- * none, and 42501 unless the caller may act as the role that attached.
+ * none, and 42501 unless the caller can act as the role that attached.
  */
 extern struct WorkerSession *dgen_worker_session_of_caller(void);
 

@@ -20,7 +20,7 @@ typedef struct ReplyWait
 /* Register first, in a transaction, then look for replies, then wait. */
 extern void dgen_reply_wait_begin(ReplyWait *wait, const int64 *request_ids, int count);
 /*
- * Waits until one of the replies may be there. False: the deadline has passed or, with for_input,
+ * Waits until one of the replies might be there. False: the deadline has passed or, with for_input,
  * the client has sent more.
  */
 extern bool dgen_reply_wait(TimestampTz deadline, bool for_input);

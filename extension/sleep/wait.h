@@ -1,5 +1,5 @@
 /*
- * A worker's session as it sleeps and wakes (wait.c). The rest of who is called for what is in
+ * A worker's session as it sleeps and wakes (wait.c). The rest of the wakeups is in
  * wake/baton.c. No function here raises; those that change the slot take Database.lock.
  */
 #ifndef DGEN_SLEEP_WAIT_H

@@ -33,7 +33,7 @@ typedef struct DgenScan
 	TupleTableSlot *slot; /* the row dgen_scan_next found */
 	Datum *values;        /* its columns, 0-based, deformed by dgen_scan_row */
 	bool *nulls;
-	int64 dead;      /* rows passed that nobody needs but some old snapshot */
+	int64 dead;      /* rows passed that only an old snapshot needs */
 	int64 most_dead; /* dgen_scan_next stops after so many; 0: no limit */
 } DgenScan;
 

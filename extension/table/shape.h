@@ -62,7 +62,7 @@ extern void dgen_check_index_horizon(Relation index);
 typedef struct WriteNeeds
 {
 	bool executor;  /* triggers or constraints */
-	bool functions; /* of somebody else's, which are called: by those, or by an index */
+	bool functions; /* of other owners, which are called: by those, or by an index */
 } WriteNeeds;
 
 extern WriteNeeds dgen_write_needs(Relation heap);
@@ -72,7 +72,7 @@ extern void dgen_check_row_type(const TableShape *type, TupleDesc desc);
 /* ---- shape.c: rows ---- */
 
 /*
- * A row of the columns that the code knows. There may be more behind them, which somebody added and
+ * A row of the columns that the code knows. There can be more behind them, which were added and
  * dropped again: NULL in a row that is formed, left out of one that is read.
  */
 extern HeapTuple dgen_row_form(TupleDesc desc, Datum *values, bool *nulls, int ncolumns);

@@ -51,10 +51,10 @@ extern Oid dgen_this_extension(void);
 
 /*
  * Take a lock before the snapshot of what has to be found: an ALTER TABLE that the lock has waited
- * for may have written all rows again, and an older snapshot shows none of them.
+ * for might have written all rows again, and an older snapshot shows none of them.
  */
 extern void dgen_table_lock(DgenTable table, LOCKMODE lockmode);
-extern bool dgen_table_try_lock(DgenTable table, LOCKMODE lockmode); /* false: somebody has it */
+extern bool dgen_table_try_lock(DgenTable table, LOCKMODE lockmode); /* false: it is taken */
 extern Relation dgen_table_open(DgenTable table, LOCKMODE lockmode);
 /* The table with that OID, which this transaction has locked. */
 extern Relation dgen_table_open_locked(DgenTable table, Oid oid);
@@ -64,7 +64,7 @@ extern Relation dgen_open_index(DgenTable table, int index);
 
 /* Has the table, which is open, triggers or constraints that only the executor knows? */
 extern bool dgen_table_needs_executor(DgenTable table, Relation heap);
-/* Does a write call functions that somebody has added: in those, or in an index? */
+/* Does a write call functions that were added: in those, or in an index? */
 extern bool dgen_table_calls_functions(DgenTable table, Relation heap);
 /* Raises DGEN_ERR_CHANGED if a publication could not tell its subscribers of an UPDATE or DELETE. */
 extern void dgen_check_published(Relation heap, CmdType command);

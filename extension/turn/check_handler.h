@@ -1,5 +1,5 @@
 /*
- * Handlers: for those who name one in a type, and for those who run it (check_handler.c).
+ * Handlers: for code that names one in a type, and for code that runs it (check_handler.c).
  */
 #ifndef DGEN_TURN_CHECK_HANDLER_H
 #define DGEN_TURN_CHECK_HANDLER_H

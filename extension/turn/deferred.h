@@ -9,7 +9,7 @@
 
 #include "nodes/parsenodes.h"
 
-/* May anything be deferred in this database? */
+/* Can anything be deferred in this database? */
 extern bool dgen_may_defer(void);
 
 /*

@@ -1,5 +1,5 @@
 /*
- * What a turn may leave in its session when it is over: nothing. deferred.h has its triggers and
+ * What a turn can leave in its session when it is over: nothing. deferred.h has its triggers and
  * constraints, session_locks.h its advisory locks; here is all else.
  */
 #ifndef DGEN_TURN_LEFTOVERS_H
@@ -14,7 +14,7 @@ struct ActorType;
 extern void dgen_leftovers_init(void);
 
 /*
- * Can what a turn leaves be told from what the caller of dgen.call has only if the turn has a
+ * Can what a turn leaves be distinguished from what the caller of dgen.call has only if the turn has a
  * subtransaction of its own?
  */
 extern bool dgen_needs_subtransaction(void);

@@ -1,5 +1,5 @@
 /*
- * What this transaction may have called that leaves something in the session.
+ * What this transaction might have called that leaves something in the session.
  */
 #ifndef DGEN_TURN_NOTED_H
 #define DGEN_TURN_NOTED_H

@@ -10,7 +10,7 @@ struct ActorType;
 
 /* What the session holds now is the caller's. */
 extern void dgen_session_locks_begin(void);
-/* One may be taken or released from now on. */
+/* One can be taken or released from now on. */
 extern void dgen_session_locks_expect(void);
 /* Is there one of a turn? */
 extern bool dgen_session_locks_left(void);

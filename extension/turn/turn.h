@@ -57,7 +57,7 @@ enum OutcomeColumn
 extern void dgen_run_turn(const struct BatchActor *actor, const struct BatchMessage *message,
 						  bool inline_call, Outcome *outcome);
 
-/* At the end of a session: the turn that it may have ended in; NULL: none runs. */
+/* At the end of a session: the turn that might have ended it; NULL: none runs. */
 extern const struct Charge *dgen_turn_that_may_end_session(void);
 
 /* ---- token.c: ctx.token, the idempotency key of a locked part or an action ---- */

@@ -16,7 +16,7 @@ struct WorkerSession;
 extern bool dgen_move_due(void);
 
 /*
- * For the session's types alone, `most` messages at most. True: there may be more to claim now, also
+ * For the session's types alone, at most `most` messages. True: there might be more to claim now, also
  * in this transaction.
  */
 extern bool dgen_move_own_due(const struct WorkerSession *session, int most);
@@ -29,7 +29,7 @@ extern bool dgen_move_own_due(const struct WorkerSession *session, int most);
  */
 extern void dgen_record_charges(const struct WorkerSession *session);
 
-/* Records one, in the current transaction. False: somebody owns its actor; a later claim may. */
+/* Records one, in the current transaction. False: another session owns its actor; a later claim might own it. */
 extern bool dgen_record_charge(const struct Charge *charge);
 
 /* ---- crash.c: turns that have crashed the server ---- */
@@ -41,7 +41,7 @@ extern void dgen_crash_conclude(void);
 
 /* Is it this session's turn? Once per interval in a database; the interval is longer unless it is idle. */
 extern bool dgen_maintenance_due(bool idle);
-/* Removes a bounded number of rows; needs a transaction. True if there may be more. */
+/* Removes a bounded number of rows; needs a transaction. True if there might be more. */
 extern bool dgen_maintain(void);
 
 /* ---- upkeep.c: all of that, for all types, in dgen.wait ---- */

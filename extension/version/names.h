@@ -1,5 +1,5 @@
 /*
- * Names and rights, by version.
+ * Names and privileges, by version.
  */
 #ifndef DGEN_VERSION_NAMES_H
 #define DGEN_VERSION_NAMES_H

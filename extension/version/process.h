@@ -35,7 +35,7 @@
 
 /*
  * Bytes that the client has sent and the server has read, at least so many: before 17 it
- * can only be told whether there are some.
+ * it is only known whether there are some.
  */
 #if PG_VERSION_NUM >= 170000
 extern ssize_t pq_buffer_remaining_data(void);
@@ -64,7 +64,7 @@ dgen_name_tranche(int tranche, const char *name)
 #endif
 }
 
-/* 19 tells a signal handler who sent it. */
+/* 19 tells a signal handler which process sent it. */
 #if PG_VERSION_NUM >= 190000
 #define DGEN_SIGNAL_ARGUMENTS postgres_signal_arg, pg_siginfo
 #else

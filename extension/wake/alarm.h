@@ -24,7 +24,7 @@ extern void dgen_alarm_merge(TimestampTz when);
 /* And calls a worker of the type then. */
 extern void dgen_alarm_retry(int32 type_id, TimestampTz when);
 
-/* ---- for who moves what is due (upkeep/due.c, locked/locked_due.c) ---- */
+/* ---- for the code that moves what is due (upkeep/due.c, locked/locked_due.c) ---- */
 
 typedef struct DueLook
 {
@@ -42,7 +42,7 @@ extern void dgen_due_later(DueLook *look, int32 type_id, TimestampTz when);
 
 /* A commit made something due at some time, of types in these buckets. */
 extern void dgen_tell_dues(uint64 buckets);
-/* How often that was told for the session's types; 0 without shared memory. */
+/* How often that was announced for the session's types; 0 without shared memory. */
 extern uint64 dgen_dues_told(const struct WorkerSession *session);
 
 /* ---- the safety-net check ---- */

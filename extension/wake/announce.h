@@ -10,17 +10,17 @@
 /* There is work of the type at this moment: calls a worker without waiting for the commit. */
 extern void dgen_wakeup_now(int32 type_id);
 extern void dgen_wakeup_part(int32 type_id);   /* a locked part of the type */
-extern void dgen_wakeup_unheld(int32 type_id); /* the same, that nobody runs any more */
+extern void dgen_wakeup_unheld(int32 type_id); /* the same, that no session runs any more */
 extern void dgen_wakeup_retries(void);         /* the alarm of dgen_wakeup_retry rings */
 
-/* Calls nobody: a session that is about to wait does not. The database is attached to. */
+/* Wakes no session: a session that is about to wait does not wait. The database is attached to. */
 extern void dgen_wakeup_announce(int32 type_id);
 extern void dgen_announce_buckets(uint64 buckets);
 extern void dgen_announce_all(void); /* work of any type: calls workers of all types, too */
 
 /*
  * A claim begins: the session takes its baton, and remembers what has been announced so far. True:
- * something was since its last claim began, or it was called, which it may have been by itself:
+ * something was since its last claim began, or it was woken, which it might have been by itself:
  *
  *     batch without a turn: a dead letter's message is sent ── commit: calls itself, announces nothing
  *     look for parts: takes that baton ── looks for no messages ── true: there is another batch

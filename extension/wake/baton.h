@@ -11,7 +11,7 @@
 
 #include "shared/slot.h"
 
-/* Latches to set once the lock is released, so that who wakes does not run into it. */
+/* Latches to set once the lock is released, so that a woken session does not wait for it. */
 typedef struct Calls
 {
 	int count;

@@ -1,5 +1,5 @@
 /*
- * Who is called: workers that sleep, and sessions that wait for replies. dgen_shared_attach has
+ * Sessions that are woken: workers that sleep, and sessions that wait for replies. dgen_shared_attach has
  * succeeded, but for dgen_wakeup_later. None of the functions raises.
  */
 #ifndef DGEN_WAKE_CALL_H
@@ -20,11 +20,11 @@ extern void dgen_call_for(int32 type_id);
 extern void dgen_call_for_part(int32 type_id);
 /* Wakes one for every type in the bucket; -1: for every type. */
 extern void dgen_call_all(int bucket);
-/* For all that this session takes, as it goes on with something else. */
+/* For everything that this session handles, because it continues with something else. */
 extern void dgen_call_others(void);
 /* This session takes the baton itself. False: it does not take the type, or is no worker that is awake. */
 extern bool dgen_call_self(int32 type_id);
-/* In 20 ms, if somebody waits now. */
+/* In 20 ms, if a session waits now. */
 extern void dgen_wakeup_later(int32 type_id);
 
 /* This session claims. Has it had a baton? */

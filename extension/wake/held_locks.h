@@ -1,5 +1,5 @@
 /*
- * Locks that this transaction holds and others may wait for. None of the functions raises; without
+ * Locks that this transaction holds and others might wait for. None of the functions raises; without
  * shared memory they do nothing.
  */
 #ifndef DGEN_WAKE_HELD_LOCKS_H
@@ -23,10 +23,10 @@ extern void dgen_wakeup_drained(int held);
 extern void dgen_wakeup_undrained(int held);
 /* All that was found in it is handled, should the subtransaction commit. */
 extern void dgen_wakeup_handled(int held);
-/* Somebody else holds it: its release calls a worker of the type. */
+/* Another session holds it: its release wakes a worker of the type. */
 extern void dgen_wakeup_missed(int32 type_id, uint64 lock);
 
-/* A concurrency slot of the type; a claim that tried all of them in vain has missed DGEN_ANY_SLOT. */
+/* A concurrency slot of the type; a claim that got none of them has missed DGEN_ANY_SLOT. */
 #define DGEN_ANY_SLOT UINT64CONST(0x5107)
 extern void dgen_wakeup_took_slot(int32 type_id, int slot);
 extern int dgen_wakeup_slot(int32 type_id);                  /* one that was noted; -1: none */

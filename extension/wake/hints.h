@@ -1,5 +1,5 @@
 /*
- * Mailboxes that are known to have messages, which a claim may find. They are in shared memory; the
+ * Mailboxes that are known to have messages, which a claim can find. They are in shared memory; the
  * functions take its locks, and none of them raises.
  */
 #ifndef DGEN_WAKE_HINTS_H
@@ -19,7 +19,7 @@ extern void dgen_hints_keep(int taken, int kept);
 extern bool dgen_hints_in_hand(void);
 extern void dgen_hints_put_back(void); /* all that is in hand */
 
-extern int dgen_hints_count(int32 type_id); /* at most so many; INT_MAX if a sweep may find more */
+extern int dgen_hints_count(int32 type_id); /* INT_MAX: a sweep might find more */
 extern bool dgen_hints_left(int32 type_id); /* are there more, or is a sweep not at its end? */
 
 extern void dgen_hints_add(int32 type_id, int64 mailbox);

@@ -9,18 +9,18 @@
 
 struct WorkerType;
 
-/* Somebody should look; without shared memory everybody looks in any case. */
+/* Requests a check; without shared memory every session checks anyway. */
 extern void dgen_locked_ask(int32 type_id);
 extern void dgen_locked_ask_all(void);
 
 /*
- * Before the look takes its snapshot. False: nobody has asked, or the worker leaves the locked parts
+ * Before the check takes its snapshot. False: no check is requested, or the worker leaves the locked parts
  * of the type to others. *asked is for dgen_locked_answer, once the look has found nothing.
  */
 extern bool dgen_part_is_wanted(const struct WorkerType *type, uint32 *asked);
 extern void dgen_locked_answer(int32 type_id, uint32 asked);
 
-/* May this session run a part, or is it needed for messages? True: it is counted as running one. */
+/* Can this session run a part, or is it needed for messages? True: it is counted as running one. */
 extern bool dgen_part_reserve(int32 type_id);
 
 /* The session, which has a slot, is free for messages, and leaves parts to others: calls them. */

@@ -1,5 +1,5 @@
 /*
- * What a transaction did that others may wait for. The functions only leave a mark in the memory of this
+ * What a transaction did that others might wait for. The functions only leave a mark in the memory of this
  * session; the marks are acted upon when the transaction has committed and its locks are released
  * (wakeup.c). None of them raises; without shared memory they do nothing.
  */

@@ -1,5 +1,5 @@
 /*
- * Who runs handlers in the database: background workers, and what starts them and sends them away.
+ * In-database workers: background processes, and what starts them and sends them away.
  */
 #ifndef DGEN_WORKER_WORKERS_H
 #define DGEN_WORKER_WORKERS_H

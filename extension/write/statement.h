@@ -16,7 +16,7 @@
 /* The columns are those that the code knows. Raise DGEN_ERR_CHANGED if a trigger changes the row. */
 extern void dgen_statement_insert(DgenTable table, Relation heap, Datum *values, bool *nulls,
 								  ItemPointer tid);
-/* False, and nothing is written, if somebody else has written the row since it was found. */
+/* False, and nothing is written, if another transaction has written the row since it was found. */
 extern bool dgen_statement_update(DgenTable table, Relation heap, ItemPointer tid, Datum *values,
 								  bool *nulls);
 extern TM_Result dgen_statement_delete(Relation heap, ItemPointer tid, bool wait);
@@ -31,7 +31,7 @@ typedef struct Rights
 
 /*
  * For a statement on one of dgen's tables: with the privileges of its owner and, if the statement
- * calls functions that somebody has added, with a search_path of dgen's own; and back. After an
+ * calls functions that were added, with a search_path of dgen's own; and back. After an
  * error the end of the (sub)transaction brings them back.
  */
 extern void dgen_become_owner(DgenTable table, Relation heap, Rights *before);

@@ -30,12 +30,12 @@ extern void dgen_writer_insert(DgenWriter *writer, Datum *values, bool *nulls);
 extern void dgen_writer_insert_many(DgenWriter *writer, TupleTableSlot **slots, int count);
 
 /*
- * For a row that nobody else can write, because its actor is owned: raises DGEN_ERR_NOT_OWNED if
- * somebody has. The primary key stays as it is; *tid is where the row is afterwards.
+ * For a row that no other transaction can write, because its actor is owned: raises DGEN_ERR_NOT_OWNED if
+ * one has. The primary key stays as it is; *tid is where the row is afterwards.
  */
 extern void dgen_writer_update(DgenWriter *writer, ItemPointer tid, Datum *values, bool *nulls);
 /*
- * False, and nothing is written, if somebody else has written the row since it was found. Waits for
+ * False, and nothing is written, if another transaction has written the row since it was found. Waits for
  * a transaction that is just writing it.
  */
 extern bool dgen_writer_try_update(DgenWriter *writer, ItemPointer tid, Datum *values, bool *nulls);
@@ -43,7 +43,7 @@ extern void dgen_writer_close(DgenWriter *writer);
 
 /* The table is locked in RowExclusiveLock. False: the row was not there any more as it was found. */
 extern bool dgen_delete_row(Relation heap, ItemPointer tid);
-extern bool dgen_delete_row_nowait(Relation heap, ItemPointer tid); /* or somebody is writing it */
+extern bool dgen_delete_row_nowait(Relation heap, ItemPointer tid); /* or it is being written */
 
 /*
  * For a caller that looks again: with a new snapshot, if another transaction has written the row
