@@ -17,7 +17,7 @@ typedef struct dgen__error
 } dgen__error;
 
 /*
- * Each returns code and replaces the error that there was; what the new text quotes may be
+ * Each returns code and replaces the error that there was; what the new text quotes can be
  * part of it. Texts come out as valid UTF-8. A text that memory is out for is replaced
  * by that of the code.
  */
@@ -27,18 +27,18 @@ extern int dgen__fail_hint(dgen__error *error, int code, const char *hint, const
 	__attribute__((format(printf, 4, 5)));
 /* From a result of the server: message, detail, SQLSTATE and hint; the code follows from the SQLSTATE. */
 extern int dgen__fail_result(dgen__error *error, const PGresult *result);
-/* Whether it was done is not known, because of `why`, which may be `error`. */
+/* The outcome is unknown, because of `why`, which can be `error`. */
 extern int dgen__fail_doubtful(dgen__error *error, const char *hint, const dgen__error *why);
 #define DGEN__DOUBT_SENT \
 	"Send it again with the idempotency key that it had, or find out in another way."
-/* The same from its parts; hint may be NULL. */
+/* The same from its parts; hint can be NULL. */
 extern int dgen__fail_server(dgen__error *error, const char *sqlstate, const char *text,
 							 const char *hint);
 /* Makes libpq's message one line, without the place in the server's source. */
 extern void dgen__tidy(char *text);
 extern void dgen__error_clear(dgen__error *error);
 extern void dgen__error_free(dgen__error *error);
-/* Without what a database may be unable to hold. */
+/* Without what a database might be unable to hold. */
 extern void dgen__error_to_ascii(dgen__error *error);
 /* Of an error's text, when it is sent: more than the server keeps of it. */
 #define DGEN__MAX_ERROR_BYTES 8192

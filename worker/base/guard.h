@@ -1,5 +1,5 @@
 /*
- * Who may use a handle.
+ * Which process can use a handle.
  */
 #ifndef DGEN_BASE_GUARD_H
 #define DGEN_BASE_GUARD_H
@@ -13,7 +13,7 @@ extern bool dgen__is_child(unsigned process); /* of that one, by a fork */
 extern int dgen__refuse_child(dgen__error *error, const char *what);
 /* In a child: it no longer has the parent's socket. */
 extern void dgen__leave_session(PGconn *connection, unsigned process);
-/* PQfinish. In a child the parent's session goes on. */
+/* PQfinish. In a child the parent's session continues. */
 extern void dgen__disconnect(PGconn *connection, unsigned process);
 
 #endif /* DGEN_BASE_GUARD_H */

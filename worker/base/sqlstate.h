@@ -18,7 +18,7 @@
 #define DGEN__CLASS_RESOURCES "53"
 #define DGEN__CLASS_LIMIT "54"
 #define DGEN__CLASS_INTERVENTION "57"
-#define DGEN__CLASS_SHUTDOWN "57P" /* of the server, or of the session by somebody */
+#define DGEN__CLASS_SHUTDOWN "57P" /* of the server, or of the session by an operator */
 #define DGEN__CLASS_SYSTEM "58"
 
 #define DGEN__UNTRANSLATABLE "22P05" /* \u0000 in JSON, a character that the database lacks */
@@ -61,7 +61,7 @@
 #define DGEN__LIBRARY_VERSION "ZD036"
 #define DGEN__OTHER_SESSION "ZD037"
 #define DGEN__UPDATING "ZD038"
-#define DGEN__CHANGED "ZD039" /* somebody has changed a table of dgen's */
+#define DGEN__CHANGED "ZD039" /* a table of dgen was changed */
 #define DGEN__TURN_TIMEOUT "ZD041"
 #define DGEN__LOCK_LOST "ZD049"
 #define DGEN__FAIL_SQLSTATE "ZD400" /* as dgen.fail */

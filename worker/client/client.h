@@ -1,11 +1,11 @@
 /*
- * A client, and its operations of which several are under way:
+ * A client, and its operations, of which several can be in progress:
  *
  *     start ──> waiting ──send_many──> sent ──a cast: committed──> callback
  *                  │                    │ └────a call: its id────> open ──await_any──> callback
  *                  └───────────────────>┴──── timeout, lost connection: callback
  *
- * Of an open call that times out the server may be asked first why (pipeline_explain.c).
+ * If an open call times out, the server can be asked first why (pipeline_explain.c).
  *
  * One that ends while the server is still to say something about it stays where it is,
  * over, until that has come.
@@ -39,7 +39,7 @@ typedef struct dgen__async
 	int64_t deadline; /* of the link's state; DGEN__NEVER: none */
 	int attempts;     /* to connect or await, since that worked */
 	uint64_t random;
-	bool running;  /* in a step, whose callbacks may start operations and nothing else */
+	bool running;  /* in a step, whose callbacks can only start operations */
 	bool closing;  /* to be closed when the step ends */
 	bool left;     /* an exception has left a callback, in mid-step */
 	bool refusing; /* no more starts */
@@ -54,10 +54,10 @@ typedef struct dgen__async
 	size_t open_size;
 	bool any_over; /* among the open ones */
 	dgen__timeouts timeouts;
-	dgen__error failure; /* to be returned by step: nobody else was told */
+	dgen__error failure; /* to be returned by step: no callback got it */
 
 	dgen__answers answers;
-	bool sending; /* dgen.send_many is under way */
+	bool sending; /* dgen.send_many is in progress */
 	size_t
 		suspects;   /* of those that wait the first ones: one of them fails the statement for all */
 	size_t most;    /* if so: messages of the next statement */
@@ -99,7 +99,7 @@ extern bool dgen__client_is_alive(PGconn *connection);
 extern int dgen__client_greet(dgen_client *client, const PGresult *version); /* a new connection */
 
 /* async.c: what the application calls */
-extern int dgen__async_refuse(dgen_client *client); /* while something is under way; else 0 */
+extern int dgen__async_refuse(dgen_client *client); /* while an operation is in progress; else 0 */
 extern void dgen__async_close(dgen_client *client);
 extern void dgen__async_close_later(dgen_client *client);
 

@@ -14,7 +14,7 @@ typedef struct dgen__operation dgen__operation;
 typedef enum dgen__place
 {
 	DGEN__WAITING, /* in the queue */
-	DGEN__SENT,    /* in the statement under way */
+	DGEN__SENT,    /* in the statement in progress */
 	DGEN__OPEN     /* its reply is awaited */
 } dgen__place;
 

@@ -1,5 +1,5 @@
 /*
- * The conversation of a client with several operations under way.
+ * The conversation of a client with several operations in progress.
  */
 #ifndef DGEN_CLIENT_PIPELINE_H
 #define DGEN_CLIENT_PIPELINE_H
@@ -11,7 +11,7 @@
 #include "client/operation.h"
 #include "server/sql.h"
 
-/* pipeline.c: when the client connects, goes on and rests */
+/* pipeline.c: when the client connects, continues and rests */
 extern void dgen__pipeline_step(dgen_client *client);
 extern int64_t dgen__pipeline_deadline(const dgen__async *async);
 extern void dgen__pipeline_leave(dgen_client *client); /* for functions of one round trip */

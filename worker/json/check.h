@@ -28,7 +28,7 @@ extern int dgen__check_object(dgen__error *error, const char *what, const char *
 							  size_t *length);
 /*
  * Copies a struct whose first member is its size, as this version knows it, from a program
- * that may know another; what is missing is 0, and what is unknown has to be 0.
+ * that can know another; what is missing is 0, and what is unknown must be 0.
  */
 extern int dgen__check_struct(dgen__error *error, const char *name, const void *given, void *copy,
 							  size_t size);

@@ -2,7 +2,7 @@
  * Actors whose turns spoil the commit of a batch.
  *
  *     commit of a batch failed ──> its actors are suspects: one at a time, alone
- *         alone, it commits ──> innocent, forgotten
+ *         alone, it commits ──> not the cause, forgotten
  *         alone, it fails ──> guilty: the failed attempt is recorded; alone until it commits
  */
 #ifndef DGEN_REMEMBER_SUSPECT_H
@@ -20,7 +20,7 @@ typedef struct dgen__suspect
 	int64_t message; /* whose failed attempt is to be recorded with error; 0: none */
 	int attempt;     /* that failed; once it is another one, the server has recorded it itself */
 	bool final;      /* and it is the last one */
-	int tries;       /* failed commits that may have had another cause */
+	int tries;       /* failed commits that might have had another cause */
 	dgen__error error;
 } dgen__suspect;
 

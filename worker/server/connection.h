@@ -32,15 +32,15 @@ extern int dgen__backoff_ms(uint64_t *random, int attempts, int min_ms, int max_
 /* Reads what is there, as much as libpq can be made to; false when the connection is broken. */
 extern bool dgen__read_input(PGconn *connection);
 
-/* How long a connection attempt may take according to conninfo and environment. */
+/* How long a connection attempt can take according to conninfo and environment. */
 extern int dgen__connect_timeout_ms(const char *conninfo);
 
-/* Can trying again not mend it? */
+/* Is a retry useless? */
 extern bool dgen__is_final(const dgen__error *error);
 
 /*
  * An error that ends by itself when an update is complete: of the server, or with a text of
- * ours. Another connection may see the end of it earlier.
+ * ours. Another connection can see the end of it earlier.
  */
 extern bool dgen__is_updating(const dgen__error *error);
 extern int dgen__set_updating(dgen__error *error);
@@ -58,7 +58,7 @@ extern void dgen__ignore_notices(PGconn *connection);
 extern int dgen__statement_send(PGconn *connection, const dgen__statement *statement,
 								const char *const *values, const int *lengths, const int *formats);
 
-/* Goes on with a connection attempt until the deadline: 1 while there is more to come, 0 when it is made. */
+/* Continues a connection attempt until the deadline: 1 while there is more to come, 0 when it is made. */
 extern int dgen__connect_continue(PGconn *connection, dgen__loop *loop, int64_t deadline,
 								  int timeout_ms, dgen__error *error);
 

@@ -25,7 +25,7 @@ extern const dgen__statement dgen__sql_ask;
 extern const dgen__statement dgen__sql_state;
 extern const dgen__statement *const dgen__sql_client[]; /* up to NULL */
 
-/* A client's with several operations under way. */
+/* Of a client with several operations in progress. */
 extern const dgen__statement dgen__sql_send_many;
 extern const dgen__statement dgen__sql_await_any;
 extern const dgen__statement dgen__sql_await_now;

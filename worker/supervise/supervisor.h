@@ -27,7 +27,7 @@ typedef struct dgen__process
 	dgen__slot *slot;
 	int64_t due;
 	int64_t began;
-	int64_t kill_at;  /* DGEN__NEVER: it was not told to stop */
+	int64_t kill_at;  /* DGEN__NEVER: it was not asked to stop */
 	int deaths;       /* in a row */
 	bool killed;      /* by the supervisor */
 	bool replacement; /* of another one that still runs */
@@ -37,7 +37,7 @@ typedef struct dgen__process
 
 typedef struct dgen__notify
 {
-	int socket; /* -1: nobody wants to know */
+	int socket; /* -1: there is none */
 	struct sockaddr_un address;
 	socklen_t length; /* of the address */
 	int watchdog_ms;  /* between two signs of life; 0: none */
@@ -74,7 +74,7 @@ typedef struct dgen__supervisor
 	bool ready;         /* and all of them */
 	int rolling;        /* the number that is being replaced; 0: none */
 	int64_t roll_until; /* the new process has to be attached; DGEN__NEVER: there is none */
-	bool again;         /* SIGHUP came meanwhile */
+	bool again;         /* SIGHUP came in the meantime */
 	bool stopping;
 	bool asked;  /* to stop, by a signal */
 	bool forced; /* not all ended by themselves */
@@ -100,7 +100,7 @@ extern bool dgen__process_attached(const dgen__process *process);
 /* What a process' end means for the others. */
 typedef enum dgen__death
 {
-	DGEN__NO_DEATH, /* it was told to stop */
+	DGEN__NO_DEATH, /* it was asked to stop */
 	DGEN__DEATH,
 	DGEN__DEATH_OF_REPLACEMENT, /* of another one, which stays */
 	DGEN__DEATH_OF_ALL          /* the others would fail as well */

@@ -5,7 +5,7 @@
  *              values are pieces of it, made NUL-terminated in place.
  *
  *     sorted   entry *, by the bytes of the name; an entry without a value is a
- *              tombstone: it was deleted, and may come back by undo
+ *              tombstone: it was deleted, and can come back by undo
  *       |
  *       v
  *     entry    name, value ──change──> changes   what the server has of it (base)

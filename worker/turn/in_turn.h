@@ -53,7 +53,7 @@ extern int dgen__turn_has_state(dgen_turn *turn);
 /* Is it a locked part? */
 extern bool dgen__turn_is_locked(const dgen_turn *turn);
 
-/* Makes the code of a failed call stick; turn->error may have its text already. Returns it; 0 for 0. */
+/* Makes the code of a failed call stick; turn->error can have its text already. Returns it; 0 for 0. */
 extern int dgen__turn_stick(dgen_turn *turn, int code);
 /* What a callback gives as an error; NULL: an unspecified one. */
 extern const char *dgen__turn_error_text(const char *error);

@@ -44,7 +44,7 @@ typedef struct dgen__batch
 	int tries;       /* to commit it that have failed by chance */
 	bool blamed;     /* its commit has failed, and it has got the failed attempt */
 	bool alone;      /* one turn of a suspect, and nothing else */
-	bool committing; /* its commit is under way: the outcome may become unknown */
+	bool committing; /* its commit is in progress: the outcome might become unknown */
 	int savepoints;  /* opened in its transaction */
 	bool in_savepoint;
 	bool broken; /* a callback has ruined the transaction or the connection */

@@ -62,7 +62,7 @@ extern int dgen__session_rollback(dgen_worker *worker); /* nothing if no transac
 /* session_attach.c: how it begins */
 extern int dgen__session_attach(dgen_worker *worker);
 extern int dgen__session_attach_came(dgen_worker *worker, const PGresult *result);
-extern int dgen__session_attached(dgen_worker *worker); /* its section has ended: goes on */
+extern int dgen__session_attached(dgen_worker *worker); /* its section has ended: continues */
 extern int dgen__session_attach_failed(dgen_worker *worker);
 /* DGEN_EINVAL for a type without any. */
 extern int dgen__check_callbacks(const dgen_actor_type *type, dgen__error *error);

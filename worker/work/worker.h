@@ -24,7 +24,7 @@ typedef enum dgen__phase
 	DGEN__ATTACHING,
 	DGEN__RELEASING, /* behind a pool: what a claim that found nothing has begun is to end */
 	DGEN__IDLE,      /* behind a pool: for work */
-	DGEN__CLAIMING,  /* a claim's answer is to come; it may have to wait for work first */
+	DGEN__CLAIMING,  /* the answer to a claim is to come; it might wait for work first */
 	DGEN__FETCHING,  /* states that the cache no longer has are to come */
 	DGEN__BEGINNING, /* the transaction that has claimed a locked part is to end before it runs */
 	DGEN__LEAVING,   /* the last answers are to come, until deadline */
@@ -52,7 +52,7 @@ struct dgen_worker
 	dgen__phase phase;
 	int result;       /* what run returns once ENDED */
 	int64_t deadline; /* of the phase; DGEN__NEVER: none */
-	int connect_ms;   /* what a connection attempt may take */
+	int connect_ms;   /* maximum duration of a connection attempt */
 	int attempts;     /* to connect and claim, since that worked */
 	uint64_t random;
 	bool ran;
@@ -63,7 +63,7 @@ struct dgen_worker
 	dgen_child *child;  /* that watches it; NULL: none */
 
 	unsigned process; /* that has opened it */
-	bool entered;     /* in a step, whose callbacks may stop and close it and nothing else */
+	bool entered;     /* in a step, whose callbacks can only stop and close it */
 	bool closing;     /* to be freed when the step is left */
 
 	PGconn *connection;
@@ -94,7 +94,7 @@ extern void dgen__worker_log(dgen_worker *worker, dgen_log_level level, const ch
 	__attribute__((format(printf, 3, 4)));
 
 /* worker.c: what the application calls; when it connects, rests and ends */
-/* 0 if the application may go on with it; else it says why not. */
+/* 0 if the application can continue with it; else the error says why not. */
 extern int dgen__worker_check(dgen_worker *worker);
 extern void dgen__worker_attached(dgen_worker *worker);
 extern void dgen__worker_end(dgen_worker *worker, int result);

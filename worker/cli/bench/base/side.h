@@ -54,7 +54,7 @@ typedef enum bench_step
 	BENCH_FAILED /* it was reported */
 } bench_step;
 
-/* What the server is told for a side; bench_sql.c has three of them. */
+/* The statements of a side; bench_sql.c has three of them. */
 typedef struct bench_texts
 {
 	const char *const *prepare; /* pairs of name and text, the last NULL, for the threads */

@@ -31,7 +31,7 @@ typedef struct bench_check
 	int64_t idle;    /* those of them that had nothing to do */
 	int64_t lost;    /* actors whose state lacks something */
 	int64_t doubled; /* actors whose state has too much */
-	int64_t left;    /* messages that nobody handled, dead letters included */
+	int64_t left;    /* messages that were not handled, dead letters included */
 } bench_check;
 
 #define BENCH_MOST_ROUNDS 100
@@ -39,7 +39,7 @@ typedef struct bench_check
 typedef struct bench_result
 {
 	const bench_side *side;
-	int64_t messages; /* handled, or where nobody handles them sent */
+	int64_t messages; /* handled, or sent if none are handled */
 	int64_t sent;     /* by clients */
 	double seconds;
 	double rate; /* messages/s; of several rounds the median */

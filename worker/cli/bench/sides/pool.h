@@ -22,8 +22,8 @@ struct bench_thread
 	PGconn *connection; /* of a baseline, and of inline calls */
 	dgen_client *client;
 	uint64_t random;      /* state of its random numbers */
-	int64_t begun;        /* the step under way, or when it should have; ns */
-	int64_t messages;     /* of the step under way, but those that it has counted itself */
+	int64_t begun;        /* the step in progress, or when it should have; ns */
+	int64_t messages;     /* of the step in progress, without those that it has counted itself */
 	atomic_long done;     /* messages of all steps */
 	_Atomic(int64_t) cpu; /* ns, once the thread has ended; 0 before */
 	bench_histogram latency;
