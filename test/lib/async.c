@@ -665,7 +665,7 @@ test_close(void)
 	call(client, "silent", "close", NULL, -1, &done[2]);
 	dgen_client_close(client);
 	check_int(done[0].times + done[1].times + done[2].times, 3, "close calls all back");
-	check_contains(done[0].error, "the request goes on", "one whose request is there");
+	check_contains(done[0].error, "the request is still open", "one whose request is there");
 	check_contains(done[1].error, "is not known", "one that is being sent");
 	check_contains(done[2].error, "was not sent", "and one that waits");
 }

@@ -340,7 +340,7 @@ like(dgen(undef, 'actors', 'counter', 'a'), qr/\Atype    \| counter\nkey     \| 
 is((json_lines('a single actor', 'actors', 'counter', 'a'))[0]{state}{n}, 3, 'its state');
 fails(4, qr/there is no actor "none" of type "counter"/, 'an unknown actor', 'actors', 'counter', 'none');
 fails(4, qr/there is no actor "none"/, 'an unknown actor --json', 'actors', 'counter', 'none', '--json');
-fails(4, qr/there is no actor type "nope" that you may read/, 'actors of an unknown type', 'actors', 'nope');
+fails(4, qr/there is no actor type "nope" that you can read/, 'actors of an unknown type', 'actors', 'nope');
 is($out, '', 'and no table');
 fails(4, qr/there is no actor type "nope"/, 'messages of an unknown type', 'messages', 'nope', 'a');
 fails(4, qr/there is no actor type "idle"/, 'a type that the role may not read', 'actors', 'idle', '-U', 'reader');
@@ -395,15 +395,15 @@ prints("2 messages sent\n", 'lines of a file', 'cast', 'idle', 'l4', '-f', $line
 is(dgen("1\n", 'cast', 'idle', 'l5', '-f', '-'), "1 message sent\n", '-f -');
 fails(1, qr/could not open "$tmp\/none": No such file/, 'a file that does not exist', 'cast', 'idle', 'l4', '-f', "$tmp/none");
 fails(1, qr/could not read the input after line 0: Is a directory/, 'a directory', 'cast', 'idle', 'l4', '-f', $tmp);
-fails(1, qr/lines take a TYPE and a KEY/, 'a file and JSON', 'cast', 'idle', 'l4', '1', '-f', $lines);
-fails(1, qr/with --key-from there is a TYPE/, 'a key twice', 'cast', 'idle', 'l4', '-k', '/a');
+fails(1, qr/to send lines give a TYPE and a KEY/, 'a file and JSON', 'cast', 'idle', 'l4', '1', '-f', $lines);
+fails(1, qr/with --key-from give a TYPE/, 'a key twice', 'cast', 'idle', 'l4', '-k', '/a');
 fails(1, qr/--delay is for a message on the command line/, 'an option of single messages', 'cast', 'idle', 'l4', '-', '--delay', '1s');
 fails(1, qr/TYPE has 0 bytes/, 'an empty type', 'cast', '', '-k', '/a');
 is(dgen('', 'cast', 'idle', 'l6', '-'), "0 messages sent\n", 'no line where lines were asked for');
 is($status, 0, 'is no error');
 dgen('', 'cast', 'idle', 'l6');
 is($status, 1, 'no line where they were not: status 1');
-like($err, qr/no JSON was given, and the standard input is empty/, 'and an error');
+like($err, qr/no message was given, and the standard input is empty/, 'and an error');
 like(dgen('', 'cast', 'idle', 'l6', 'null'), qr/^\d+\n$/, 'with JSON the input is not read');
 like(dgen('x', 'cast', 'idle', 'l6', '--priority', '1'), qr/^\d+\n$/, 'nor with an option of single messages');
 
@@ -557,7 +557,7 @@ workers(2, 'threads of one process');
 is(sql(q{SELECT string_agg(name, ' ' ORDER BY name) FROM dgen.workers}), 'thread/1 thread/2', 'with names');
 is(stop_worker($worker, 'TERM'), 0, 'which end with it');
 is($worker->{err}, "dgen: stopping after the turns under way; a second signal stops at once\n", '--quiet announces nothing');
-fails(1, qr/--threads has no supervisor, and --grace is for one/, '--threads with an option of the supervisor', 'worker', $object, '--threads', '--grace', '1s');
+fails(1, qr/--grace needs a supervisor, and --threads has none/, '--threads with an option of the supervisor', 'worker', $object, '--threads', '--grace', '1s');
 
 $worker = start_worker($object, '-q', '--grace', '0');
 workers(1, 'a worker without grace');

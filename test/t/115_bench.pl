@@ -173,15 +173,15 @@ is(leftovers(), 0, 'nothing is left of them');
 
 # ---- refusals ----
 
-fails(3, qr/role poor may not create a schema.*hint: GRANT CREATE ON DATABASE/s, 'no right to create a schema', 'call', '-U', 'poor');
+fails(3, qr/role poor cannot create a schema.*hint: GRANT CREATE ON DATABASE/s, 'no right to create a schema', 'call', '-U', 'poor');
 sql('GRANT CREATE ON DATABASE postgres TO poor');
-fails(3, qr/role poor may not create actor types\n.*hint: GRANT USAGE ON SCHEMA dgen/s, 'no right to create types', 'call',
+fails(3, qr/role poor cannot create actor types\n.*hint: GRANT USAGE ON SCHEMA dgen/s, 'no right to create types', 'call',
 	'-U', 'poor');
 fails(3, qr/999 worker processes are too many.*Raise max_worker_processes \(16 now\)/s, 'too many worker processes', 'drain', '--lane',
 	'database', '--workers', 999, '--no-baseline', '-d', 'postgres');
-fails(3, qr/the run takes 1001 connections.*Raise max_connections/s, 'too many connections', 'send', '-c', 1000);
+fails(3, qr/the run needs 1001 connections.*Raise max_connections/s, 'too many connections', 'send', '-c', 1000);
 sql(q{CREATE SCHEMA dgen_bench});
-fails(3, qr/schema "dgen_bench" exists, and dgen bench did not make it/, "somebody else's schema", 'send');
+fails(3, qr/schema "dgen_bench" exists, but dgen bench did not create it/, "somebody else's schema", 'send');
 sql(q{DROP SCHEMA dgen_bench});
 sql(q{SELECT dgen.create_actor_type('other', 'twice'); SELECT dgen.start_workers(1)});
 fails(3, qr/in-database workers of others run in this database/, "somebody else's workers", 'drain', '--lane', 'database');

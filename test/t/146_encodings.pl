@@ -182,7 +182,7 @@ sub test_callbacks_encoding {
 	all_is_handled('in the end nothing waits');
 	for (@bad) {
 		is_sql("SELECT attempts, error, hint LIKE '%back to UTF8%' FROM dgen.dead_letters WHERE actor_key = '$_->[0]'",
-			q{2|the connection's client_encoding is LATIN1, and dgen's text is UTF-8|t}, "$_->[0]: the turn fails");
+			q{2|client_encoding of the connection must be UTF8, not LATIN1|t}, "$_->[0]: the turn fails");
 	}
 	is_sql(q{SELECT actor_key, state->>'name' FROM dgen.actors ORDER BY actor_key}, "back|$umlaut\nbefore|$umlaut\nbehind|$umlaut\n$umlaut sent|", 'the others are as they would be without it');
 	end_worker($worker);

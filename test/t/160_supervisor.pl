@@ -176,7 +176,7 @@ like($least, qr/never less than 3 workers/, 'there were always as many workers a
 my $log = slurp_file($supervisor->{log});
 my ($roll) = $log =~ /^info: replacing the processes(.*)^info: all processes are replaced$/ms;
 for my $number (1 .. 3) {
-	my ($pid, $stopped) = $roll =~ /worker $number is process (\d+)\n.*?worker $number, process (\d+), is told to stop\n/s;
+	my ($pid, $stopped) = $roll =~ /worker $number is process (\d+)\n.*?stopping worker $number, process (\d+)\n/s;
 	ok($pid && !$before{$pid}, "worker $number has a new process");
 	ok($stopped && $before{$stopped}, 'that was there before the old one was told to stop');
 }
@@ -205,10 +205,10 @@ ok(until_true(sub { (processes($supervisor))[0] != $old }), 'a new process that 
 my ($new) = processes($supervisor);
 kill 'HUP', $supervisor->{pid};
 cast("meanwhile $_", '{}'), is_handled("meanwhile $_", 'the old one handles messages') for 1 .. 3;
-unlike(slurp_file($supervisor->{log}), qr/is told to stop/, 'and was not told to stop');
+unlike(slurp_file($supervisor->{log}), qr/stopping worker/, 'and was not told to stop');
 create("$tmp/gate");
-logs($supervisor, qr/^debug: worker 1, process $old, is told to stop\n.*^info: all processes are replaced$/ms, 'until the new one is attached');
-logs($supervisor, qr/^debug: worker 1, process $new, is told to stop\n.*^info: all processes are replaced$/ms,
+logs($supervisor, qr/^debug: stopping worker 1, process $old\n.*^info: all processes are replaced$/ms, 'until the new one is attached');
+logs($supervisor, qr/^debug: stopping worker 1, process $new\n.*^info: all processes are replaced$/ms,
 	'which a SIGHUP that came meanwhile replaces in its turn');
 is(sql('SELECT count(*) FROM dgen.workers'), 1, 'by one that works');
 ends($supervisor, 'TERM', 0, 'SIGTERM stops it');
@@ -238,7 +238,7 @@ ok(until_true(sub { (processes($supervisor))[0] != $old[0] }), 'a new process ha
 kill 'HUP', $supervisor->{pid};
 logs($supervisor, qr/(^warning: worker 1, process \d+, has not attached in 1000 ms and is killed\n.*^warning: worker 1 was not replaced.*){2}/ms,
 	'and is killed, twice');
-unlike(slurp_file($supervisor->{log}), qr/told to stop|worker 2, process \d+, has not|all processes are replaced/, 'nothing else happens');
+unlike(slurp_file($supervisor->{log}), qr/stopping worker|worker 2, process \d+, has not|all processes are replaced/, 'nothing else happens');
 is_deeply([sort split /\n/, sql('SELECT pid > 0 FROM dgen.workers')], ['t', 't'], 'the old ones are there');
 cast("kept $_", '{}'), is_handled("kept $_", 'and work') for 1 .. 3;
 
@@ -281,7 +281,7 @@ workers(2, 'two workers');
 cast('patient', qq({"do": "wait", "file": "$tmp/go"}));
 is_busy('one is in a turn');
 kill 'TERM', $supervisor->{pid};
-logs($supervisor, qr/is told to stop.*is told to stop/s, 'a stop');
+logs($supervisor, qr/stopping worker.*stopping worker/s, 'a stop');
 workers(1, 'the idle one stops at once');
 create("$tmp/go");
 $log = ends($supervisor, undef, 0, 'the other one ends its turn');

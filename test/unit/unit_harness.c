@@ -93,7 +93,7 @@ open_tells_what_is_wrong(void)
 {
 	dgen_actor_type type = summer;
 
-	check_open_fails(NULL, "k", NULL, DGEN_EINVAL, "the actor type is NULL");
+	check_open_fails(NULL, "k", NULL, DGEN_EINVAL, "actor type must not be NULL");
 	check_open_fails(&summer, NULL, NULL, DGEN_EINVAL, "actor key is NULL");
 	check_open_fails(&summer, "k", "[]", DGEN_EINVAL, "state is not a JSON object");
 	check_open_fails(&summer, "k", "{", DGEN_EJSON, "state is not valid JSON at byte 2");

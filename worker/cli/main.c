@@ -43,9 +43,9 @@ const cli_command cli_command_list[] = {
 	{"explain", "TYPE KEY", "tell why an actor does or does not make progress",
 	 "Tells it in a sentence, with the process that blocks the actor.\n", 2, 2, CLI_BIT(CLI_JSON),
 	 cli_explain},
-	{"types", "", "show actor types", "Shows the actor types that you may read.\n", 0, 0, LISTING,
+	{"types", "", "show actor types", "Shows the actor types that you can read.\n", 0, 0, LISTING,
 	 cli_types},
-	{"workers", "", "show live workers", "Shows the workers of actor types that you may read.\n", 0,
+	{"workers", "", "show live workers", "Shows the workers of actor types that you can read.\n", 0,
 	 0, LISTING, cli_workers},
 	{"worker", "FILE.so", "run actor types in a shared object",
 	 "Each worker is a process of its own, which is replaced when it crashes. SIGINT or SIGTERM\n"
@@ -57,7 +57,7 @@ const cli_command cli_command_list[] = {
 		 CLI_BIT(CLI_VERBOSE) | CLI_BIT(CLI_THREADS) | CLI_BIT(CLI_GRACE) |
 		 CLI_BIT(CLI_TURN_TIMEOUT) | CLI_BIT(CLI_REPLACE_TIMEOUT) | CLI_BIT(CLI_MAX_DEATHS),
 	 cli_worker},
-	{"bench", "WORKLOAD", "measure speed, beside what it would be without actors",
+	{"bench", "WORKLOAD", "measure speed, and that of the same work without actors",
 	 "Workloads:\n"
 	 "  drain      messages that wait on many actors, until none waits\n"
 	 "  send       clients send, one message per transaction\n"

@@ -55,9 +55,9 @@ check_usable(dgen_client *client)
 	if (client->wrapped)
 		return dgen__fail_hint(&client->error, DGEN_ESTATE,
 							   "Open a client of its own with dgen_client_open.",
-							   "a wrapped connection cannot have several operations under way");
+							   "a wrapped connection cannot have several operations in progress");
 	if (client->conninfo == NULL || client->application_name == NULL)
-		return dgen__fail(&client->error, DGEN_ESTATE, "the client could not be opened");
+		return dgen__fail(&client->error, DGEN_ESTATE, "client could not be opened");
 	return client->async == NULL ? open_async(client) : 0;
 }
 
@@ -200,7 +200,7 @@ dgen_client_start_call(dgen_client *client, const char *type, const char *key, c
 	int code = check_start(client, &send, &length, options);
 
 	if (code == 0 && callback == NULL)
-		code = dgen__fail(&client->error, DGEN_EINVAL, "callback is NULL");
+		code = dgen__fail(&client->error, DGEN_EINVAL, "callback must not be NULL");
 	if (code == 0 && timeout_ms < -1)
 		code = dgen__fail(&client->error, DGEN_EINVAL, "timeout_ms is %d", timeout_ms);
 	if (code != 0)
@@ -445,7 +445,7 @@ dgen__async_close(dgen_client *client)
 		dgen__operation_time_out(client, async->explained);
 	for (size_t i = 0; i < async->nopen; i++)
 		if (!async->open[i]->over)
-			end_at_close(client, async->open[i], "the request goes on");
+			end_at_close(client, async->open[i], "the request is still open");
 	dgen__pipeline_disconnect(client);
 	while (async->sent.first != NULL)
 		forget(client, async->sent.first);

@@ -55,7 +55,7 @@ open_client(dgen_client *client, const char *conninfo, const dgen_client_options
 			dgen__check_struct(&client->error, "dgen_client_options", options, &copy, sizeof(copy));
 	if (code == 0 && conninfo == NULL)
 		code = dgen__fail(&client->error, DGEN_EINVAL,
-						  "conninfo is NULL: \"\" takes all from the environment");
+						  "conninfo must not be NULL: \"\" takes all from the environment");
 	if (code == 0)
 		code = dgen__conninfo_check(conninfo, &client->error);
 	if (code != 0)
@@ -102,7 +102,7 @@ dgen_client_wrap(dgen_client **client, PGconn *connection)
 	(*client)->process = dgen__this_process();
 	(*client)->wrapped = true;
 	if (connection == NULL)
-		return dgen__fail(&(*client)->error, DGEN_EINVAL, "connection is NULL");
+		return dgen__fail(&(*client)->error, DGEN_EINVAL, "connection must not be NULL");
 	if (PQstatus(connection) != CONNECTION_OK)
 		return dgen__fail_connection(&(*client)->error, connection);
 	(*client)->connection = connection;
@@ -166,8 +166,8 @@ check_idle(dgen_client *client, bool waits)
 						  "a statement is under way on the connection");
 	if (waits && status != PQTRANS_IDLE)
 		return dgen__fail_hint(&client->error, DGEN_ESTATE,
-							   "Commit first: nobody can see the request before.",
-							   "a reply cannot be waited for in an open transaction");
+							   "Commit first. No worker can see the request before.",
+							   "cannot wait for a reply in an open transaction");
 	return 0;
 }
 
@@ -178,7 +178,7 @@ check_wrapped(dgen_client *client, bool waits)
 	int code;
 
 	if (client->connection == NULL)
-		return dgen__fail(&client->error, DGEN_ESTATE, "the client could not be opened");
+		return dgen__fail(&client->error, DGEN_ESTATE, "client could not be opened");
 	code = check_idle(client, waits);
 	return code == 0 && PQstatus(client->connection) == CONNECTION_OK ? check_encoding(client)
 																	  : code;
@@ -204,7 +204,7 @@ begin(dgen_client *client, bool waits)
 	if (client->wrapped)
 		return check_wrapped(client, waits);
 	if (client->conninfo == NULL)
-		return dgen__fail(&client->error, DGEN_ESTATE, "the client could not be opened");
+		return dgen__fail(&client->error, DGEN_ESTATE, "client could not be opened");
 	return client->connection != NULL && !stale && dgen__client_is_alive(client->connection)
 			   ? 0
 			   : connect_client(client);
@@ -485,7 +485,7 @@ dgen_client_cast_many(dgen_client *client, const char *type, const dgen_message 
 	if (client != NULL)
 		client->sent = 0;
 	if (code == 0 && messages == NULL && count > 0)
-		code = dgen__fail(&client->error, DGEN_EINVAL, "messages is NULL");
+		code = dgen__fail(&client->error, DGEN_EINVAL, "messages must not be NULL");
 	if (code != 0 || count == 0)
 		return code;
 	code = add_messages(client, type, messages, count, &all);

@@ -141,10 +141,10 @@ dgen__operation_time_out(dgen_client *client, dgen__operation *operation)
 {
 	if (operation->place == DGEN__WAITING && operation->doubts == 0)
 		(void) dgen__fail(&client->error, DGEN_ETIMEOUT,
-						  "the message could not be sent in time, and will not be");
+						  "could not send the message before the timeout; it will not be sent");
 	else
 		(void) dgen__fail_hint(&client->error, DGEN_ETIMEOUT,
-							   "The request goes on; give it more time.", "no reply in time");
+							   "The request is still open. Give it more time.", "no reply in time");
 	dgen__operation_end(client, operation, NULL, 0);
 }
 

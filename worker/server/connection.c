@@ -336,7 +336,7 @@ dgen__check_version(const char *extension_version, dgen__error *error)
 		error, DGEN_EVERSION,
 		major > DGEN_VERSION_MAJOR
 			? "Use a libdgen with the extension's major version."
-			: "Install the extension's files of libdgen's version, and run ALTER EXTENSION dgen UPDATE.",
+			: "Install the files of the extension in the version of libdgen, and run ALTER EXTENSION dgen UPDATE.",
 		"extension dgen version %s does not fit libdgen version %s", extension_version,
 		DGEN_VERSION_STRING);
 	return major > DGEN_VERSION_MAJOR ? DGEN_EVERSION : dgen__set_updating(error);
@@ -371,8 +371,7 @@ dgen__check_encoding(PGconn *connection, const char *hint, dgen__error *error)
 	if (strcmp(encoding, UTF8) == 0)
 		return 0;
 	return dgen__fail_hint(error, DGEN_ESTATE, hint,
-						   "the connection's client_encoding is %s, and dgen's text is UTF-8",
-						   encoding);
+						   "client_encoding of the connection must be UTF8, not %s", encoding);
 }
 
 /* ---- statements ---- */

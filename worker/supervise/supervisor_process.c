@@ -80,8 +80,8 @@ dgen__process_stop(dgen__supervisor *s, dgen__process *process)
 		return;
 	(void) kill(process->pid, SIGTERM);
 	process->kill_at = dgen__now_ms() + s->options.grace_ms;
-	dgen__supervisor_log(s, DGEN_LOG_DEBUG, "worker %d, process %ld, is told to stop",
-						 process->number, (long) process->pid);
+	dgen__supervisor_log(s, DGEN_LOG_DEBUG, "stopping worker %d, process %ld", process->number,
+						 (long) process->pid);
 }
 
 void

@@ -102,7 +102,7 @@ give_up(dgen__supervisor *s, dgen__process *replacement)
 	replacement->replacement = false;
 	if (dgen__process_find(s, replacement->number, false) != replacement)
 		dgen__process_unplace(replacement);
-	abandon(s, s->rolling, "no new process could be started");
+	abandon(s, s->rolling, "could not start a new process");
 }
 
 static bool

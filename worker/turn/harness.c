@@ -61,7 +61,7 @@ copy_type(dgen_test *test, const dgen_actor_type *type)
 	int rc;
 
 	if (type == NULL)
-		return dgen__fail(&test->error, DGEN_EINVAL, "the actor type is NULL");
+		return dgen__fail(&test->error, DGEN_EINVAL, "actor type must not be NULL");
 	rc = dgen__check_struct(&test->error, "dgen_actor_type", type, &test->type, sizeof(test->type));
 	if (rc != 0)
 		return rc;

@@ -58,7 +58,7 @@ dgen__turn_has_state(dgen_turn *turn)
 	if (rc == 0 && dgen__message_is_action(turn->message))
 		rc = dgen__turn_stick(
 			turn, dgen__fail_hint(&turn->error, DGEN_ESTATE,
-								  "Reply, and change the actor's state in handle_reply.",
+								  "Reply, and change the state of the actor in handle_reply.",
 								  "an action has no state to change"));
 	return rc;
 }

@@ -178,7 +178,8 @@ dgen_turn_after_commit(dgen_turn *turn, void (*action)(void *data), void (*relea
 	int rc = dgen__turn_ready(turn);
 
 	if (rc == 0 && action == NULL)
-		rc = dgen__turn_stick(turn, dgen__fail(&turn->error, DGEN_EINVAL, "the action is NULL"));
+		rc = dgen__turn_stick(
+			turn, dgen__fail(&turn->error, DGEN_EINVAL, "name of action must not be NULL"));
 	if (rc == 0)
 		rc = dgen__turn_stick(turn, dgen__outbox_action(turn->outbox, &new_action));
 	if (rc != 0 && release != NULL)

@@ -42,7 +42,8 @@ dgen__turn_write_string(dgen_turn *turn, const char *text)
 	size_t length;
 
 	if (text == NULL)
-		return dgen__turn_stick(turn, dgen__fail(&turn->error, DGEN_EINVAL, "a string is NULL"));
+		return dgen__turn_stick(turn,
+								dgen__fail(&turn->error, DGEN_EINVAL, "a string must not be NULL"));
 	length = strlen(text);
 	if (length > DGEN__MAX_JSON_BYTES)
 		return dgen__turn_stick(turn, dgen__fail(&turn->error, DGEN_EINVAL,
@@ -261,9 +262,10 @@ check_action(dgen_turn *turn, const char *action, const dgen_send_options *optio
 	if (rc == 0)
 		rc = dgen__check_send_options(&turn->error, options, &copy);
 	if (rc == 0 && (copy.priority != 0 || copy.idempotency_key != NULL))
-		rc = dgen__fail_hint(&turn->error, DGEN_EINVAL,
-							 "Actions are stored once, with their turn, and have no order.",
-							 "an action has a priority or an idempotency key");
+		rc = dgen__fail_hint(
+			&turn->error, DGEN_EINVAL,
+			"An action is stored once, with its turn, and has no order. Leave both out.",
+			"an action has a priority or an idempotency key");
 	return rc;
 }
 

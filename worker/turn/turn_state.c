@@ -22,7 +22,7 @@ readable(dgen_turn *turn, const char *name)
 		return false;
 	if (name == NULL)
 		(void) dgen__turn_stick(
-			turn, dgen__fail(&turn->error, DGEN_EINVAL, "the name of an entry is NULL"));
+			turn, dgen__fail(&turn->error, DGEN_EINVAL, "name of entry must not be NULL"));
 	else
 		(void) dgen__turn_stick(turn, dgen__state_load(turn->state));
 	return turn->stuck == 0;
@@ -75,7 +75,7 @@ dgen_turn_scan(dgen_turn *turn, const char *prefix, const char **entry, size_t *
 	if (entry == NULL)
 	{
 		(void) dgen__turn_stick(turn, dgen__fail(&turn->error, DGEN_EINVAL,
-												 "the place for the name of an entry is NULL"));
+												 "the place for name of entry must not be NULL"));
 		return NULL;
 	}
 	return dgen__state_scan(turn->state, prefix, entry, length);

@@ -137,7 +137,7 @@ refuse_connection(void *context, dgen__error *error)
 {
 	(void) context;
 	(void) dgen__fail_hint(error, DGEN_ESTATE, "Use a connection of the program's own.",
-						   "a locked part is in no transaction, and has no connection");
+						   "a locked part has no transaction and no connection");
 	return NULL;
 }
 
@@ -344,9 +344,10 @@ dgen__batch_timed_out(dgen_worker *worker)
 
 	if (batch->slowest_ms < GRACE_MS)
 		return;
-	(void) dgen__fail_hint(
-		&error, DGEN_ETIMEOUT, "Make the turn shorter, or the turn_timeout of its type longer.",
-		"the turn took %lld ms, and the server ended the session", (long long) batch->slowest_ms);
+	(void) dgen__fail_hint(&error, DGEN_ETIMEOUT,
+						   "Make the turn shorter, or the turn_timeout of its type longer.",
+						   "the server ended the session, because the turn took %lld ms",
+						   (long long) batch->slowest_ms);
 	memcpy(error.sqlstate, DGEN__TURN_TIMEOUT, sizeof(DGEN__TURN_TIMEOUT));
 	condemn(worker, &batch->actors[batch->slowest], batch->slowest_message, batch->slowest_attempt,
 			&error);

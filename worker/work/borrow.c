@@ -73,8 +73,7 @@ break_batch(dgen_worker *worker, dgen__error *error, const char *what)
 	worker->batch.in_savepoint = false;
 	(void) dgen__fail_hint(
 		&worker->error, DGEN_ESTATE,
-		"A callback runs its statements to the end, and leaves BEGIN, COMMIT, ROLLBACK and "
-		"pipeline mode alone.",
+		"A callback must finish its statements, and must not use BEGIN, COMMIT, ROLLBACK and pipeline mode alone.",
 		"the callback %s on the turn's connection", what);
 	return dgen__fail_error(error, &worker->error);
 }
@@ -151,7 +150,7 @@ dgen__borrow_finish(void *context, dgen__error *error)
 			error, DGEN_ESERVER,
 			"Check the result of each statement, and return dgen_turn_raise_result for one that "
 			"failed, or roll back to a savepoint of your own.",
-			"a statement on the turn's connection failed, and the callback returned 0");
+			"a statement on the connection of the turn failed, but the callback returned 0");
 	code = dgen__check_encoding(worker->connection, ENCODING_HINT, error);
 	if (code != 0)
 		return code; /* it is set back with the savepoint */

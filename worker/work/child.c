@@ -139,8 +139,7 @@ dgen_child_watch(dgen_child *child, dgen_worker *worker)
 	if (child == NULL || worker == NULL)
 		return DGEN_EINVAL;
 	if (worker->phase == DGEN__ENDED)
-		return dgen__fail(&worker->error, DGEN_ESTATE,
-						  "the worker could not be opened, or has ended");
+		return dgen__fail(&worker->error, DGEN_ESTATE, "worker could not be opened, or has ended");
 	if (worker->ran || worker->child != NULL || child->worker != NULL)
 		return dgen__fail(&worker->error, DGEN_ESTATE,
 						  "a child watches one worker, from before it runs");

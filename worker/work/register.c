@@ -79,13 +79,12 @@ dgen_worker_register(dgen_worker *worker, const dgen_actor_type *type)
 	if (result != 0)
 		return result;
 	if (worker->phase == DGEN__ENDED)
-		return dgen__fail(&worker->error, DGEN_ESTATE,
-						  "the worker could not be opened, or has ended");
+		return dgen__fail(&worker->error, DGEN_ESTATE, "worker could not be opened, or has ended");
 	if (worker->ran)
 		return dgen__fail(&worker->error, DGEN_ESTATE,
 						  "types are registered before the worker runs");
 	if (type == NULL)
-		return dgen__fail(&worker->error, DGEN_EINVAL, "the actor type is NULL");
+		return dgen__fail(&worker->error, DGEN_EINVAL, "actor type must not be NULL");
 	result = dgen__check_struct(&worker->error, "dgen_actor_type", type, &copy, sizeof(copy));
 	if (result == 0)
 		result = check_type(worker, &copy);

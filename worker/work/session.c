@@ -144,11 +144,10 @@ claimed(dgen_worker *worker)
 		dgen__suspects_forget(&worker->suspects);
 		return dgen__session_wait(worker);
 	}
-	result =
-		dgen__check_encoding(worker->connection,
-							 "Something that ran in the worker's session has set it, such as a "
-							 "deferred trigger: it has to leave client_encoding alone.",
-							 &worker->error);
+	result = dgen__check_encoding(
+		worker->connection,
+		"Something that ran in the worker's session has set it, such as a deferred trigger: it must not change client_encoding.",
+		&worker->error);
 	if (result != 0)
 	{
 		PQclear(rows);
@@ -172,9 +171,10 @@ blame_pool(const dgen_worker *worker, dgen__error *error)
 {
 	if (worker->pooled && (strcmp(error->sqlstate, DGEN__NO_STATEMENT) == 0 ||
 						   strcmp(error->sqlstate, DGEN__STATEMENT_EXISTS) == 0))
-		(void) dgen__fail_hint(error, DGEN_EPOOLED,
-							   "Connect to PostgreSQL itself, or through a pool in session mode.",
-							   "a pool gives the worker's session to others");
+		(void) dgen__fail_hint(
+			error, DGEN_EPOOLED,
+			"Connect to PostgreSQL directly, or through a connection pooler in session mode.",
+			"a connection pooler gives the session of the worker to others");
 }
 
 /* A statement that was good when the worker attached: attaching again tells what to do. */

@@ -71,10 +71,9 @@ take_options(dgen_worker *worker, const dgen_worker_options *options)
 	if (o->max_actors < 0 || o->max_messages < 0 || o->drain_ms < 0 || o->reconnect_min_ms < 0 ||
 		o->reconnect_max_ms < 0)
 		return dgen__fail(&worker->error, DGEN_EINVAL,
-						  "a number in dgen_worker_options is negative");
+						  "numbers in dgen_worker_options must not be negative");
 	if (o->name != NULL && (o->name[0] == '\0' || strlen(o->name) > 63))
-		return dgen__fail(&worker->error, DGEN_EINVAL,
-						  "the worker's name is empty or longer than 63 bytes");
+		return dgen__fail(&worker->error, DGEN_EINVAL, "worker name must have 1 to 63 bytes");
 	return 0;
 }
 
@@ -85,7 +84,7 @@ open_worker(dgen_worker *worker, const char *conninfo, const dgen_worker_options
 
 	if (result == 0 && conninfo == NULL)
 		result = dgen__fail(&worker->error, DGEN_EINVAL,
-							"conninfo is NULL: \"\" takes all from the environment");
+							"conninfo must not be NULL: \"\" takes all from the environment");
 	if (result == 0)
 		result = dgen__conninfo_check(conninfo, &worker->error);
 	if (result != 0)
@@ -213,8 +212,7 @@ dgen__worker_check(dgen_worker *worker)
 		return DGEN_ESTATE;
 	return dgen__fail_hint(
 		&worker->error, DGEN_ESTATE,
-		"A callback may stop and close its worker. If an exception or longjmp has "
-		"left a callback, close the worker.",
+		"A callback can stop and close its worker. If an exception or longjmp has left a callback, close the worker.",
 		"a callback of the worker is running");
 }
 

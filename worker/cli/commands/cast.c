@@ -295,8 +295,8 @@ finish(const Sender *sender, const cli_arguments *arguments, bool asked, cli_exi
 {
 	if (status == CLI_OK && !interrupted && !asked && sender->lines.number == 0)
 	{
-		cli_error("no JSON was given, and the standard input is empty");
-		cli_hint("Give the message, if only null, or - to read lines that may be none.");
+		cli_error("no message was given, and the standard input is empty");
+		cli_hint("Give the message, such as null, or - to read lines (also none).");
 		return CLI_USAGE;
 	}
 	summarize(sender, arguments);
@@ -406,8 +406,9 @@ check_lines(const cli_arguments *arguments, bool dash)
 
 	if (arguments->count - dash != (key_from ? 2 : 3))
 		return cli_usage("cast", "%s",
-						 key_from ? "with --key-from there is a TYPE, and no KEY or JSON"
-								  : "lines take a TYPE and a KEY or --key-from, and no JSON");
+						 key_from
+							 ? "with --key-from give a TYPE, but no KEY and no JSON"
+							 : "to send lines give a TYPE and a KEY or --key-from, but no JSON");
 	if (type_bytes < 1 || type_bytes > 128)
 		return cli_usage("cast", "TYPE has %zu bytes, not 1 to 128", type_bytes);
 	if (single != NULL)

@@ -58,7 +58,7 @@ check_type(const Listing *listing)
 		status = cli_query_failed(listing->connection, result);
 	else if (PQgetvalue(result, 0, 0)[0] == '0')
 	{
-		cli_error("there is no actor type \"%s\" that you may read", listing->type);
+		cli_error("there is no actor type \"%s\" that you can read", listing->type);
 		cli_hint("\"dgen types\" lists them.");
 		status = CLI_NOT_FOUND;
 	}

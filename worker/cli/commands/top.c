@@ -166,7 +166,7 @@ look(Top *top)
 		status = print_line(top, cli_sql_top_head);
 		if (status == CLI_OK)
 			status =
-				print_part(top, cli_sql_top_types, "There are no actor types that you may read.");
+				print_part(top, cli_sql_top_types, "There are no actor types that you can read.");
 		if (status == CLI_OK)
 			status = print_part(top, cli_sql_top_workers, "There are no workers.");
 		if (status == CLI_OK)

@@ -76,7 +76,7 @@ remove_leftovers(bench_run *run)
 {
 	if (bench_number(run, bench_sql_foreign_schema, 0, NULL, -1) != 0)
 		return atomic_load(&run->first_status) == CLI_OK && !bench_interrupted()
-				   ? refuse(run, "schema \"dgen_bench\" exists, and dgen bench did not make it",
+				   ? refuse(run, "schema \"dgen_bench\" exists, but dgen bench did not create it",
 							"Rename it: ALTER SCHEMA dgen_bench RENAME TO ...")
 				   : false;
 	if (bench_number(run, bench_sql_leftovers, 0, NULL, 0) == 0)

@@ -318,7 +318,7 @@ next_look(int64_t handled, int64_t left, int64_t elapsed)
 static bool
 stalled(bench_run *run, int64_t left)
 {
-	cli_error("no message was handled for 60 s, and %ld wait", (long) left);
+	cli_error("no message was handled for 60 s, but %ld wait", (long) left);
 	bench_fail(run, CLI_WRONG);
 	return false;
 }
