@@ -88,7 +88,7 @@ dgen_check_claimer(void)
 	/* Only this very transaction can have dropped what it had locked. */
 	if (claimed_from != dgen_this_extension())
 		ereport(ERROR, (errcode(DGEN_ERR_NOT_OWNED),
-						errmsg("the extension was dropped since the batch was claimed"),
+						errmsg("extension dgen was dropped after the batch was claimed"),
 						errhint("Roll back.")));
 	if (has_privs_of_role(GetUserId(), claimer))
 		return;

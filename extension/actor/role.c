@@ -156,7 +156,7 @@ dgen_owned_command(PG_FUNCTION_ARGS)
 
 	if (!CALLED_AS_EVENT_TRIGGER(fcinfo))
 		ereport(ERROR, (errcode(ERRCODE_E_R_I_E_EVENT_TRIGGER_PROTOCOL_VIOLATED),
-						errmsg("dgen._owned_command is not called as an event trigger"),
+						errmsg("dgen._owned_command must be fired by the event trigger manager"),
 						errhint("DROP OWNED calls it.")));
 	statement = ((EventTriggerData *) fcinfo->context)->parsetree;
 	if (IsA(statement, DropOwnedStmt) && dgen_fits_installed())

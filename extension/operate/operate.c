@@ -255,7 +255,7 @@ dgen_operate_types_changed(PG_FUNCTION_ARGS)
 {
 	if (!CALLED_AS_TRIGGER(fcinfo))
 		ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-						errmsg("dgen._types_changed_trigger is not called as a trigger"),
+						errmsg("dgen._types_changed_trigger must be fired by the trigger manager"),
 						errhint("dgen's own tables call it.")));
 	dgen_tell_of_change();
 	return PointerGetDatum(NULL);

@@ -122,7 +122,7 @@ look_once(int64 id, Answer *answer)
 		if (request.own)
 			refuse(
 				answer, DGEN_ERR_SAME_TRANSACTION,
-				psprintf("request " INT64_FORMAT " was sent in this same transaction", id),
+				psprintf("request " INT64_FORMAT " was sent in this transaction", id),
 				"Commit first: nobody can see the request before. dgen.ask does all in one statement.");
 		return true;
 	}
@@ -216,7 +216,7 @@ await(int64 id, TimestampTz deadline, Answer *answer)
 {
 	ReplyWait wait;
 
-	dgen_refuse_in_handler("waiting for a reply",
+	dgen_refuse_in_handler("dgen.await_reply",
 						   "Use dgen.request with reply_to => ctx; the reply comes as a message.");
 	CommandCounterIncrement(); /* this very statement may have sent the request */
 	dgen_reply_wait_begin(&wait, &id, 1);
@@ -392,7 +392,7 @@ put_answers(ReturnSetInfo *result, const Awaited *awaited)
 			refuse(answer, DGEN_ERR_REPLY_TIMEOUT,
 				   psprintf("no reply to request " INT64_FORMAT " before the timeout",
 							awaited->ids[i]),
-				   "The request goes on and can be awaited again.");
+				   "The request is still open and can be awaited again.");
 		dgen_check_answer(answer);
 		put_answer(result, awaited->ids[i], answer);
 	}
@@ -409,7 +409,7 @@ dgen_await_replies(PG_FUNCTION_ARGS)
 
 	dgen_refuse_read_only(fcinfo);
 	InitMaterializedSRF(fcinfo, 0);
-	dgen_refuse_in_handler("waiting for replies",
+	dgen_refuse_in_handler("dgen.await_replies",
 						   "Use dgen.request with reply_to => ctx; the replies come as messages.");
 	begin_awaiting(&awaited, ids, count);
 	CommandCounterIncrement(); /* as above */

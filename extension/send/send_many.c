@@ -88,7 +88,7 @@ check_cast(const Casts *casts, int i)
 		ereport(ERROR, (errcode(key_is_null ? DGEN_ERR_INVALID_KEY : DGEN_ERR_INVALID_MESSAGE),
 						errmsg("element %d of %s must not be null", i + 1,
 							   key_is_null ? "actor_keys" : "messages"),
-						errhint("Nothing was sent.")));
+						errdetail("Nothing was sent.")));
 	dgen_check_key((text *) DatumGetPointer(casts->keys.values[i]));
 	if (dgen_has_element(&casts->idempotency_keys, i))
 		dgen_check_idempotency_key((text *) DatumGetPointer(casts->idempotency_keys.values[i]));

@@ -78,7 +78,7 @@ refuse_dropped(const Checked *checked, const char *name)
 {
 	refuse(checked, psprintf("%s \"%s\" was dropped", checked->part, name),
 		   is_type(checked)
-			   ? "Dump this database and restore it into a new one, where the type is made anew."
+			   ? "Dump this database and restore it into a new one, which creates the type again."
 			   : "Restore the table from a backup: a column that is added comes last, and not in "
 				 "its place.");
 }
@@ -126,7 +126,7 @@ check_constraints(const Checked *checked, Form_pg_attribute found, const ColumnS
 		refuse(checked, psprintf("column \"%s\" was made NOT NULL", name),
 			   alter_part(checked, "ALTER", name, " DROP NOT NULL"));
 	if (!found->attnotnull && column->not_null)
-		refuse(checked, psprintf("column \"%s\" is NOT NULL no more", name),
+		refuse(checked, psprintf("column \"%s\" is no longer NOT NULL", name),
 			   alter_part(checked, "ALTER", name, " SET NOT NULL"));
 	if (found->attidentity != '\0')
 		refuse(checked, psprintf("column \"%s\" was made an identity column", name),

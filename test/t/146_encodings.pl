@@ -199,7 +199,7 @@ sub test_callbacks_encoding {
 	is_sql(q{SELECT count(*) FROM dgen.dead_letters}, 2, 'and no message fails of that');
 	$worker->signal('TERM');
 	ok($worker->finish, "$database: the worker ends well");
-	like(slurp_file($log), qr/client_encoding is LATIN1.*deferred trigger/, "$database: its log says why it connected again");
+	like(slurp_file($log), qr/client_encoding of the connection must be UTF8, not LATIN1.*deferred trigger/, "$database: its log says why it connected again");
 	$database = 'postgres';
 }
 test_callbacks_encoding();
