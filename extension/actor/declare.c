@@ -25,7 +25,7 @@ is_needed(DgenScan *scan, int column)
 	return scan->nulls[ACTOR_TYPE_HANDLER] && !DatumGetBool(scan->values[column]);
 }
 
-/* False: somebody else has just changed the row. */
+/* False: another session has just changed the row. */
 static bool
 try_declare(int32 type_id, int column)
 {

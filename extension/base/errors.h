@@ -23,7 +23,7 @@
 #define DGEN_ERR_REPLY_TIMEOUT DGEN_SQLSTATE('0', '1', '0') /* no reply before the timeout */
 #define DGEN_ERR_REQUEST_FAILED \
 	DGEN_SQLSTATE('0', '1', '1') /* handler failed without a usable SQLSTATE */
-#define DGEN_ERR_REQUEST_CANCELLED DGEN_SQLSTATE('0', '1', '2') /* request was cancelled */
+#define DGEN_ERR_REQUEST_CANCELLED DGEN_SQLSTATE('0', '1', '2') /* request was canceled */
 #define DGEN_ERR_UNKNOWN_REQUEST DGEN_SQLSTATE('0', '1', '3') /* never sent, collected or expired */
 #define DGEN_ERR_SAME_TRANSACTION DGEN_SQLSTATE('0', '1', '4') /* sent in this transaction */
 #define DGEN_ERR_KEY_WITHOUT_REPLY \

@@ -1,5 +1,5 @@
 /*
- * The way into functions that run with dgen's own rights: checks look at the role
+ * The way into functions that run with dgen's own privileges: checks look at the role
  * that was current in the caller, which a SECURITY DEFINER function cannot see
  * after SET ROLE.
  */

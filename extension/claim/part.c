@@ -142,7 +142,7 @@ dgen_part_ends(int64 fence)
 
 /*
  * A prepared transaction that begins or ends an attempt owns the actor until somebody ends it, so
- * nobody begins another one meanwhile. After that the row tells, and this session is not told.
+ * nobody begins another one in the meantime. After that the row tells, and this session is not told.
  */
 static void
 at_transaction_end(XactEvent event, void *arg)

@@ -20,7 +20,7 @@
 #include "table/scan.h"
 #include "wake/wake.h"
 
-/* An actor whose row somebody else has locked is looked at again after this, us. */
+/* An actor whose row another session has locked is looked at again after this, us. */
 #define LOCKED_ROW_RETRY_US INT64CONST(200000)
 
 /* ---- the row ---- */

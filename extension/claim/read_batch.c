@@ -1,7 +1,7 @@
 /*
  * Reading a batch: the actors that are owned, and their first messages, in a snapshot
  * taken after their locks. Left out is what cannot be handled now (blocked.c), or has its
- * row locked by somebody (read_actor.c).
+ * row locked by another session (read_actor.c).
  */
 #include "postgres.h"
 
@@ -29,10 +29,10 @@
 
 /*
  * What is going to be written is locked so before it is read. To come back for the stronger lock
- * would be a deadlock with a REINDEX, which has locked the table meanwhile and waits for its index.
+ * would be a deadlock with a REINDEX, which has locked the table in the meantime and waits for its index.
  *
  * And all that is read is locked before the snapshot is taken. One from before an ALTER TABLE that
- * writes the rows anew, such as SET LOGGED, shows an empty table: see dgen_table_lock.
+ * writes the rows again, such as SET LOGGED, shows an empty table: see dgen_table_lock.
  */
 static void
 begin_scans(Reader *reader)

@@ -7,7 +7,7 @@
  *                        └──error, end of the session──> the same, from where it had come to
  *
  * Nobody holds a lightweight lock while it walks: it reads from disk and takes as long as that
- * takes, and neither it nor who waits for it could be cancelled. Whoever else wants to sweep waits
+ * takes, and neither it nor who waits for it could be canceled. Whoever else wants to sweep waits
  * for the end of the slice, because there may be hints then.
  */
 #include "postgres.h"
@@ -191,7 +191,7 @@ dgen_sweep_through(Sweep *sweep)
 	end_slice(set);
 }
 
-/* In the middle of a slice, which another one begins anew. */
+/* In the middle of a slice, which another one begins again. */
 void
 dgen_sweep_leave(void)
 {

@@ -19,7 +19,7 @@
  * Few at a time first, as a batch may have had thousands of messages, of innocents, and
  * each alone would keep them waiting. This is known in shared memory (memo.c) before the
  * locks of the dead session are free. It may be forgotten there, and is with the server:
- * then the next session that ends begins anew.
+ * then the next session that ends begins again.
  *
  * A handler in the database runs in its worker's session, and may be what ends it, by
  * pg_terminate_backend or an error of level FATAL. The turn that ran is the only suspect then. So is

@@ -100,7 +100,7 @@ set_message(BatchMessage *message, const LockedRow *row)
 	message->locked = true;
 }
 
-/* NULL: its row is locked by somebody, and this is a try. */
+/* NULL: its row is locked by another session, and this is a try. */
 static Batch *
 read_row(const ActorType *type, const LockedRow *row, ReadRow how)
 {

@@ -2,7 +2,7 @@
  * Removing a message that was handled, from the place where its claim has found it.
  *
  * A claim that has written nothing holds no snapshot until it commits. If somebody removes the row
- * by hand meanwhile, a VACUUM frees its place, and another message may be there:
+ * by hand in the meantime, a VACUUM frees its place, and another message may be there:
  *
  *     worker   claims ─────────────────────────────────────────── commits: whose row is this?
  *     others          DELETE ── VACUUM frees the place ── a sender's message takes it

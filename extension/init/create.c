@@ -1,6 +1,6 @@
 /*
  * CREATE EXTENSION. Shared memory may know of an extension that was dropped in this database:
- * the ids of types and messages begin anew, so what it knows would be taken for that of others,
+ * the ids of types and messages begin again, so what it knows would be taken for that of others,
  * a suspect, say, or an attempt that is to be counted. All of it is lossy (H6, H8): it is forgotten.
  */
 #include "postgres.h"

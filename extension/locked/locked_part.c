@@ -130,7 +130,7 @@ record_lost(Batch *batch)
 	(void) dgen_record_failure(&batch->actors[0], &batch->actors[0].messages[0], &failure);
 }
 
-/* Somebody else may have been faster: then its fence is another one. */
+/* Another session may have been faster: then its fence is another one. */
 static bool
 try_candidate(const WorkerSession *session, Look *look, const Candidate *candidate)
 {

@@ -239,7 +239,7 @@ note_taken(const Rate *rate, int32 type_id)
 }
 
 /*
- * What was in hand was not in the bucket, which has filled meanwhile. Of so many that come back those
+ * What was in hand was not in the bucket, which has filled in the meantime. Of so many that come back those
  * are lost that it could not have held: else twice a burst might be had at once.
  */
 static double

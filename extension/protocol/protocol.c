@@ -379,7 +379,7 @@ claim_any(WorkerSession *session, BatchLimits *limits, bool locked)
 
 /*
  * What has become due is moved only if there is nothing else, and no more of it than this very claim
- * takes: the transaction may last as long as a turn, and nobody else sees what it has moved meanwhile. A
+ * takes: the transaction may last as long as a turn, and nobody else sees what it has moved in the meantime. A
  * worker that always finds something moves it when it commits (dgen_commit_turns).
  */
 static Batch *

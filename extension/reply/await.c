@@ -96,7 +96,7 @@ refuse_unknown(int64 id, Answer *answer)
 		   "It was never sent, or its reply was collected already or has expired.");
 }
 
-/* False: somebody else has written the row since it was found. */
+/* False: another session has written the row since it was found. */
 static bool
 look_once(int64 id, Answer *answer)
 {

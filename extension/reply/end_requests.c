@@ -44,7 +44,7 @@ end_some(const Elements *requests, int from, const Reply *reply)
 	return ended;
 }
 
-/* Without an error it is cancelled. */
+/* Without an error it is canceled. */
 static Reply
 error_argument(FunctionCallInfo fcinfo)
 {

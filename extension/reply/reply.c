@@ -154,7 +154,7 @@ typedef enum Answered
 {
 	ANSWERED_YES,
 	ANSWERED_NO,   /* it is not open, or gone */
-	ANSWERED_AGAIN /* somebody else has written its row since the snapshot: take another one */
+	ANSWERED_AGAIN /* another session has written its row since the snapshot: take another one */
 } Answered;
 
 static Answered

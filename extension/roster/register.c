@@ -171,7 +171,7 @@ anything_missing(void)
 	return missing;
 }
 
-/* While this tries, the note stays: who goes to sleep meanwhile has to know how long. */
+/* While this tries, the note stays: who goes to sleep in the meantime has to know how long. */
 void
 dgen_register_all(void)
 {

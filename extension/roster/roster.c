@@ -123,7 +123,7 @@ dgen_lacks_workers(void)
 
 /*
  * A worker connects as the owner of its types, so that a deferred trigger of a
- * handler's table runs with the owner's rights (H14). Before PostgreSQL 17 only a
+ * handler's table runs with the owner's privileges (H14). Before PostgreSQL 17 only a
  * role that may log in can be connected as.
  */
 static bool

@@ -86,7 +86,7 @@ acting_actor(void)
 			 errmsg("actions can be stored only by a handler during a turn"),
 			 errhint(
 				 "Call dgen.act in a handler. Callbacks in C use dgen_turn_act, other workers use send_actions of dgen.commit_turns.")));
-	/* The handler's role may; others may run in its turn, in functions with their owner's rights. */
+	/* The handler's role may; others may run in its turn, in functions with their owner's privileges. */
 	dgen_check_privilege(actor->type, dgen_calling_role(), PRIVILEGE_SEND);
 	if (!actor->type->handle_actions)
 		ereport(ERROR, (errcode(DGEN_ERR_NO_ACTION),

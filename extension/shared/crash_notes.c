@@ -1,6 +1,6 @@
 /*
  * Turns in the database that take the whole server along: a handler in C that crashes, say, ends
- * all sessions, and shared memory begins anew. Then the same message comes again, and again.
+ * all sessions, and shared memory begins again. Then the same message comes again, and again.
  *
  * So each worker in the database notes which turn it runs, in memory that the postmaster keeps:
  * a few stores per turn. When the server begins a new life the notes tell which turns were

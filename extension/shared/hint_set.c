@@ -107,7 +107,7 @@ is_in_sweep(const HintSet *set)
 }
 
 /*
- * Another type's set, one that is not being swept: a sweep that has to begin anew each time
+ * Another type's set, one that is not being swept: a sweep that has to begin again each time
  * would never come to what is behind many dead rows. That type gets a new one when it is
  * next used.
  */

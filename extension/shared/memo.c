@@ -1,6 +1,6 @@
 /*
  * What the last owner of a mailbox, or a sweep, remembered for the next one: how far its index
- * has nothing but dead rows, which a snapshot held by somebody keeps there (H6), and
+ * has nothing but dead rows, which a snapshot held by another session keeps there (H6), and
  * where the actor's row is. Lossy: who finds nothing here walks the index.
  *
  *     message_order:  | dead dead dead dead dead | waiting | waiting ...

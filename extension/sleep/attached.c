@@ -3,7 +3,7 @@
  * still means something.
  *
  * An extension that was dropped and created again (by pg_restore --clean, too) gives out the ids of
- * types, messages and workers anew, and the versions of states: an attachment to the former one means
+ * types, messages and workers again, and the versions of states: an attachment to the former one means
  * nothing in this one. It stays where it is: who drops the extension may roll that back.
  */
 #include "postgres.h"
@@ -106,7 +106,7 @@ dgen_session_check(const WorkerSession *session)
 }
 
 /*
- * A function with the rights of another role may have attached: its caller is in the same
+ * A function with the privileges of another role may have attached: its caller is in the same
  * session, and neither reads nor commits what that role claims.
  */
 WorkerSession *

@@ -222,7 +222,7 @@ dgen_procedure_flush(TimestampTz deadline)
 		return true;
 	XLogFlush(XactLastCommitEnd);
 
-	/* That the wait was cancelled the client is told with an error, and not as if by a user. */
+	/* That the wait was canceled the client is told with an error, and not as if by a user. */
 	client_min_messages = ERROR;
 	HOLD_INTERRUPTS();
 	dgen_sync_wait_begin(deadline);

@@ -26,7 +26,7 @@
 static TimeoutId timeout_id = MAX_TIMEOUTS;
 static volatile sig_atomic_t given_up = false;
 
-/* In signal context. Only that wait is cancelled, which takes the cancel for itself. */
+/* In signal context. Only that wait is canceled, which takes the cancel for itself. */
 static void
 end_wait(void)
 {

@@ -56,7 +56,7 @@ dgen_wait_enter(void)
 
 /*
  * A worker that goes away while it is busy may leave work behind that it has
- * claimed, or was about to: somebody else has to come.
+ * claimed, or was about to: another session has to come.
  */
 void
 dgen_wait_leave(void)
@@ -206,7 +206,7 @@ tend_watch(TimestampTz now)
 		if (database->watch == DGEN_MY_PROCNO)
 		{
 			until = watch(now, &calls);
-			/* Somebody else may have become the watch just now. */
+			/* Another session may have become the watch just now. */
 			if (database->watch == DGEN_MY_PROCNO)
 				database->watch_until = until;
 		}

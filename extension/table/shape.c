@@ -384,7 +384,7 @@ is_valid_now(Oid oid)
 
 /*
  * A commit can be seen a moment before other sessions are told to forget what they have cached.
- * REINDEX CONCURRENTLY has no lock that would keep them away then: an entry that is read anew for
+ * REINDEX CONCURRENTLY has no lock that would keep them away then: an entry that is read again for
  * another reason says that the old index is not valid any more, while the name still leads to it.
  */
 bool

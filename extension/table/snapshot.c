@@ -1,6 +1,6 @@
 /*
  * The snapshot of a function that reads a table as the rest of its statement does. It is older than
- * the function's lock on the table, so an ALTER TABLE that has written the rows anew may have
+ * the function's lock on the table, so an ALTER TABLE that has written the rows again may have
  * committed in between: the statement's snapshot shows none of them then (see dgen_table_lock).
  */
 #include "postgres.h"

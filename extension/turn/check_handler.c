@@ -125,7 +125,7 @@ is_trusted(Oid language)
 	return trusted;
 }
 
-/* A number that is no role has the rights of PUBLIC. */
+/* A number that is no role has the privileges of PUBLIC. */
 static void
 check_owner_exists(const char *handler, Oid owner)
 {
@@ -149,7 +149,7 @@ check_form(const char *name, Form_pg_proc function)
 
 /*
  * Whoever owns a function can give it another body, and whoever may drop it can have another
- * role plant one of the same name. Both has to be somebody who has the rights of the type's owner
+ * role plant one of the same name. Both has to be somebody who has the privileges of the type's owner
  * anyway: the owner, a member of that role, or a superuser.
  */
 static void

@@ -1,5 +1,5 @@
 /*
- * A turn of an in-database handler: the function runs with the rights and the
+ * A turn of an in-database handler: the function runs with the privileges and the
  * environment of its type's owner, for at most turn_timeout, and nothing of that
  * environment stays behind.
  */
@@ -47,7 +47,7 @@
 #include "version/process.h"
 #include "wake/alarm.h"
 
-/* A handler that swallowed the cancel is cancelled again after this, ms ... */
+/* A handler that swallowed the cancel is canceled again after this, ms ... */
 #define CANCEL_AGAIN_MS 1000
 /* ... and its process ended after so many times. */
 #define CANCELS_BEFORE_EXIT 3
@@ -197,7 +197,7 @@ static Charge running_turn; /* what to charge if it has to be ended */
 
 /*
  * In signal context. The first time and each second after it the turn is
- * cancelled. A background worker whose handler goes on regardless ends: its
+ * canceled. A background worker whose handler goes on regardless ends: its
  * transaction rolls back, and the next claim records the attempt.
  */
 static void
@@ -432,7 +432,7 @@ is_unwanted(const ActorType *type, const BatchMessage *message)
 	return message->kind == KIND_DEAD_LETTER && !type->handle_dead_letters;
 }
 
-/* With the owner's rights in force. What it leaves is undone or refused here, unless the turn is undone itself. */
+/* With the owner's privileges in force. What it leaves is undone or refused here, unless the turn is undone itself. */
 static void
 run_handler(const BatchActor *actor, const BatchMessage *message, bool inline_call,
 			Outcome *outcome)

@@ -9,7 +9,7 @@
  *
  * Otherwise several such messages, each recorded by a claim that another one of them ends, would
  * never count an attempt. A charge whose recording raises an error is dropped: all claims would
- * fail with it. Not so where the error is not due to it: somebody cancelled the claim, ended its session,
+ * fail with it. Not so where the error is not due to it: somebody canceled the claim, ended its session,
  * or was in its way.
  */
 #include "postgres.h"
@@ -128,7 +128,7 @@ dgen_record_charges(const WorkerSession *session)
 
 	if (!dgen_has_charges())
 		return;
-	/* First: those of an extension that is dropped meanwhile are forgotten with it. */
+	/* First: those of an extension that is dropped in the meantime are forgotten with it. */
 	dgen_table_lock(TABLE_MESSAGE, RowExclusiveLock);
 	count = dgen_take_charges(session, charges, Min(lengthof(charges), MOST_TAKEN - ntaken));
 	register_callbacks();

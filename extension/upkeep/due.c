@@ -10,7 +10,7 @@
  *     for its own ones  a session in dgen.claim that finds nothing else, no more than the claim takes;
  *                       and in dgen.commit_turns, after which its transaction ends
  *
- * The alarm (alarm.c) belongs to the first: it is taken off, and set anew for the next time. What is
+ * The alarm (alarm.c) belongs to the first: it is taken off, and set again for the next time. What is
  * done for its own types leaves the alarm as it is, and a session remembers when it has to look again.
  */
 #include "postgres.h"
@@ -40,7 +40,7 @@
 /* How many due messages one transaction moves, and how many back-offs it looks at. */
 #define MOVE_LIMIT 1000
 
-/* What somebody else is just moving or cancelling is looked at again after this, us. */
+/* What another session is just moving or canceling is looked at again after this, us. */
 #define TAKEN_RETRY_US INT64CONST(200000)
 
 /* After an error a session leaves what is due of its own types alone for this, us. */

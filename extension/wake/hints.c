@@ -5,7 +5,7 @@
  *
  *     send ──commit──> hint ──take──> owned ──end──> drained: forgotten
  *                        ^  ^                  └───> else: a hint again (held_locks.c)
- *     index ──sweep──────┘  └── owned by somebody else
+ *     index ──sweep──────┘  └── owned by another session
  *
  * A message that can be handled is either in a mailbox with a hint, or in one that a
  * transaction has taken from here and owns, or a sweep has been asked for that will
@@ -43,7 +43,7 @@
 /* Of so many times that a session takes hints it once takes them as they come. */
 #define FAIR_TAKES 16
 
-/* Taken in the claim that is under way, and not owned; 0: none. */
+/* Taken in the claim that is in progress, and not owned; 0: none. */
 static struct
 {
 	int32 type_id;

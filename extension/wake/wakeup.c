@@ -267,7 +267,7 @@ dgen_alarm_left(void)
 
 /* ---- the end of a transaction ---- */
 
-/* What was to be moved was not: whoever has passed it by meanwhile looks again. */
+/* What was to be moved was not: whoever has passed it by in the meantime looks again. */
 static void
 ring(void)
 {

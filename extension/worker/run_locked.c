@@ -3,7 +3,7 @@
  * another, alone.
  *
  * The handler runs before the actor is owned, so that turns of a higher priority go on
- * meanwhile. What it made of the state that it was given is put into the state that
+ * in the meantime. What it made of the state that it was given is put into the state that
  * there is then. It runs in a subtransaction: if it fails, that is recorded instead.
  */
 #include "postgres.h"

@@ -238,7 +238,7 @@ typedef enum Fit
 } Fit;
 
 /*
- * A process that has worked and can have another library by starting anew does so: the
+ * A process that has worked and can have another library by starting again does so: the
  * one that it has may be older than the extension, by a patch release.
  */
 static Fit

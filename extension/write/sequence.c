@@ -1,7 +1,7 @@
 /*
  * Numbers from dgen's sequences. What is known of them relies on how they are drawn: a seq is
  * younger than its transaction's id (memo.c), and a later one is higher. A sequence that keeps
- * numbers for a session, counts down or begins anew would hide messages that are committed.
+ * numbers for a session, counts down or begins again would hide messages that are committed.
  */
 #include "postgres.h"
 

@@ -1,5 +1,5 @@
 /*
- * Several operations under way on one connection, as the application sees them: starting,
+ * Several operations in progress on one connection, as the application sees them: starting,
  * stepping, and the callback that each of them gets once. pipeline.c talks to the server.
  */
 #include <errno.h>

@@ -1,5 +1,5 @@
 /*
- * The client: sends, asks and reads, each in one round trip. async.c has several under way.
+ * The client: sends, asks and reads, each in one round trip. async.c has several in progress.
  */
 #include <errno.h>
 #include <poll.h>

@@ -1,5 +1,5 @@
 /*
- * Operations of a client that are under way: their queues, and how they end. Each gets its
+ * Operations of a client that are in progress: their queues, and how they end. Each gets its
  * callback once.
  */
 #include "base/error.h"
@@ -122,7 +122,7 @@ end_waiting(dgen_client *client, dgen__operation *operation, const dgen__error *
 	dgen__operation_end(client, operation, NULL, 0);
 }
 
-/* Those that callbacks start meanwhile stay. */
+/* Those that callbacks start in the meantime stay. */
 void
 dgen__operations_end_all(dgen_client *client, const dgen__error *why)
 {

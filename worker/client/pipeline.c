@@ -1,5 +1,5 @@
 /*
- * The conversation of a client that has several operations under way, in pipeline mode:
+ * The conversation of a client that has several operations in progress, in pipeline mode:
  * when it connects, steps and rests. pipeline_send.c says what is sent, pipeline_answer.c
  * what the answers mean; pipeline_explain.c is about calls that time out.
  */
@@ -268,7 +268,7 @@ drain(dgen_client *client)
 	return code;
 }
 
-/* Nothing is under way, so no callback runs. */
+/* Nothing is in progress, so no callback runs. */
 void
 dgen__pipeline_leave(dgen_client *client)
 {

@@ -1,5 +1,5 @@
 /*
- * What the server's answers mean to a client that has several operations under way.
+ * What the server's answers mean to a client that has several operations in progress.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -297,7 +297,7 @@ answers_came(dgen_client *client, const PGresult *result)
 			answered(client, &found);
 }
 
-/* A cancelled or timed out statement, or a server that lacks something, is no answer to a request. */
+/* A canceled or timed out statement, or a server that lacks something, is no answer to a request. */
 static bool
 may_try_again(const dgen__error *error)
 {

@@ -1,5 +1,5 @@
 /*
- * A conversation that cannot go on: when to try again, and an end to all that is under way.
+ * A conversation that cannot go on: when to try again, and an end to all that is in progress.
  */
 #include <poll.h>
 #include <string.h>

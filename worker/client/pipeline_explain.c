@@ -5,7 +5,7 @@
  *     open ──its time is over──> explained ──the server's answer, or the grace is over──> callback
  *
  * It is asked as dgen_client_await with timeout 0 does, which needs no right that the call did not
- * need. So the answer is the reply itself if that has come meanwhile; else the error says what the
+ * need. So the answer is the reply itself if that has come in the meantime; else the error says what the
  * request waits for. One call at a time, and not too often: when thousands time out together, the
  * server has other things to do.
  */
@@ -61,7 +61,7 @@ dgen__explain_is_due(const dgen__async *async)
 	return async->explained != NULL && !async->explaining && async->link == DGEN__LINK_RUNNING;
 }
 
-/* Also once more, if the connection was lost meanwhile and the grace is not over. */
+/* Also once more, if the connection was lost in the meantime and the grace is not over. */
 int
 dgen__explain_send(dgen_client *client)
 {

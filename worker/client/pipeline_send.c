@@ -1,8 +1,8 @@
 /*
- * What a client that has several operations under way sends.
+ * What a client that has several operations in progress sends.
  *
  * A section is one statement and a sync, and a transaction. At any time at most one
- * dgen.send_many and one dgen.await_any are under way, in this order:
+ * dgen.send_many and one dgen.await_any are in progress, in this order:
  *
  *     await_any, sync  send_many, sync  (sync)...
  *

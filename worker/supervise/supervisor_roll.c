@@ -10,7 +10,7 @@
 #include "server/loop.h"
 #include "supervise/supervisor.h"
 
-/* A SIGHUP that came meanwhile may bring what is better. */
+/* A SIGHUP that came in the meantime may bring what is better. */
 static void
 end(dgen__supervisor *s)
 {

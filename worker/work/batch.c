@@ -357,7 +357,7 @@ dgen__batch_timed_out(dgen_worker *worker)
 typedef enum Cause
 {
 	CAUSE_SERVER, /* out of disk, shutting down ... */
-	CAUSE_CHANCE, /* a deadlock, a cancelled query ... */
+	CAUSE_CHANCE, /* a deadlock, a canceled query ... */
 	CAUSE_TURN
 } Cause;
 

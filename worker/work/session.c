@@ -36,7 +36,7 @@ rollback_and_claim(dgen_worker *worker)
 }
 
 /*
- * Somebody else may have the actor, the server has counted the attempt as failed, or the extension was
+ * Another session may have the actor, the server has counted the attempt as failed, or the extension was
  * dropped: then what the locked part did is void. Else the attempt has failed, and that is committed; it
  * is not counted if a table of dgen's was changed. If that does not work either, the session ends, and
  * somebody runs it again.

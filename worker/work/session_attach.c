@@ -235,7 +235,7 @@ prepare_and_claim(dgen_worker *worker)
 
 /* ---- what has come of it ---- */
 
-/* A pool hands out keys of its own for cancelling. */
+/* A pool hands out keys of its own for canceling. */
 int
 dgen__session_attach_came(dgen_worker *worker, const PGresult *result)
 {

@@ -169,7 +169,7 @@ free_worker(dgen_worker *worker)
 }
 
 /*
- * A callback that closes its worker ends the session: what is under way is rolled back, and
+ * A callback that closes its worker ends the session: what is in progress is rolled back, and
  * comes again. The memory goes when the step that has run the callback is left. That a longjmp
  * has left it cannot be told from that; then the memory stays, and the session ends all the same.
  */
@@ -322,7 +322,7 @@ dgen__worker_rest(dgen_worker *worker, const dgen__error *why)
 	}
 	worker->attempts++;
 	if (strcmp(worker->error.sqlstate, DGEN__CHANGED) == 0)
-		worker->attempts = ++worker->changed_tries; /* claims may succeed meanwhile */
+		worker->attempts = ++worker->changed_tries; /* claims may succeed in the meantime */
 	ms = dgen__backoff_ms(&worker->random, worker->attempts, worker->options.reconnect_min_ms,
 						  worker->options.reconnect_max_ms);
 	worker->phase = DGEN__RESTING;

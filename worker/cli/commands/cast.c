@@ -58,7 +58,7 @@ interrupt(int number)
 	interrupted = number;
 }
 
-/* The batch under way is finished, so that it is known what was sent. */
+/* The batch in progress is finished, so that it is known what was sent. */
 static void
 catch_interrupts(void)
 {

@@ -1,6 +1,6 @@
 /*
  * dgen worker: runs the actor types of a shared object, in processes of their own under the
- * supervisor, until a signal stops it. Each process loads the object anew, so that SIGHUP
+ * supervisor, until a signal stops it. Each process loads the object again, so that SIGHUP
  * brings a new one into use.
  */
 #include <limits.h>

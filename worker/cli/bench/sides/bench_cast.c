@@ -1,5 +1,5 @@
 /*
- * Casts that are started and acknowledged by callback, as many under way as a client
+ * Casts that are started and acknowledged by callback, as many in progress as a client
  * allows; and the baselines: as many rows in one statement.
  */
 #include <poll.h>
@@ -106,7 +106,7 @@ bench_actors_cast(bench_thread *thread)
 	return step(thread);
 }
 
-/* What is under way is acknowledged, for the check to know it. */
+/* What is in progress is acknowledged, for the check to know it. */
 void
 bench_finish_casts(bench_thread *thread)
 {

@@ -21,7 +21,7 @@
 
 #define MOST_NUMBER 1000
 #define LOOK_NS INT64_C(50000000)              /* of a thread that sleeps, whether it is to stop */
-#define UNDER_WAY_BYTES ((size_t) 1024 * 1024) /* what a client may have under way */
+#define UNDER_WAY_BYTES ((size_t) 1024 * 1024) /* what a client may have in progress */
 #define PAUSE_NS 1000000                       /* of a baseline's worker that found nothing */
 
 /* ---- what steps use ---- */

@@ -38,7 +38,7 @@ struct bench_job
 	bench_run *run;
 	dgen_worker *worker;
 	pthread_t thread;
-	long turns; /* of the batch under way */
+	long turns; /* of the batch in progress */
 	bool asked;
 	atomic_long committed;
 	bench_histogram latency;
