@@ -394,7 +394,7 @@ BEGIN
 	RAISE EXCEPTION USING ERRCODE = 'lock_not_available',
 		MESSAGE = format('could not drop actor type "%s": its mailboxes are in use', type_name),
 		DETAIL = COALESCE(dgen._holders_of_mailboxes(), 'Turns of its actors are running.'),
-		HINT = 'End the transactions that have sent messages, pause the type with dgen.pause, then try again.';
+		HINT = 'End the open transactions that send or handle messages, of this type or of others, then try again.';
 END
 $$;
 COMMENT ON FUNCTION dgen._drop_actor_type(text, boolean) IS 'dgen.drop_actor_type with the privileges of the owner of dgen';
