@@ -1,8 +1,7 @@
 # Makes the limits of the server's part so small that what is rare is met often: sets of hints that
 # overflow, types that have no set, marks that do not fit, floors that move all the time.
 s/^\(#define HINT_SLOTS\) .*/\1 64/
-s/^#define HINT_SETS \\$/#define HINT_SETS 2 \\/
-s/^\t64 \/\* actor types with hints.*/\t\/* small *\//
+s/^\(#define HINT_SETS\) .*/\1 2/
 s/^\(#define MEMO_BUCKETS\) .*/\1 2/
 s/^\(#define SLOT_REQUESTS\) .*/\1 1/
 s/^\(#define MISS_BITS\) .*/\1 32/
