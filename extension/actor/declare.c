@@ -1,7 +1,7 @@
 /*
  * What external workers say about their types when they attach: that they have callbacks
  * for dead letters, for actions. The type remembers it, because a message may die when no
- * such worker is there, and whoever records that has to know.
+ * such worker is there, and the session that records this must know.
  */
 #include "postgres.h"
 
@@ -54,7 +54,7 @@ try_declare(int32 type_id, int column)
 }
 
 /*
- * Only the row is locked, until this transaction ends, which may take long: whoever makes or alters
+ * Only the row is locked, until this transaction ends, which can take long: a session that makes or alters
  * another type does not wait for that. dgen.alter_actor_type locks the row before it reads it
  * (dgen._lock_type), so neither overwrites the other. Does by hand what the table's trigger does.
  */

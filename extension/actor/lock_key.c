@@ -7,7 +7,7 @@
  * All sessions of a database have the same secret at any time, since locks mean nothing otherwise:
  * it is made with the table and never changes. A prepared transaction has its locks again after a
  * restart and at a standby that takes over, so the secret is stored and not made again there.
- * Another CREATE EXTENSION makes another table, when nobody owns an actor: whoever does holds a
+ * Another CREATE EXTENSION makes another table, when no session owns an actor: one that does holds a
  * lock on dgen.message, which DROP EXTENSION waits for.
  */
 #include "postgres.h"

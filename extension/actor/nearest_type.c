@@ -25,7 +25,7 @@ typedef struct Nearest
 	const char *best;
 } Nearest;
 
-/* Nobody is told of a type that is not the caller's to use. */
+/* The hint never names a type that the caller cannot use. */
 static void
 compare(Nearest *nearest, const ActorType *type)
 {

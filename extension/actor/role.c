@@ -2,7 +2,7 @@
  * The roles that dgen's rows name: owners and grantees of actor types.
  *
  * Rows keep roles by number, and a dump has the number of a role that is gone: restored, that may
- * be somebody else's. So a role that a row names cannot be dropped. PostgreSQL is told by
+ * be another role's. So a role that a row names cannot be dropped. PostgreSQL is told by
  * dependencies in pg_shdepend, as if the role had privileges on the column that names it; DROP
  * OWNED reaches dgen's rows by an event trigger.
  */
@@ -67,7 +67,7 @@ dgen_check_new_owner(PG_FUNCTION_ARGS)
 static Oid *
 list_of_one(Oid role)
 {
-	Oid *list = palloc(sizeof(Oid)); /* freed by whoever it is for */
+	Oid *list = palloc(sizeof(Oid)); /* freed by the caller */
 
 	*list = role;
 	return list;
@@ -89,7 +89,7 @@ set_dependency(DgenTable table, int column, Oid role, bool depends)
 							  list_of_one(role));
 }
 
-/* The caller has locked dgen.privilege, so that nobody else does so for the role. */
+/* The caller has locked dgen.privilege, so that no other session does so for the role. */
 Datum
 dgen_depend_on_role(PG_FUNCTION_ARGS)
 {
@@ -103,7 +103,7 @@ dgen_depend_on_role(PG_FUNCTION_ARGS)
 
 /* ---- DROP OWNED, DROP ROLE ---- */
 
-/* Of a private function; whoever runs the command has been checked. */
+/* Of a private function; the role that runs the command has been checked. */
 static void
 call_as_owner(const char *sql, int nargs, Oid *types, Datum *values)
 {

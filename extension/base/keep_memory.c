@@ -3,7 +3,7 @@
  * the C library gives it back to the kernel, and each batch pays for the page faults: about an
  * eighth of the CPU time of a worker whose turns are small. A worker keeps some of it instead.
  *
- * Whoever has set one of these limits in the server's environment knows better.
+ * If one of these limits is set in the server's environment, it stays.
  */
 #include "postgres.h"
 

@@ -24,7 +24,7 @@ PG_FUNCTION_INFO_V1(dgen_operate);
 typedef struct Operation
 {
 	FmgrInfo function; /* the private one */
-	Oid owner;         /* whose rights it runs with */
+	Oid owner;         /* whose privileges it runs with */
 	bool returns_void; /* SQL functions return NULL then */
 	bool writes;
 } Operation;
@@ -110,7 +110,7 @@ rethrow_without_context(MemoryContext context)
 	ReThrowError(error);
 }
 
-/* Whatever it raises, role and rights are afterwards what they were. */
+/* Whatever it raises, role and privileges are afterwards what they were. */
 static Datum
 invoke(const Operation *operation, FunctionCallInfo call)
 {

@@ -1,6 +1,6 @@
 /*
  * What keeps an actor from being handled: it or its type is paused, or it waits after a
- * failed attempt. Its messages wait with it. (A row that somebody has locked does, too:
+ * failed attempt. Its messages wait with it. (A row that another session has locked does, too:
  * read_actor.c.)
  */
 #include "postgres.h"

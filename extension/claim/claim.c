@@ -233,7 +233,7 @@ try_own(Discovery *discovery, int64 mailbox)
 		return false;
 	limit_level(discovery);
 	if (dgen_is_of_actions(type_id))
-		discovery->limit = 1; /* nobody waits for what an action does outside */
+		discovery->limit = 1; /* no message waits for the effects of an action */
 	entry = &discovery->owned->mailboxes[discovery->owned->count++];
 	entry->type = discovery->type;
 	entry->worker_type = discovery->worker_type;
@@ -350,7 +350,7 @@ take_allowance(Discovery *discovery, int actors)
 }
 
 /*
- * First the allowance, then a hint: whoever gets none must not have a hint in its hand when
+ * First the allowance, then a hint: a session that gets none must not have a hint in its hand when
  * the one that gets one looks for work. What is left then is left to that one.
  */
 static bool
@@ -388,7 +388,7 @@ takes_long(const Discovery *discovery)
 }
 
 /*
- * The end of a short batch is soon enough to call whoever is idle, but it may turn out not to
+ * The end of a short batch is soon enough to wake an idle worker, but it might turn out not to
  * be short.
  */
 static void

@@ -6,8 +6,8 @@
  *                        │
  *                        └──error, end of the session──> the same, from where it had come to
  *
- * Nobody holds a lightweight lock while it walks: it reads from disk and takes as long as that
- * takes, and neither it nor who waits for it could be canceled. Whoever else wants to sweep waits
+ * A session holds no lightweight lock while it scans: it reads from disk and takes as long as that
+ * takes, and neither it nor those that wait for it could be canceled. Another session that wants to sweep waits
  * for the end of the slice, because there may be hints then.
  */
 #include "postgres.h"
@@ -65,7 +65,7 @@ is_over(HintSet *set, uint32 slices)
 }
 
 /*
- * False if it takes its time: its session may be stopped, or wait for a lock that somebody
+ * False if it takes its time: its session might be stopped, or wait for a lock that another session
  * wants who waits for this one.
  */
 static bool
@@ -191,7 +191,7 @@ dgen_sweep_through(Sweep *sweep)
 	end_slice(set);
 }
 
-/* In the middle of a slice, which another one begins again. */
+/* In the middle of a slice, which another session begins again. */
 void
 dgen_sweep_leave(void)
 {

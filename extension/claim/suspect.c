@@ -2,18 +2,18 @@
  * Turns that may have taken their worker along: a callback that crashes its process, or
  * never returns. All that the server sees is a session that ends while it has a batch, since
  * its client has gone, or was silent for so long that a timeout ended it.
- * Any of its turns may have been the reason, or none: somebody may have killed a healthy
- * worker. So nobody is blamed at once (H8). The actors of the batch are suspects, and are
+ * Any of its turns might have been the reason, or none: an operator might have killed a healthy
+ * worker. So no message is blamed immediately (H8). The actors of the batch are suspects, and are
  * kept apart until it shows:
  *
  *     NONE ──session ended──> FEW ──again──> ALONE ──again──> a failed attempt is counted
  *       ^                      │               │
  *       └──── turns ended ─────┴───────────────┘
  *
- * Whoever is told to end by SIGTERM (pg_terminate_backend, a shutdown, DROP DATABASE WITH (FORCE))
+ * A session that is ended by SIGTERM (pg_terminate_backend, a shutdown, DROP DATABASE WITH (FORCE))
  * leaves suspects, too, but no attempt is counted.
  *
- * (An action is alone from the beginning, and its attempts count as well when somebody has killed
+ * (An action is alone from the beginning, and its attempts count as well when an operator has killed
  * a healthy worker: it may have had its effect.)
  *
  * Few at a time first, as a batch may have had thousands of messages, of innocents, and

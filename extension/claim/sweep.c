@@ -1,5 +1,5 @@
 /*
- * Sweeps: where there is no room for hints, or where nobody told of messages, a walk over the
+ * Sweeps: where there is no room for hints, or where messages were not announced, a scan of the
  * index of the mailboxes finds them, and leaves hints. It goes in slices (slice.c says who walks
  * which), and each is bounded in the dead rows that it passes, also in the middle of a mailbox.
  *

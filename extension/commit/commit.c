@@ -104,7 +104,7 @@ dgen_apply_outcome(Batch *batch, BatchActor *actor, const Outcome *outcome)
 /* ---- into the tables ---- */
 
 /*
- * Whoever lost the actor must not commit. The lock manager is the authority: the
+ * A session that lost the actor must not commit. The lock manager is the authority: the
  * lock has to be held by this very transaction.
  */
 static void

@@ -153,7 +153,7 @@ put_message(const BatchActor *actor, const BatchMessage *message, Datum *values,
 	dgen_put(values, nulls, LOCKED_SQLSTATE, message->sqlstate);
 }
 
-/* To be run from `when` on. The fence is new: whoever ran it before can no longer commit. */
+/* To be run from `when` on. The fence is new: the attempt before can no longer commit. */
 static void
 put_waiting(Datum *values, TimestampTz when)
 {

@@ -71,7 +71,7 @@ delete_entries(Jsonb *given, Jsonb *made, Jsonb *result)
 	return result;
 }
 
-/* Entry by entry: what changed in the meantime in others stays. */
+/* Entry by entry: changes of others in the meantime stay. */
 Jsonb *
 dgen_merge_states(Jsonb *given, Jsonb *made, Jsonb *current)
 {

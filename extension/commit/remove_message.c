@@ -1,7 +1,7 @@
 /*
  * Removing a message that was handled, from the place where its claim has found it.
  *
- * A claim that has written nothing holds no snapshot until it commits. If somebody removes the row
+ * A claim that has written nothing holds no snapshot until it commits. If an operator removes the row
  * by hand in the meantime, a VACUUM frees its place, and another message may be there:
  *
  *     worker   claims ─────────────────────────────────────────── commits: whose row is this?
@@ -9,7 +9,7 @@
  *
  * So there has to be a row at the place, and once it is removed it has to have been the message: if
  * not, the error undoes that. No lock is needed for either look. The pin keeps a row where it is, as
- * pruning waits until nobody else has one; and what this transaction has removed stays as it is. VACUUM
+ * pruning waits until no other session has one; and what this transaction has removed stays as it is. VACUUM
  * does not cut off the page, as the table has been locked since the claim.
  */
 #include "postgres.h"
@@ -52,7 +52,7 @@ pin_page(Relation heap, const BatchMessage *message, Buffer before)
 	return ReadBuffer(heap, block);
 }
 
-/* False: whoever removed it has left nothing, or another row. */
+/* False: it was removed, and nothing or another row is there. */
 static bool
 remove_row(Relation heap, const BatchMessage *message, Buffer *buffer)
 {

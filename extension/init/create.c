@@ -39,7 +39,7 @@ forget_hints(void)
 }
 
 /*
- * Nobody is in the middle of anything: the tables of the former extension were locked until it was
+ * No session is in the middle of anything: the tables of the former extension were locked until it was
  * gone, and those of this one are not to be seen yet.
  */
 Datum

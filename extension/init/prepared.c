@@ -1,11 +1,11 @@
 /*
- * COMMIT PREPARED and ROLLBACK PREPARED. What they make visible, or let go of, was noted by a
- * session that may be gone, so nobody calls for it when they end (H10). The session that
+ * COMMIT PREPARED and ROLLBACK PREPARED. What they make visible, or release, was noted by a
+ * session that might be gone, so it wakes no worker when they end (H10). The session that
  * ends a prepared transaction does all that a commit does for others, for whatever it may have
  * been, if it has dgen's library; else the safety-net look finds it.
  *
  *     sent, moved, left in its mailbox,   sweeps and looks are asked for, everybody is called
- *     locked, an actor or slot let go of
+ *     locked, an actor or slot released
  *     due at a time                       the alarm rings, and finds out when
  *     a reply, or another end of a request everybody who waits for one looks
  *     the end of an attempt, from outside   its session is ended, with COMMIT PREPARED
@@ -62,7 +62,7 @@ hash_of(const TransactionStmt *statement)
 	return hash_bytes_extended((const unsigned char *) statement->gid, strlen(statement->gid), 0);
 }
 
-/* Nobody waits for work in a database without an entry. */
+/* No session waits for work in a database without an entry. */
 static bool
 is_in_use(void)
 {

@@ -71,7 +71,7 @@ may_be_run(const DgenScan *scan, int index)
 /*
  * By expires_at those that have begun come first, and have an end: whose session is gone?
  * By retry_at come those that wait, the oldest first. A look answers for its bucket, so
- * another type's that nobody runs makes it say that there are more.
+ * another type's that no worker runs makes it say that there are more.
  */
 static void
 collect(Look *look, int index, int column, TimestampTz before)
@@ -168,7 +168,7 @@ look_for(const WorkerSession *session, Look *look)
 
 typedef enum Looked
 {
-	LOOKED_NOT,     /* nobody asked */
+	LOOKED_NOT,     /* no check was requested */
 	LOOKED_REFUSED, /* one is kept for messages, this one */
 	LOOKED_IN_VAIN,
 	LOOKED_AND_BEGAN

@@ -99,7 +99,7 @@ resolve_handler(NullableDatum argument)
 }
 
 /*
- * The temporary schema comes first unless it is named, and where it is named: then whoever calls
+ * The temporary schema comes first unless it is named, and where it is named: then the role that calls
  * the actor inline could put a temporary table, with triggers, in the place of one that the
  * handler means. So it goes to the end.
  */

@@ -63,7 +63,7 @@ check_owner(const ActorType *type, Oid role)
 				   "The owner was dropped. A superuser can give the type to another role with dgen.set_owner.")));
 }
 
-/* The owner has every privilege; "own" is for what nobody else may do. */
+/* The owner has every privilege; "own" is for what no other role can do. */
 static void
 check_privilege(const ActorType *type, const char *privilege)
 {
@@ -172,7 +172,7 @@ dgen_operate_refuse_in_turn(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
-/* Locks are re-entrant in a session: to have the lock does not tell that nobody else works on the actor. */
+/* Locks are re-entrant in a session: to have the lock does not tell that no outer turn works on the actor. */
 Datum
 dgen_operate_own(PG_FUNCTION_ARGS)
 {

@@ -1,6 +1,6 @@
 /*
  * How much waits, type by type: for dashboards, which look again and again. Each count
- * stops at a limit, also where a snapshot held by another session keeps removed rows in the index,
+ * stops at a limit, also where a snapshot of another session keeps removed rows in the index,
  * so that a look costs the same whatever the backlog.
  */
 #include "postgres.h"

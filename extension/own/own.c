@@ -1,6 +1,6 @@
 /*
  * Owning an actor: a lock of the transaction on its mailbox, in a class of dgen's own. Who tries in
- * vain leaves a mark, so that whoever holds the lock calls a worker when it lets go (H9).
+ * vain leaves a mark, so that the holder of the lock wakes a worker when it releases it (H9).
  */
 #include "postgres.h"
 
@@ -25,7 +25,7 @@ dgen_try_lock(const LOCKTAG *tag)
 
 	/*
 	 * With the lock table full this is "not available" instead of an error: a
-	 * batch gets smaller, nobody's transaction fails (I9).
+	 * batch gets smaller, and no transaction fails (I9).
 	 */
 	result =
 		LockAcquireExtended(tag, ExclusiveLock, false, true, false, NULL DGEN_LOCK_ACQUIRE_EXTRA);
@@ -43,7 +43,7 @@ dgen_try_own(int32 type_id, int64 mailbox)
 	{
 		/*
 		 * Leave the mark first, then try again: either the second try gets the
-		 * lock, or its holder lets go after the mark was made and sees it.
+		 * lock, or its holder releases it after the mark was made, and sees the mark.
 		 */
 		dgen_wakeup_missed(type_id, lock);
 		if (!dgen_try_lock(&tag))

@@ -8,7 +8,7 @@
  *                                 as far as the bucket could have held them
  *
  * Turns are taken before hints, as slots are (slots.c). Who finds none notes in the bucket
- * when there is one again; the watch calls a worker then (sleep/wait.c). So nobody polls, and
+ * when there is one again; the watch wakes a worker then (sleep/wait.c). So no session polls, and
  * a claim costs a short lock, not a message.
  *
  * A bucket that is full again is as good as none: its place goes to who needs one. A type
@@ -37,9 +37,9 @@
 #define WINDOW 16 /* places in which a type's bucket can be */
 #define TAKEN 64  /* types of which a session knows when it took turns */
 
-#define BURST 0.1       /* s of which the turns are kept while nobody takes them */
+#define BURST 0.1       /* s of which the turns are kept while they are not used */
 #define CHUNK 0.01      /* s of which the turns are waited for, so that high rates wake seldom */
-#define LONGEST 86400.0 /* s until somebody looks */
+#define LONGEST 86400.0 /* s until a session checks */
 
 PG_FUNCTION_INFO_V1(dgen_rate_is_spent);
 

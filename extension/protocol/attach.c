@@ -279,7 +279,7 @@ insert_row(Attachment *attachment, Datum type_ids, FunctionCallInfo fcinfo)
 /* ---- a client whose host vanishes ---- */
 
 /*
- * Nobody closes its socket, and what it owns stays taken until TCP finds out: in 35 s instead
+ * Its socket is not closed, and its actors stay owned until TCP detects it: in 35 s instead
  * of hours. A session that has settings of its own keeps them; on a Unix socket they
  * mean nothing.
  */
@@ -417,7 +417,7 @@ dgen_attach(PG_FUNCTION_ARGS)
 
 	/* With the lock come the invalidations that tell of types made and dropped. */
 	dgen_table_lock(TABLE_ACTOR_TYPE, AccessShareLock);
-	dgen_client_forget(); /* whoever attaches holds nothing */
+	dgen_client_forget(); /* a worker that attaches holds nothing */
 	dgen_part_abandon();
 	watch_client();
 	if (dgen_is_attached() && !dgen_session_is_of_former(&current->session))

@@ -526,7 +526,7 @@ note_committed(const Batch *batch)
 
 /*
  * The time from claim to commit, shared by the turns, is what a turn of this type takes. On a
- * busy machine it is mostly time in which nobody let the worker run, which is there for larger
+ * busy machine it is mostly time in which the worker did not run, which is there for larger
  * batches as well: a worker that says what its turns took is believed. Failed ones are turns.
  */
 static void

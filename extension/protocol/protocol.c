@@ -80,7 +80,7 @@ forget_batch(void)
 	dgen_session_busy(dgen_part_under_way());
 }
 
-/* ROLLBACK TO a savepoint before the claim let go of the actors: the batch is over. */
+/* ROLLBACK TO a savepoint before the claim released the actors: the batch is over. */
 static void
 at_subtransaction_end(SubXactEvent event, SubTransactionId subid, SubTransactionId parent,
 					  void *arg)
@@ -379,7 +379,7 @@ claim_any(WorkerSession *session, BatchLimits *limits, bool locked)
 
 /*
  * What has become due is moved only if there is nothing else, and no more of it than this very claim
- * takes: the transaction may last as long as a turn, and nobody else sees what it has moved in the meantime. A
+ * takes: the transaction may last as long as a turn, and no other session sees what it has moved in the meantime. A
  * worker that always finds something moves it when it commits (dgen_commit_turns).
  */
 static Batch *

@@ -10,7 +10,7 @@
  *     no row ──receipt(1)──> batch 1 ──receipt(2)──> batch 2 ──settle──> closed
  *        └─────────────────────────settle───────────────────────────────────^
  *
- * Rows are by role, so that nobody can close those of others.
+ * Rows are by role, so that no role can close those of others.
  *
  * Each receipt is a new version of one row, and an old snapshot keeps them all. A session knows
  * where it has put the last one, so it neither looks for it among the others nor plans a query.

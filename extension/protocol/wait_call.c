@@ -36,7 +36,7 @@ extern int pq_getmessage(StringInfo s, int maxlen);
 /*
  * A waiting worker is idle, and so its session ends without a word in the log when its
  * client goes away, as an idle session does: PostgresMain would read the rest of what the
- * client sent in the same way. There is nobody to run it for, and all of it is here.
+ * client sent in the same way. There is no client to run it for, and all of it is here.
  */
 static void
 leave_with_client(void)

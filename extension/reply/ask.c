@@ -1,8 +1,8 @@
 /*
  * Waiting for replies without a transaction: dgen.ask and dgen.await_any.
  *
- * Between two looks the session is in no transaction, so that whoever waits holds back
- * nobody's vacuum.
+ * Between two checks the session is in no transaction, so that a waiting session holds back
+ * no VACUUM.
  *
  * A call with dgen.ask costs one flush of the log, that of its turn. The commit of the
  * request need not wait for one: whatever is told of the request (its reply, or that it

@@ -141,7 +141,7 @@ look_once(int64 id, Answer *answer)
 }
 
 /*
- * Whoever has written the row in between has committed, so the next snapshot shows what is
+ * A session that has written the row in between has committed, so the next snapshot shows what is
  * there now. What this very command has taken is shown to it as if it were there: that is no
  * reason to look again.
  */

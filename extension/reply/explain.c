@@ -33,7 +33,7 @@ ask_sql(int64 request)
 	return text;
 }
 
-/* Whoever waited for too long already does not wait for a lock as well, ms. */
+/* A session that has waited for too long already does not wait for a lock as well, ms. */
 #define PATIENCE "100"
 
 static void

@@ -119,7 +119,7 @@ send_on(const Request *request, const Reply *reply)
 
 /*
  * A client's request keeps its reply until that is collected; with an idempotency key also
- * that of an actor, for whoever asks with the same key. False: see dgen_writer_try_update.
+ * that of an actor, for callers with the same key. False: see dgen_writer_try_update.
  */
 static bool
 answer_row(DgenWriter *writer, Request *request, const Reply *reply)
@@ -138,7 +138,7 @@ answer_row(DgenWriter *writer, Request *request, const Reply *reply)
 	return true;
 }
 
-/* Whoever may work for the type may answer its requests, or its owner, whose handlers do. */
+/* A role that can work for the type can answer its requests, and so can its owner, whose handlers do. */
 static bool
 may_answer(const Request *request)
 {
@@ -194,10 +194,10 @@ dgen_answers_end(Answers *answers)
 }
 
 /*
- * Whoever else answers the request at this moment is waited for, and then seen by the next
+ * Another session that answers the request at this moment is waited for, and then seen by the next
  * snapshot: only one of us is told "open". What this transaction itself has written is seen
  * too, as each look is a command of its own: so each further look is owed to a commit of
- * somebody else's.
+ * another session's.
  */
 bool
 dgen_answers_add(Answers *answers, int64 id, const Reply *reply)

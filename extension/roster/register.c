@@ -2,7 +2,7 @@
  * Registering processes with the postmaster: in-database workers, and starters. The server has
  * max_worker_processes of them, and others have some: the workers of other databases, parallel
  * queries. What finds none stays wanted, and is tried again until it runs, once in a second, by
- * whoever comes past first: the launcher, any in-database worker, a commit that sends.
+ * the first of these: the launcher, any in-database worker, a commit that sends.
  *
  *     entries[], starter_wanted ──register──> postmaster
  *            ^                       │
@@ -51,8 +51,8 @@ dgen_register_starter(Oid database, int count)
 }
 
 /*
- * Somebody has to try again, who may be asleep: since before this was known, or else for no longer
- * than until then. What is missing is in shared memory already, so whoever takes the note away at
+ * Another process must try again, which might be asleep: since before this was known, or else for no longer
+ * than until then. What is missing is in shared memory already, so the process that takes the note away at
  * this moment finds it there (dgen_register_all).
  */
 static void
@@ -171,7 +171,7 @@ anything_missing(void)
 	return missing;
 }
 
-/* While this tries, the note stays: who goes to sleep in the meantime has to know how long. */
+/* While this tries, the note stays: a process that goes to sleep in the meantime must know how long. */
 void
 dgen_register_all(void)
 {
@@ -203,7 +203,7 @@ somebody_tries(void)
 }
 
 /*
- * Once for all sessions, unless nobody would come past again soon. A time in the far future is
+ * Once for all sessions, unless none would try again soon. A time in the far future is
  * from before the clock was set back.
  */
 static bool

@@ -107,7 +107,7 @@ may_connect(Oid role)
 	return may && DGEN_DATABASE_ACLCHECK(MyDatabaseId, role) == ACLCHECK_OK;
 }
 
-/* Nobody has told of one whose type came with COMMIT PREPARED, or in another way than by dgen. */
+/* One whose type came with COMMIT PREPARED, or in another way than by dgen, was not announced. */
 bool
 dgen_lacks_workers(void)
 {
@@ -317,7 +317,7 @@ dgen_end_surplus(Database *database, int grace_ms)
 	}
 }
 
-/* They end after their turn, and nobody waits for that. */
+/* They end after their turn, and no session waits for that. */
 void
 dgen_dismiss_surplus(Database *database)
 {

@@ -8,10 +8,10 @@
  *     locks the request's row (share)   updates the request's row
  *     still pending: adds its row       takes a snapshot, then looks for askers
  *
- * Whoever comes second to the request's row waits for the other transaction to end. An asker
+ * The session that comes second to the request's row waits for the other transaction to end. A caller
  * that was first has committed its row by then, and the answerer's snapshot, taken later,
  * shows it. An answerer that was first has changed the row, so that the asker looks again and
- * finds the reply. So no asker is missed, and none is told twice. It is the one case beside
+ * finds the reply. So no caller is missed, and none is answered twice. It is the one case besides
  * two open transactions with the same key in which a sender waits.
  */
 #include "postgres.h"
@@ -75,7 +75,7 @@ insert_asker(const Request *request, const Send *send, const ReplyTo *reply_to, 
 	dgen_writer_close(&writer);
 }
 
-/* False: somebody has written the row since it was found, and has committed. */
+/* False: another session has written the row since it was found, and has committed. */
 static bool
 lock_pending(Request *request)
 {

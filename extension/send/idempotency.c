@@ -30,7 +30,7 @@
 #include "write/rows.h"
 #include "write/statement.h"
 
-/* Each is owed to somebody who has removed the key between two looks: so many are none's. */
+/* Each is due to a session that has removed the key between two checks: so many have another cause. */
 #define MOST_TRIES 100
 
 /* Operators are qualified: this runs with the sender's search_path. */
@@ -141,7 +141,7 @@ dgen_take_idempotency_key(const ActorType *type, int64 mailbox, text *actor_key,
 /* ---- many ---- */
 
 /*
- * Keys that nobody has used are inserted many at a time. Looking first and inserting later
+ * Keys that were not used are inserted many at a time. Looking first and inserting later
  * leaves a gap in which another session may insert the same key: the unique index then
  * raises an error, which undoes what was taken, and all are taken one by one.
  *

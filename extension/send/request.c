@@ -185,7 +185,7 @@ dgen_reply_to_actor(const ReplyTo *to, int64 id, text *correlation, const Reply 
 	};
 
 	if (send.type == NULL)
-		return; /* dropped, and nobody is left to tell */
+		return; /* dropped, and no caller is left */
 	send.message = reply->error == NULL ? reply->reply : dgen_json_null();
 	if (reply->error != NULL)
 	{

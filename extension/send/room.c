@@ -4,7 +4,7 @@
  * count (H5): those who send at the same moment do not see each other, so there may be as
  * many too many as there are senders.
  *
- * Only what somebody sends is refused. A reply, a message that has become due and one that
+ * Only messages that a role sends are refused. A reply, a message that has become due and one that
  * is sent again (dgen.redrive) find room always: they were promised (I4). They count.
  */
 #include "postgres.h"

@@ -1,6 +1,6 @@
 /*
  * What the last owner of a mailbox, or a sweep, remembered for the next one: how far its index
- * has nothing but dead rows, which a snapshot held by another session keeps there (H6), and
+ * has nothing but dead rows, which a snapshot of another session keeps there (H6), and
  * where the actor's row is. Lossy: who finds nothing here walks the index.
  *
  *     message_order:  | dead dead dead dead dead | waiting | waiting ...
@@ -9,7 +9,7 @@
  * A floor must not hide a message that commits late with a lower seq than others (H3).
  * So it is never above a seq that is settled: of which, and of all below it, it is known
  * that the transactions that drew them have ended. A transaction has its id before it
- * draws a seq (dgen_nextval), so those that drew one up to a seq that somebody has
+ * draws a seq (dgen_nextval), so those that drew one up to a seq that a session has
  * seen have ids below the next one to be given out after that; once they are below
  * every id that a snapshot takes for running, the snapshot sees what they committed.
  *
@@ -41,7 +41,7 @@
 static Oid table = InvalidOid; /* the dgen.message that they are of */
 static int64 settled = 0;
 static int64 seen = 0;            /* highest seq seen, not settled yet; 0: none */
-static TransactionId seen_before; /* whoever drew it has a lower id */
+static TransactionId seen_before; /* the transaction that drew it has a lower id */
 
 static void
 check_table(void)

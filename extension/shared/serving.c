@@ -1,10 +1,10 @@
 /*
  * What a slot takes: messages and actions of its types, and their locked parts, which it may leave
- * to others; and who is called when somebody is to come for each of them.
+ * to others; and which session is woken for each of them.
  *
  * types[] has each type whose messages it takes, and the negative of each whose actions. The locked
  * parts are those of the former, except where no_parts says otherwise. A slot with more types than it
- * names takes perhaps any other type of its buckets: it is called only where nobody is known to take the
+ * names takes perhaps any other type of its buckets: it is woken only if no session is known to handle the
  * type, one of those that take the same, and never kept others from being called.
  */
 #include "postgres.h"

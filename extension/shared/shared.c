@@ -141,7 +141,7 @@ init_shared(Shared *shared, int tranche)
 		SpinLockInit(&shared->memos[i].mutex);
 }
 
-/* The control struct, made by whoever comes first. AddinShmemInitLock is held. */
+/* The control struct, made by the first session. AddinShmemInitLock is held. */
 static Control *
 open_control(void)
 {
@@ -303,7 +303,7 @@ dgen_database_entry(Oid oid, bool create)
 	return usable;
 }
 
-/* The slot is free, and nobody is called for it any more. */
+/* The slot is free, and no longer woken. */
 static void
 free_slot(void)
 {

@@ -117,7 +117,7 @@ dgen_reply_wait_begin(ReplyWait *wait, const int64 *request_ids, int count)
 	current = wait;
 }
 
-/* What came in the meantime for the outer wait, nobody has told it: it looks. */
+/* Replies that came in the meantime for the outer wait were not announced to it: it checks. */
 void
 dgen_reply_wait_end(void)
 {

@@ -3,7 +3,7 @@
  * watch if it is the watch. Who is woken for what is in wake/baton.c.
  *
  * To be woken is to be handed a baton: it counts as taken when the session claims.
- * One of the sleepers is the watch. It sleeps only until the next thing that nobody
+ * One of the sleepers is the watch. It sleeps only until the next thing that no commit
  * would announce to it: a baton that was not taken in time and goes to another, the
  * alarm, the safety-net look. All others sleep long, and take the watch over when it
  * is overdue because its process is stopped.

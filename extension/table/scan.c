@@ -79,7 +79,7 @@ dgen_scan_next(DgenScan *scan)
 
 /*
  * The one row that the keys of a unique index select. Its versions are in the index by place:
- * as long as somebody's snapshot keeps all of them, the one that lives is near the end.
+ * as long as a snapshot keeps all of them, the one that lives is near the end.
  */
 bool
 dgen_scan_only(DgenScan *scan)

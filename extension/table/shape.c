@@ -4,7 +4,7 @@
  * would be read wrongly, or passed over, is refused.
  *
  * A column that was added and dropped again leaves an attribute at the end, forever: those are
- * NULL in all rows that are written, and nobody reads them.
+ * NULL in all rows that are written, and never read.
  */
 #include "postgres.h"
 

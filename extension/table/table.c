@@ -286,7 +286,7 @@ dgen_check_published(Relation heap, CmdType command)
 		published[command] = oid;
 }
 
-/* Others have no rights on it. */
+/* Others have no privileges on it. */
 Oid
 dgen_table_owner(DgenTable table)
 {

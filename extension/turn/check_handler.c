@@ -1,6 +1,6 @@
 /*
  * Which function is the handler of a type, and may it be? By name, so that a dump and CREATE
- * OR REPLACE keep it; whose function that is decides, so that nobody else can put one in its place.
+ * OR REPLACE keep it; the owner of the function decides, so that no other role can put one in its place.
  */
 #include "postgres.h"
 
@@ -148,7 +148,7 @@ check_form(const char *name, Form_pg_proc function)
 }
 
 /*
- * Whoever owns a function can give it another body, and whoever may drop it can have another
+ * The owner of a function can give it another body, and a role that can drop it can have another
  * role plant one of the same name. Both has to be somebody who has the privileges of the type's owner
  * anyway: the owner, a member of that role, or a superuser.
  */

@@ -199,7 +199,7 @@ dgen_deferred_is_apart(void)
 static void
 fire_in_query(void)
 {
-	/* Modes were set by nobody: in most databases there are none. */
+	/* No modes were set: in most databases there are none. */
 	if (scope_level == 0 && !dgen_may_defer())
 		return;
 	do

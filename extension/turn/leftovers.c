@@ -1,6 +1,6 @@
 /*
  * What a turn could leave in its session, for what comes after it: another turn, another role,
- * or the transaction's end, where no timeout counts and nobody is charged.
+ * or the transaction's end, where no timeout counts and no attempt is counted.
  *
  *     settings           undone with the GUC nest level of the turn (turn.c)
  *     deferred triggers  fired at the turn's end (deferred.c)

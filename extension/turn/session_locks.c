@@ -2,7 +2,7 @@
  * Advisory locks that the application's code holds for its session: those of a turn would
  * outlive it, whether it commits or not.
  *
- * The server knows them in memory that it shows nobody, so they are looked for among all locks
+ * The server keeps them in private memory, so they are looked for among all locks
  * of this process; those of a transaction are told apart by what an attempt to release them for
  * the session says. That costs as much as there are locks. So it is done only if a function
  * for them was prepared in the transaction (noted.c); in a batch once, and then for each turn alone.
@@ -115,7 +115,7 @@ is_callers(const LOCALLOCKTAG *lock)
 
 /* ---- releasing ---- */
 
-/* How often the session held it. That it does not is said as a warning, which is for nobody. */
+/* How often the session held it. That it does not is said as a warning, which is not shown. */
 static int
 release(const LOCALLOCKTAG *lock)
 {
@@ -158,7 +158,7 @@ dgen_session_locks_begin(void)
 		dgen_session_locks_expect();
 }
 
-/* In a worker nobody else has any. */
+/* In a worker nothing else has any. */
 void
 dgen_session_locks_expect(void)
 {

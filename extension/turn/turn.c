@@ -235,7 +235,7 @@ start_timer(const BatchActor *actor, const BatchMessage *message)
 }
 
 /*
- * A cancel that nobody has come to is over with its turn: it would meet what comes next, such as the
+ * A cancel that was not handled is over with its turn: it would meet what comes next, such as the
  * record of the failed attempt. That of another timeout stays.
  */
 static void

@@ -1,6 +1,6 @@
 /*
  * Attempts that another session has left to be counted (dgen_charge). The next claim for the type records
- * them, or somebody in a transaction that ends at once. A claim's transaction may be rolled back: the claimed batch may have a turn that takes its worker
+ * them, or a session in a transaction that ends immediately. A claim's transaction may be rolled back: the claimed batch may have a turn that takes its worker
  * along, too. Then the attempts are undone with it, and the charges are put back for the next claim:
  *
  *     charge ──taken──> recorded ──COMMIT──> counted

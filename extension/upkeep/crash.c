@@ -77,7 +77,7 @@ is_anything_fresh(void)
 
 /*
  * Before a worker runs its first turn, and committed: the turn may crash again. The others wait
- * in the meantime, for a lock of their own: who has the table itself may be anybody.
+ * in the meantime, for a lock of their own: any session can hold the lock on the table itself.
  */
 void
 dgen_crash_conclude(void)

@@ -2,7 +2,7 @@
  * What is due: delayed messages join their mailboxes, actors go on after a back-off, locked parts
  * have taken too long, or are run again.
  *
- * A row that is moved belongs to the transaction that moves it until that ends. So nobody does this for
+ * A row that is moved belongs to the transaction that moves it until that ends. So no session does this for
  * the types of others in a transaction that a client may leave open, or in which turns run:
  *
  *     for all types     in a transaction of its own that ends at once: a worker in the database before
@@ -91,7 +91,7 @@ move_rows(DueLook *look, DgenWriter *writer, DgenScan *scan, int32 *type_id)
 			return true;
 		}
 
-		/* Whoever deletes it at this moment moves or cancels it: leave it to them, unless they roll back. */
+		/* A session that deletes it at this moment moves or cancels it: leave it to that session, unless it rolls back. */
 		if (!dgen_delete_row_nowait(scan->heap, &scan->slot->tts_tid))
 		{
 			dgen_due_later(look, *type_id, look->now + TAKEN_RETRY_US);
@@ -266,7 +266,7 @@ try_lock_all(void)
 		   dgen_table_try_lock(TABLE_LOCKED, RowExclusiveLock);
 }
 
-/* Whoever cancels the statement or ends the session means all of it. */
+/* A cancel of the statement, or the end of the session, applies to all of it. */
 static bool
 is_about_due(const ErrorData *error)
 {

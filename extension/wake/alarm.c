@@ -1,6 +1,6 @@
 /*
  * Alarms: when something in this database is due that no commit will announce, and
- * when to look for what nobody announced at all. And charges: turns whose session
+ * when to check for what was not announced at all. And charges: turns whose session
  * was ended because of them.
  */
 #include "postgres.h"
