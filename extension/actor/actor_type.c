@@ -351,7 +351,7 @@ dgen_check_privilege(const ActorType *type, Oid role, Privilege privilege)
 					 names[privilege])));
 }
 
-/* For what was found by a number alone, which anybody can guess. */
+/* For a message that was found by its number, which any role can guess. */
 void
 dgen_check_work_found(const ActorType *type, Oid role)
 {

@@ -1,5 +1,5 @@
 /*
- * The keys of actors' locks. Mailboxes are known to everybody who can compute a hash, and a role
+ * The keys of actors' locks. Mailboxes can be computed by everyone who knows the hash, and a role
  * that may send to one type can hold the locks of that type's actors. So that it cannot choose one
  * whose lock is that of an actor of another type, the key is SipHash-2-4 of type and mailbox with a
  * secret of the database, the row of dgen.lock_secret.

@@ -169,7 +169,7 @@ dgen_sweep_rest(Sweep *sweep, const SweepPlace *next, int64 us)
 		dgen_alarm_retry(type_id, until);
 }
 
-/* At the end of the ring it goes on at its beginning, unless it has been past all that there was when it began. */
+/* At the end of the ring it continues at its beginning, unless it has been past all that there was when it began. */
 void
 dgen_sweep_through(Sweep *sweep)
 {

@@ -197,7 +197,7 @@ enter(Slice *slice, int64 mailbox)
 typedef enum Step
 {
 	STEP_ON,
-	STEP_FULL, /* it goes on at this very row: there is no room for the hint */
+	STEP_FULL, /* it continues at this very row: there is no room for the hint */
 	STEP_TIRED,
 	STEP_END
 } Step;
@@ -303,7 +303,7 @@ walk(Slice *slice)
 	return true;
 }
 
-/* What is passed is passed, also by who is interrupted: another slice goes on behind it. */
+/* What is passed is passed, also after an interrupt: another slice continues behind it. */
 static void
 stop(Slice *slice, double rest_us)
 {

@@ -193,7 +193,7 @@ remove_message(BatchActor *actor, const BatchMessage *message)
 	table_close(messages, NoLock);
 }
 
-/* The message is gone, its caller learns the error, the actor goes on. */
+/* The message is gone, its caller gets the error, the actor continues. */
 static void
 bury(BatchActor *actor, const BatchMessage *message, int attempts, const Failure *failure)
 {

@@ -160,7 +160,7 @@ dgen_locked_due(DueLook *look)
 
 /*
  * Another attempt may run already, or it was one of a former extension, whose fences come again: then it
- * is nobody's business any more. False: its session may not be gone yet. One of dgen's tables is locked.
+ * has no effect any more. False: its session might not be gone yet. One of dgen's tables is locked.
  */
 bool
 dgen_charge_part(const Charge *charge, const ActorType *type, const Failure *failure)

@@ -1,6 +1,6 @@
 /*
  * Creating and altering actor types: what has to happen as the caller, before
- * PL/pgSQL goes on with dgen's privileges. A handler is looked up on the caller's
+ * PL/pgSQL continues with dgen's privileges. A handler is looked up on the caller's
  * search_path, and the handler's own search_path is taken from there.
  */
 #include "postgres.h"

@@ -264,7 +264,7 @@ dgen_operate_types_changed(PG_FUNCTION_ARGS)
 /* ---- maintenance ---- */
 
 /*
- * Where this session's walk over the requests goes on, which dgen._maintain reads
+ * Where this session's scan of the requests continues, which dgen._maintain reads
  * and moves: a walk that always began at the first one would be stuck behind a
  * thousand that are pending.
  */

@@ -27,7 +27,7 @@ json_string(const char *text)
 
 /*
  * What stands in place of a value that a reader cannot be sent; NULL: it can be. A handler is no
- * client, whoever has called it.
+ * client, whichever role has called it.
  */
 static char *
 placeholder(const char *what, Datum value, bool json, bool any_encoding)

@@ -72,7 +72,7 @@ enum ClaimColumn
 static bool client_caches = false; /* its client keeps states */
 static instr_time claimed_at;
 
-/* A locked part goes on when the transaction that would have ended it has not. */
+/* A locked part continues when the transaction that would have ended it has not. */
 static void
 forget_batch(void)
 {

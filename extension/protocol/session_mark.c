@@ -1,6 +1,6 @@
 /*
  * A pool that gives a session to another client resets it first. The worker that has attached
- * there is gone then, while its session goes on, and what is noted of it in shared memory would
+ * there is gone then, while its session continues, and what is noted of it in shared memory would
  * count as held (H26). So a setting that is never shown is set when a session attaches, and
  * found at another value once DISCARD ALL or RESET ALL has run:
  *

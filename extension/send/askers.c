@@ -149,7 +149,7 @@ tell(DgenScan *scan, int64 id, const Reply *reply)
 	correlation =
 		scan->nulls[ASKER_CORRELATION] ? NULL : DatumGetTextPCopy(scan->values[ASKER_CORRELATION]);
 
-	/* Another session has removed it, with its actor: nobody is left to tell. */
+	/* Another session has removed it, with its actor: no caller is left. */
 	if (dgen_delete_row(scan->heap, &scan->slot->tts_tid))
 		dgen_reply_to_actor(&to, id, correlation, reply);
 }

@@ -16,8 +16,8 @@ dgen_preparing(uint64 transaction)
 }
 
 /*
- * At PREPARE TRANSACTION, before anybody can end it: never raises. Where there is no room the session
- * goes on until it finds by itself that its attempt is over.
+ * At PREPARE TRANSACTION, before it can be ended: never raises. Where there is no room the session
+ * continues until it finds by itself that its attempt is over.
  */
 void
 dgen_prepared_ends_holder(int64 fence)

@@ -4,7 +4,7 @@
  * Preloaded, all of it lies in the server's main shared memory. Otherwise a small
  * control struct is taken from the memory that the server has to spare, and the
  * rest is a pinned dynamic segment that lives until the server stops. A session
- * that can have neither goes on without: see dgen_wait_for_work.
+ * that can have neither continues without: see dgen_wait_for_work.
  */
 #include "postgres.h"
 

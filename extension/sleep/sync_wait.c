@@ -1,6 +1,6 @@
 /*
  * The wait for a synchronous standby at the end of a commit, for who has a deadline. The
- * server knows no timeout for it: it goes on for as long as the standby is gone, and only a
+ * server knows no timeout for it: it continues for as long as the standby is gone, and only a
  * cancel ends it. The transaction is committed then, and what it did is visible here.
  */
 #include "postgres.h"

@@ -427,7 +427,7 @@ dgen_check_index_horizon(Relation index)
 
 /* ---- writing ---- */
 
-/* The support functions of those are anybody's. */
+/* The support functions of those can be anyone's. */
 static bool
 has_added_opclass(HeapTuple index)
 {

@@ -77,7 +77,7 @@ lookup(const char *name)
 	return OidIsValid(schema) ? get_relname_relid(name, schema) : InvalidOid;
 }
 
-/* NOT relocatable does not keep anybody from ALTER SCHEMA. */
+/* NOT relocatable does not prevent ALTER SCHEMA. */
 static void
 refuse_renamed_schema(void)
 {

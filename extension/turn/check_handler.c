@@ -149,7 +149,7 @@ check_form(const char *name, Form_pg_proc function)
 
 /*
  * The owner of a function can give it another body, and a role that can drop it can have another
- * role plant one of the same name. Both has to be somebody who has the privileges of the type's owner
+ * role plant one of the same name. Both must be roles that have the privileges of the type's owner
  * anyway: the owner, a member of that role, or a superuser.
  */
 static void

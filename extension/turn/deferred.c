@@ -1,7 +1,7 @@
 /*
  * Deferred triggers and constraints, and turns.
  *
- * The server fires what is deferred with the privileges of whoever is current then (up to 17; later
+ * The server fires what is deferred with the privileges of the role that is current then (up to 17; later
  * ones remember who queued it). What a turn has deferred is therefore fired at its end, as its
  * owner. In a worker nothing else is ever deferred in its transaction. The caller of dgen.call
  * may have deferred something too, which must neither be fired as the owner nor before its time:

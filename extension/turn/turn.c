@@ -197,7 +197,7 @@ static Charge running_turn; /* what to charge if it has to be ended */
 
 /*
  * In signal context. The first time and each second after it the turn is
- * canceled. A background worker whose handler goes on regardless ends: its
+ * canceled. A background worker whose handler continues regardless ends: its
  * transaction rolls back, and the next claim records the attempt.
  */
 static void

@@ -9,7 +9,7 @@
  *
  * Otherwise several such messages, each recorded by a claim that another one of them ends, would
  * never count an attempt. A charge whose recording raises an error is dropped: all claims would
- * fail with it. Not so where the error is not due to it: somebody canceled the claim, ended its session,
+ * fail with it. Not so where the error is not due to it: an operator canceled the claim, ended its session,
  * or was in its way.
  */
 #include "postgres.h"

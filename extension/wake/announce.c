@@ -1,7 +1,7 @@
 /*
- * Announcements: that there is work of a type, at this moment. Whoever is about to wait looks
+ * Announcements: that there is work of a type, at this moment. A session that is about to wait looks
  * whether something was announced since its last claim began, and does not wait then;
- * whoever waits already is called (baton.c).
+ * a session that waits already is woken (baton.c).
  */
 #include "postgres.h"
 
@@ -114,10 +114,10 @@ dgen_wakeup_claiming(void)
 	}
 	seen_valid = true;
 
-	/* Whoever announced before this has committed before the claim takes its snapshot. */
+	/* What was announced before this has committed before the claim takes its snapshot. */
 	pg_memory_barrier();
 
-	/* The watch begins the looks; but where everybody is busy nobody is the watch. */
+	/* The watch begins the looks; but if all sessions are busy none is the watch. */
 	now = GetCurrentTimestamp();
 	if (dgen_look_overdue(now, BACKUP_TIME))
 	{

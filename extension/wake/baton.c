@@ -245,7 +245,7 @@ dgen_call_in_place_of(const Slot *slot, TimestampTz now, Calls *calls)
 }
 
 /*
- * Whoever is called but did not come loses its baton to the next. What a session has called
+ * A session that is called and does not come loses its baton to the next. What a session has called
  * itself to was not announced. Returns when to look again.
  */
 TimestampTz
@@ -330,8 +330,8 @@ dgen_wakeup_later(int32 type_id)
 }
 
 /*
- * The baton is this session's, which is awake: nobody else is called, or kept from waiting, unless
- * it does not claim in time. So it has to be noted also while nobody waits.
+ * The baton is this session's, which is awake: no other session is called, or kept from waiting, unless
+ * it does not claim in time. So it must be noted also while no session waits.
  */
 bool
 dgen_call_self(int32 type_id)

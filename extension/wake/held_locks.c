@@ -1,7 +1,7 @@
 /*
  * The locks that this transaction holds, of actors and of slots. Others may have tried them in
  * vain, and have left a mark in shared memory: they are called when the locks are free (H9).
- * What a claim has left in its mailboxes then is work again, for anybody.
+ * What a claim has left in its mailboxes then is work again, for any session.
  */
 #include "postgres.h"
 
@@ -173,7 +173,7 @@ take_miss(int32 type_id, uint64 lock)
 
 /* ---- locks that are free ---- */
 
-/* Whoever tried all slots of the type in vain waits for any of them. */
+/* A session that got no slot of the type waits for any of them. */
 static bool
 take_lock_miss(const HeldLock *lock)
 {
@@ -203,12 +203,12 @@ dgen_wakeup_freed_slot(int32 type_id, int slot)
 /*
  * The locks from `first` on are free. A mark may stand for another lock with the
  * same bit, of any type in the bucket. So one worker of every such type is called:
- * whoever still fails to get its lock makes the mark again.
+ * a session that still fails to get its lock makes the mark again.
  */
 static void
 release_owned(int first, bool undone)
 {
-	/* What is left is there for the next claim, all of it, before anybody is called to it. */
+	/* What is left is there for the next claim, all of it, before a session is woken for it. */
 	for (int i = first; i < nowned; i++)
 		if (owned[i].claimed && (undone || owned[i].drained == InvalidSubTransactionId))
 			dgen_hints_add(owned[i].type_id, owned[i].mailbox);

@@ -10,10 +10,10 @@
  * A message that can be handled is either in a mailbox with a hint, or in one that a
  * transaction has taken from here and owns, or a sweep has been asked for that will
  * come past it. So nothing is lost when there is no room for a hint: the type is swept
- * then, as it is for what nobody told (H10), which the safety-net look asks for.
+ * then, as it is for what was not announced (H10), which the safety-net check asks for.
  *
  * A sweep walks over the index from where the last one stopped, in slices, each by
- * one session. Whoever claims takes what it found from here, so two sessions do not
+ * one session. A claim takes what it found from here, so two sessions do not
  * run into each other's actors. After a slice of nothing but dead rows it rests, so that
  * it takes no processor from those who work; an alarm lets it go on.
  *

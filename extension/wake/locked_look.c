@@ -1,5 +1,5 @@
 /*
- * Is there a locked part to be run? Nobody looks into the table before something has
+ * Is there a locked part to run? No session reads the table before something has
  * happened that may have left one there: an actor was locked, an attempt failed or lost its
  * session, a worker was called for an alarm or a look of the safety net.
  *
@@ -83,7 +83,7 @@ take_kept(int32 type_id)
 }
 
 /*
- * Whoever was kept for messages of such a type may run a part from now on. Only they are called: two
+ * A worker that was kept for messages of such a type can run a part from now on. Only these are called: two
  * that look for parts in vain would call each other forever.
  */
 void

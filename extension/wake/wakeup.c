@@ -196,7 +196,7 @@ dgen_wakeup_may_end_holder(void)
 	return marks.nholders < MAX_MARKED_HOLDERS;
 }
 
-/* If it is undone, the attempt goes on. */
+/* If it is undone, the attempt continues. */
 void
 dgen_wakeup_end_holder(int64 fence)
 {
@@ -236,7 +236,7 @@ dgen_wakeup_orders(bool start)
 	marked = true;
 }
 
-/* Whoever takes the alarm may serve other types. */
+/* The session that takes the alarm might serve other types. */
 void
 dgen_wakeup_retry(int32 type_id, TimestampTz when)
 {
@@ -267,7 +267,7 @@ dgen_alarm_left(void)
 
 /* ---- the end of a transaction ---- */
 
-/* What was to be moved was not: whoever has passed it by in the meantime looks again. */
+/* Due messages were not moved: a session that has skipped them in the meantime checks again. */
 static void
 ring(void)
 {
@@ -275,7 +275,7 @@ ring(void)
 	dgen_alarm_merge(ALARM_UNKNOWN);
 }
 
-/* Before anybody is called to what they tell of. */
+/* Before a session is woken for what they tell of. */
 static void
 give_hints(void)
 {
@@ -296,7 +296,7 @@ dgen_wakeup_hint(void)
 
 /*
  * What a batch has sent to one actor its own worker claims next. Another one would only race it
- * to that, and take its processor from whoever runs the turn.
+ * to that, and take its processor from the session that runs the turn.
  */
 static bool
 is_for_own_claim(void)
@@ -355,7 +355,7 @@ act_on_commit(void)
 		dgen_order_workers(dgen_database);
 		dgen_poke_launcher();
 	}
-	/* Whoever wants workers later than this sees what has been committed. */
+	/* A session that wants workers later than this sees what has been committed. */
 	if (marks.start && dgen_database->desired > 0)
 		dgen_want_starter(dgen_database);
 	dgen_complete_workers();

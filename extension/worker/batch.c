@@ -51,7 +51,7 @@
 
 /*
  * Batches in a row in which nothing could be handled (paused, backing off), before
- * the worker waits. The next one goes on where the last one stopped.
+ * the worker waits. The next one continues where the last one stopped.
  */
 #define EMPTY_BATCHES 100
 
@@ -428,7 +428,7 @@ try_all(Run *run)
 	return done;
 }
 
-/* Delayed messages that are due, in a transaction of their own: claimable at once by everybody. */
+/* Delayed messages that are due, in a transaction of their own: claimable immediately by every worker. */
 static void
 move_due(void)
 {

@@ -78,7 +78,7 @@ take_in_time(const ActorType *type, text *key, int64 ms)
 	{
 		dgen_own(type->id, mailbox);
 
-		/* In time, too: somebody may have the actor's row locked. */
+		/* In time, too: the actor's row might be locked. */
 		batch = dgen_read_actor(type, key, dgen_call_backlog);
 	}
 	PG_CATCH();

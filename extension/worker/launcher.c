@@ -151,7 +151,7 @@ tell_once(Launcher *launcher, const char *name)
 	MemoryContextSwitchTo(old);
 }
 
-/* More than the server may have at all would only be entries that nobody fills. */
+/* More than the server may have at all would only be entries that no process fills. */
 static int
 wanted_count(void)
 {

@@ -37,7 +37,7 @@ typedef struct RunPart
 {
 	MemoryContext context;
 	Charge part;
-	bool lost; /* somebody has ended the lock: what it did is undone */
+	bool lost; /* the lock was ended: what it did is undone */
 	bool failed;
 	Failure failure;
 } RunPart;

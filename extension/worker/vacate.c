@@ -1,5 +1,5 @@
 /*
- * Statements for which nobody may be connected to a database: DROP DATABASE, ALTER DATABASE RENAME
+ * Statements that need a database without connections: DROP DATABASE, ALTER DATABASE RENAME
  * and SET TABLESPACE, and CREATE DATABASE, whose template is meant. When dgen is preloaded, the
  * database's workers go away for their time.
  */
@@ -53,7 +53,7 @@ template_of(CreatedbStmt *statement)
 	return name != NULL ? name : "template1";
 }
 
-/* The database in which nobody may be connected for the statement to succeed; or NULL. */
+/* The database that must have no connections for the statement to succeed; or NULL. */
 static char *
 vacated_database(Node *statement)
 {

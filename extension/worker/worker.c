@@ -252,7 +252,7 @@ find_fit(const Worker *worker)
 }
 
 /*
- * Is there anything to do here for this worker? Learns its types. look: nobody has told of a change.
+ * Is there anything to do here for this worker? Learns its types. look: no change was announced.
  * Raises DGEN_ERR_CHANGED, and it tries again, as long as the extension is installed and its tables
  * are not found.
  */
@@ -325,7 +325,7 @@ leave_database(const Worker *worker)
 }
 
 /*
- * Read when somebody says so, and at the safety-net interval: nobody does when the
+ * Read when a session says so, and at the safety-net interval: none does when the
  * extension is dropped, or a type made, by a session that has not loaded this library.
  */
 static void
@@ -357,7 +357,7 @@ read_orders(Worker *worker)
 
 /* ---- the loop ---- */
 
-/* Is it nothing to tell anybody of? */
+/* Is it nothing to report? */
 static bool
 is_quiet(const Worker *worker, const ErrorData *error)
 {

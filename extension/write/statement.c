@@ -3,9 +3,9 @@
  * are written that have triggers, or constraints that need the executor: log triggers (pg_repack),
  * audit, foreign keys, CHECK. All of them see what they would see of dgen's functions in SQL, whose
  * rights and search_path the statements have: those of the owner of the table, and dgen's own, so
- * that whoever sends has no say in what a trigger, a CHECK or an index calls.
+ * that a sender has no influence on what a trigger, a CHECK or an index calls.
  *
- * A row that is found by its place is locked there first. Where that does not succeed somebody else
+ * A row that is found by its place is locked there first. If that does not succeed another session
  * has written it, and nothing is done, as in writer.c; and an UPDATE cannot wander off to another
  * version of the row.
  *

@@ -1,6 +1,6 @@
 /*
  * Writing dgen's tables through the access methods, see table.c: rows, and their entries in
- * the indexes, also in those that somebody has added. A table with triggers or constraints is
+ * the indexes, also in those that were added. A table with triggers or constraints is
  * written through the executor instead, row by row (statement.c).
  */
 #include "postgres.h"
@@ -45,14 +45,14 @@ insert_formed(const DgenWriter *writer, int n, TupleTableSlot *slot, EState *est
 	Datum values[INDEX_MAX_KEYS];
 	bool nulls[INDEX_MAX_KEYS];
 
-	/* Of a row's new version the primary key is the old one, which nobody else can have. */
+	/* Of a row's new version the primary key is the old one, which no other row can have. */
 	FormIndexDatum(info, slot, estate, values, nulls);
 	index_insert(index, values, nulls, &slot->tts_tid, writer->heap,
 				 index->rd_index->indisunique && !same_key ? UNIQUE_CHECK_YES : UNIQUE_CHECK_NO,
 				 same_key, info);
 }
 
-/* An index that somebody has added, on an expression or of a part of the rows. */
+/* An index that was added, on an expression or of a part of the rows. */
 static void
 insert_evaluated(const DgenWriter *writer, int n, TupleTableSlot *slot, bool is_update)
 {

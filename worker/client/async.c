@@ -22,7 +22,7 @@
 #define CALL_TIMEOUT_MS 5000
 #define UNDER_WAY_BYTES ((size_t) 64 * 1024 * 1024)
 
-/* What an operation takes beside its texts, in memory and in the array statement. */
+/* What an operation takes besides its texts, in memory and in the array statement. */
 #define OPERATION_BYTES (sizeof(dgen__operation) + 128)
 
 /* ---- when it is first used ---- */
@@ -415,7 +415,7 @@ forget_callbacks(dgen__async *async)
 		async->open[i]->callback = NULL;
 }
 
-/* In a callback: when the step that runs it is left. In a child nobody is called any more. */
+/* In a callback: when the step that runs it is left. In a child no callback runs any more. */
 void
 dgen__async_close_later(dgen_client *client)
 {

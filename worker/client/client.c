@@ -275,7 +275,7 @@ prepare(dgen_client *client, const dgen__statement *statement)
 }
 
 /*
- * doubt is the hint if the connection is lost and nobody knows whether it was done; NULL: it
+ * doubt is the hint if the connection is lost and the outcome is unknown; NULL: it
  * only reads. What was done in an open transaction is undone for certain.
  */
 static int

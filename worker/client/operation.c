@@ -66,7 +66,7 @@ dgen__operation_free(dgen_client *client, dgen__operation *operation)
 	dgen__free(operation);
 }
 
-/* The first error that nobody is told. */
+/* The first error that no callback gets. */
 static void
 keep_failure(dgen_client *client)
 {
@@ -76,7 +76,7 @@ keep_failure(dgen_client *client)
 
 /*
  * One that waits is taken out of its queue and freed; others are over, and freed when
- * whoever went through them has come to them.
+ * the step that goes through them has come to them.
  */
 void
 dgen__operation_end(dgen_client *client, dgen__operation *operation, const char *reply,
@@ -210,7 +210,7 @@ dgen__operations_lost(dgen_client *client, const dgen__error *why)
 }
 
 /*
- * One of them, nobody knows which, made the statement fail before the server could tell them
+ * One of them, it is not known which, made the statement fail before the server could tell them
  * apart: they are sent again, in their order and before what waits, in statements of half as many.
  */
 void

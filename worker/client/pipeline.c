@@ -171,7 +171,7 @@ go_on(dgen_client *client)
 	return async->link == DGEN__LINK_CONNECTING ? continue_connecting(client) : 0;
 }
 
-/* Whoever went through the answers is gone with the exception: what they were is not known. */
+/* The step that went through the answers is gone with the exception: what they were is not known. */
 static int
 give_up_section(dgen_client *client)
 {

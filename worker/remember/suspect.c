@@ -1,6 +1,6 @@
 /*
  * Actors whose turns spoil the commit of a batch: a message to a type that does not
- * exist, a constraint that is checked at COMMIT. Nobody knows which of a batch's turns
+ * exist, a constraint that is checked at COMMIT. It is not known which of a batch's turns
  * it was, so its actors are run one at a time until that one has shown itself.
  */
 #include <string.h>
@@ -9,7 +9,7 @@
 #include "base/memory.h"
 #include "remember/suspect.h"
 
-/* More than a batch has. Beyond it somebody's innocence is assumed. */
+/* More than a batch has. Beyond it an actor is assumed not to be the cause. */
 #define MOST_SUSPECTS 4096
 
 /* Batches to come without any of them, per suspect: others may have handled them. */

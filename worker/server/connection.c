@@ -412,9 +412,9 @@ has_unread(int socket)
 
 /*
  * A read of libpq may leave a part of what it has decrypted in the memory of TLS, where no
- * socket tells of it. What is left then the next read takes; so it goes on until one has found
+ * socket tells of it. What is left then the next read takes; so it continues until one has found
  * nothing on the socket, neither before nor in the meantime. Results that are there already do not
- * end it: when they are taken, nobody looks again.
+ * end it: when they are taken, no step looks again.
  */
 static bool
 read_decrypted(PGconn *connection)

@@ -270,7 +270,7 @@ end_process(dgen__supervisor *s, dgen__process *process, int status)
 		give_up(s);
 }
 
-/* Process 1 inherits the children of others that have died, and nobody else buries them. */
+/* Process 1 inherits the children of others that have died, and no other process waits for them. */
 static void
 reap_any(dgen__supervisor *s)
 {

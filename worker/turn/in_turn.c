@@ -1,5 +1,5 @@
 /*
- * What callbacks' functions stand on: whether the turn goes on, and the first error, which sticks.
+ * What callbacks' functions stand on: whether the turn continues, and the first error, which stays.
  */
 #include <inttypes.h>
 #include <string.h>

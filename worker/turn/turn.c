@@ -253,7 +253,7 @@ run_callback(dgen_turn *turn, dgen_callback callback, const char *name)
 				   rc < 0 ? dgen_strerror(rc) : "0 commits, a negative code fails the attempt"));
 }
 
-/* A reply or dead letter that nobody handles is dropped, and nothing runs for it. */
+/* A reply or dead letter without a callback is discarded, and nothing runs for it. */
 static bool
 may_be_dropped(const char *kind)
 {

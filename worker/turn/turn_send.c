@@ -82,7 +82,7 @@ is_own_call(const dgen_turn *turn, int64_t request)
 		   (strcmp(turn->message->kind, "call") == 0 || dgen__turn_is_locked(turn));
 }
 
-/* The JSON is valid. Only a call has somebody who waits, or what locked the actor, and an action its actor. */
+/* The JSON is valid. Only a call has a caller, or the message that locked the actor, and an action its actor. */
 static int
 answer(dgen_turn *turn, const char *json, size_t length)
 {

@@ -21,7 +21,7 @@
 #include "work/child.h"
 #include "work/worker.h"
 
-/* A batch that has run so long commits what it has, so that nobody waits for long. */
+/* A batch that has run so long commits what it has, so that no actor waits for long. */
 #define BATCH_MS 10
 
 /* More than 64 open or released subtransactions make the snapshots of the whole server slow. */
@@ -251,7 +251,7 @@ dgen__batch_run(dgen_worker *worker)
 
 /* ---- afterwards ---- */
 
-/* What runs alone and commits was innocent, or has been punished. */
+/* An actor that runs alone and commits was not the cause, or has its failed attempt. */
 static void
 release_suspects(dgen_worker *worker)
 {
@@ -449,7 +449,7 @@ dgen__batch_may_retry(dgen_worker *worker, const dgen__error *error)
 	return cause_of(error->sqlstate) == CAUSE_CHANCE && ++worker->batch.tries < MOST_TRIES;
 }
 
-/* What it did cannot be committed: the attempt has failed, or is nobody's. */
+/* What it did cannot be committed: the attempt has failed, or is not counted. */
 void
 dgen__batch_blame(dgen_worker *worker, const dgen__error *error)
 {

@@ -114,7 +114,7 @@ is_ended(const dgen__error *error)
 }
 
 /*
- * Nobody but the callback can have ended a savepoint of that name. Any other error is the
+ * Only the callback can have ended a savepoint of that name. Any other error is the
  * connection's: a session that was ended takes its batch along.
  */
 static int

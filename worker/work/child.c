@@ -80,7 +80,7 @@ dgen__child_turn_over(dgen_child *child)
 	atomic_thread_fence(memory_order_release);
 }
 
-/* A process that goes on may begin another turn in the meantime: then this is none. */
+/* A process that continues can begin another turn in the meantime: then this is none. */
 bool
 dgen__slot_read(dgen__slot *slot, dgen__turn_seen *turn)
 {

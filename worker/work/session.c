@@ -39,7 +39,7 @@ rollback_and_claim(dgen_worker *worker)
  * Another session may have the actor, the server has counted the attempt as failed, or the extension was
  * dropped: then what the locked part did is void. Else the attempt has failed, and that is committed; it
  * is not counted if a table of dgen's was changed. If that does not work either, the session ends, and
- * somebody runs it again.
+ * another worker runs it again.
  */
 static int
 part_failed(dgen_worker *worker)
@@ -81,7 +81,7 @@ narrow_claims(dgen_worker *worker)
 	worker->narrow_claims = NARROW_CLAIMS;
 }
 
-/* That is nobody's attempt: the messages come again when the table is as it was. */
+/* That counts as no attempt: the messages come again when the table is as it was. */
 static int
 table_changed(dgen_worker *worker)
 {
@@ -240,7 +240,7 @@ settle_failed(dgen_worker *worker, const dgen__error *error)
 		dgen__doubt_give_up(worker, dgen__error_text(error));
 }
 
-/* Some failures are to be expected, and the conversation goes on as if they had not been. */
+/* Some failures are to be expected, and the conversation continues as if they had not been. */
 static int
 failed(dgen_worker *worker, dgen__answer answer, const PGresult *result)
 {

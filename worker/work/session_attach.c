@@ -185,7 +185,7 @@ send_create_type(dgen_worker *worker, const dgen__type *type)
 	return result == 0 ? dgen__session_sync(worker) : result;
 }
 
-/* Which types are missing nobody says, so all are created; those that exist stay as they are. */
+/* It is not known which types are missing, so all are created; those that exist stay as they are. */
 static int
 create_types_and_attach(dgen_worker *worker)
 {

@@ -279,7 +279,7 @@ dgen__worker_end(dgen_worker *worker, int result)
 #define CHANGED_INTERVAL_MS 60000
 
 /*
- * A table of dgen's that was changed fails each retry alike, until somebody has mended it: that is
+ * A table of dgen's that was changed fails each retry alike, until it is fixed: that is
  * said when it begins, and once a minute.
  */
 static bool
@@ -390,7 +390,7 @@ dgen_worker_stop(dgen_worker *worker)
 
 /*
  * What the server is about to answer is waited for, so that the outcome of a commit is
- * known, and the server finds somebody who hears it. Messages claimed in the meantime are
+ * known, and the server finds a worker that hears it. Messages claimed in the meantime are
  * left as they are: the server gives them to others when the connection closes.
  */
 static void
@@ -473,8 +473,8 @@ typedef struct Entry
 } Entry;
 
 /*
- * Also called while an exception passes: the session ends with it, since nobody goes on with
- * its batch. The turn is an attempt whose session ended, and another session goes on.
+ * Also called while an exception passes: the session ends with it, since no step continues with
+ * its batch. The turn is an attempt whose session ended, and another session continues.
  */
 static void
 leave(Entry *entry)

@@ -194,7 +194,7 @@ run_processes(cli_run *run)
 	options.max_deaths = (int) run->max_deaths;
 	options.log = log_supervisor;
 	options.log_user = run;
-	(void) signal(SIGPIPE, SIG_IGN); /* a log that nobody reads ends no worker */
+	(void) signal(SIGPIPE, SIG_IGN); /* a log that is not read ends no worker */
 	code = dgen_supervisor_run(&options, run_child, run);
 	if (code == DGEN_ETIMEOUT)
 		return CLI_NOT_FOUND;

@@ -85,7 +85,7 @@ catch_signals(void)
 	sigaction(SIGINT, &catch, NULL);
 	sigaction(SIGTERM, &catch, NULL);
 	sigaction(SIGHUP, &ignore, NULL);
-	sigaction(SIGPIPE, &ignore, NULL); /* a log that nobody reads ends no worker */
+	sigaction(SIGPIPE, &ignore, NULL); /* a log that is not read ends no worker */
 	return true;
 }
 
@@ -130,7 +130,7 @@ stop(Pool *pool)
 		dgen_worker_stop(pool->threads[i].job.worker);
 }
 
-/* Whoever asks a second time does not want to wait: the batch is rolled back. */
+/* A second signal means not to wait: the batch is rolled back. */
 static void
 stop_by_signal(Pool *pool, int number, bool again)
 {

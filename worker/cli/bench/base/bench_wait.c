@@ -27,7 +27,7 @@ bench_wake(void)
 	errno = saved;
 }
 
-/* Whoever asks a second time does not want to wait; the next run cleans up. */
+/* A second signal means not to wait; the next run cleans up. */
 static void
 on_signal(int number)
 {

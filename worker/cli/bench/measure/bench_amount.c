@@ -1,5 +1,5 @@
 /*
- * Measuring by amount: messages are loaded while nobody handles them, then the clock
+ * Measuring by amount: messages are loaded while no worker handles them, then the clock
  * runs until none is left. So of the workload drain.
  */
 #include <inttypes.h>
