@@ -6,7 +6,7 @@
  *                          │
  *     claim ──take─────────┤      for the messages that it can read
  *       └───give back──────┘      for those that it did not read, or whose turn was not run,
- *                                                                 as far as the bucket could have held them
+ *                                 as far as the bucket could have held them
  *
  * A claim takes turns before hints, like slots (slots.c). If it finds none, it notes in the bucket when
  * there will be one again, and the watch wakes a worker then (sleep/wait.c). So no session polls, and the

@@ -5,7 +5,7 @@
  *       ^                          ^   │                            │                    │
  *       └── no process: register.c │   └── not wanted: freed        └── dies, FATAL ─────┤
  *                                  └──────────── restarted after 1 s ────────────────────┘
- *                                                                                                                           not wanted again: freed, exit 0
+ *                                                              ends permanently: freed, exit 0
  *
  * The postmaster restarts a worker that dies. A process that finds no entry with its ticket, or has a
  * number above the desired one, ends before it connects, and is not restarted.
