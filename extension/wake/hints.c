@@ -105,8 +105,6 @@ take(HintSet *set, int64 *mailboxes, int max, bool any)
 	return taken;
 }
 
-/* ---- finding the set of a type ---- */
-
 /* ---- functions for other files ---- */
 
 /* A claim begins. */
@@ -218,5 +216,3 @@ dgen_hints_ask_all(void)
 		LWLockRelease(&set->lock);
 	}
 }
-
-/* ---- shared memory ---- */
