@@ -13,12 +13,12 @@ struct ActorType;
 
 /* ---- for claims ---- */
 
-/* Takes up to `most` turns. 0: there are none now, and a worker is called when there are again. */
+/* Takes up to `most` turns. 0: there are none now, and a worker is woken when there are again. */
 extern int dgen_take_turns(const struct ActorType *type, int most);
 extern void dgen_give_back_turns(const struct ActorType *type, int count);
 extern void dgen_turns_settled(int32 type_id); /* the claim that took them is over */
 
-/* Are there turns now? If not, a worker is called when there are again. */
+/* Are there turns now? If not, a worker is woken when there are again. */
 extern bool dgen_has_turns(const struct ActorType *type);
 
 /* ---- for the watch ---- */

@@ -4,7 +4,7 @@
  * each actor that it owns. So nothing is counted, and a worker that dies leaves nothing behind: its slots
  * are free as soon as its actors are (I7).
  *
- *     claim ── hints? ──> slots ──> hints ──> actors ──end──> all of it free, one worker called
+ *     claim ── hints? ──> slots ──> hints ──> actors ──end──> all of it free, one worker woken
  *                │          └── none: DGEN_ANY_SLOT is missed; the hints stay for others
  *                └── none: takes no slot, so idle workers do not wake each other
  *

@@ -9,7 +9,7 @@
 
 struct ActorType;
 
-/* Takes up to `most` slots, one for each actor to own. If it gets fewer, a worker is called when one is free. */
+/* Takes up to `most` slots, one for each actor to own. If it gets fewer, a worker is woken when one is free. */
 extern int dgen_take_slots(const struct ActorType *type, int most);
 /* Gives back `count` slots that this claim took. */
 extern void dgen_free_slots(const struct ActorType *type, int count);

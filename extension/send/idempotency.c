@@ -29,7 +29,7 @@
 #include "write/rows.h"
 #include "write/statement.h"
 
-/* A session that removes the key between two checks causes another try. So many tries have another cause. */
+/* A session that removes the key between two checks causes another try; more tries than this have another cause. */
 #define MOST_TRIES 100
 
 /* Operators are qualified: this runs with the sender's search_path. */

@@ -105,7 +105,7 @@ dgen_open_request(const Send *send, int64 id, const ReplyTo *reply_to, text *cor
 	dgen_writer_close(&writer);
 }
 
-/* The id is the primary key, so there is at most one row. */
+/* Searches by the id, which at most one row has. */
 bool
 dgen_find_request_with(DgenScan *scan, int64 id, Request *request)
 {

@@ -24,7 +24,10 @@ typedef struct Charge
 
 #define MAX_CHARGES 64 /* per database; others are lost */
 
-/* A place for a charge in shared memory. No lock: the process that changes the state by compare-and-swap has the place. */
+/*
+ * The state of a place for a charge in shared memory. There is no lock: the process that changes the
+ * state by compare-and-swap owns the place.
+ */
 typedef enum ChargeState
 {
 	CHARGE_FREE,

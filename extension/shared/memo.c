@@ -179,7 +179,7 @@ find_or_take(const Place *place)
 	return memo != NULL ? memo : take(place);
 }
 
-/* ---- an extension that is gone ---- */
+/* ---- a dropped extension ---- */
 
 static void
 forget_in(MemoBucket *bucket)

@@ -73,8 +73,7 @@ typedef struct Slot
 	volatile TimestampTz since; /* when it became busy, or idle */
 	volatile int64 turns;       /* so far */
 
-	int64
-		part; /* fence of the locked part that it runs, under the lock; 0: none, -1: looks for one */
+	int64 part; /* fence of its locked part, under the lock; 0: none, -1: checks for one */
 } Slot;
 
 extern Slot *dgen_slot; /* this session's; NULL until dgen_slot_take() */

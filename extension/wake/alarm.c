@@ -116,13 +116,12 @@ dgen_look_begins(TimestampTz now)
 	dgen_hints_ask_all();
 }
 
+/* ---- charges ---- */
+
 /*
- * ---- charges ----
- *
  * A signal handler writes charges, perhaps while the same process is in this code. So there are no locks:
  * a process gets a place at once, or the place is in use.
  */
-
 void
 dgen_charge(const Charge *charge)
 {

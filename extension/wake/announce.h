@@ -23,7 +23,7 @@ extern void dgen_announce_all(void); /* work of any type: also wakes workers of 
  * something was announced since its last claim began, or the session was woken, perhaps by itself:
  *
  *     batch without a turn: a dead letter's message is sent ── commit: calls itself, announces nothing
- *     look for parts: takes that baton ── looks for no messages ── true: there is another batch
+ *     check for parts: takes that baton ── reads no messages ── true: there is another batch
  */
 extern bool dgen_wakeup_claiming(void);
 

@@ -43,7 +43,7 @@
 /* Once in so many times a session takes hints without regard to affinity. */
 #define FAIR_TAKES 16
 
-/* Hints that the claim in progress has taken for mailboxes that it does not own yet; type_id 0: none. */
+/* Hints that the claim in progress has taken for mailboxes that it does not own yet. */
 static struct
 {
 	int32 type_id;
