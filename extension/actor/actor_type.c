@@ -1,6 +1,6 @@
 /*
- * Actor types as the hot paths see them: a per-session cache of dgen.actor_type and
- * dgen.privilege, dropped when a trigger on those tables says that they changed.
+ * Actor types for the hot paths: a per-session cache of dgen.actor_type and dgen.privilege. A trigger on
+ * those tables invalidates it when they change.
  */
 #include "postgres.h"
 
@@ -49,9 +49,8 @@ typedef struct CachedType
 } CachedType;
 
 /*
- * The cache is a list: databases have a handful of types, and the last one used
- * comes first. A stale cache is kept until the transaction ends, because callers
- * hold pointers into it.
+ * The cache is a list with the last used type first, because databases have only a few types. A stale
+ * cache is kept until the transaction ends, because callers have pointers into it.
  */
 static MemoryContext cache_context = NULL;
 static CachedType *cache = NULL;
@@ -77,7 +76,7 @@ free_retired(XactEvent event, void *arg)
 	}
 }
 
-/* The trigger on both tables invalidates this one. */
+/* The trigger on both tables invalidates the cache through this relation. */
 static void
 relation_changed(Datum arg, Oid relid)
 {
@@ -92,7 +91,7 @@ dgen_actor_type_init(void)
 	RegisterXactCallback(free_retired, NULL);
 }
 
-/* Pointers into the old cache stay good until the transaction ends. */
+/* Pointers into the old cache stay valid until the transaction ends. */
 static void
 refresh_cache(void)
 {
@@ -196,8 +195,8 @@ build_type(DgenScan *scan, Snapshot snapshot)
 }
 
 /*
- * A snapshot of its own: the statement's may be older than the type, and in
- * REPEATABLE READ than its policy.
+ * Reads in a new snapshot: the statement's might be older than the type, and in REPEATABLE READ older
+ * than its policy.
  */
 static CachedType *
 load_type(int index, ScanKey key)
@@ -218,7 +217,7 @@ load_type(int index, ScanKey key)
 	return type;
 }
 
-/* NULL: there is none of that name. */
+/* NULL: no type has that name. */
 static const ActorType *
 find_by_name(text *name)
 {
@@ -227,7 +226,7 @@ find_by_name(text *name)
 	CachedType *type;
 	ScanKeyData key;
 
-	/* Nothing else tells a transaction that has its locks already what was revoked since. */
+	/* A transaction that already has its locks learns only here what was revoked since then. */
 	AcceptInvalidationMessages();
 	refresh_cache();
 	for (type = cache; type != NULL; type = type->next)
@@ -266,7 +265,7 @@ dgen_type_by_name(text *name)
 Datum
 dgen_actor_type_exists(PG_FUNCTION_ARGS)
 {
-	/* With the lock come the invalidations that tell of types made and dropped. */
+	/* Acquiring the lock processes the invalidations for created and dropped types. */
 	dgen_table_lock(TABLE_ACTOR_TYPE, AccessShareLock);
 	PG_RETURN_BOOL(find_by_name(PG_GETARG_TEXT_PP(0)) != NULL);
 }
@@ -326,7 +325,7 @@ dgen_has_privilege(const ActorType *type, Oid role, Privilege privilege)
 	return false;
 }
 
-/* Is it told the name of the type? */
+/* Can the role know the name of the type? */
 bool
 dgen_may_know_type(const ActorType *type, Oid role)
 {
@@ -351,7 +350,7 @@ dgen_check_privilege(const ActorType *type, Oid role, Privilege privilege)
 					 names[privilege])));
 }
 
-/* For a message that was found by its number, which any role can guess. */
+/* For a message that was found by its id, which every role can guess. */
 void
 dgen_check_work_found(const ActorType *type, Oid role)
 {
@@ -366,10 +365,9 @@ dgen_check_work_found(const ActorType *type, Oid role)
 }
 
 /*
- * A dump carries the adoption row of the database it was taken from: a row that
- * names another system or database tells that this is a copy, and so does none: the
- * restore has not come to it. Looked up once per session and change of types;
- * adopt_database touches them.
+ * A dump contains the adoption row of its database. A row with another system or database means that this
+ * database is a copy. A missing row means the same: the restore has not reached it yet. Read once per
+ * session and change of types, which adopt_database also causes.
  */
 void
 dgen_check_adopted(void)

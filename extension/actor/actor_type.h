@@ -1,7 +1,7 @@
 /*
  * Actor types: their policy, and the privileges of roles on their actors.
  *
- * A session keeps the types that it has used (actor_type.c); all functions that look for one need a
+ * A session caches the types that it has used (actor_type.c). All functions that find a type need a
  * transaction.
  */
 #ifndef DGEN_ACTOR_ACTOR_TYPE_H
@@ -27,31 +27,31 @@ typedef struct ActorType
 	const char *name;
 	Oid owner;
 	const char *handler;     /* schema-qualified; NULL: external workers handle it */
-	const char *search_path; /* with which the handler runs */
+	const char *search_path; /* of the handler */
 	Jsonb *initial_state;
 	int32 max_attempts;
 	Interval backoff;
 	Interval max_backoff;
 	int64 turn_timeout_ms;
 	Interval retention;
-	int32 max_waiting;        /* messages of one actor, when another one is sent; 0: no limit */
-	int32 max_concurrency;    /* actors that workers own at a time; 0: no limit */
-	double max_rate;          /* turns per second of all workers together; 0: no limit */
-	bool limited;             /* has max_concurrency or max_rate, which claims must heed */
+	int32 max_waiting;        /* waiting messages of an actor at which a send fails; 0: no limit */
+	int32 max_concurrency;    /* maximum number of actors that workers own; 0: no limit */
+	double max_rate;          /* maximum turns per second of all workers together; 0: no limit */
+	bool limited;             /* has max_concurrency or max_rate, which claims check */
 	bool handle_dead_letters; /* its actors get messages of KIND_DEAD_LETTER */
 	bool handle_actions;      /* external workers have a callback for actions */
 	int64 lock_timeout_ms;
 	int32 locked_priority; /* a locked actor handles messages of this priority and above */
 } ActorType;
 
-/* The actions of type n are messages of type -n, see send/action.c. */
+/* The actions of type n are messages of type -n (send/action.c). */
 static inline bool
 dgen_is_of_actions(int32 type_id)
 {
 	return type_id < 0;
 }
 
-/* The type whose actions they are; a type of actors is its own. */
+/* Returns the type whose actions they are; for a type of actors, itself. */
 static inline int32
 dgen_actors_type(int32 type_id)
 {
@@ -63,39 +63,40 @@ dgen_actors_type(int32 type_id)
 extern void dgen_actor_type_init(void); /* _PG_init: invalidation callbacks */
 
 /*
- * The type, from the cache if it is there. It lives until the end of the transaction, even if the
- * type changes in the meantime. By name, the type is as it has been committed by now. By id, call it
- * after a table was opened, so that pending invalidations have been seen; a negative id is a type of
- * actions, which has the definition of its type, and no state. Both raise DGEN_ERR_UNKNOWN_TYPE,
- * unless missing_ok: NULL then. By name, and inside a turn of a type that was renamed: DGEN_ERR_TYPE_CHANGED.
+ * Returns the type, from the cache if possible. The result stays valid until the end of the transaction,
+ * even if the type changes in the meantime. By name, the type is as last committed. By id, call it after
+ * a table was opened, so that pending invalidations have been seen. A negative id is a type of actions,
+ * which has the definition of its type, and no state. Both raise DGEN_ERR_UNKNOWN_TYPE; with missing_ok
+ * NULL is returned instead. By name, inside a turn of a type that was renamed, raises
+ * DGEN_ERR_TYPE_CHANGED.
  */
 extern const ActorType *dgen_type_by_name(text *name);
 extern const ActorType *dgen_type_by_id(int32 id, bool missing_ok);
 
-/* Members of the owner, which superusers are, have all privileges. */
+/* Members of the owner, and so superusers, have all privileges. */
 extern bool dgen_has_privilege(const ActorType *type, Oid role, Privilege privilege);
 
 /* Raises 42501, with what to grant, unless the role has the privilege. */
 extern void dgen_check_privilege(const ActorType *type, Oid role, Privilege privilege);
 
-/* Can the role know the name of the type: has it any privilege? */
+/* Can the role know the name of the type, because it has any privilege on it? */
 extern bool dgen_may_know_type(const ActorType *type, Oid role);
 
 /*
- * The privilege to work, for a type that was found by the number of a message, which anybody can
- * guess. Raises 42501, without the name of the type if the role must not know it.
+ * Checks the privilege to work for a type that was found by a message id, which every role can guess.
+ * Raises 42501, without the name of the type if the role must not know it.
  */
 extern void dgen_check_work_found(const ActorType *type, Oid role);
 
 /* Raises DGEN_ERR_NOT_ADOPTED in a copy of a database that was not adopted. */
 extern void dgen_check_adopted(void);
 
-/* The transaction that adopted this database, as dgen_check_adopted has found it last. */
+/* The transaction that adopted this database, as the last dgen_check_adopted found it. */
 extern TransactionId dgen_adopted_by(void);
 
-/* ---- nearest_type.c: a name that no actor type has is often a slip ---- */
+/* ---- nearest_type.c: a name that no actor type has is often a typo ---- */
 
-/* The name of a type that the caller can use and might have meant; NULL: there is none. */
+/* Returns the name of a type that the caller can use and might have meant; NULL: none. */
 extern const char *dgen_nearest_type(const text *name);
 
 #endif /* DGEN_ACTOR_ACTOR_TYPE_H */

@@ -1,7 +1,7 @@
 /*
- * A batch: the actors and messages that a claim has read (claim/read_batch.c), and what the turns
- * made of them (commit/commit.c). Its memory is its context's; its actors are owned by the
- * transaction lxid, unless it is only a look.
+ * A batch: the actors and messages that a claim has read (claim/read_batch.c), and the results of their
+ * turns (commit/commit.c). Its memory is in its context. The transaction lxid owns its actors, except in
+ * a batch that is only read.
  */
 #ifndef DGEN_ACTOR_BATCH_H
 #define DGEN_ACTOR_BATCH_H
@@ -21,8 +21,8 @@ struct ActorType;
 typedef struct Remembered
 {
 	int64 floor;           /* no message of priority 0 up to this seq is there; 0: not known */
-	int64 passed;          /* dead rows that were passed to learn that; 0: it was known */
-	ItemPointerData actor; /* where the actor's row was; invalid: not known */
+	int64 passed;          /* dead rows that a scan skipped to learn that; 0: it was known */
+	ItemPointerData actor; /* where the actor's row was; invalid: unknown */
 } Remembered;
 
 typedef struct BatchMessage
@@ -37,12 +37,12 @@ typedef struct BatchMessage
 	Datum correlation;
 	Datum error;
 	Datum sqlstate;
-	int32 attempts; /* failed ones before */
+	int32 attempts; /* earlier failed attempts */
 	int16 priority;
 	char kind;
-	bool locked;   /* it has locked its actor: tid is that of its row in dgen.locked */
+	bool locked;   /* it has locked its actor; tid is that of its row in dgen.locked */
 	int32 attempt; /* if so: attempts begun, including this one */
-	Buffer buffer; /* which had its page, and might still have it; Invalid: not known */
+	Buffer buffer; /* might still have its page; Invalid: unknown */
 } BatchMessage;
 
 /* Why an actor cannot be handled now. */
@@ -51,19 +51,19 @@ typedef enum Blocked
 	BLOCKED_NOT,
 	BLOCKED_PAUSED,
 	BLOCKED_BACKING_OFF,
-	BLOCKED_ROW_LOCKED /* by another transaction */
+	BLOCKED_ROW_LOCKED /* another transaction has locked its row */
 } Blocked;
 
 typedef struct BatchActor
 {
 	const struct ActorType *type;
 	int64 mailbox;
-	int held; /* what dgen_try_own has returned */
+	int held; /* the result of dgen_try_own */
 	text *key;
 	Remembered remembered;
 	Blocked blocked;
-	bool has_failed; /* some of its mailbox's messages have failed attempts */
-	bool locked;     /* there is a row in dgen.locked */
+	bool has_failed; /* messages of its mailbox have failed attempts */
+	bool locked;     /* it has a row in dgen.locked */
 	bool exists;
 	ItemPointerData tid; /* if it exists */
 	int64 version;       /* 0: new actor */
@@ -71,7 +71,7 @@ typedef struct BatchActor
 	BatchMessage *messages;
 	int nmessages;
 
-	/* What the turns made of it; commit.c writes it. */
+	/* The results of the turns, which commit.c writes. */
 	int handled; /* leading messages that leave the mailbox */
 	bool state_changed;
 	bool destroyed;
@@ -87,7 +87,7 @@ typedef struct Batch
 	int nmessages;
 	Size bytes;
 	bool has_rate;           /* some of its types have max_rate */
-	int64 version;           /* of the states this batch writes; 0: not drawn yet */
+	int64 version;           /* of the states that this batch writes; 0: not drawn yet */
 	LocalTransactionId lxid; /* the transaction that owns it */
 	SubTransactionId subid;
 } Batch;
@@ -99,7 +99,7 @@ dgen_message_kind(const BatchMessage *message)
 	return message->locked ? "locked" : dgen_kind_name(message->kind);
 }
 
-/* And as ctx.attempt. */
+/* What the handler sees as ctx.attempt. */
 static inline int32
 dgen_message_attempt(const BatchMessage *message)
 {

@@ -1,7 +1,7 @@
 /*
- * What external workers say about their types when they attach: that they have callbacks
- * for dead letters, for actions. The type remembers it, because a message may die when no
- * such worker is there, and the session that records this must know.
+ * When external workers attach, they declare which of their types have callbacks for dead letters and for
+ * actions. The row of the type keeps that, because a message can become a dead letter while no such
+ * worker is attached, and the session that records the dead letter must know.
  */
 #include "postgres.h"
 
@@ -54,14 +54,15 @@ try_declare(int32 type_id, int column)
 }
 
 /*
- * Only the row is locked, until this transaction ends, which can take long: a session that makes or alters
- * another type does not wait for that. dgen.alter_actor_type locks the row before it reads it
- * (dgen._lock_type), so neither overwrites the other. Does by hand what the table's trigger does.
+ * Locks only the row until this transaction ends, which can take long, so a session that creates or
+ * alters another type does not wait. dgen.alter_actor_type locks the row before it reads it
+ * (dgen._lock_type), so neither overwrites the other. Sends the invalidation that the table's trigger
+ * would send.
  */
 void
 dgen_declare(const ActorType *type, Declared what)
 {
-	const int32 type_id = type->id; /* a change may drop the cache */
+	const int32 type_id = type->id; /* a change can drop the cache */
 	const int column =
 		what == DECLARED_ACTIONS ? ACTOR_TYPE_HANDLE_ACTIONS : ACTOR_TYPE_HANDLE_DEAD_LETTERS;
 	const bool known = what == DECLARED_ACTIONS ? type->handle_actions : type->handle_dead_letters;

@@ -10,13 +10,13 @@ struct ActorType;
 
 typedef enum Declared
 {
-	DECLARED_DEAD_LETTERS, /* its actors are notified of them */
+	DECLARED_DEAD_LETTERS, /* the type's actors are notified of dead letters */
 	DECLARED_ACTIONS
 } Declared;
 
 /*
- * A worker that attaches handles that for the type, from now on. Locks the row of the type until the
- * end of the transaction, if that is new. Does nothing for a type with a handler.
+ * Records that external workers handle `what` for the type from now on. If that is new, locks the row of
+ * the type until the end of the transaction. Does nothing for a type with a handler.
  */
 extern void dgen_declare(const struct ActorType *type, Declared what);
 

@@ -1,6 +1,6 @@
 /*
- * What this session has in hand: the worker that has attached, the batch that its client has
- * claimed, the batch and the turn that run here. Who puts something there takes it away again.
+ * What this session works on: the attached worker, the batch that its client has claimed, the batch and
+ * the turn that run here. Code that sets one of them clears it again.
  */
 #include "postgres.h"
 
@@ -19,7 +19,7 @@
 
 /* ---- the worker that has attached ---- */
 
-static WorkerSession *worker = NULL; /* id 0: it has detached */
+static WorkerSession *worker = NULL; /* id 0: detached */
 
 bool
 dgen_is_attached(void)
@@ -85,7 +85,7 @@ dgen_check_claimer(void)
 {
 	if (dgen_claimed_batch() == NULL)
 		return;
-	/* Only this very transaction can have dropped what it had locked. */
+	/* Only this transaction itself can have dropped the extension, because it has a lock. */
 	if (claimed_from != dgen_this_extension())
 		ereport(ERROR, (errcode(DGEN_ERR_NOT_OWNED),
 						errmsg("extension dgen was dropped after the batch was claimed"),
@@ -151,7 +151,7 @@ dgen_refuse_in_handler(const char *what, const char *hint)
 						errmsg("%s cannot be used inside a handler", what), errhint("%s", hint)));
 }
 
-/* ---- is an actor among them? ---- */
+/* ---- is an actor in use here? ---- */
 
 bool
 dgen_batch_has(const Batch *batch, int32 type_id, int64 mailbox)
@@ -164,7 +164,7 @@ dgen_batch_has(const Batch *batch, int32 type_id, int64 mailbox)
 	return false;
 }
 
-/* Does a batch or a turn of this session work on the actor? It does so on a copy of state and mailbox. */
+/* Does a batch or a turn of this session work on a copy of the actor's state and mailbox? */
 bool
 dgen_is_in_turn(int32 type_id, int64 mailbox)
 {
@@ -184,7 +184,7 @@ dgen_is_in_action(int32 type_id, const text *key)
 		   memcmp(VARDATA_ANY(key), VARDATA_ANY(running_actor->key), length) == 0;
 }
 
-/* ---- what it all needs ---- */
+/* ---- what claims and turns need ---- */
 
 void
 dgen_refuse_isolation(const char *what)
@@ -209,9 +209,9 @@ dgen_refuse_turn(const ActorType *type)
 }
 
 /*
- * A batch works with the definition that it began with. Once functions have changed, its type may
- * have, too, with them: an owner's change in the same transaction as the function's must not look
- * like a handler that does not fit, nor a new name like a type that does not exist.
+ * A batch uses the definition of the type with which it began. If functions have changed, the type might
+ * have changed in the same transaction. A new owner must not look like an unsuitable handler, nor a new
+ * name like a type that does not exist.
  */
 void
 dgen_refuse_old_definition(const ActorType *type)

@@ -1,7 +1,7 @@
 /*
- * What this session has in hand besides its worker: the batch that its client has claimed, and the
- * batch and the turn that run here. Rooms above put it here and take it away again
- * (protocol/protocol.c, worker/batch.c, turn/turn.c ...); every room can read it. Nothing here needs a lock.
+ * What this session works on: the batch that its client has claimed, and the batch and the turn that run
+ * here. Rooms above set and clear it (protocol/protocol.c, worker/batch.c, turn/turn.c ...); every room
+ * can read it. Nothing here needs a lock.
  */
 #ifndef DGEN_ACTOR_IN_HAND_H
 #define DGEN_ACTOR_IN_HAND_H
@@ -14,27 +14,27 @@ struct BatchActor;
 
 /* ---- the batch that its client has claimed ---- */
 
-/* By the role that is current, in this transaction; NULL: it is over. Needs a transaction. */
+/* The current role has claimed the batch in this transaction; NULL: the batch is over. Needs a transaction. */
 extern void dgen_set_claimed_batch(struct Batch *batch);
 
-/* The batch that is claimed and not committed in this transaction; NULL: none. */
+/* Returns the batch that this transaction has claimed and not committed; NULL: none. */
 extern struct Batch *dgen_claimed_batch(void);
 
-/* The same at the end of the transaction, when the transaction has no number any more. */
+/* The same at the end of the transaction, which has no number by then. */
 extern struct Batch *dgen_batch_to_end(void);
 
 /*
- * Raises 42501 if the caller cannot act as the role that claimed the batch, and DGEN_ERR_NOT_OWNED
- * if this transaction has dropped the extension since.
+ * Raises 42501 if the caller cannot act as the role that claimed the batch, and DGEN_ERR_NOT_OWNED if
+ * this transaction has dropped the extension since then.
  */
 extern void dgen_check_claimer(void);
 
-/* Raises DGEN_ERR_NESTED if a batch is claimed in this transaction. what: "dgen.call" */
+/* Raises DGEN_ERR_NESTED if this transaction has claimed a batch. what: "dgen.call" */
 extern void dgen_refuse_in_batch(const char *what, const char *hint);
 
 /* ---- the batch and the turn that run here ---- */
 
-/* The batch whose turns run, with copies of what its actors have; NULL: none. */
+/* The batch whose turns run, with copies of its actors' states and messages; NULL: none. */
 extern void dgen_set_running_batch(const struct Batch *batch);
 extern const struct Batch *dgen_running_batch(void);
 
@@ -46,15 +46,15 @@ extern bool dgen_in_handler(void);
 /* Raises DGEN_ERR_NESTED inside a handler. what: "dgen.call" */
 extern void dgen_refuse_in_handler(const char *what, const char *hint);
 
-/* ---- is an actor among them? ---- */
+/* ---- is an actor in use here? ---- */
 
-/* Is the actor one of the batch's? NULL: no batch. */
+/* Is the actor in the batch? False for NULL. */
 extern bool dgen_batch_has(const struct Batch *batch, int32 type_id, int64 mailbox);
 
 /* Does a batch or a turn of this session work on the actor? */
 extern bool dgen_is_in_turn(int32 type_id, int64 mailbox);
 
-/* Does the action of that actor run here? */
+/* Does an action of that actor run here? */
 extern bool dgen_is_in_action(int32 type_id, const text *key);
 
 /* ---- what claims and turns need ---- */
@@ -64,7 +64,7 @@ extern void dgen_refuse_isolation(const char *what);
 
 /* Raises DGEN_ERR_TYPE_CHANGED. */
 extern void dgen_refuse_turn(const struct ActorType *type);
-/* The same, if the type has had another owner, name, handler or search_path since it was read. */
+/* The same, if the owner, name, handler or search_path of the type has changed since it was read. */
 extern void dgen_refuse_old_definition(const struct ActorType *type);
 
 #endif /* DGEN_ACTOR_IN_HAND_H */

@@ -1,5 +1,5 @@
 /*
- * Keys of actors, and the fixed hash that is their mailbox.
+ * Keys of actors, and their mailbox hash, which never changes.
  */
 #include "postgres.h"
 
@@ -10,10 +10,9 @@
 #include "version/varlena.h"
 
 /*
- * FNV-1a over the UTF-8 bytes of the key, then murmur3's finalizer, which spreads
- * keys that differ in their last bytes over the whole ring. The value is stored and
- * other implementations compute it: it never changes (test vectors in
- * test/sql/mailbox.sql).
+ * FNV-1a over the UTF-8 bytes of the key, then murmur3's finalizer, which spreads keys that differ in
+ * their last bytes over the whole range. The function must never change, because its values are stored
+ * and other implementations compute them (test vectors in test/sql/mailbox.sql).
  */
 static uint64
 hash_bytes(const unsigned char *bytes, size_t length)

@@ -1,14 +1,13 @@
 /*
- * The keys of actors' locks. Mailboxes can be computed by everyone who knows the hash, and a role
- * that may send to one type can hold the locks of that type's actors. So that it cannot choose one
- * whose lock is that of an actor of another type, the key is SipHash-2-4 of type and mailbox with a
- * secret of the database, the row of dgen.lock_secret.
+ * The keys of actors' locks. Every role can compute mailboxes, and a role that can send to one type can
+ * hold the locks of that type's actors. It must not be able to choose an actor that shares its lock with
+ * an actor of another type. So the key is SipHash-2-4 of type and mailbox with a secret of the database,
+ * the row of dgen.lock_secret.
  *
- * All sessions of a database have the same secret at any time, since locks mean nothing otherwise:
- * it is made with the table and never changes. A prepared transaction has its locks again after a
- * restart and at a standby that takes over, so the secret is stored and not made again there.
- * Another CREATE EXTENSION makes another table, when no session owns an actor: one that does holds a
- * lock on dgen.message, which DROP EXTENSION waits for.
+ * All sessions of a database must use the same secret at any time. So it is created with the table and
+ * never changes. A prepared transaction has its locks again after a restart and on a promoted standby, so
+ * the secret is stored. Another CREATE EXTENSION creates another secret, but only while no session owns
+ * an actor: an owner has a lock on dgen.message, for which DROP EXTENSION waits.
  */
 #include "postgres.h"
 
@@ -30,7 +29,7 @@
 
 typedef struct Secret
 {
-	Oid table; /* that it was read from; invalid: it has not been read */
+	Oid table; /* from which it was read; invalid: not read yet */
 	uint64 low;
 	uint64 high;
 } Secret;
@@ -47,7 +46,7 @@ refuse_secret(void)
 					errhint("Restore the table from a backup.")));
 }
 
-/* A number in the byte order that SipHash reads. */
+/* Reads a number in the byte order of SipHash. */
 static uint64
 read_number(const char *bytes)
 {
@@ -78,7 +77,7 @@ read_secret(HeapTuple tuple, Relation heap)
 	};
 }
 
-/* With a snapshot of its own: that of the transaction may be older than the extension. */
+/* Reads in a new snapshot: that of the transaction might be older than the extension. */
 static void
 load_secret(void)
 {
@@ -144,7 +143,7 @@ sip_word(SipState *s, uint64 word)
 	s->v0 ^= word;
 }
 
-/* Of the 12 bytes of mailbox and type; the last word has their number in its highest byte. */
+/* Hashes the 12 bytes of mailbox and type. The highest byte of the last word is the number of bytes. */
 static uint64
 sip_hash(uint64 mailbox, uint32 type)
 {
@@ -162,9 +161,9 @@ sip_hash(uint64 mailbox, uint32 type)
 	return s.v0 ^ s.v1 ^ s.v2 ^ s.v3;
 }
 
-/* ---- keys that were asked for ---- */
+/* ---- recently computed keys ---- */
 
-/* Each is asked for when its actor is taken, read and committed. Few of a batch of 100 share a place. */
+/* A key is needed when its actor is owned, read and committed. Few of a batch of 100 share a place. */
 #define RECENT_KEYS 512
 
 typedef struct RecentKey
@@ -184,8 +183,8 @@ renew_secret(void)
 }
 
 /*
- * Two actors may share a lock: that costs concurrency, never safety. The caller holds a lock on
- * dgen.message or on dgen.actor, so the table with the secret stays the one that it is.
+ * Two actors can share a lock: that costs concurrency, never safety. The caller holds a lock on
+ * dgen.message or on dgen.actor, so no other session replaces the table with the secret.
  */
 uint64
 dgen_lock_key(int32 type_id, int64 mailbox)

@@ -1,5 +1,5 @@
 /*
- * The kind of a message in words, as handlers and workers see it (ctx.kind).
+ * The name of the kind of a message, which handlers and workers see as ctx.kind.
  */
 #include "postgres.h"
 

@@ -1,5 +1,5 @@
 /*
- * A name that no actor type has is often a slip: the type that was meant, for the hint.
+ * A name that no actor type has is often a typo. Finds the type that was meant, for the hint.
  */
 #include "postgres.h"
 
@@ -14,14 +14,14 @@
 #include "table/scan.h"
 #include "table/table.h"
 
-#define MOST_TYPES 1000 /* that are looked at */
-#define MOST_SLIPS 3    /* characters that are missing, too many or others */
+#define MOST_TYPES 1000 /* maximum number of types compared */
+#define MOST_SLIPS 3    /* maximum number of missing, extra or wrong characters */
 
 typedef struct Nearest
 {
 	const char *name;
 	int length;
-	int distance; /* of the best so far */
+	int distance; /* of the best type so far */
 	const char *best;
 } Nearest;
 

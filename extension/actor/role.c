@@ -1,10 +1,10 @@
 /*
  * The roles that dgen's rows name: owners and grantees of actor types.
  *
- * Rows keep roles by number, and a dump has the number of a role that is gone: restored, that may
- * be another role's. So a role that a row names cannot be dropped. PostgreSQL is told by
- * dependencies in pg_shdepend, as if the role had privileges on the column that names it; DROP
- * OWNED reaches dgen's rows by an event trigger.
+ * Rows contain the OIDs of roles. If such a role could be dropped, a restored dump might name another
+ * role with its OID. So a role that a row names cannot be dropped: dgen adds dependencies to pg_shdepend,
+ * as if the role had privileges on the column that names it. DROP OWNED reaches dgen's rows through an
+ * event trigger.
  */
 #include "postgres.h"
 
@@ -39,9 +39,9 @@ dgen_role_name(Oid role)
 	return name != NULL ? name : psprintf("%u", role);
 }
 
-/* ---- who may become an owner ---- */
+/* ---- which roles can become owners ---- */
 
-/* The roles that PostgreSQL lets the caller give its own objects to. */
+/* The same roles to which PostgreSQL lets the caller give its own objects. */
 Datum
 dgen_check_new_owner(PG_FUNCTION_ARGS)
 {
@@ -74,8 +74,8 @@ list_of_one(Oid role)
 }
 
 /*
- * With the number of the column, which no GRANT or REVOKE on the table touches: only what is
- * written here takes it away.
+ * Uses the number of the column, which no GRANT or REVOKE on the table touches. So only this function
+ * removes the dependency.
  */
 static void
 set_dependency(DgenTable table, int column, Oid role, bool depends)
@@ -89,7 +89,7 @@ set_dependency(DgenTable table, int column, Oid role, bool depends)
 							  list_of_one(role));
 }
 
-/* The caller has locked dgen.privilege, so that no other session does so for the role. */
+/* The caller has locked dgen.privilege, so that no other session does this for the role. */
 Datum
 dgen_depend_on_role(PG_FUNCTION_ARGS)
 {
@@ -103,7 +103,7 @@ dgen_depend_on_role(PG_FUNCTION_ARGS)
 
 /* ---- DROP OWNED, DROP ROLE ---- */
 
-/* Of a private function; the role that runs the command has been checked. */
+/* Calls a private function. The caller has checked the role that runs the command. */
 static void
 call_as_owner(const char *sql, int nargs, Oid *types, Datum *values)
 {
@@ -120,7 +120,7 @@ call_as_owner(const char *sql, int nargs, Oid *types, Datum *values)
 	SetUserIdAndSecContext(user, context);
 }
 
-/* The command itself says what is wrong with one that is missing, or that is not the caller's. */
+/* For a missing role, or one that the caller cannot use, the command itself raises the error. */
 static bool
 may_dispose_of(RoleSpec *spec, Oid *role)
 {
@@ -148,7 +148,7 @@ drop_owned(DropOwnedStmt *statement)
 	}
 }
 
-/* Before the command, whose own checks undo this if they fail. */
+/* Runs before the command. If the command's own checks fail, this is rolled back. */
 Datum
 dgen_owned_command(PG_FUNCTION_ARGS)
 {
@@ -164,7 +164,7 @@ dgen_owned_command(PG_FUNCTION_ARGS)
 	PG_RETURN_NULL();
 }
 
-/* PostgreSQL would refuse it, too, and name columns. */
+/* PostgreSQL would also refuse this, but its error would name columns. */
 void
 dgen_refuse_drop_role(Oid role)
 {

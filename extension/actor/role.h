@@ -6,13 +6,10 @@
 
 #include "postgres.h"
 
-/* For error messages: the name, or the number of a role that is gone. */
+/* For error messages: returns the name of the role, or its number if the role was dropped. */
 extern const char *dgen_role_name(Oid role);
 
-/*
- * For the hook that sees objects dropped. Raises 2BP01 with the actor types of this database that need
- * the role.
- */
+/* For the hook that DROP calls. Raises 2BP01 with the actor types of this database that need the role. */
 extern void dgen_refuse_drop_role(Oid role);
 
 #endif /* DGEN_ACTOR_ROLE_H */

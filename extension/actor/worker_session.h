@@ -12,32 +12,32 @@ struct ActorType;
 typedef struct WorkerType
 {
 	int32 type_id;
-	const char *name; /* under which a client has attached: a rename does not reach it */
-	bool runs_parts;  /* its locked parts; else they are left to others */
-	bool looked_at;   /* for locked parts, in this claim */
-	double turn_us;   /* measured time of a turn, moving average; 0: not known */
+	const char *name; /* the name with which a client has attached; a rename does not change it */
+	bool runs_parts;  /* the session runs its locked parts */
+	bool looked_at;   /* this claim has checked for locked parts */
+	double turn_us;   /* duration of a turn, moving average; 0: unknown */
 
 	/* If the type has max_rate, in a claim. */
 	int turns_left;      /* messages that can still be read */
 	int turns_read;      /* messages that were read */
-	bool short_of_turns; /* the bucket had no more of them */
+	bool short_of_turns; /* the token bucket was empty */
 } WorkerType;
 
 typedef struct WorkerSession
 {
 	int64 id;      /* 0: not attached */
-	Oid extension; /* to which it has attached: its dgen.message */
+	Oid extension; /* that it has attached to: OID of dgen.message */
 	char name[NAMEDATALEN];
-	Oid role; /* which attached */
+	Oid role; /* that attached */
 	bool in_database;
 	int ntypes;
 	WorkerType *types;  /* in TopMemoryContext */
-	int rotation;       /* type with which the next claim begins */
-	int32 suspect_type; /* of a suspect with which the next claim begins; 0: none */
+	int rotation;       /* first type of the next claim */
+	int32 suspect_type; /* type of the suspect that the next claim begins with; 0: none */
 	int64 suspect_mailbox;
-	int owned;          /* mailboxes by the last claim */
-	int narrow;         /* the server was short of locks: so many mailboxes at most, ... */
-	int narrow_batches; /* ... in so many batches to come */
+	int owned;          /* number of mailboxes that the last claim owned */
+	int narrow;         /* the server was short of locks: maximum number of mailboxes ... */
+	int narrow_batches; /* ... in the next so many batches */
 } WorkerSession;
 
 extern bool dgen_is_attached(void);
@@ -48,7 +48,7 @@ extern WorkerSession *dgen_worker_session(void);
 /* Not transactional: attach.c undoes it if the transaction is rolled back. */
 extern void dgen_set_worker_session(WorkerSession *session);
 
-/* Is the type, or are the actions of one, among those of the session? NULL stands for all. */
+/* Does the session handle the type (of actors or of actions)? NULL stands for all. */
 static inline bool
 dgen_session_has(const WorkerSession *session, int32 type_id)
 {
@@ -60,7 +60,7 @@ dgen_session_has(const WorkerSession *session, int32 type_id)
 	return false;
 }
 
-/* An in-database worker runs only handlers that are functions, of types of the role that it is connected as. */
+/* An in-database worker runs only handlers that are functions, for types that its role owns. */
 extern bool dgen_session_serves(const WorkerSession *session, const struct ActorType *type);
 
 #endif /* DGEN_ACTOR_WORKER_SESSION_H */

@@ -14,7 +14,7 @@
 /* Major and minor version of the oldest libdgen that can attach. */
 #define DGEN_OLDEST_LIBRARY "0.1"
 
-/* Set once, when the library is loaded: by shared_preload_libraries? */
+/* Did shared_preload_libraries load the library? Set once, at that time. */
 extern bool dgen_is_preloaded;
 
 /* ---- guc.c: settings ---- */
@@ -32,7 +32,7 @@ extern void dgen_define_gucs(void); /* _PG_init */
 
 /* ---- keep_memory.c ---- */
 
-extern void dgen_keep_memory(void); /* this process is a worker; does not raise */
+extern void dgen_keep_memory(void); /* for worker processes; does not raise */
 
 /* ---- read_only.c: where nothing can be written ---- */
 

@@ -1,6 +1,6 @@
 /*
- * Errors as dgen sees them: is a message to blame, how much of the text is kept, which code a text
- * stands for.
+ * How dgen treats errors: is a message to blame, how much of the text is kept, and which code a text
+ * means.
  */
 #include "postgres.h"
 
@@ -13,7 +13,7 @@
 #include "base/blame.h"
 #include "base/errors.h"
 
-/* A handler gives any text as SQLSTATE: only what is one is raised as one. */
+/* A handler can give any text as SQLSTATE. dgen raises only a valid one as given. */
 int
 dgen_sqlstate_of(const char *text)
 {
@@ -24,7 +24,7 @@ dgen_sqlstate_of(const char *text)
 	return MAKE_SQLSTATE(text[0], text[1], text[2], text[3], text[4]);
 }
 
-/* So that no message is hard to read for its error. At a character, and it shows. */
+/* Long errors would make messages expensive to read. Cuts between two characters, and marks the cut. */
 const char *
 dgen_cut_error(const char *text)
 {
@@ -37,7 +37,7 @@ dgen_cut_error(const char *text)
 	return psprintf("%.*s%s", pg_mbcliplen(text, Min(length, INT_MAX), most), text, more);
 }
 
-/* Not a handler's own memory, which has the same SQLSTATE. */
+/* A handler that is out of private memory has the same SQLSTATE, but another message. */
 bool
 dgen_is_out_of_locks(const ErrorData *error)
 {
@@ -48,8 +48,8 @@ dgen_is_out_of_locks(const ErrorData *error)
 #define LOG_INTERVAL_MS 60000
 
 /*
- * A table of dgen's was changed (ZD039): nothing is counted, and the same error comes with each retry. An
- * in-database worker says so when it begins, and once a minute.
+ * A table of dgen was changed (ZD039): no attempt is counted, and each retry raises the same error. An
+ * in-database worker logs it when it begins, and then once a minute.
  */
 void
 dgen_log_changed(const ErrorData *error)
@@ -67,7 +67,7 @@ dgen_log_changed(const ErrorData *error)
 				  error->hint != NULL ? errhint("%s", error->hint) : 0));
 }
 
-/* A deadlock: the turns before it in this transaction may have caused it with the locks they keep. */
+/* A deadlock is included because earlier turns in this transaction might have caused it with their locks. */
 bool
 dgen_is_blameless(const ErrorData *error)
 {

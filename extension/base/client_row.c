@@ -1,6 +1,6 @@
 /*
- * Can a row be sent to this session's client? Its columns are looked at in steps that cost more and
- * more; see client_text.c.
+ * Can a row be sent to this session's client? The size of its columns is checked in three steps of
+ * increasing cost; see client_text.c.
  */
 #include "postgres.h"
 
@@ -25,7 +25,7 @@ detoast(ClientRow *row)
 		row->pieces[i].value = PointerGetDatum(PG_DETOAST_DATUM(row->pieces[i].value));
 }
 
-/* Strings are not read, and what is short is not copied. */
+/* Reads no strings, and copies no short values. */
 static void
 bound_text(ClientRow *row)
 {
@@ -52,7 +52,7 @@ fail_too_large(const ClientRow *row, const ClientPiece *largest, Size most, Unse
 						  dgen_bytes_text(row->text), dgen_bytes_text(most));
 }
 
-/* Reads every byte. False: it cannot be sent, and why says it. */
+/* Reads every byte. False: the row cannot be sent, and *why has the reason. */
 static bool
 scan(ClientText *client, ClientRow *row, Size most, Unsendable *why)
 {
@@ -86,7 +86,7 @@ scan(ClientText *client, ClientRow *row, Size most, Unsendable *why)
 	return row->text <= most;
 }
 
-/* In steps that cost more and more, see client_text.c. Says how much text it is, or a bound of that. */
+/* Uses the later steps (client_text.c). row->text is then the size of the text, or a bound of it. */
 bool
 dgen_client_row_measure(ClientText *client, ClientRow *row, Size most, Unsendable *why)
 {
@@ -100,7 +100,7 @@ dgen_client_row_measure(ClientText *client, ClientRow *row, Size most, Unsendabl
 	return scan(client, row, most, why);
 }
 
-/* Does not look at what is small. */
+/* Does not read small rows. */
 bool
 dgen_client_row_fits(ClientText *client, ClientRow *row, Size most, Unsendable *why)
 {

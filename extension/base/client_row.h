@@ -28,7 +28,7 @@ typedef struct ClientRow
 	Size text; /* at most */
 } ClientRow;
 
-/* Why it cannot be. */
+/* Why the row cannot be sent. */
 typedef struct Unsendable
 {
 	int sqlstate; /* 54000, 22021 or 22P05 */
@@ -36,18 +36,18 @@ typedef struct Unsendable
 	const char *hint;
 } Unsendable;
 
-/* A value of 0 is none. */
+/* Ignores a value of 0. */
 extern void dgen_client_row_add(ClientRow *row, const char *what, Datum value, bool json);
 
-/* Does not look at what is small. False: it cannot be sent, and why says it. */
+/* Does not read small rows. False: the row cannot be sent, and *why has the reason. */
 extern bool dgen_client_row_fits(struct ClientText *client, ClientRow *row, Size most,
 								 Unsendable *why);
 
-/* The same; says how much text it is in any case, or a bound of that. */
+/* The same for rows of any size; row->text is then the size of the text, or a bound of it. */
 extern bool dgen_client_row_measure(struct ClientText *client, ClientRow *row, Size most,
 									Unsendable *why);
 
-/* Compressed, or stored elsewhere. (What is stored elsewhere counts as short, too.) */
+/* Is the value compressed or stored out of line? (VARATT_IS_SHORT is also true for the latter.) */
 static inline bool
 dgen_is_toasted(Datum value)
 {

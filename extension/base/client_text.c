@@ -1,10 +1,10 @@
 /*
- * What values are as text for this session's client: how much, and whether the client's
- * encoding has all of it. Both are asked before the server makes the text, which would end
- * the whole statement with an error.
+ * The text of values for this session's client: its size, and whether the client's encoding has all
+ * characters. Both are checked before the server makes the text, because an error there would fail the
+ * whole statement.
  *
- * Sizes are told in three steps, each of which costs more than the one before: from the size of the
- * stored value, from its numbers, from every byte of it.
+ * Sizes are computed in three steps of increasing cost: from the size of the stored value, from its
+ * numbers, from every byte of it.
  */
 #include "postgres.h"
 
@@ -18,10 +18,10 @@
 
 #define BUFFER_BYTES 65536
 
-/* A control character is six: \u0001. */
+/* A control character becomes six: \u0001. */
 #define WORST_STRING 6
 
-/* A numeric without its length: a word of flags, in the long form a weight, and its digits. */
+/* A numeric after its length: a word of flags, in the long form a weight, and the digits. */
 #define NUMERIC_SHORT 0x8000
 #define NUMERIC_SHORT_SCALE 0x1f80
 #define NUMERIC_SHORT_SCALE_SHIFT 7
@@ -52,7 +52,7 @@ dgen_raw_size(Datum value)
 	return toast_raw_datum_size(value);
 }
 
-/* Three characters too many at most, since the first place may have fewer digits. */
+/* At most three characters too many, because the first place can have fewer digits. */
 static Size
 numeric_text(const char *numeric)
 {
@@ -77,7 +77,7 @@ numeric_text(const char *numeric)
 	return 1 + (weight < 0 ? 1 : (weight + 1) * DIGITS_OF_A_PLACE) + (scale > 0 ? scale + 1 : 0);
 }
 
-/* Of a jsonb with a short header nothing is aligned. */
+/* In a jsonb with a short header no part is aligned. */
 static inline uint32
 load(const char *at)
 {
@@ -89,7 +89,7 @@ load(const char *at)
 
 static Size nested_numbers_text(const char *container);
 
-/* Each claim does this with each message. */
+/* Inlined, because each claim calls it for each message. */
 static inline Size
 numbers_text(const char *container)
 {
@@ -148,7 +148,7 @@ refuse(ClientText *client, const char *text, int length)
 	return false;
 }
 
-/* In pieces: what is left of the last character of one is the first of the next. */
+/* Converts in pieces. Each piece ends with a whole character. */
 static bool
 convert(ClientText *client, const char *text, int length)
 {
@@ -199,18 +199,18 @@ escapes(const char *text, int length)
 	return size;
 }
 
-/* The values of a container one after the other; of an object its keys come first. */
+/* Iterates over the values of a container; the keys of an object come first. */
 typedef struct Children
 {
 	const JsonbContainer *container;
 	const char *base;
 	uint32 count;
 	uint32 next;
-	uint32 offset; /* of the next one */
-	JEntry entry;  /* this one, ... */
+	uint32 offset; /* of the next child */
+	JEntry entry;  /* the current child ... */
 	const char *string;
 	int length;
-	const char *value; /* ... where it is not a string */
+	const char *value; /* ... if it is not a string */
 } Children;
 
 static void
@@ -257,7 +257,7 @@ scan_child(ClientText *client, const Children *child)
 	return true;
 }
 
-/* With ", " or ": " behind each of them. */
+/* Counts ", " or ": " after each child. */
 static bool
 scan_container(ClientText *client, const JsonbContainer *container)
 {
@@ -286,7 +286,7 @@ dgen_scan_text(ClientText *client, Datum text)
 
 /* ---- in words ---- */
 
-/* One character of the text that was refused, as far as it is there. */
+/* The bytes of one character of the refused text, as far as they exist. */
 static char *
 hexadecimal(const ClientText *client)
 {

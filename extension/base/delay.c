@@ -1,10 +1,10 @@
 /*
- * Intervals that say when something happens: delays, backoffs, timeouts, retentions. All of
- * them are bounded here, so that no time reckoned from one is past the end of what a
- * timestamp holds: it would come out as a time long ago, and what waits for it would never wait.
+ * Intervals that determine when something happens: delays, backoffs, timeouts, retentions. This file
+ * bounds all of them, so that no time that is computed from one exceeds the range of timestamps. Such a
+ * time would wrap into the past, and nothing would wait for it.
  *
- * Each part of an interval is bounded, not only their sum, because parts that cancel each
- * other out (a million years less their days) are added one after the other.
+ * Each part of an interval is bounded, not only the sum. Parts that cancel each other out (a million
+ * years minus their days) are added one after the other.
  */
 #include "postgres.h"
 
@@ -18,7 +18,7 @@ PG_FUNCTION_INFO_V1(dgen_is_bounded);
 
 StaticAssertDecl(DGEN_MAX_DELAY_DAYS == 36525, "the hints say 36525 days");
 
-/* Exact up to a century, and of the right sign beyond; from 17 on infinite ones have such parts. */
+/* Exact up to a century, with the right sign beyond. Parts of infinite intervals (from 17 on) are that large. */
 static double
 sum_us(const Interval *interval)
 {

@@ -1,5 +1,5 @@
 /*
- * Intervals that say when something happens: delays, backoffs, timeouts, retentions (delay.c).
+ * Intervals that determine when something happens: delays, backoffs, timeouts, retentions (delay.c).
  */
 #ifndef DGEN_BASE_DELAY_H
 #define DGEN_BASE_DELAY_H
@@ -8,21 +8,21 @@
 
 #include "utils/timestamp.h"
 
-/* A century: with it no time that is reckoned from now is past the end of what a timestamp holds. */
+/* A century. No time that is computed from now with such an interval exceeds the range of timestamps. */
 #define DGEN_MAX_DELAY_DAYS 36525
 #define DGEN_MAX_DELAY_US (DGEN_MAX_DELAY_DAYS * USECS_PER_DAY)
 #define DGEN_MAX_DELAY_MS (DGEN_MAX_DELAY_US / 1000)
 
-/* Never raises: an interval that is longer than a century is one, and a negative one is 0. */
+/* Never raises: a longer interval counts as a century, and a negative one as 0. */
 extern int64 dgen_interval_us(const Interval *interval);
 
-/* Is it between 0 and a century, and so is each of its parts, taken without its sign? */
+/* Is the interval between 0 and a century, and the absolute value of each of its parts, too? */
 extern bool dgen_interval_fits(const Interval *interval);
 
-/* Raises 22023 unless it fits; what: "delay"; hint for one that is negative or too long. */
+/* Raises 22023 unless the interval fits; what: "delay"; hint for one that is negative or too long. */
 extern void dgen_check_interval(const Interval *interval, const char *what, const char *hint);
 
-/* So long after now: months and days as the calendar has them. Raises 22023 unless it fits. */
+/* Returns now plus the interval, with months and days of the calendar. Raises 22023 unless it fits. */
 extern TimestampTz dgen_time_after(const Interval *interval, const char *what, const char *hint);
 
 #define DGEN_DELAY_HINT "Give a delay of zero or more, up to 36525 days."

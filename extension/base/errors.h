@@ -1,9 +1,8 @@
 /*
- * dgen's own SQLSTATEs, class ZD. One list makes the macros and the table in
- * docs/sql-api.md (a test compares the two).
+ * dgen's own SQLSTATEs, class ZD. A test compares this list with the table in docs/sql-api.md.
  *
- * Where PostgreSQL has a code that says the same (22023 invalid parameter value,
- * 42501 insufficient privilege, 42710 duplicate object), that one is used.
+ * If PostgreSQL has a code with the same meaning (22023 invalid parameter value, 42501 insufficient
+ * privilege, 42710 duplicate object), dgen uses that one.
  */
 #ifndef DGEN_BASE_ERRORS_H
 #define DGEN_BASE_ERRORS_H

@@ -1,5 +1,5 @@
 /*
- * Every setting of the extension.
+ * All settings of the extension.
  */
 #include "postgres.h"
 
@@ -20,7 +20,7 @@ int dgen_batch_duration = 10;
 int dgen_call_backlog = 100;
 bool dgen_is_preloaded = false;
 
-/* What is no list leaves the old one in force, as with other settings: no worker ends for a slip. */
+/* An invalid list leaves the old value in force, as for other settings, so a typo ends no worker. */
 static bool
 check_databases(char **value, void **extra, GucSource source)
 {

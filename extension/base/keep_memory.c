@@ -1,9 +1,9 @@
 /*
- * Memory that a worker frees at the end of a batch, and needs again in the next one. By default
- * the C library gives it back to the kernel, and each batch pays for the page faults: about an
- * eighth of the CPU time of a worker whose turns are small. A worker keeps some of it instead.
+ * A worker frees memory at the end of a batch, and needs it again in the next one. By default the C
+ * library returns it to the kernel, and each batch pays for the page faults: about an eighth of the CPU
+ * time of a worker with short turns. So a worker keeps some of the memory.
  *
- * If one of these limits is set in the server's environment, it stays.
+ * A limit that is set in the server's environment is not changed.
  */
 #include "postgres.h"
 
@@ -14,10 +14,10 @@
 
 #include "base/base.h"
 
-/* At the end of the heap: a batch of the default size needs less than 2 MB. */
+/* Memory kept at the end of the heap. A batch of the default size needs less than 2 MB. */
 #define KEPT_BYTES (4 * 1024 * 1024)
 
-/* Blocks above that size are mapped one by one, and are not kept. */
+/* Larger blocks are mapped one by one, and are not kept. */
 #define MAPPED_BYTES (2 * 1024 * 1024)
 
 void

@@ -1,6 +1,6 @@
 /*
- * What writes has no place on a standby, nor in a transaction that was begun as read-only.
- * dgen writes its tables past the executor, which would say so.
+ * Refuses functions that write, on a standby and in read-only transactions. The executor would refuse
+ * them, but dgen writes its tables without it.
  */
 #include "postgres.h"
 
@@ -20,7 +20,7 @@ refuse_on_standby(const char *name)
 						errdetail("A standby cannot write."), errhint("Connect to the primary.")));
 }
 
-/* What writes no rows, but makes others write. */
+/* For functions that write no rows, but make other sessions write. */
 void
 dgen_refuse_standby(FunctionCallInfo fcinfo)
 {

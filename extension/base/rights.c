@@ -1,7 +1,6 @@
 /*
- * The way into functions that run with dgen's own privileges: checks look at the role
- * that was current in the caller, which a SECURITY DEFINER function cannot see
- * after SET ROLE.
+ * Calls functions that run with dgen's own privileges. Checks use the role that was current in the
+ * caller, which a SECURITY DEFINER function cannot see after SET ROLE.
  */
 #include "postgres.h"
 
@@ -20,7 +19,7 @@
 
 PG_FUNCTION_INFO_V1(dgen_operate);
 
-/* Of a call site, in fn_extra. */
+/* Belongs to a call site, in fn_extra. */
 typedef struct Operation
 {
 	FmgrInfo function; /* the private one */
@@ -46,7 +45,7 @@ dgen_set_calling_role(Oid role)
 	return outer;
 }
 
-/* By schema, name and types: no search_path is involved. */
+/* Searches by schema, name and types; uses no search_path. */
 static Oid
 find_private(Form_pg_proc public, bool with_text)
 {
@@ -91,8 +90,8 @@ get_operation(FmgrInfo *call, bool with_text)
 }
 
 /*
- * An error with a hint says all that its reader needs: where in dgen's functions it was raised
- * would only hide it. What the caller's own functions add to the context stays. In PG_CATCH.
+ * Called in PG_CATCH. An error with a hint is complete; the place in dgen's functions where it was raised
+ * would only distract. Context of the caller's own functions stays.
  */
 DGEN_NORETURN static void
 rethrow_without_context(MemoryContext context)
@@ -110,7 +109,7 @@ rethrow_without_context(MemoryContext context)
 	ReThrowError(error);
 }
 
-/* Whatever it raises, role and privileges are afterwards what they were. */
+/* Restores role and privileges, also after an error. */
 static Datum
 invoke(const Operation *operation, FunctionCallInfo call)
 {
@@ -149,7 +148,7 @@ dgen_call_private(FunctionCallInfo fcinfo, NullableDatum *args, int nargs, bool 
 	if (operation->writes)
 		dgen_refuse_read_only(fcinfo);
 
-	/* The caller's collation would meet the one of the columns in comparisons. */
+	/* The caller's collation would conflict with those of the columns in comparisons. */
 	InitFunctionCallInfoData(*call, &operation->function, nargs, DEFAULT_COLLATION_OID, NULL, NULL);
 	memcpy(call->args, args, nargs * sizeof(NullableDatum));
 	result = invoke(operation, call);

@@ -1,6 +1,6 @@
 /*
- * Owning an actor: a lock of the transaction on its mailbox, in a class of dgen's own. Who tries in
- * vain leaves a mark, so that the holder of the lock wakes a worker when it releases it (H9).
+ * A transaction owns an actor with a lock on its mailbox, in a class of dgen's own. A session that fails
+ * to get the lock leaves a mark, so that the holder wakes a worker when it releases the lock (H9).
  */
 #include "postgres.h"
 
@@ -24,8 +24,8 @@ dgen_try_lock(const LOCKTAG *tag)
 	LockAcquireResult result;
 
 	/*
-	 * With the lock table full this is "not available" instead of an error: a
-	 * batch gets smaller, and no transaction fails (I9).
+	 * If the lock table is full, the result is "not available" instead of an error. So the batch gets
+	 * smaller, and no transaction fails (I9).
 	 */
 	result =
 		LockAcquireExtended(tag, ExclusiveLock, false, true, false, NULL DGEN_LOCK_ACQUIRE_EXTRA);

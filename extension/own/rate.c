@@ -1,19 +1,20 @@
 /*
- * Turns a second (max_rate), over all workers: a bucket for each type in shared memory.
+ * Limits the turns per second of all workers together (max_rate) with a token bucket per type in shared
+ * memory.
  *
- *     time ──max_rate──> turns, at most a tenth of a second's, and one at least
+ *     time ──max_rate──> turns, at most those of a tenth of a second, at least one
  *                          │
- *     claim ──take─────────┤      for the messages that it may read
+ *     claim ──take─────────┤      for the messages that it can read
  *       └───give back──────┘      for those that it did not read, or whose turn was not run,
  *                                 as far as the bucket could have held them
  *
- * Turns are taken before hints, as slots are (slots.c). Who finds none notes in the bucket
- * when there is one again; the watch wakes a worker then (sleep/wait.c). So no session polls, and
- * a claim costs a short lock, not a message.
+ * A claim takes turns before hints, like slots (slots.c). If it finds none, it notes in the bucket when
+ * there will be one again, and the watch wakes a worker then (sleep/wait.c). So no session polls, and the
+ * limit costs a short lock per claim, not per message.
  *
- * A bucket that is full again is as good as none: its place goes to who needs one. A type
- * for which there is no place, or a session without shared memory, has a bucket of its own
- * in each session, with its part of the rate.
+ * A full bucket holds no information, so another type can have its place. A type for which there is no
+ * place, or a session without shared memory, has a private bucket in each session, with its share of the
+ * rate.
  */
 #include "postgres.h"
 
@@ -35,11 +36,11 @@
 #include "wake/call.h"
 
 #define WINDOW 16 /* places in which a type's bucket can be */
-#define TAKEN 64  /* types of which a session knows when it took turns */
+#define TAKEN 64  /* types for which a session knows when it took turns */
 
-#define BURST 0.1       /* s of which the turns are kept while they are not used */
-#define CHUNK 0.01      /* s of which the turns are waited for, so that high rates wake seldom */
-#define LONGEST 86400.0 /* s until a session checks */
+#define BURST 0.1       /* s whose unused turns are kept */
+#define CHUNK 0.01      /* s whose turns a sleeper waits for, so that high rates wake seldom */
+#define LONGEST 86400.0 /* s until a session checks at the latest */
 
 PG_FUNCTION_INFO_V1(dgen_rate_is_spent);
 
@@ -51,7 +52,7 @@ burst(double per_second)
 	return Max(1.0, per_second * BURST);
 }
 
-/* A clock that was set back gives nothing, one that was set forth no more than a burst. */
+/* A clock that was set back adds no turns, and one that was set forward at most a burst. */
 static void
 fill(Rate *rate, double per_second, TimestampTz now)
 {
@@ -99,7 +100,7 @@ is_vacant(const Rate *rate, TimestampTz now)
 	return rate->wake_at == ALARM_NONE && filled.turns >= burst(rate->per_second);
 }
 
-/* rates_lock is held. NULL: there is none, and no place for one. */
+/* The caller holds rates_lock. NULL: the type has no bucket, and there is no place for one. */
 static Rate *
 find_shared(int32 type_id, double per_second, TimestampTz now)
 {
@@ -148,8 +149,9 @@ is_private(const Rate *rate)
 }
 
 /*
- * The type's bucket, filled up to now, and locked. The clock is read under the lock: a session that
- * read it before, and waited, would put filled_at back, and the next one give the same time again.
+ * Returns the type's bucket, filled up to now, and locked. Reads the clock under the lock. If a session
+ * read it before it waited for the lock, it would set filled_at back, and the next session would add
+ * turns for the same time again.
  */
 static Rate *
 lock_rate(const ActorType *type)
@@ -183,7 +185,7 @@ unlock(const Rate *rate)
 		LWLockRelease(&dgen_shared->rates_lock);
 }
 
-/* The watch calls a worker when there are turns again; where there is no place to note who for, all types'. */
+/* The watch wakes a worker when there are turns again; for a private bucket, workers of all types. */
 static void
 unlock_and_wait(Rate *rate)
 {
@@ -204,13 +206,13 @@ unlock_and_wait(Rate *rate)
 
 /* ---- claims ---- */
 
-/* When this session took turns of a type last, and what the bucket was then. */
+/* When this session last took turns of a type, and the bucket at that time. */
 typedef struct Taken
 {
 	int32 type_id; /* 0: free */
-	bool open;     /* its claim is not settled yet */
+	bool open;     /* dgen_turns_settled was not called yet */
 	TimestampTz at;
-	double level; /* without them */
+	double level; /* turns after that */
 	double returned;
 } Taken;
 
@@ -234,13 +236,13 @@ note_taken(const Rate *rate, int32 type_id)
 	Taken *taken = place_of(type_id);
 
 	if (taken->open && taken->type_id == type_id)
-		return; /* in the same claim: the earlier time is the safe one */
+		return; /* in the same claim: the earlier time is safe */
 	*taken = (Taken){type_id, true, rate->filled_at, rate->turns, rate->returned};
 }
 
 /*
- * What was in hand was not in the bucket, which has filled in the meantime. Of so many that come back those
- * are lost that it could not have held: else twice a burst might be had at once.
+ * While the session had the turns, the bucket has filled up without them. Of the returned turns, those
+ * that the bucket could not have held are lost. Otherwise twice a burst would be available at once.
  */
 static double
 refund(const Rate *rate, int32 type_id, double count)
@@ -293,7 +295,7 @@ dgen_give_back_turns(const ActorType *type, int count)
 		dgen_wakeup_now(type->id);
 }
 
-/* There is more to do than turns were taken for: true if there are some now. */
+/* For a claim with more messages than turns: are there turns now? */
 bool
 dgen_has_turns(const ActorType *type)
 {
@@ -316,7 +318,7 @@ dgen_rate_due(void)
 							 (int64) pg_atomic_read_u64(&dgen_database->private_rate_due));
 }
 
-/* Changed under rates_lock only, so that none is lost. */
+/* rate_due changes only under rates_lock, so that no time is lost. */
 int
 dgen_rates_ring(TimestampTz now, int32 *types, int most, TimestampTz *next)
 {

@@ -1,15 +1,14 @@
 /*
- * Slots: how many actors of a type workers may own at a time (max_concurrency), over all
- * workers, in the database and outside. The slots of a type are as many locks in a class
- * of their own, each held by a transaction for one actor that it owns. So nothing is
- * counted, and nothing is left behind by a worker that dies: its share is free as soon as
- * its actors are (I7).
+ * Concurrency slots limit how many actors of a type all workers together own, in the database and outside
+ * (max_concurrency). The slots of a type are locks in a class of their own. A transaction holds one for
+ * each actor that it owns. So nothing is counted, and a worker that dies leaves nothing behind: its slots
+ * are free as soon as its actors are (I7).
  *
- *     claim ── hints? ──> slots ──> hints ──> actors ──end──> all of it free, one worker called
- *                │          └── none: DGEN_ANY_SLOT is missed; the hints stay for who has one
- *                └── none: no slot is asked for, so idle workers do not wake each other
+ *     claim ── hints? ──> slots ──> hints ──> actors ──end──> all of it free, one worker woken
+ *                │          └── none: DGEN_ANY_SLOT is missed; the hints stay for others
+ *                └── none: takes no slot, so idle workers do not wake each other
  *
- * What has no slot is not a worker's turn: dgen.call, and what operators do.
+ * Only turns of workers need a slot; dgen.call and functions for operators do not.
  */
 #include "postgres.h"
 
@@ -29,7 +28,7 @@ set_slot_tag(LOCKTAG *tag, int32 type_id, int slot)
 	SET_LOCKTAG_ADVISORY(*tag, MyDatabaseId, (uint32) type_id, (uint32) slot, DGEN_SLOT_CLASS);
 }
 
-/* One that this transaction holds is of another actor: the lock could be taken twice. */
+/* A slot that this transaction holds belongs to another actor, but the lock could be acquired twice. */
 static bool
 try_slot(int32 type_id, int slot)
 {
@@ -42,7 +41,7 @@ try_slot(int32 type_id, int slot)
 	return true;
 }
 
-/* The lowest first, so that those in use are below a limit that is lowered. */
+/* Takes the lowest slots first, so that slots in use are below a limit that is lowered. */
 static int
 take(const ActorType *type, int most)
 {
@@ -54,7 +53,7 @@ take(const ActorType *type, int most)
 	return taken;
 }
 
-/* As with an actor's lock: either the second try gets one, or its holder sees the mark. */
+/* As with an actor's lock, either the second try gets a slot, or its holder sees the mark. */
 int
 dgen_take_slots(const ActorType *type, int most)
 {

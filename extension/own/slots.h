@@ -1,5 +1,6 @@
 /*
- * How many actors of a type are owned at a time (max_concurrency). Needs a transaction.
+ * Limits how many actors of a type workers own at the same time (max_concurrency), with concurrency
+ * slots. Needs a transaction.
  */
 #ifndef DGEN_OWN_SLOTS_H
 #define DGEN_OWN_SLOTS_H
@@ -8,9 +9,9 @@
 
 struct ActorType;
 
-/* Takes up to `most`, one for each actor to be owned. If it gets fewer, a worker is called when one is free. */
+/* Takes up to `most` slots, one for each actor to own. If it gets fewer, a worker is woken when one is free. */
 extern int dgen_take_slots(const struct ActorType *type, int most);
-/* Gives back so many that were taken in this claim. */
+/* Gives back `count` slots that this claim took. */
 extern void dgen_free_slots(const struct ActorType *type, int count);
 
 #endif /* DGEN_OWN_SLOTS_H */

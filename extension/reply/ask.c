@@ -1,14 +1,12 @@
 /*
- * Waiting for replies without a transaction: dgen.ask and dgen.await_any.
+ * Waits for replies outside of a transaction: dgen.ask and dgen.await_any.
  *
- * Between two checks the session is in no transaction, so that a waiting session holds back
- * no VACUUM.
+ * Between two checks the session has no transaction, so a waiting session does not hold back VACUUM.
  *
- * A call with dgen.ask costs one flush of the log, that of its turn. The commit of the
- * request need not wait for one: whatever is told of the request (its reply, or that it
- * goes on, at the timeout) is told after a flush of what came later in the log. Nor need
- * it be durable that what was collected is gone: after a crash the reply is there again,
- * until its retention ends.
+ * dgen.ask costs one flush of the WAL, that of the turn. The commit of the request need not wait for a
+ * flush: whatever the caller learns of the request (its reply, or at the timeout that it is open), it
+ * learns after a flush of later WAL. The removal of a collected reply need not be durable either: after a
+ * crash the reply is there again, until its retention ends.
  */
 #include "postgres.h"
 
@@ -36,23 +34,23 @@
 PG_FUNCTION_INFO_V1(dgen_ask);
 PG_FUNCTION_INFO_V1(dgen_await_any);
 
-/* The text that dgen.await_any returns at once; what is left is collected by the next one. */
+/* Size of the text that one dgen.await_any returns; the next one collects the rest. */
 #define MOST_ANSWERS (16 * 1024 * 1024)
 
-/* A wait for requests, and what looks for their replies: true if it need not go on. */
+/* A wait for requests. `look` checks for replies; true: the wait can end. */
 typedef struct Wait
 {
 	const char *procedure;
 	const int64 *ids;
 	int count;
 	TimestampTz deadline;
-	bool for_input;    /* more from the client ends it, too */
-	bool unreplicated; /* at the deadline a synchronous standby had not got what was committed */
+	bool for_input;    /* more input from the client also ends the wait */
+	bool unreplicated; /* at the deadline a synchronous standby lacked a commit */
 	bool (*look)(void *context);
 	void *context;
 } Wait;
 
-/* Called by PL/pgSQL, the commit waits for a synchronous standby: no longer than the caller waits. */
+/* If PL/pgSQL called the procedure, the commit waits for a synchronous standby, at most until the deadline. */
 static void
 commit_in_time(FunctionCallInfo fcinfo, Wait *wait)
 {
@@ -87,8 +85,8 @@ wait_and_look(FunctionCallInfo fcinfo, Wait *wait, bool look_first)
 }
 
 /*
- * Registered before the commit that lets others see the request, and before each look:
- * a reply cannot come unnoticed.
+ * Registers before the commit that makes the request visible, and before each check, so no reply is
+ * missed.
  */
 static void
 await_outside(FunctionCallInfo fcinfo, Wait *wait, bool look_first)
@@ -227,7 +225,7 @@ look_for_any(void *context)
 	Any *any = context;
 
 	dgen_find_answered(any->ids, any->count, any->answered);
-	if (dgen_reply_wait_is_of_former()) /* none of them exists */
+	if (dgen_reply_wait_is_of_former()) /* none of the requests exists */
 		memset(any->answered, true, any->count * sizeof(bool));
 	for (int i = 0; i < any->count && any->json.len < MOST_ANSWERS; i++)
 	{
@@ -236,7 +234,7 @@ look_for_any(void *context)
 		if (!any->answered[i])
 			continue;
 		dgen_collect_answer(any->ids[i], &answer);
-		dgen_check_answer(&answer); /* one that cannot be sent would keep all others from it */
+		dgen_check_answer(&answer); /* an answer that cannot be sent would block all others */
 		if (answer.done)
 			add_answer(&any->json, any->ids[i], &answer);
 	}

@@ -1,6 +1,6 @@
 /*
- * Waiting for replies in a transaction: dgen.await_reply and dgen.await_replies. And what
- * a reply is, for ask.c.
+ * Waits for replies in a transaction: dgen.await_reply and dgen.await_replies. Also collects answers for
+ * ask.c.
  */
 #include "postgres.h"
 
@@ -55,7 +55,7 @@ refuse(Answer *answer, int sqlstate, const char *error, const char *hint)
 	answer->hint = pstrdup(hint);
 }
 
-/* A kept row stays. */
+/* Removes the row unless it is kept. */
 static Deleted
 take_row(Request *request)
 {
@@ -103,7 +103,7 @@ look_once(int64 id, Answer *answer)
 	Request request;
 
 	CHECK_FOR_INTERRUPTS();
-	dgen_table_lock(TABLE_REQUEST, RowExclusiveLock); /* the answer is removed */
+	dgen_table_lock(TABLE_REQUEST, RowExclusiveLock); /* the answer will be removed */
 	if (dgen_reply_wait_is_of_former() || !dgen_find_request(id, &request))
 	{
 		refuse_unknown(id, answer);
@@ -141,9 +141,8 @@ look_once(int64 id, Answer *answer)
 }
 
 /*
- * A session that has written the row in between has committed, so the next snapshot shows what is
- * there now. What this very command has taken is shown to it as if it were there: that is no
- * reason to look again.
+ * If another session has written the row in between, it has committed, so the next snapshot shows its
+ * result. Rows that this command itself has taken stay visible to it; those need no further check.
  */
 void
 dgen_collect_answer(int64 id, Answer *answer)
@@ -156,8 +155,8 @@ dgen_collect_answer(int64 id, Answer *answer)
 }
 
 /*
- * A handler's error has any SQLSTATE, also one that this function or the server itself
- * raises. A driver tells the answer to a request from them by these fields.
+ * A handler's error can have any SQLSTATE, also one that this function or the server itself raises. These
+ * fields let a driver distinguish the answer to a request from such errors.
  */
 static int
 mark_as_answer(void)
@@ -174,7 +173,7 @@ dgen_raise_answer(const Answer *answer)
 					answer->given ? mark_as_answer() : 0));
 }
 
-/* What the request waits for, as far as the role may know. */
+/* Explains what the request waits for, as far as the role can know that. */
 static char *
 reason_for_timeout(int64 id, bool unreplicated)
 {
@@ -207,10 +206,7 @@ dgen_raise_timeout(int64 id, bool unreplicated)
 	raise_timeout(id, reason_for_timeout(id, unreplicated));
 }
 
-/*
- * Registers before it looks: a reply that commits after the look finds the waiter
- * registered.
- */
+/* Registers before it checks, so a reply that commits after the check finds the waiter registered. */
 static void
 await(int64 id, TimestampTz deadline, Answer *answer)
 {
@@ -218,7 +214,7 @@ await(int64 id, TimestampTz deadline, Answer *answer)
 
 	dgen_refuse_in_handler("dgen.await_reply",
 						   "Use dgen.request with reply_to => ctx; the reply comes as a message.");
-	CommandCounterIncrement(); /* this very statement may have sent the request */
+	CommandCounterIncrement(); /* this statement itself might have sent the request */
 	dgen_reply_wait_begin(&wait, &id, 1);
 	PG_TRY();
 	{
@@ -248,7 +244,7 @@ request_argument(FunctionCallInfo fcinfo)
 	return PG_GETARG_INT64(0);
 }
 
-/* Who does not wait looks again and again, and the reason costs a hundred times as much as the look. */
+/* A caller that only checks calls often, and the reason costs a hundred times as much as the check. */
 static bool
 only_looks(FunctionCallInfo fcinfo)
 {
@@ -318,14 +314,14 @@ put_answer(ReturnSetInfo *result, int64 id, const Answer *answer)
 	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 }
 
-/* Requests to be awaited together, and what becomes of them. */
+/* Requests that are awaited together, and their answers. */
 typedef struct Awaited
 {
 	const int64 *ids; /* as given */
 	int given;
-	int64 *sorted; /* each once: it can be taken only once */
+	int64 *sorted; /* without duplicates: an answer can be taken only once */
 	int count;
-	Answer *answers; /* of the sorted ones */
+	Answer *answers; /* in the order of `sorted` */
 } Awaited;
 
 static int
@@ -337,7 +333,7 @@ compare_ids(const void *a, const void *b)
 	return (left > right) - (left < right);
 }
 
-/* In the order of the index, and each once. */
+/* Sorts in the order of the index, without duplicates. */
 int
 dgen_sort_ids(int64 *ids, int count)
 {
@@ -361,7 +357,7 @@ begin_awaiting(Awaited *awaited, const int64 *ids, int count)
 	awaited->answers = palloc0(awaited->count * sizeof(Answer) + 1);
 }
 
-/* Collects what is there; the number still missing. */
+/* Collects the answers that exist. Returns how many are missing. */
 static int
 collect_all(Awaited *awaited)
 {
@@ -378,7 +374,7 @@ collect_all(Awaited *awaited)
 	return missing;
 }
 
-/* One row for each id that was given; equal ones are answered alike. */
+/* Returns one row for each given id; equal ids get equal answers. */
 static void
 put_answers(ReturnSetInfo *result, const Awaited *awaited)
 {

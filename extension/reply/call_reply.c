@@ -1,7 +1,7 @@
 /*
- * The reply that a handler gives with dgen.send_reply or dgen.fail_request to the dgen.call
- * that runs it. A call has no row in dgen.request: only the transaction that waits could read
- * it. What is given in a subtransaction goes with it.
+ * The reply that a handler gives with dgen.send_reply or dgen.fail_request to the dgen.call that runs it.
+ * An inline call has no row in dgen.request, because only the waiting transaction could read it. If a
+ * subtransaction is rolled back, a reply that was given in it is discarded.
  */
 #include "postgres.h"
 
@@ -17,7 +17,7 @@ typedef struct Expected
 {
 	int64 id; /* of the call's message; 0: no call runs */
 	const ActorType *type;
-	MemoryContext context; /* of what is given */
+	MemoryContext context; /* of the reply */
 	SubTransactionId subid;
 	bool given;
 	Reply reply;
@@ -25,7 +25,7 @@ typedef struct Expected
 
 static Expected expected;
 
-/* As what was given in a subtransaction is its parent's when that commits. */
+/* A reply of a subtransaction belongs to the parent after the subtransaction commits. */
 static void
 at_subtransaction_end(SubXactEvent event, SubTransactionId subid, SubTransactionId parent,
 					  void *arg)

@@ -1,6 +1,6 @@
 /*
- * A reply that the client cannot be sent becomes an error that says why, for all functions that return
- * replies.
+ * Replaces a reply that cannot be sent to the client with an error that says why, for all functions that
+ * return replies.
  */
 #include "postgres.h"
 

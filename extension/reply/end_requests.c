@@ -1,6 +1,6 @@
 /*
- * Requests that end without a reply, many at a time: canceled, or with an error. For dgen's functions
- * in PL/pgSQL.
+ * Ends many requests at a time without a reply: canceled, or with an error. For dgen's functions in
+ * PL/pgSQL.
  */
 #include "postgres.h"
 
@@ -16,7 +16,7 @@
 PG_FUNCTION_INFO_V1(dgen_end_requests);
 PG_FUNCTION_INFO_V1(dgen_end_askers);
 
-/* Which share what it takes to write them, and are forgotten together. */
+/* Number of requests that share a writer and a memory context. */
 #define END_TOGETHER 100
 
 static char *
@@ -44,7 +44,7 @@ end_some(const Elements *requests, int from, const Reply *reply)
 	return ended;
 }
 
-/* Without an error it is canceled. */
+/* Without an error the requests are canceled. */
 static Reply
 error_argument(FunctionCallInfo fcinfo)
 {
@@ -72,7 +72,7 @@ dgen_end_requests(PG_FUNCTION_ARGS)
 	PG_RETURN_INT64(ended);
 }
 
-/* Of a request that has no row. */
+/* For a request that has no row. */
 Datum
 dgen_end_askers(PG_FUNCTION_ARGS)
 {

@@ -1,5 +1,5 @@
 /*
- * Why a request has no reply yet, for the error of who waits for it no longer.
+ * Explains why a request has no reply yet, for the error of a caller that no longer waits.
  */
 #include "postgres.h"
 
@@ -13,7 +13,10 @@
 #include "reply/reply.h"
 #include "table/table.h"
 
-/* As the role that asks: it is told no more than it may read. In the caller's context. */
+/*
+ * Reads as the caller's role, so that the explanation has only what this role can read. The result is in
+ * the caller's memory context.
+ */
 static char *
 ask_sql(int64 request)
 {
@@ -33,7 +36,7 @@ ask_sql(int64 request)
 	return text;
 }
 
-/* A session that has waited for too long already does not wait for a lock as well, ms. */
+/* A session that has already waited too long must not wait long for a lock, ms. */
 #define PATIENCE "100"
 
 static void
@@ -45,8 +48,8 @@ limit_lock_waits(void)
 }
 
 /*
- * For the last words of a transaction: an error here would only hide the one that is to be
- * told. NULL: there is nothing to say.
+ * Called before an error of the transaction, which an error here would hide, so such errors are ignored.
+ * NULL: no explanation.
  */
 char *
 dgen_explain_pending(int64 request)

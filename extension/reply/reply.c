@@ -1,9 +1,8 @@
 /*
  * Requests and their replies.
  *
- * A request's row is written with its message and answered by a turn, by
- * dgen.send_reply or by whatever ends the message. Then either the requester
- * collects it, or the reply travels on as a message to the actor that asked.
+ * A request's row is written with its message. A turn, dgen.send_reply or the end of the message answers
+ * it. Then either the caller collects the reply, or dgen sends it as a message to the actor that asked.
  */
 #include "postgres.h"
 
@@ -36,11 +35,9 @@
 PG_FUNCTION_INFO_V1(dgen_send_reply);
 PG_FUNCTION_INFO_V1(dgen_fail_request);
 
-/* ---- asking ---- */
+/* ---- checking ---- */
 
-/* ---- looking ---- */
-
-/* One snapshot and one scan for all; ids in ascending order stay on the same pages. */
+/* Uses one snapshot and one scan for all ids; in ascending order they share pages. */
 void
 dgen_find_answered(const int64 *ids, int count, bool *answered)
 {
@@ -102,7 +99,7 @@ keep_reply(DgenWriter *writer, Request *request, const Reply *reply)
 	return true;
 }
 
-/* The reply becomes a message to the actor that asked. */
+/* Sends the reply as a message to the actor that asked. */
 static void
 send_on(const Request *request, const Reply *reply)
 {
@@ -118,8 +115,8 @@ send_on(const Request *request, const Reply *reply)
 }
 
 /*
- * A client's request keeps its reply until that is collected; with an idempotency key also
- * that of an actor, for callers with the same key. False: see dgen_writer_try_update.
+ * The row of a client's request keeps the reply until the client collects it. With an idempotency key an
+ * actor's request also keeps it, for callers with the same key. False: see dgen_writer_try_update.
  */
 static bool
 answer_row(DgenWriter *writer, Request *request, const Reply *reply)
@@ -138,14 +135,14 @@ answer_row(DgenWriter *writer, Request *request, const Reply *reply)
 	return true;
 }
 
-/* A role that can work for the type can answer its requests, and so can its owner, whose handlers do. */
+/* A role that can work for the type can answer its requests, and so can the owner, as whom handlers run. */
 static bool
 may_answer(const Request *request)
 {
 	const ActorType *type = dgen_type_by_id(DatumGetInt32(request->values[REQUEST_TYPE_ID]), true);
 
 	if (type == NULL)
-		return false; /* dropped, and no request of it is open */
+		return false; /* dropped, and it has no open requests */
 	dgen_check_work_found(type, dgen_calling_role());
 	return true;
 }
@@ -153,8 +150,8 @@ may_answer(const Request *request)
 typedef enum Answered
 {
 	ANSWERED_YES,
-	ANSWERED_NO,   /* it is not open, or gone */
-	ANSWERED_AGAIN /* another session has written its row since the snapshot: take another one */
+	ANSWERED_NO,   /* not open, or gone */
+	ANSWERED_AGAIN /* another session has written the row since the snapshot: retry */
 } Answered;
 
 static Answered
@@ -175,7 +172,7 @@ static void
 open_answers(Answers *answers)
 {
 	CommandCounterIncrement();
-	dgen_writer_open(&answers->writer, TABLE_REQUEST); /* its lock comes first, see lock_tables */
+	dgen_writer_open(&answers->writer, TABLE_REQUEST); /* its lock first, see lock_tables */
 	PushActiveSnapshot(GetLatestSnapshot());
 	dgen_scan_begin(&answers->scan, TABLE_REQUEST, INDEX_PRIMARY, GetActiveSnapshot(), 1);
 	answers->open = true;
@@ -194,10 +191,9 @@ dgen_answers_end(Answers *answers)
 }
 
 /*
- * Another session that answers the request at this moment is waited for, and then seen by the next
- * snapshot: only one of us is told "open". What this transaction itself has written is seen
- * too, as each look is a command of its own: so each further look is owed to a commit of
- * another session's.
+ * If another session is answering the request, this one waits, and sees the answer in the next snapshot,
+ * so only one of them gets "open". Each check is a command of its own, so it also sees what this
+ * transaction has written. So only a commit of another session causes another check.
  */
 bool
 dgen_answers_add(Answers *answers, int64 id, const Reply *reply)

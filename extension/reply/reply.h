@@ -1,6 +1,6 @@
 /*
- * Answering requests: their rows (reply.c), the reply to a dgen.call (call_reply.c), and why there is
- * none yet (explain.c). Needs a transaction.
+ * Answers requests: their rows (reply.c), the reply to a dgen.call (call_reply.c), and why there is no
+ * reply yet (explain.c). Needs a transaction.
  */
 #ifndef DGEN_REPLY_REPLY_H
 #define DGEN_REPLY_REPLY_H
@@ -15,7 +15,7 @@ struct Reply;
 
 /* ---- reply.c: rows of requests ---- */
 
-/* What the answers of a batch share. Starts zeroed but for for_caller. */
+/* State that the answers of a batch share. Starts zeroed except for for_caller. */
 typedef struct Answers
 {
 	bool for_caller; /* raises unless the calling role has the privilege to work for the type */
@@ -24,30 +24,33 @@ typedef struct Answers
 	DgenWriter writer;
 } Answers;
 
-/* Answers a request, and wakes sessions that wait for it. True if the request was open. */
+/* Answers a request, and wakes sessions that wait for the reply. True if the request was open. */
 extern bool dgen_answers_add(Answers *answers, int64 request_id, const struct Reply *reply);
 extern void dgen_answers_end(Answers *answers);
 
-/* One alone, not for a caller. */
+/* Answers one request. Checks no privilege. */
 extern bool dgen_answer(int64 request_id, const struct Reply *reply);
 
-/* Which requests must be looked at one by one: all but the open ones of the calling role itself. */
+/* Finds the requests that must be checked one by one: all except open ones of the calling role itself. */
 extern void dgen_find_answered(const int64 *ids, int count, bool *answered);
 
 /* ---- call_reply.c: dgen.send_reply to the dgen.call that runs ---- */
 
-/* A call begins to run; it has run: was a reply given, and which? In the memory context of the beginning. */
+/*
+ * A call begins to run. After it has run: was a reply given, and which? The reply is in the memory
+ * context of the beginning.
+ */
 extern void dgen_expect_reply(int64 id, const struct ActorType *type);
 extern bool dgen_expect_no_more(struct Reply *reply);
 
-/* Is that the call that runs? */
+/* Is `id` the call that runs? */
 extern bool dgen_is_expected(int64 id);
-/* False if it has a reply already. Raises 42501 without the privilege to work for the type. */
+/* False: the call has a reply already. Raises 42501 without the privilege to work for the type. */
 extern bool dgen_give_expected(const struct Reply *reply);
 
 /* ---- explain.c: why there is no reply yet ---- */
 
-/* For the error of a caller that waits no longer: a sentence; NULL: none. */
+/* Returns a sentence for the error of a caller that no longer waits; NULL: none. */
 extern char *dgen_explain_pending(int64 request);
 
 #endif /* DGEN_REPLY_REPLY_H */

@@ -1,8 +1,8 @@
 /*
- * Registering processes with the postmaster: in-database workers, and starters. The server has
- * max_worker_processes of them, and others have some: the workers of other databases, parallel
- * queries. What finds none stays wanted, and is tried again until it runs, once in a second, by
- * the first of these: the launcher, any in-database worker, a commit that sends.
+ * Registers processes with the postmaster: in-database workers, and starters. The server has
+ * max_worker_processes of them, which other databases and parallel queries also use. A worker or starter
+ * that finds none stays wanted. The launcher, any in-database worker or a commit that sends, whichever is
+ * first, tries again once a second until it runs.
  *
  *     entries[], starter_wanted ──register──> postmaster
  *            ^                       │
@@ -21,7 +21,7 @@
 #include "shared/layout.h"
 #include "shared/shared.h"
 
-#define RETRY_TIME INT64CONST(1000000) /* us between two attempts */
+#define RETRY_TIME INT64CONST(1000000) /* us between two tries */
 
 static bool
 register_process(const char *name, const char *type, const char *function, int restart_time,
@@ -51,9 +51,9 @@ dgen_register_starter(Oid database, int count)
 }
 
 /*
- * Another process must try again, which might be asleep: since before this was known, or else for no longer
- * than until then. What is missing is in shared memory already, so the process that takes the note away at
- * this moment finds it there (dgen_register_all).
+ * Another process must try again. It might be asleep: if it fell asleep before this was known, it is
+ * woken here; if later, it sleeps only until the next try. The wanted entries are in shared memory
+ * already, so a process that clears the note at this moment finds them (dgen_register_all).
  */
 static void
 note_incomplete(void)
@@ -71,7 +71,7 @@ note_incomplete(void)
 
 /* ---- workers ---- */
 
-/* True if the entry wants a process; it counts as registered then. */
+/* True if the entry needs a process; it then counts as registered. */
 static bool
 take_entry(int index, WorkerOrders *orders)
 {
@@ -171,7 +171,7 @@ anything_missing(void)
 	return missing;
 }
 
-/* While this tries, the note stays: a process that goes to sleep in the meantime must know how long. */
+/* The note stays during the tries, because a process that goes to sleep in the meantime must know for how long. */
 void
 dgen_register_all(void)
 {
@@ -203,8 +203,8 @@ somebody_tries(void)
 }
 
 /*
- * Once for all sessions, unless none would try again soon. A time in the far future is
- * from before the clock was set back.
+ * True for one session per interval, or if no other process would try again soon. A time in the far
+ * future means that the clock was set back.
  */
 static bool
 is_time(void)
@@ -218,7 +218,7 @@ is_time(void)
 										  (uint64) (now + RETRY_TIME));
 }
 
-/* Cheap while nothing is missing. Also at the end of transactions: never raises. */
+/* Cheap while nothing is missing. Also called at the end of transactions, so it never raises. */
 void
 dgen_complete_workers(void)
 {

@@ -1,5 +1,5 @@
 /*
- * Processes for the workers of the roster, and for starters. The functions take Shared.lock.
+ * Registers processes for the workers of the roster, and starters. The functions acquire Shared.lock.
  */
 #ifndef DGEN_ROSTER_REGISTER_H
 #define DGEN_ROSTER_REGISTER_H
@@ -11,8 +11,8 @@
 struct Database;
 
 extern bool dgen_register_starter(Oid database, int count); /* false: no process is free */
-extern void dgen_want_starter(struct Database *database);   /* as soon as one is */
-extern void dgen_register_all(void);       /* what is wanted, as far as there are processes */
+extern void dgen_want_starter(struct Database *database);   /* as soon as a process is free */
+extern void dgen_register_all(void);       /* all that are wanted, while processes are free */
 extern void dgen_complete_workers(void);   /* the same, now and then */
 extern TimestampTz dgen_complete_at(void); /* when to do so again; 0: nothing is missing */
 

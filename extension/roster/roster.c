@@ -5,10 +5,10 @@
  *       ^                          ^   │                            │                    │
  *       └── no process: register.c │   └── not wanted: freed        └── dies, FATAL ─────┤
  *                                  └──────────── restarted after 1 s ────────────────────┘
- *                                                              leaves for good: freed, exit 0
+ *                                                              ends permanently: freed, exit 0
  *
- * The postmaster restarts a worker that dies. A process that finds no entry with its
- * ticket, or a number above the desired one, ends for good before it connects.
+ * The postmaster restarts a worker that dies. A process that finds no entry with its ticket, or has a
+ * number above the desired one, ends before it connects, and is not restarted.
  */
 #include "postgres.h"
 
@@ -45,7 +45,7 @@
 #include "version/names.h"
 #include "version/process.h"
 
-#define POLL_TIME 10 /* ms between looks whether processes came or went */
+#define POLL_TIME 10 /* ms between checks whether processes started or ended */
 
 static WorkerEntry *my_entry = NULL;
 static bool for_good = false; /* this process must not be restarted */
@@ -107,7 +107,7 @@ may_connect(Oid role)
 	return may && DGEN_DATABASE_ACLCHECK(MyDatabaseId, role) == ACLCHECK_OK;
 }
 
-/* One whose type came with COMMIT PREPARED, or in another way than by dgen, was not announced. */
+/* A type that came with COMMIT PREPARED, or not through dgen, was not announced. */
 bool
 dgen_lacks_workers(void)
 {
@@ -122,9 +122,8 @@ dgen_lacks_workers(void)
 }
 
 /*
- * A worker connects as the owner of its types, so that a deferred trigger of a
- * handler's table runs with the owner's privileges (H14). Before PostgreSQL 17 only a
- * role that may log in can be connected as.
+ * A worker connects as the owner of its types, so that a deferred trigger of a handler's table runs with
+ * the owner's privileges (H14). Before PostgreSQL 17 a worker can connect only as a role with LOGIN.
  */
 static bool
 can_connect_as(Oid owner)
@@ -153,7 +152,7 @@ can_connect_as(Oid owner)
 #endif
 }
 
-/* They are started all the same, and try again until they may. */
+/* The workers are started nevertheless, and try again until they can connect. */
 static void
 warn_of_connect(Oid owner)
 {
@@ -172,7 +171,7 @@ warn_of_connect(Oid owner)
 				 quote_identifier(dgen_role_name(owner)))));
 }
 
-/* ---- entries; Shared.lock is held ---- */
+/* ---- entries; the caller holds Shared.lock ---- */
 
 static WorkerEntry *
 find_entry(Oid database, Oid owner, int number)
@@ -207,7 +206,7 @@ make_entry(Oid database, Oid owner, int number)
 	return -1;
 }
 
-/* False if there is no place. */
+/* False: the roster is full. */
 static bool
 add_entry(Oid owner, int number)
 {
@@ -265,7 +264,7 @@ dgen_count_unregistered(void)
 
 /* ---- ending ---- */
 
-/* One pass: frees entries of processes that are between two lives; returns how many still run. */
+/* One pass: frees entries of processes that do not run now. Returns how many still run. */
 static int
 thin_out(Database *database, bool force)
 {
@@ -284,7 +283,7 @@ thin_out(Database *database, bool force)
 			entry->ticket = 0;
 			continue;
 		}
-		/* It clears its pid under this lock before it ends: no other process can have it. */
+		/* The worker clears its pid under this lock before it ends, so no other process can have it. */
 		if (force)
 			kill(entry->pid, SIGTERM);
 		running++;
@@ -317,7 +316,7 @@ dgen_end_surplus(Database *database, int grace_ms)
 	}
 }
 
-/* They end after their turn, and no session waits for that. */
+/* The workers end after their turn, and this session does not wait. */
 void
 dgen_dismiss_surplus(Database *database)
 {
@@ -325,7 +324,7 @@ dgen_dismiss_surplus(Database *database)
 	dgen_order_workers(database);
 }
 
-/* Workers that run; `starting` counts those that are on their way and have not failed yet. */
+/* Returns how many workers run; `starting` counts those that are starting and have not failed yet. */
 int
 dgen_count_ready(Database *database, int *starting)
 {
@@ -350,7 +349,7 @@ dgen_count_ready(Database *database, int *starting)
 
 /* ---- in the worker ---- */
 
-/* Runs last of all, when the worker's transaction is gone. */
+/* Runs last of all, after the end of the worker's transaction. */
 static void
 off_duty(int code, Datum argument)
 {
@@ -364,8 +363,8 @@ off_duty(int code, Datum argument)
 }
 
 /*
- * After a crash of the server the postmaster starts its workers again, with the
- * shared memory empty: they put themselves back on the roster.
+ * After a crash of the server the postmaster restarts its workers with empty shared memory. They put
+ * themselves back on the roster.
  */
 static WorkerEntry *
 return_to_roster(const WorkerOrders *orders)

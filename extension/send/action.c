@@ -1,17 +1,17 @@
 /*
- * Actions: what a turn wants done once it is committed, outside of the database as a rule.
+ * Actions: work that a turn requests for after its commit, usually outside of the database.
  *
- * An action is a message of its actor, with all that comes with one: stored in the turn's
- * transaction, claimed, tried again, dead in the end. But it neither waits for the actor's
- * other messages nor keeps them waiting, and has no part in its state:
+ * An action is a message of its actor like others: it is stored in the turn's transaction, claimed,
+ * retried, and can become a dead letter. But it does not wait for the actor's other messages, they do not
+ * wait for it, and it does not change the actor's state:
  *
  *     actor ("order", "7")      type  5, mailbox h7........   message, message, message
  *     its actions               type -5, mailbox h7.....101   action 101
  *                               type -5, mailbox h7.....105   action 105
  *
- * The actions of a type are of a type of their own, which has the same definition and the
- * number with the other sign. Each is alone in its mailbox, so that they run side by side; and
- * those of one actor are neighbours, so that they are found together.
+ * The actions of a type have their own type, with the same definition and the negative number. Each
+ * action is alone in its mailbox, so actions run in parallel. Mailboxes of the actions of an actor are
+ * neighbors, so that they are found together.
  */
 #include "postgres.h"
 
@@ -29,7 +29,7 @@
 #include "send/request.h"
 #include "send/send.h"
 
-/* Of a mailbox, those that tell actions of one actor apart. */
+/* The bits of a mailbox that distinguish the actions of an actor. */
 #define ACTION_BITS INT64CONST(0xffffffff)
 
 PG_FUNCTION_INFO_V1(dgen_act);
@@ -86,7 +86,7 @@ acting_actor(void)
 			 errmsg("actions can be stored only by a handler during a turn"),
 			 errhint(
 				 "Call dgen.act in a handler. Callbacks in C use dgen_turn_act, other workers use send_actions of dgen.commit_turns.")));
-	/* The handler's role may; others may run in its turn, in functions with their owner's privileges. */
+	/* The handler's role has the privilege, but functions in its turn might run with another role's. */
 	dgen_check_privilege(actor->type, dgen_calling_role(), PRIVILEGE_SEND);
 	if (!actor->type->handle_actions)
 		ereport(ERROR, (errcode(DGEN_ERR_NO_ACTION),

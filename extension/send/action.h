@@ -1,5 +1,5 @@
 /*
- * Actions: what is to be done after the commit. Needs a transaction.
+ * Actions: work that a turn requests for after its commit. Needs a transaction.
  */
 #ifndef DGEN_SEND_ACTION_H
 #define DGEN_SEND_ACTION_H
@@ -8,10 +8,10 @@
 
 struct Send;
 
-/* The mailbox of action `id` of the actor. */
+/* Returns the mailbox of action `id` of the actor. */
 extern int64 dgen_action_mailbox(const text *key, int64 id);
 
-/* Makes the message an action of the actor with that type and key; raises unless its name can be one. */
+/* Makes the message an action of the actor with that type and key. Raises if the name is not valid for an action. */
 extern void dgen_set_action(struct Send *send, int32 type_id, text *key, text *action);
 
 #endif /* DGEN_SEND_ACTION_H */

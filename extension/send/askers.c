@@ -1,18 +1,17 @@
 /*
- * Who asks with an idempotency key that an earlier request has used. Nothing is sent then: the
- * later asker gets what the first one gets. A client awaits the same id. An actor gets the
- * reply as a message of its own: at once if it is there, else it waits as a row of
- * dgen.request_asker.
+ * Requests with an idempotency key that an earlier request has used. No message is sent: the later caller
+ * gets the same reply as the first. A client awaits the same id. An actor gets the reply as a message of
+ * its own: immediately if the reply exists, otherwise the actor is noted in a row of dgen.request_asker.
  *
- *     asker                             answerer
+ *     caller                            answering session
  *     locks the request's row (share)   updates the request's row
- *     still pending: adds its row       takes a snapshot, then looks for askers
+ *     still pending: adds its row       takes a snapshot, then reads the callers
  *
- * The session that comes second to the request's row waits for the other transaction to end. A caller
- * that was first has committed its row by then, and the answerer's snapshot, taken later,
- * shows it. An answerer that was first has changed the row, so that the asker looks again and
- * finds the reply. So no caller is missed, and none is answered twice. It is the one case besides
- * two open transactions with the same key in which a sender waits.
+ * The session that comes second to the request's row waits until the other transaction ends. If the
+ * caller was first, its row is committed by then, and the later snapshot of the answering session shows
+ * it. If the answering session was first, it has changed the row, so the caller checks again and finds
+ * the reply. So no caller is missed, and none is answered twice. Apart from two open transactions with
+ * the same key, this is the only case in which a sender waits.
  */
 #include "postgres.h"
 
@@ -39,7 +38,7 @@
 
 /* ---- asking ---- */
 
-/* Another role could learn what was answered to the first one; an actor's turns may run as several. */
+/* Another role must not read the first role's reply. But an actor's turns can run as several roles. */
 static void
 check_may_share(const Request *request, const text *key, const ReplyTo *reply_to)
 {
@@ -91,7 +90,7 @@ lock_pending(Request *request)
 	return result == TM_Ok;
 }
 
-/* False: to be looked at again. */
+/* False: the caller must check again. */
 static bool
 join(Request *request, const Send *send, const ReplyTo *reply_to, text *correlation)
 {
@@ -120,7 +119,7 @@ dgen_ask_again(const Send *send, int64 id, const text *key, const ReplyTo *reply
 	{
 		CHECK_FOR_INTERRUPTS();
 
-		/* What this transaction has written of the request is seen, too. */
+		/* Makes what this transaction has written of the request visible. */
 		CommandCounterIncrement();
 		if (!dgen_find_request(id, &request))
 			ereport(
@@ -135,7 +134,7 @@ dgen_ask_again(const Send *send, int64 id, const text *key, const ReplyTo *reply
 	} while (reply_to != NULL && !join(&request, send, reply_to, correlation));
 }
 
-/* ---- telling ---- */
+/* ---- answering the other callers ---- */
 
 static void
 tell(DgenScan *scan, int64 id, const Reply *reply)
@@ -149,12 +148,12 @@ tell(DgenScan *scan, int64 id, const Reply *reply)
 	correlation =
 		scan->nulls[ASKER_CORRELATION] ? NULL : DatumGetTextPCopy(scan->values[ASKER_CORRELATION]);
 
-	/* Another session has removed it, with its actor: no caller is left. */
+	/* If another session has removed the row with its actor, no caller is left. */
 	if (dgen_delete_row(scan->heap, &scan->slot->tts_tid))
 		dgen_reply_to_actor(&to, id, correlation, reply);
 }
 
-/* The request's row has been written: who waits for this transaction comes later. */
+/* The caller has written the request's row, so sessions that now wait for this transaction see the reply later. */
 void
 dgen_tell_askers(int64 id, const Reply *reply)
 {
@@ -176,5 +175,3 @@ dgen_tell_askers(int64 id, const Reply *reply)
 	PopActiveSnapshot();
 	CommandCounterIncrement();
 }
-
-/* ---- ended without a reply, for SQL ---- */

@@ -1,6 +1,6 @@
 /*
- * Many messages that are sent together: their rows are put into the tables many at a time,
- * which saves WAL and page locks. The order of the rows there does not matter.
+ * Sends many messages together. Their rows are inserted into the tables many at a time, which saves WAL
+ * and page locks. The order of the rows in the tables does not matter.
  */
 #include "postgres.h"
 
@@ -54,7 +54,7 @@ dgen_bulk_end(Bulk *bulk)
 	MemoryContextDelete(bulk->chunk);
 }
 
-/* One for later goes its own way. */
+/* A delayed message is inserted alone. */
 void
 dgen_bulk_message(Bulk *bulk, const Send *send)
 {

@@ -1,5 +1,5 @@
 /*
- * The rows of many messages that are sent together. Needs a transaction that can write.
+ * Writes the rows of many messages that are sent together. Needs a transaction that can write.
  */
 #ifndef DGEN_SEND_BULK_H
 #define DGEN_SEND_BULK_H
@@ -15,21 +15,21 @@ struct Send;
 typedef struct Bulk
 {
 	MemoryContext context; /* of the Bulk */
-	MemoryContext chunk;   /* of what the rows are made of */
+	MemoryContext chunk;   /* of the values of the rows */
 	DgenRows messages;
 	DgenRows requests;
 	Rooms rooms;
 } Bulk;
 
 /*
- * The messages have their seqs (dgen_number_send). What they and their requests point to must stay
- * where it is to the end. A request comes after its message.
+ * The messages have their seqs (dgen_number_send). Memory to which they and their requests point must
+ * stay valid until the end. A request comes after its message.
  */
 extern void dgen_bulk_begin(Bulk *bulk);
 extern void dgen_bulk_message(Bulk *bulk, const struct Send *send);
 extern void dgen_bulk_request(Bulk *bulk, const struct Send *send, const struct ReplyTo *reply_to,
 							  text *correlation, bool keep);
-extern void dgen_bulk_flush(Bulk *bulk); /* writes what there is so far */
+extern void dgen_bulk_flush(Bulk *bulk); /* writes the rows so far */
 extern void dgen_bulk_end(Bulk *bulk);
 
 #endif /* DGEN_SEND_BULK_H */

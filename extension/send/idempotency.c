@@ -2,10 +2,9 @@
  * Idempotency keys: the first sender of a key within the retention wins, and the
  * others get the id of its message.
  *
- * A single key is the one place of the sending path that goes through SPI: ON CONFLICT
- * waits for a transaction that has just inserted the same key and then decides,
- * which the access methods alone do not offer. The plan is an insertion with the
- * primary key as arbiter whatever the statistics say.
+ * Taking a single key is the only step of the sending path that uses SPI: ON CONFLICT waits for an open
+ * transaction that has inserted the same key and then decides, which the access methods cannot do. The
+ * plan is always an insertion with the primary key as arbiter, whatever the statistics are.
  */
 #include "postgres.h"
 
@@ -30,7 +29,7 @@
 #include "write/rows.h"
 #include "write/statement.h"
 
-/* Each is due to a session that has removed the key between two checks: so many have another cause. */
+/* A session that removes the key between two checks causes another try; more tries than this have another cause. */
 #define MOST_TRIES 100
 
 /* Operators are qualified: this runs with the sender's search_path. */
@@ -65,7 +64,7 @@ expiry(const ActorType *type, TimestampTz now)
 	return now + dgen_interval_us(&type->retention);
 }
 
-/* True if the key is ours now. */
+/* True: this transaction has the key now. */
 static bool
 take(const ActorType *type, int64 mailbox, text *actor_key, text *key, int64 id, TimestampTz now)
 {
@@ -88,7 +87,7 @@ take(const ActorType *type, int64 mailbox, text *actor_key, text *key, int64 id,
 	return taken;
 }
 
-/* The id that the key stands for; 0 if it is gone. */
+/* Returns the id that the key stands for; 0: the key is gone. */
 static int64
 look_up(const ActorType *type, int64 mailbox, text *actor_key, text *key)
 {
@@ -127,7 +126,7 @@ dgen_take_idempotency_key(const ActorType *type, int64 mailbox, text *actor_key,
 		if (take(type, mailbox, actor_key, key, id, GetCurrentTimestamp()))
 			return id;
 
-		/* Used already; but it may have expired and been removed just now. */
+		/* The key was used already, but might have expired and been removed just now. */
 		first = look_up(type, mailbox, actor_key, key);
 		if (first != 0)
 			return first;
@@ -141,12 +140,12 @@ dgen_take_idempotency_key(const ActorType *type, int64 mailbox, text *actor_key,
 /* ---- many ---- */
 
 /*
- * Keys that were not used are inserted many at a time. Looking first and inserting later
- * leaves a gap in which another session may insert the same key: the unique index then
- * raises an error, which undoes what was taken, and all are taken one by one.
+ * Unused keys are inserted many at a time. Between the lookup and the insertion another session might
+ * insert the same key. The unique index then raises an error, which rolls back the taken keys, and all
+ * are taken one by one.
  *
  *     looked up (dirty snapshot) ──> free: collected ──> 100 of them, or an unsure one: inserted
- *                               ├──> used: passed over
+ *                               ├──> used: skipped
  *                               └──> unsure (being inserted or removed, or expired): ON CONFLICT
  */
 typedef struct Taker
@@ -158,7 +157,7 @@ typedef struct Taker
 	TimestampTz now;
 	DgenRows rows;
 	TimestampTz expires;
-	const ActorType *expires_of; /* NULL: of none */
+	const ActorType *expires_of; /* the type to which `expires` belongs; NULL: none */
 } Taker;
 
 typedef enum KeyUse
@@ -178,7 +177,7 @@ compare_texts(const text *a, const text *b)
 	return order != 0 ? order : a_length - b_length;
 }
 
-/* That of the primary key. */
+/* The order of the primary key. */
 static int
 compare_keys(const KeyTaken *a, const KeyTaken *b)
 {
@@ -192,7 +191,7 @@ compare_keys(const KeyTaken *a, const KeyTaken *b)
 	return order != 0 ? order : compare_texts(a->key, b->key);
 }
 
-/* Of equal ones the first comes first. */
+/* Equal keys stay in their order. */
 static int
 compare_places(const void *a, const void *b)
 {
@@ -210,8 +209,8 @@ is_double(const Taker *taker, int i)
 }
 
 /*
- * A repeatable snapshot may not see what the dirty one does: ON CONFLICT then raises
- * PostgreSQL's serialization error.
+ * A REPEATABLE READ snapshot might not show what the dirty one does; then ON CONFLICT raises PostgreSQL's
+ * serialization error.
  */
 static KeyUse
 use_of(Taker *taker, KeyTaken *key)
@@ -266,7 +265,7 @@ take_alone(KeyTaken *key)
 		dgen_take_idempotency_key(key->type, key->mailbox, key->actor_key, key->key, key->id);
 }
 
-/* One that has to wait does so when all before it are inserted: the order is kept. */
+/* Before it waits for a key, it inserts all earlier ones, so the order is kept. */
 static void
 take_in_bulk(Taker *taker)
 {
@@ -320,7 +319,7 @@ end_taking(Taker *taker)
 	dgen_rows_close(&taker->rows);
 }
 
-/* False: another session was faster with one of them, and none is taken. */
+/* False: another session was faster with a key, and no key is taken. */
 static bool
 try_in_bulk(Taker *taker)
 {

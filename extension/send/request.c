@@ -1,6 +1,6 @@
 /*
- * Requests: the row that is written with the message, and looked up when it is answered or awaited;
- * and the message that brings a reply to the actor that asked.
+ * Requests: the row that is written with the message, and looked up when the request is answered or
+ * awaited; and the message that carries a reply to the actor that asked.
  */
 #include "postgres.h"
 
@@ -105,7 +105,7 @@ dgen_open_request(const Send *send, int64 id, const ReplyTo *reply_to, text *cor
 	dgen_writer_close(&writer);
 }
 
-/* Since its id is found by the key, there is one at most. */
+/* Searches by the id, which at most one row has. */
 bool
 dgen_find_request_with(DgenScan *scan, int64 id, Request *request)
 {
@@ -126,8 +126,8 @@ dgen_find_request_with(DgenScan *scan, int64 id, Request *request)
 }
 
 /*
- * The row as the latest snapshot shows it, whatever the isolation level: a reply
- * is an event, not a part of what the transaction looks at.
+ * Reads the row in the latest snapshot in every isolation level: a reply is an event, not a part of the
+ * data that the transaction reads.
  */
 bool
 dgen_find_request(int64 id, Request *request)
@@ -185,7 +185,7 @@ dgen_reply_to_actor(const ReplyTo *to, int64 id, text *correlation, const Reply 
 	};
 
 	if (send.type == NULL)
-		return; /* dropped, and no caller is left */
+		return; /* the type was dropped, so no caller is left */
 	send.message = reply->error == NULL ? reply->reply : dgen_json_null();
 	if (reply->error != NULL)
 	{

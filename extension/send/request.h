@@ -21,7 +21,7 @@ struct Send;
 #define REQUEST_FAILED 'f'
 #define REQUEST_CANCELLED 'c'
 
-/* The actor whose mailbox a reply goes to. */
+/* The actor that gets the reply as a message. */
 typedef struct ReplyTo
 {
 	int32 type_id;
@@ -35,7 +35,7 @@ typedef struct Reply
 	const char *error;
 	const char *sqlstate;
 	const char *hint;
-	bool cancelled; /* by dgen.cancel, or with its actor or type; error and so on are set */
+	bool cancelled; /* by dgen.cancel, or with its actor or type; error is set */
 } Reply;
 
 /* A row of dgen.request. */
@@ -50,45 +50,45 @@ typedef struct Request
 
 /* ---- request.c: rows of requests ---- */
 
-/* From the context of a turn; raises unless the turn's actor is owned by this transaction. */
+/* Reads *reply_to from the context of a turn. Raises unless this transaction owns the turn's actor. */
 extern void dgen_get_reply_to(HeapTupleHeader context, ReplyTo *reply_to);
 
-/* Writes the request row of a message that is being sent. */
+/* Writes the request row of a message that is sent. */
 extern void dgen_open_request(const struct Send *send, int64 id, const ReplyTo *reply_to,
 							  text *correlation, bool keep);
 extern void dgen_request_row(const struct Send *send, int64 id, const ReplyTo *reply_to,
 							 text *correlation, bool keep, Datum *values, bool *nulls);
 
-/* False: there is none. The scan is one of its primary key. */
+/* False: there is no such request. The scan is of the primary key. */
 extern bool dgen_find_request(int64 id, Request *request);
 extern bool dgen_find_request_with(struct DgenScan *scan, int64 id, Request *request);
 
 /* ---- request.c: replies ---- */
 
-/* What a request that is not pending has come to. */
+/* Returns in *reply how a request that is not pending has ended. */
 extern void dgen_kept_reply(const Request *request, Reply *reply);
 extern void dgen_cancelled_reply(Reply *reply);
 extern Datum dgen_json_null(void);
 
-/* The reply, or the error, as a message to the actor that has asked. */
+/* Sends the reply, or the error, as a message to the actor that asked. */
 extern void dgen_reply_to_actor(const ReplyTo *to, int64 id, text *correlation, const Reply *reply);
 
-/* ---- action.c: what an action has come to ---- */
+/* ---- action.c: the result of an action ---- */
 
-/* As a message to the actor of the action. */
+/* Sends the result as a message to the actor of the action. */
 extern void dgen_action_reply(const struct BatchActor *actor, const struct BatchMessage *action,
 							  const Reply *reply);
 
 /* ---- askers.c: several callers with the same idempotency key ---- */
 
 /*
- * The message was not sent, because its idempotency key stands for message `id`: the caller gets
- * what that request gets. Raises DGEN_ERR_KEY_WITHOUT_REPLY if that was no request. reply_to is NULL
- * for a client.
+ * The message was not sent, because message `id` has its idempotency key. The caller gets the reply to
+ * that request. Raises DGEN_ERR_KEY_WITHOUT_REPLY if that message was not a request. reply_to is NULL for
+ * a client.
  */
 extern void dgen_ask_again(const struct Send *send, int64 id, const text *key,
 						   const ReplyTo *reply_to, text *correlation);
-/* Tells all callers but the first one. */
+/* Sends the reply to all callers except the first one. */
 extern void dgen_tell_askers(int64 id, const Reply *reply);
 
 #endif /* DGEN_SEND_REQUEST_H */

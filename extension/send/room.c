@@ -1,11 +1,10 @@
 /*
- * Room in a mailbox: the bound on the messages that wait for one actor (max_waiting of its
- * type). A sender counts what it sees, and neither waits nor leaves anything for others to
- * count (H5): those who send at the same moment do not see each other, so there may be as
- * many too many as there are senders.
+ * Limits the messages that wait for one actor (max_waiting of its type). A sender counts the messages
+ * that it sees. It neither waits nor leaves a counter for others (H5). Concurrent senders do not see each
+ * other, so the limit can be exceeded by as many messages as there are senders.
  *
- * Only messages that a role sends are refused. A reply, a message that has become due and one that
- * is sent again (dgen.redrive) find room always: they were promised (I4). They count.
+ * Only messages that a role sends are refused. A reply, a message that has become due and one that is
+ * sent again (dgen.redrive) are always accepted, because they must not be lost (I4). They count.
  */
 #include "postgres.h"
 
@@ -24,12 +23,12 @@
 #include "table/scan.h"
 #include "table/table.h"
 
-/* Dead rows that are passed in any case, however low the limit. */
+/* At least so many dead rows are skipped, however low the limit. */
 #define LEAST_DEAD_ROWS 100
 
 #define FIRST_ROOMS 64
 
-/* Two keys of one mailbox share its room. Messages for later have one of their own. */
+/* Two keys of one mailbox share its room. Delayed messages have a separate room. */
 typedef struct RoomKey
 {
 	int64 mailbox;
@@ -54,9 +53,9 @@ key_of(const Send *send)
 }
 
 /*
- * What is there at this moment, whatever the isolation level, and what this very command
- * has sent. From the end, where what waits is; before it there may be any number of dead
- * rows that an old snapshot keeps (H6), so it stops after as many as may wait.
+ * Counts the rows that exist now, in every isolation level, including those that this command has sent.
+ * Counts from the end, where the waiting messages are. Before them there can be any number of dead rows
+ * that an old snapshot keeps (H6), so it stops after as many dead rows as messages can wait.
  */
 static int
 room_left(const RoomKey *key, int max)

@@ -1,5 +1,5 @@
 /*
- * How many messages can wait for an actor (max_waiting). Needs a transaction that can write.
+ * Limits how many messages can wait for an actor (max_waiting). Needs a transaction that can write.
  */
 #ifndef DGEN_SEND_ROOM_H
 #define DGEN_SEND_ROOM_H
@@ -13,7 +13,7 @@ struct Send;
 /* Raises DGEN_ERR_MAILBOX_FULL unless one more message can wait. */
 extern void dgen_check_room(const struct Send *send);
 
-/* The same for many messages, some of which might not be in the table yet. *rooms is NULL at first. */
+/* The same for many messages, some of which might not be in the table yet. *rooms starts as NULL. */
 typedef struct HTAB *Rooms;
 extern void dgen_take_room(Rooms *rooms, const struct Send *send);
 

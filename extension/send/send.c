@@ -1,6 +1,6 @@
 /*
- * Sending: a message into its mailbox, or among the delayed ones until it is due.
- * A sender inserts, and takes no lock that another sender could wait for (I5).
+ * Sends a message into its mailbox, or stores it as a delayed message until it is due. A sender inserts
+ * rows, and acquires no lock for which another sender could wait (I5).
  */
 #include "postgres.h"
 
@@ -166,10 +166,7 @@ dgen_check_idempotency_key(const text *key)
 				 errhint("Use a key of 1 to %d bytes, or NULL for none.", DGEN_MAX_KEY_BYTES)));
 }
 
-/*
- * Opening the table comes first: with its lock come the invalidations that tell of
- * a dropped type.
- */
+/* Opens the table first: its lock processes the invalidations for a dropped type. */
 void
 dgen_get_send_arguments(FunctionCallInfo fcinfo, Send *send)
 {

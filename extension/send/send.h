@@ -1,5 +1,5 @@
 /*
- * Sending: one message into its mailbox. Needs a transaction that can write.
+ * Sends one message into its mailbox. Needs a transaction that can write.
  */
 #ifndef DGEN_SEND_SEND_H
 #define DGEN_SEND_SEND_H
@@ -11,7 +11,7 @@
 
 struct ActorType;
 
-/* A message to be sent. */
+/* A message to send. */
 typedef struct Send
 {
 	const struct ActorType *type;
@@ -20,7 +20,7 @@ typedef struct Send
 	char kind;
 	int16 priority;
 	int64 seq;              /* 0: the next one */
-	int64 id;               /* 0: the same as seq */
+	int64 id;               /* 0: equal to seq */
 	TimestampTz sent_at;    /* 0: now */
 	int64 in_reply_to;      /* 0: none */
 	TimestampTz not_before; /* 0: now */
@@ -30,13 +30,13 @@ typedef struct Send
 	text *sqlstate;
 } Send;
 
-/* ---- arguments of functions in SQL; they raise unless the value can be sent ---- */
+/* ---- arguments of functions in SQL; the functions raise unless the value can be sent ---- */
 
-/* Type, key and message, the first three arguments. Checks the privilege to send, too. */
+/* Reads type, key and message, the first three arguments. Also checks the privilege to send. */
 extern void dgen_get_send_arguments(FunctionCallInfo fcinfo, Send *send);
 extern const struct ActorType *dgen_type_argument(FunctionCallInfo fcinfo, int n);
 
-/* When a delay, or the time, in these arguments is over; 0: now. */
+/* Returns when the message is due, by the delay or the time in these arguments; 0: now. */
 extern TimestampTz dgen_due_argument(FunctionCallInfo fcinfo, int delay, int not_before);
 
 extern int16 dgen_check_priority(int32 priority);
@@ -45,19 +45,19 @@ extern void dgen_check_idempotency_key(const text *key);
 
 /* ---- into the mailbox; no checks of privileges ---- */
 
-/* Inserts one message, marks the wakeup, returns its id. */
+/* Inserts one message, marks the wakeup, and returns the message id. */
 extern int64 dgen_send(const Send *send);
 
 /*
- * The same, unless the idempotency key was used before (NULL: none). True if it was sent. *id: of
- * the message that was sent first.
+ * The same, unless the idempotency key (NULL: none) was used before. True if the message was sent. *id:
+ * the id of the message that has the key.
  */
 extern bool dgen_send_once(Send *send, text *idempotency_key, int64 *id);
 
-/* The half before the row: draws seq, and takes the key. False: the key was used before. */
+/* The first half, before the row is written: draws the seq and takes the key. False: the key was used before. */
 extern bool dgen_number_send(Send *send, text *idempotency_key, int64 *id);
 
-/* The row of a message that is in its mailbox at once; mailbox is that of its key. */
+/* Fills the row of a message without a delay; mailbox is the hash of its key. */
 extern void dgen_message_row(const Send *send, int64 mailbox, int64 seq, Datum *values,
 							 bool *nulls);
 

@@ -49,7 +49,7 @@ dgen_element_is_true(const Elements *elements, int i)
 	return dgen_has_element(elements, i) && DatumGetBool(elements->values[i]);
 }
 
-/* The code that fits, unless the function has one for whatever does not fit. */
+/* Returns the given code, unless the function uses one code for all errors. */
 static int
 code_of(const SendArrays *arrays, int code)
 {
@@ -128,7 +128,7 @@ due_at(const SendArrays *arrays, int i)
 	return delay == 0 ? 0 : GetCurrentTimestamp() + delay * 1000;
 }
 
-/* Most often that of the message before. */
+/* Usually the type of the message before. */
 static const ActorType *
 type_of(LastType *last, const text *name)
 {

@@ -12,7 +12,7 @@
 struct ActorType;
 struct Send;
 
-/* One array parameter; NULL is an array without elements. */
+/* One array parameter; NULL counts as an array without elements. */
 typedef struct Elements
 {
 	int count;
@@ -26,10 +26,10 @@ dgen_has_element(const Elements *elements, int i)
 	return i < elements->count && !elements->nulls[i];
 }
 
-extern char *dgen_element_text(const Elements *elements, int i); /* NULL: there is none, or NULL */
+extern char *dgen_element_text(const Elements *elements, int i); /* NULL: no element, or NULL */
 extern bool dgen_element_is_true(const Elements *elements, int i);
 
-/* Which arguments of a function in SQL are the arrays. */
+/* The numbers of the arguments of a function in SQL that are the arrays. */
 typedef struct SendArguments
 {
 	int types;
@@ -42,17 +42,17 @@ typedef struct SendArguments
 	int headers;
 } SendArguments;
 
-/* The type of the message that was checked last, to which the caller can send. */
+/* The type of the last message that was checked; the caller can send to it. */
 typedef struct LastType
 {
 	const text *name; /* NULL: there is none */
 	const struct ActorType *type;
 } LastType;
 
-/* Those after messages can be NULL, and so can their elements. */
+/* The arrays after `messages` can be NULL, and so can their elements. */
 typedef struct SendArrays
 {
-	int errcode;          /* for every error; 0: the one that says it best */
+	int errcode;          /* for every error; 0: the most specific one */
 	const char *prefix;   /* of the arrays' names, for errors */
 	const char *names[2]; /* of types and keys */
 	Elements types;
@@ -68,13 +68,13 @@ typedef struct SendArrays
 
 extern void dgen_get_elements(FunctionCallInfo fcinfo, int n, Oid type, Elements *elements);
 
-/* Errcode, prefix and names are set. Raises unless the arrays have the same length. */
+/* The caller has set errcode, prefix and names. Raises unless the arrays have the same length. */
 extern void dgen_get_send_arrays(FunctionCallInfo fcinfo, const SendArguments *arguments,
 								 SendArrays *arrays);
 
 /* Checks element i, and the privilege to send; returns its idempotency key, or NULL. */
 extern text *dgen_get_send(const SendArrays *arrays, int i, struct Send *send);
-/* The same without type and key, which are set already. */
+/* The same without type and key, which the caller has set. */
 extern text *dgen_get_send_content(const SendArrays *arrays, int i, struct Send *send);
 
 #endif /* DGEN_SEND_SEND_ARRAYS_H */

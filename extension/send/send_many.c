@@ -1,7 +1,6 @@
 /*
- * Many messages in one statement: dgen.cast_many, which sends all or none, and
- * dgen.send_many, in which a bad one fails alone. Their sequence numbers are drawn in the
- * order of the arrays.
+ * Sends many messages in one statement: dgen.cast_many sends all or none; in dgen.send_many an invalid
+ * message fails alone. Seqs are drawn in the order of the arrays.
  */
 #include "postgres.h"
 
@@ -95,8 +94,8 @@ check_cast(const Casts *casts, int i)
 }
 
 /*
- * Draws the seqs of all of them, in array order, and takes the keys. Those whose key was
- * used before get the seq 0. NULL: there are no keys.
+ * Draws the seqs of all messages, in array order, and takes the keys. Messages whose key was used before
+ * get the seq 0. NULL: there are no keys.
  */
 static int64 *
 number_once(const Casts *casts)
@@ -180,7 +179,7 @@ dgen_cast_many(PG_FUNCTION_ARGS)
 	PG_RETURN_INT64(casts.keys.count > 0 ? cast_all(&casts) : 0);
 }
 
-/* ---- each for itself ---- */
+/* ---- each alone ---- */
 
 /* dgen.send_many's parameters, in order */
 enum SendManyParameter
@@ -196,7 +195,7 @@ enum SendManyParameter
 	MANY_BRIEF
 };
 
-/* What became of an element. */
+/* The result of an element. */
 typedef struct Sent
 {
 	int64 id;
@@ -210,7 +209,7 @@ typedef struct Many
 	SendArrays arrays;
 	Sent *sent;
 	int count;
-	int current; /* the element that is being sent; count: none is to blame */
+	int current; /* the element in progress; count: none */
 } Many;
 
 static void
@@ -223,7 +222,7 @@ send_element(Many *many, int i, Bulk *bulk)
 		return;
 	if (!dgen_number_send(&send, idempotency_key, &many->sent[i].id))
 	{
-		dgen_bulk_flush(bulk); /* the first one may be of this very statement */
+		dgen_bulk_flush(bulk); /* this statement might have sent the first one */
 		if (send.kind == KIND_REQUEST)
 			dgen_ask_again(&send, many->sent[i].id, idempotency_key, NULL, NULL);
 		return;
@@ -250,7 +249,7 @@ send_range(Many *many, int from, int to, bool check_only)
 	dgen_bulk_end(&bulk);
 }
 
-/* Errors that would meet any other message, too, are the statement's; so is one that no element has. */
+/* An error that any other message would also get fails the statement, and so does one without an element. */
 static bool
 is_about_element(const Many *many, const ErrorData *error)
 {
@@ -268,8 +267,8 @@ is_about_element(const Many *many, const ErrorData *error)
 }
 
 /*
- * Sends the elements of the range, or only checks them, in a subtransaction. Returns `to`,
- * or the element whose error undid it all.
+ * Sends the elements of the range, or only checks them, in a subtransaction. Returns `to`, or the element
+ * whose error rolled it back.
  */
 static int
 try_range(Many *many, int from, int to, bool check_only)
@@ -304,9 +303,9 @@ try_range(Many *many, int from, int to, bool check_only)
 }
 
 /*
- * All at once, which is what nearly always works. If not, all are checked first: that
- * writes nothing, so its subtransactions cost others nothing. What then still fails cuts
- * what is to be sent in two: each half is small enough to be sent twice.
+ * Sends all at once, which nearly always succeeds. If that fails, it checks all first, which writes
+ * nothing, so the subtransactions cost other sessions nothing. An element that still fails splits the
+ * rest in two parts, each small enough to be sent twice.
  */
 static void
 send_all(Many *many)

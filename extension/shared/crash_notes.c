@@ -1,15 +1,14 @@
 /*
- * Turns in the database that take the whole server along: a handler in C that crashes, say, ends
- * all sessions, and shared memory begins again. Then the same message comes again, and again.
+ * Turns in the database that crash the whole server. For example, a handler in C that crashes ends all
+ * sessions, and shared memory starts empty. Then the same message is claimed again and again.
  *
- * So each worker in the database notes which turn it runs, in memory that the postmaster keeps:
- * a few stores per turn. When the server begins a new life the notes tell which turns were
- * running in the processes that died first, since the others, which are only told to go, take
- * theirs back. Such a message is handled alone from then on, so that others commit. One that
- * did so twice becomes a dead letter, whatever max_attempts says: each attempt would cost all
- * sessions of the server (upkeep/crash.c).
+ * So each in-database worker notes which turn it runs, in memory that the postmaster keeps: a few stores
+ * per turn. When the server restarts, the notes show which turns were running in the processes that died
+ * first, because the others, which the postmaster ends, clear their notes. Such a message is then handled
+ * alone, so that others commit. If it crashes the server twice, it becomes a dead letter, whatever
+ * max_attempts says, because each attempt would cost all sessions of the server (upkeep/crash.c).
  *
- *     turn begins ──> note ──> turn ends: taken back
+ *     turn begins ──> note ──> turn ends: cleared
  *                       └──> server crashes ──> crash, times 1: alone ──> times 2: dead letter
  *
  * The memory is lost with the postmaster itself. Without preload there is none.
@@ -24,7 +23,7 @@
 #include "shared/charge.h"
 #include "shared/crash_notes.h"
 
-#define CRASHES 16 /* messages remembered; the oldest goes first */
+#define CRASHES 16 /* maximum number of messages; the oldest is replaced first */
 
 typedef struct Note
 {
@@ -36,14 +35,14 @@ typedef struct Crash
 {
 	Oid database; /* InvalidOid: free */
 	int times;
-	volatile bool fresh; /* this life has not drawn its conclusion yet */
+	volatile bool fresh; /* no worker has handled it yet */
 	Charge turn;
 } Crash;
 
 typedef struct Notes
 {
 	Crash crashes[CRASHES];
-	int next; /* to be replaced */
+	int next; /* the entry that is replaced next */
 	int count;
 	Note notes[FLEXIBLE_ARRAY_MEMBER];
 } Notes;
@@ -100,7 +99,7 @@ dgen_crash_new_life(void)
 			continue;
 		crash = find_crash(note->database, &note->turn);
 		crash->times++;
-		crash->turn = note->turn; /* of a locked part each attempt has another fence */
+		crash->turn = note->turn; /* each attempt of a locked part has another fence */
 		crash->fresh = true;
 		note->database = InvalidOid;
 	}
@@ -141,7 +140,7 @@ dgen_crash_note_end(void)
 		my_note->database = InvalidOid;
 }
 
-/* ---- in the next life ---- */
+/* ---- after the restart ---- */
 
 int
 dgen_crash_find_fresh(int n, Charge *turn, int *times)

@@ -1,5 +1,5 @@
 /*
- * Notes of running turns that outlive a crash of the server.
+ * Notes of running turns that survive a crash of the server.
  */
 #ifndef DGEN_SHARED_CRASH_NOTES_H
 #define DGEN_SHARED_CRASH_NOTES_H
@@ -10,17 +10,17 @@ struct Charge;
 
 /* ---- in the postmaster ---- */
 
-extern void dgen_crash_init(void);     /* _PG_init, when preloaded: gets the memory */
+extern void dgen_crash_init(void);     /* _PG_init, if preloaded: allocates the memory */
 extern void dgen_crash_new_life(void); /* shared memory begins: notes become crashes */
 
-/* ---- in an in-database worker; they take no lock and never raise ---- */
+/* ---- in an in-database worker; the functions acquire no lock and never raise ---- */
 
-extern void dgen_crash_note_begin(int entry);           /* of the roster: its place for notes */
+extern void dgen_crash_note_begin(int entry);           /* number of the worker's roster entry */
 extern void dgen_crash_note(const struct Charge *turn); /* the turn begins in this process */
 extern void dgen_crash_note_end(void);                  /* the turn is over; async-signal-safe */
 
 /*
- * The next crash of this database, from number n on, from which nothing was concluded yet; -1: none.
+ * Returns the next crash of this database, from number n on, that no worker has handled yet; -1: none.
  * *times: how often the turn has crashed the server.
  */
 extern int dgen_crash_find_fresh(int n, struct Charge *turn, int *times);

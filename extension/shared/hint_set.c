@@ -1,6 +1,6 @@
 /*
- * The hints of one type: where its set is, made if there is none, and what is in it. The set's lock
- * is held by who has got it from here.
+ * The hints of one type: finds or creates its set, and stores hints in it. A caller that gets a set from
+ * here holds its lock.
  */
 #include "postgres.h"
 
@@ -14,13 +14,13 @@
 #include "shared/layout.h"
 #include "shared/shared.h"
 
-#define WINDOW 16 /* slots in which a mailbox can be */
-#define CACHED 64 /* places of sets that a session remembers */
+#define WINDOW 16 /* places in which a mailbox can be */
+#define CACHED 64 /* types whose set a session remembers */
 
-/* A sweep of which there was no slice for so long was left in the middle, us. */
+/* A sweep without a slice for so long was abandoned, us. */
 #define ABANDONED INT64CONST(10000000)
 
-/* Without shared memory a session has sets of its own, and sweeps for each claim. */
+/* Without shared memory a session has private sets, and sweeps for each claim. */
 static HintSet **private_sets = NULL;
 static int nprivate = 0;
 
@@ -99,7 +99,7 @@ dgen_hints_forget_private(void)
 		clear(private_sets[i], InvalidOid, private_sets[i]->type_id);
 }
 
-/* Its lock is held. */
+/* The caller holds the set's lock. */
 static bool
 is_in_sweep(const HintSet *set)
 {
@@ -107,9 +107,8 @@ is_in_sweep(const HintSet *set)
 }
 
 /*
- * Another type's set, one that is not being swept: a sweep that has to begin again each time
- * would never come to what is behind many dead rows. That type gets a new one when it is
- * next used.
+ * Locks the set of another type that has no sweep in progress: a sweep that must always begin again would
+ * never get past many dead rows. The other type gets a new set when it is used next.
  */
 static HintSet *
 lock_victim(void)
@@ -127,7 +126,7 @@ lock_victim(void)
 	return NULL;
 }
 
-/* The place of the type's set, made if there is none; -1: all are being swept. */
+/* Returns the place of the type's set, which it creates if necessary; -1: all sets have sweeps in progress. */
 static int
 assign(int32 type_id)
 {

@@ -1,21 +1,19 @@
 /*
- * What the last owner of a mailbox, or a sweep, remembered for the next one: how far its index
- * has nothing but dead rows, which a snapshot of another session keeps there (H6), and
- * where the actor's row is. Lossy: who finds nothing here walks the index.
+ * What the last owner of a mailbox, or a sweep, remembered for the next one: how far the index has only
+ * dead rows, which a snapshot of another session keeps (H6), and where the actor's row is. Memos can be
+ * lost: without one, a claim scans the index.
  *
  *     message_order:  | dead dead dead dead dead | waiting | waiting ...
  *                                               floor
  *
- * A floor must not hide a message that commits late with a lower seq than others (H3).
- * So it is never above a seq that is settled: of which, and of all below it, it is known
- * that the transactions that drew them have ended. A transaction has its id before it
- * draws a seq (dgen_nextval), so those that drew one up to a seq that a session has
- * seen have ids below the next one to be given out after that; once they are below
- * every id that a snapshot takes for running, the snapshot sees what they committed.
+ * A floor must not hide a message that commits late with a lower seq than others (H3). So it is never
+ * above a settled seq: the transactions that drew this seq and all lower ones are known to have ended. A
+ * transaction has its id before it draws a seq (dgen_nextval). So when a session has seen a seq, all
+ * transactions that drew it or a lower one have ids below the next id at that time. When all those ids
+ * are below the xmin of a snapshot, the snapshot sees what they committed.
  *
- * Rows that got into the mailbox in other ways than by a send (COPY, replication) may
- * have a seq that was drawn elsewhere. Floors are forgotten now and then, so that those
- * are found, too.
+ * Rows that came into the mailbox without a send (COPY, replication) might have a seq that was drawn
+ * elsewhere. Floors are forgotten from time to time, so that those rows are also found.
  */
 #include "postgres.h"
 
@@ -31,16 +29,16 @@
 #include "shared/shared.h"
 #include "table/table.h"
 
-/* A floor lasts for so many safety-net looks, or twice, and one more for so many dead rows. */
+/* A floor lasts for FLOOR_LOOKS safety-net checks, up to twice as many, and one more per LOOK_ROWS dead rows. */
 #define FLOOR_LOOKS 10
 #define LOOK_ROWS 32
 #define MAX_LOOKS 100000
 
 /* ---- settled seqs ---- */
 
-static Oid table = InvalidOid; /* the dgen.message that they are of */
+static Oid table = InvalidOid; /* OID of dgen.message, to which the seqs belong */
 static int64 settled = 0;
-static int64 seen = 0;            /* highest seq seen, not settled yet; 0: none */
+static int64 seen = 0;            /* a seq that was seen and is not settled yet; 0: none */
 static TransactionId seen_before; /* the transaction that drew it has a lower id */
 
 static void
@@ -76,7 +74,7 @@ dgen_settled_seq(Snapshot snapshot)
 	return settled;
 }
 
-/* For what a session asks at its end, when it cannot look. */
+/* Remembers the table for calls at the end of the session, which cannot read the catalog. */
 void
 dgen_memos_begin(void)
 {
@@ -85,7 +83,7 @@ dgen_memos_begin(void)
 
 /* ---- memos ---- */
 
-/* A bucket, locked, and what a mailbox is known by there. */
+/* A locked bucket, and the data that identifies a mailbox in it. */
 typedef struct Place
 {
 	MemoBucket *bucket;
@@ -142,7 +140,7 @@ find(const Place *place)
 	return NULL;
 }
 
-/* A free one, if there is. */
+/* Returns a free place, or the least recently used one. */
 static int
 oldest(const MemoBucket *bucket)
 {
@@ -181,7 +179,7 @@ find_or_take(const Place *place)
 	return memo != NULL ? memo : take(place);
 }
 
-/* ---- an extension that is gone ---- */
+/* ---- a dropped extension ---- */
 
 static void
 forget_in(MemoBucket *bucket)
@@ -208,9 +206,9 @@ dgen_memos_forget(void)
 /* ---- floors ---- */
 
 /*
- * The look at which a floor found by passing so many dead rows is forgotten. The more it
- * spares the longer it lasts, so that a look costs each mailbox few rows however many there
- * are; and not all of them have the same look.
+ * Returns the safety-net check at which a floor that was found by skipping `dead` rows is forgotten. A
+ * floor that saves more lasts longer, so that a check costs each mailbox few rows, however many there
+ * are. Mailboxes have different checks.
  */
 static uint32
 lasts_until(int64 mailbox, int64 dead)
@@ -311,7 +309,7 @@ dgen_suspicion_of(int32 type_id, int64 mailbox)
 	return suspicion;
 }
 
-/* Also at the end of a session, which knows the table from what it has read. */
+/* Also called at the end of a session, which knows the table from earlier reads. */
 void
 dgen_set_suspicion(int32 type_id, int64 mailbox, Suspicion suspicion)
 {

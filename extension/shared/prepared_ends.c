@@ -1,13 +1,13 @@
 /*
- * Attempts of locked parts that a prepared transaction ends: the sessions that run them are ended
- * with COMMIT PREPARED (init/prepared.c). Transactions are known by a hash of their identifier.
+ * Attempts of locked parts that a prepared transaction ends: COMMIT PREPARED ends the sessions that run
+ * them (init/prepared.c). A hash of its identifier identifies a transaction.
  */
 #include "postgres.h"
 
 #include "shared/database.h"
 #include "shared/shared.h"
 
-static uint64 preparing = 0; /* the last one that this session wanted to prepare */
+static uint64 preparing = 0; /* the last transaction that this session prepared */
 
 void
 dgen_preparing(uint64 transaction)
@@ -16,7 +16,7 @@ dgen_preparing(uint64 transaction)
 }
 
 /*
- * At PREPARE TRANSACTION, before it can be ended: never raises. Where there is no room the session
+ * Called at PREPARE TRANSACTION, before the transaction can be ended. If there is no room, the session
  * continues until it finds by itself that its attempt is over.
  */
 void
@@ -35,7 +35,7 @@ dgen_prepared_ends_holder(int64 fence)
 	LWLockRelease(&dgen_database->lock);
 }
 
-/* One of them; 0: there is none any more. */
+/* Takes one fence of the transaction; 0: none is left. */
 int64
 dgen_prepared_end_take(uint64 transaction)
 {

@@ -1,11 +1,12 @@
 /*
- * What a slot takes: messages and actions of its types, and their locked parts, which it may leave
- * to others; and which session is woken for each of them.
+ * What a slot handles: messages and actions of its types, and their locked parts, which it can leave to
+ * others; and which session is woken for each of them.
  *
- * types[] has each type whose messages it takes, and the negative of each whose actions. The locked
- * parts are those of the former, except where no_parts says otherwise. A slot with more types than it
- * names takes perhaps any other type of its buckets: it is woken only if no session is known to handle the
- * type, one of those that take the same, and never kept others from being called.
+ * types[] has each type whose messages the slot handles, and the negative of each type whose actions it
+ * handles. It handles the locked parts of the former, except where no_parts says otherwise. A slot with
+ * more types than it names might handle any other type of its buckets. It is woken for such a type only
+ * if no session is known to handle the type, one slot per set of types, and it never prevents the wakeup
+ * of others.
  */
 #include "postgres.h"
 
@@ -66,7 +67,7 @@ dgen_slots_alike(const Slot *a, const Slot *b)
 	return a->all_types && b->all_types && a->takes == b->takes;
 }
 
-/* The lock of the database is held. */
+/* The caller holds the lock of the database. */
 void
 dgen_slot_set_types(Slot *slot, const WorkerSession *session)
 {
@@ -92,7 +93,7 @@ dgen_slot_set_types(Slot *slot, const WorkerSession *session)
 
 /* ---- a round of calls ---- */
 
-/* False: it was there. What does not fit is added again and again: too many are called. */
+/* False: the type was there already. A type that does not fit is added each time, so too many sessions are woken. */
 static bool
 add(Covered *covered, int32 type_id)
 {
@@ -104,7 +105,7 @@ add(Covered *covered, int32 type_id)
 	return true;
 }
 
-/* The same for slots that do not name all that they take. */
+/* The same for slots that do not name all their types. */
 static bool
 add_kind(Cover *cover, const Slot *slot)
 {

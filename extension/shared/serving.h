@@ -1,5 +1,5 @@
 /*
- * What a slot takes. Database.lock is held, or it is the session's own.
+ * What a slot handles. The caller holds Database.lock, or the slot is the session's own.
  */
 #ifndef DGEN_SHARED_SERVING_H
 #define DGEN_SHARED_SERVING_H
@@ -10,7 +10,7 @@
 
 struct WorkerSession;
 
-/* Does a session take messages of a type? */
+/* Does a session handle messages of a type? */
 typedef enum Takes
 {
 	TAKES_NOT,
@@ -36,13 +36,13 @@ typedef struct Cover
 
 extern Takes dgen_slot_takes(const Slot *slot, int32 type_id, Lane lane);
 extern bool dgen_slots_alike(const Slot *a,
-							 const Slot *b); /* they take the same, and neither names all */
+							 const Slot *b); /* same work, and neither names all types */
 extern bool dgen_slot_names(const Slot *slot, int32 type_id);
 extern bool dgen_slot_names_part(const Slot *slot,
 								 int n); /* does it run locked parts of types[n]? */
 extern void dgen_slot_set_types(Slot *slot, const struct WorkerSession *session);
 
-/* Does the slot take anything in the bucket (-1: any) for which no session was woken yet? Adds it. */
+/* Does the slot handle anything in the bucket (-1: any) for which no session was woken yet? Adds it to the cover. */
 extern bool dgen_cover_extend(Cover *cover, const Slot *slot, int bucket);
 
 #endif /* DGEN_SHARED_SERVING_H */

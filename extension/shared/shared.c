@@ -1,10 +1,9 @@
 /*
- * Getting at dgen's shared memory, and leaving it at the end of a session.
+ * Attaches to dgen's shared memory, and leaves it at the end of a session.
  *
- * Preloaded, all of it lies in the server's main shared memory. Otherwise a small
- * control struct is taken from the memory that the server has to spare, and the
- * rest is a pinned dynamic segment that lives until the server stops. A session
- * that can have neither continues without: see dgen_wait_for_work.
+ * If dgen is preloaded, the server's main shared memory contains everything. Otherwise a small control
+ * struct is allocated from the server's spare memory, and the rest is a pinned dynamic segment that
+ * exists until the server stops. A session that can have neither works without: see dgen_wait_for_work.
  */
 #include "postgres.h"
 
@@ -36,7 +35,7 @@ Database *dgen_database = NULL;
 Slot *dgen_slot = NULL;
 void (*dgen_end_session)(void) = NULL;
 
-static bool unavailable = false; /* tried in vain; not tried again in this session */
+static bool unavailable = false; /* a try failed; this session does not try again */
 
 static shmem_request_hook_type previous_request_hook = NULL;
 static shmem_startup_hook_type previous_startup_hook = NULL;
@@ -141,7 +140,7 @@ init_shared(Shared *shared, int tranche)
 		SpinLockInit(&shared->memos[i].mutex);
 }
 
-/* The control struct, made by the first session. AddinShmemInitLock is held. */
+/* Returns the control struct, which the first session creates. The caller holds AddinShmemInitLock. */
 static Control *
 open_control(void)
 {
@@ -232,8 +231,8 @@ map_segment(void)
 }
 
 /*
- * Nothing may come of a failure but that this session polls, so the error ends
- * here. No transaction state is touched before it: only locks have to be undone.
+ * A failure must have no other effect than that this session polls, so the error is caught here. It can
+ * occur only before transaction state is touched, so only locks must be released.
  */
 bool
 dgen_shared_map(void)
@@ -271,7 +270,7 @@ dgen_shared_map(void)
 
 /* ---- this session ---- */
 
-/* Finds the database's entry; makes one if asked to and there is room. */
+/* Finds the database's entry; creates one if `create` and there is room. */
 Database *
 dgen_database_entry(Oid oid, bool create)
 {
@@ -303,7 +302,7 @@ dgen_database_entry(Oid oid, bool create)
 	return usable;
 }
 
-/* The slot is free, and no longer woken. */
+/* Frees the slot, which is then no longer woken. */
 static void
 free_slot(void)
 {
@@ -363,7 +362,7 @@ dgen_poke_slot(int index)
 	SetLatch(&GetPGProcByNumber(index)->procLatch);
 }
 
-/* InvalidOid: of all. */
+/* InvalidOid: those of all databases. */
 static void
 poke_workers(Oid database)
 {

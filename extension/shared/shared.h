@@ -1,6 +1,6 @@
 /*
- * How a session gets at dgen's shared memory, in which sessions know of each other, and leaves it at
- * its end; and orders for in-database workers. layout.h has what is in it.
+ * How a session attaches to dgen's shared memory and leaves it at its end; and orders for in-database
+ * workers. layout.h describes the content.
  */
 #ifndef DGEN_SHARED_SHARED_H
 #define DGEN_SHARED_SHARED_H
@@ -14,7 +14,7 @@ struct Shared;
 
 #define ANY_TYPE 0 /* type ids begin at 1 */
 
-#define BUCKETS 64 /* actor types, hashed; one bit each in a mask */
+#define BUCKETS 64 /* hashes of actor types; one bit each in a mask */
 
 static inline int
 bucket_of(int32 type_id)
@@ -28,28 +28,28 @@ extern struct Shared *dgen_shared;
 extern struct Database *dgen_database;
 
 /*
- * What all rooms have to do at the end of the session, which has its slot until then
- * (init/session_end.c). Set when the library is loaded.
+ * Runs what all rooms must do at the end of the session, which still has its slot (init/session_end.c).
+ * Set when the library is loaded.
  */
 extern void (*dgen_end_session)(void);
 
-/* ---- shared.c: getting at shared memory, and leaving it at the end of a session ---- */
+/* ---- shared.c: attaching to shared memory, and leaving it at the end of a session ---- */
 
 extern void dgen_shared_init(void); /* _PG_init: hooks, when preloaded */
 
-/* False: there is no shared memory for this session, which then polls. They never raise. */
+/* Both never raise. False: the session has no shared memory, and polls. */
 extern bool dgen_shared_map(void);    /* the memory alone; needs no database */
 extern bool dgen_shared_attach(void); /* and the entry of this database */
 
-/* Shared.lock is held, exclusively if create. NULL: there is none, or no room for it. */
+/* The caller holds Shared.lock, exclusively if create. NULL: no entry, or no room for one. */
 extern struct Database *dgen_database_entry(Oid oid, bool create);
 
-extern void dgen_rates_free_database(Oid oid); /* takes rates_lock */
+extern void dgen_rates_free_database(Oid oid); /* acquires rates_lock */
 
 /* ---- shared.c: orders for in-database workers ---- */
 
-extern void dgen_poke_slot(int index);                     /* that one alone */
-extern void dgen_order_workers(struct Database *database); /* they read types and extension again */
+extern void dgen_poke_slot(int index);                     /* pokes that one alone */
+extern void dgen_order_workers(struct Database *database); /* to read types and extension again */
 extern void dgen_poke_workers(void);                       /* of all databases */
 extern void dgen_poke_launcher(void);
 
@@ -57,9 +57,9 @@ extern void dgen_poke_launcher(void);
 
 /* PREPARE TRANSACTION begins: a hash of the transaction's identifier. */
 extern void dgen_preparing(uint64 transaction);
-/* The same transaction's COMMIT PREPARED ends the session that holds the fence. Never raises. */
+/* COMMIT PREPARED of that transaction will end the session that holds the fence. Never raises. */
 extern void dgen_prepared_ends_holder(int64 fence);
-/* Takes one of its fences; 0: there is none left. */
+/* Takes one fence of the transaction; 0: none is left. */
 extern int64 dgen_prepared_end_take(uint64 transaction);
 
 #endif /* DGEN_SHARED_SHARED_H */

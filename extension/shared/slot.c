@@ -1,6 +1,5 @@
 /*
- * The slot of this session in shared memory: how the session gets it, and which of the slots are
- * workers of this database.
+ * Takes the slot of this session in shared memory, and tells which slots are workers of this database.
  */
 #include "postgres.h"
 
@@ -27,7 +26,7 @@ dgen_is_worker_here(const Slot *slot)
 	return slot->pid != 0 && slot->database == MyDatabaseId && slot->worker_id != 0;
 }
 
-/* Not those who have attached to an extension that is gone, whose ids come again. */
+/* Excludes workers that attached to a dropped extension, because their ids are used again. */
 bool
 dgen_worker_lives(int64 worker_id)
 {

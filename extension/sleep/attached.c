@@ -1,10 +1,10 @@
 /*
- * What the slot of this session says of the worker that has attached, and whether the attachment
- * still means something.
+ * What the slot of this session says about the attached worker, and whether the attachment is still
+ * valid.
  *
- * An extension that was dropped and created again (by pg_restore --clean, too) gives out the ids of
- * types, messages and workers again, and the versions of states: an attachment to the former one means
- * nothing in this one. It stays where it is: who drops the extension may roll that back.
+ * An extension that was dropped and created again (also by pg_restore --clean) uses the ids of types,
+ * messages and workers again, and the versions of states. So an attachment to the former extension is
+ * invalid in the new one. It is kept nevertheless, because the DROP EXTENSION might be rolled back.
  */
 #include "postgres.h"
 
@@ -24,8 +24,8 @@
 #include "wake/announce.h"
 #include "wake/locked_look.h"
 
-static const char *client = NULL; /* the name that it gave to dgen.attach */
-static bool hidden = false;       /* the slot says nothing of it: the extension is not there */
+static const char *client = NULL; /* the client's name in dgen.attach */
+static bool hidden = false;       /* the slot shows no worker, because the extension was dropped */
 
 static void
 fill_slot(const WorkerSession *session)
@@ -106,8 +106,8 @@ dgen_session_check(const WorkerSession *session)
 }
 
 /*
- * A function with the privileges of another role may have attached: its caller is in the same
- * session, and neither reads nor commits what that role claims.
+ * A SECURITY DEFINER function might have attached as another role. Its caller in the same session must
+ * neither read nor commit what that role claims.
  */
 WorkerSession *
 dgen_worker_session_of_caller(void)

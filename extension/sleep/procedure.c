@@ -1,10 +1,9 @@
 /*
- * Procedures that wait: commit the transaction of the CALL, sleep outside of any
- * transaction, begin another one to return in. A session that waits so holds no
- * snapshot and no locks.
+ * Procedures that wait commit the transaction of the CALL, sleep outside of any transaction, and begin
+ * another one to return in. So a waiting session has no snapshot and no locks.
  *
- * Called by a PL/pgSQL procedure or DO block, it cannot be outside of transactions:
- * SPI begins the next one at once. That one has no snapshot and no locks either.
+ * A procedure that a PL/pgSQL procedure or DO block calls cannot be outside of transactions, because SPI
+ * begins the next one immediately. That one has no snapshot and no locks either.
  */
 #include "postgres.h"
 
@@ -44,7 +43,7 @@ extern void pq_endmsgread(void);
 
 #define LONGEST_SLEEP INT64CONST(3600000000) /* us */
 
-/* Of the procedure that runs now: they cannot be nested. */
+/* State of the procedure that runs now; procedures cannot be nested. */
 static MemoryContext caller_context = NULL;
 static bool in_spi = false;
 
@@ -58,8 +57,8 @@ client_is_gone(void)
 }
 
 /*
- * The backend of a client that was killed would otherwise stay in the wait. Returns
- * whether there is something to be read from the client, if that was to be watched for.
+ * Also watches the client, because otherwise the backend of a killed client would continue to wait.
+ * Returns whether there is input from the client, if `watched` includes that.
  */
 static bool
 sleep_with_client(long timeout, uint32 watched)
@@ -68,7 +67,7 @@ sleep_with_client(long timeout, uint32 watched)
 	bool readable = false;
 	int count;
 
-	/* The server sets the events it wants before each of its own waits, too. */
+	/* The server also sets its events before each of its own waits. */
 	ModifyWaitEvent(FeBeWaitSet, FeBeWaitSetSocketPos, watched, NULL);
 	count = WaitEventSetWait(FeBeWaitSet, timeout, events, lengthof(events), dgen_wait_event());
 	for (int i = 0; i < count; i++)
@@ -114,13 +113,13 @@ dgen_sleep(TimestampTz until)
 }
 
 /*
- * Has the client sent more than the statement that runs? The Sync behind that does not
- * count. In the buffer, only from 17 on can it be told whether something follows the
- * Sync; what comes later shows, because the socket is readable though the buffer is not
- * empty. So a client that has sent more in one go makes sure by sending another Sync.
+ * Has the client sent more than the statement that runs? The Sync after that statement does not count.
+ * Only from 17 on can the server tell whether the buffer has more after the Sync. Later input is
+ * detected, because the socket is readable although the buffer is not empty. So a client that has sent
+ * more in one write should send another Sync.
  *
- * What is read goes into the server's buffer and stays there. With TLS that may have to
- * wait for the rest of a record, which the client is sending.
+ * Input that is read stays in the server's buffer. With TLS the read might wait for the rest of a record
+ * that the client is sending.
  */
 bool
 dgen_has_input(bool readable)
@@ -145,7 +144,7 @@ dgen_has_input(bool readable)
 
 /* ---- transactions ---- */
 
-/* In a trigger that the commit of another one runs this raises: they are not nested. */
+/* Raises also in a trigger that the commit of another procedure runs, because procedures are not nested. */
 void
 dgen_procedure_check(FunctionCallInfo fcinfo, const char *procedure)
 {
@@ -160,7 +159,7 @@ dgen_procedure_check(FunctionCallInfo fcinfo, const char *procedure)
 			 errdetail("The procedure commits before it waits."),
 			 errhint("Use CALL %s(...) as a statement of its own.", procedure)));
 
-	/* Commands of the same pipeline must not be committed by the way. */
+	/* Must not also commit earlier commands of the same pipeline. */
 	if (!SPI_inside_nonatomic_context())
 		PreventInTransactionBlock(true, procedure);
 }
@@ -195,7 +194,7 @@ dgen_procedure_begin(void)
 	else
 	{
 		StartTransactionCommand();
-		/* In a pipeline, what follows this CALL must not become part of its transaction. */
+		/* In a pipeline, commands after this CALL must not become part of its transaction. */
 		MyXactFlags |= XACT_FLAGS_NEEDIMMEDIATECOMMIT;
 	}
 	in_spi = false;
@@ -203,7 +202,7 @@ dgen_procedure_begin(void)
 	MemoryContextSwitchTo(caller_context);
 }
 
-/* Called by a procedure or DO block, other statements may be in the transaction. */
+/* Does nothing under a procedure or DO block, because the transaction can have other statements. */
 void
 dgen_procedure_commit_lazily(void)
 {
@@ -212,7 +211,7 @@ dgen_procedure_commit_lazily(void)
 								 GUC_ACTION_LOCAL, true, 0, false);
 }
 
-/* What this session has committed lazily is as durable after it as if it had not. */
+/* Afterwards the lazy commits of this session are as durable as others. */
 bool
 dgen_procedure_flush(TimestampTz deadline)
 {
@@ -222,7 +221,7 @@ dgen_procedure_flush(TimestampTz deadline)
 		return true;
 	XLogFlush(XactLastCommitEnd);
 
-	/* That the wait was canceled the client is told with an error, and not as if by a user. */
+	/* Hides the server's WARNING that a user canceled the wait; the client gets an error instead. */
 	client_min_messages = ERROR;
 	HOLD_INTERRUPTS();
 	dgen_sync_wait_begin(deadline);
@@ -232,7 +231,7 @@ dgen_procedure_flush(TimestampTz deadline)
 	return !dgen_sync_wait_end();
 }
 
-/* An error needs a transaction that it aborts. */
+/* An error needs a transaction to abort. */
 void
 dgen_process_interrupts(void)
 {
@@ -256,7 +255,7 @@ dgen_procedure_run(bool (*work)(void))
 	if (!in_spi)
 		StartTransactionCommand();
 	XactIsoLevel = XACT_READ_COMMITTED;
-	XactReadOnly = RecoveryInProgress(); /* whatever default_transaction_read_only says */
+	XactReadOnly = RecoveryInProgress(); /* ignores default_transaction_read_only */
 	result = !XactReadOnly && work();
 	if (in_spi)
 		SPI_commit();
@@ -264,5 +263,3 @@ dgen_procedure_run(bool (*work)(void))
 		CommitTransactionCommand();
 	return result;
 }
-
-/* ---- dgen.wait ---- */

@@ -1,8 +1,8 @@
 /*
- * Sessions that wait for replies; wake/call_askers.c calls them.
+ * Sessions that wait for replies; wake/call_askers.c wakes them.
  *
- * The commit in which dgen.ask begins to wait runs deferred triggers, and these may wait for
- * replies, too. A session is in the list once: for the wait that began last.
+ * The commit in which dgen.ask begins to wait runs deferred triggers, which can also wait for replies. A
+ * session is in the list only once, for the wait that began last.
  */
 #include "postgres.h"
 
@@ -20,7 +20,7 @@
 #include "version/process.h"
 #include "wake/call.h"
 
-#define POLL_MIN 10 /* ms between looks without shared memory */
+#define POLL_MIN 10 /* ms between checks without shared memory */
 #define POLL_MAX 1000
 
 static int poll_interval = POLL_MIN;
@@ -85,7 +85,7 @@ enter(const ReplyWait *wait)
 	register_ids(wait->ids, wait->count);
 	LWLockRelease(&dgen_database->lock);
 
-	/* Registered before the caller looks at the table. */
+	/* The registration is visible before the caller reads the table. */
 	pg_memory_barrier();
 }
 
@@ -117,7 +117,7 @@ dgen_reply_wait_begin(ReplyWait *wait, const int64 *request_ids, int count)
 	current = wait;
 }
 
-/* Replies that came in the meantime for the outer wait were not announced to it: it checks. */
+/* Replies for the outer wait that came in the meantime were not announced to it, so it checks. */
 void
 dgen_reply_wait_end(void)
 {
@@ -131,8 +131,8 @@ dgen_reply_wait_end(void)
 }
 
 /*
- * Was the extension dropped since the wait began, and created again? Then what has the ids now are
- * requests of others. Who holds a lock on dgen.request may rely on it.
+ * Was the extension dropped and created again since the wait began? If so, the ids belong to other
+ * requests now. If the caller has a lock on dgen.request, the result does not change.
  */
 bool
 dgen_reply_wait_is_of_former(void)
@@ -140,7 +140,7 @@ dgen_reply_wait_is_of_former(void)
 	return current != NULL && current->extension != dgen_table_oid(TABLE_REQUEST);
 }
 
-/* True when the caller should look. Deadline 0: none. */
+/* True: the caller must check. Deadline 0: no limit. */
 bool
 dgen_reply_wait(TimestampTz deadline, bool for_input)
 {

@@ -1,7 +1,7 @@
 /*
- * The wait for a synchronous standby at the end of a commit, for who has a deadline. The
- * server knows no timeout for it: it continues for as long as the standby is gone, and only a
- * cancel ends it. The transaction is committed then, and what it did is visible here.
+ * Limits the wait for a synchronous standby at the end of a commit, for callers with a deadline. The
+ * server has no timeout for this wait: it continues while the standby is away, and only a cancel ends it.
+ * The transaction is committed then, and its changes are visible on this server.
  */
 #include "postgres.h"
 
@@ -17,8 +17,8 @@
 #include "sleep/sync_wait.h"
 
 /*
- * The wait may begin only after the deadline, so one look would not be enough. A standby that
- * is there has this long in any case.
+ * The wait might begin only after the deadline, so one check would not be enough. A connected standby
+ * always has at least LEAST_MS.
  */
 #define LOOK_AGAIN_MS 50
 #define LEAST_MS 100
@@ -26,7 +26,7 @@
 static TimeoutId timeout_id = MAX_TIMEOUTS;
 static volatile sig_atomic_t given_up = false;
 
-/* In signal context. Only that wait is canceled, which takes the cancel for itself. */
+/* Runs in signal context. Cancels only the wait for the standby, which consumes the cancel. */
 static void
 end_wait(void)
 {
@@ -57,7 +57,7 @@ dgen_sync_wait_end(void)
 	if (timeout_id != MAX_TIMEOUTS)
 		disable_timeout(timeout_id, false);
 
-	/* The wait may have ended by itself at that very moment. */
+	/* The wait might have ended by itself at the same moment. */
 	if (given_up)
 		QueryCancelPending = false;
 	return given_up;

@@ -8,7 +8,7 @@
 
 #include "utils/timestamp.h"
 
-/* Around what commits. End: true if the wait was given up at the deadline. */
+/* Called before and after a commit. End returns true if the wait was given up at the deadline. */
 extern void dgen_sync_wait_begin(TimestampTz deadline);
 extern bool dgen_sync_wait_end(void);
 

@@ -1,12 +1,11 @@
 /*
- * A worker's session as it sleeps: it registers as waiting, sleeps, wakes, and does the duties of the
- * watch if it is the watch. Who is woken for what is in wake/baton.c.
+ * How a worker's session waits: it registers, sleeps and wakes, and does the duties of the watch if it is
+ * the watch. wake/baton.c decides which session is woken for what.
  *
- * To be woken is to be handed a baton: it counts as taken when the session claims.
- * One of the sleepers is the watch. It sleeps only until the next thing that no commit
- * would announce to it: a baton that was not taken in time and goes to another, the
- * alarm, the safety-net look. All others sleep long, and take the watch over when it
- * is overdue because its process is stopped.
+ * A session that is woken gets a baton, which counts as taken when the session claims. One of the
+ * sleepers is the watch. It sleeps only until the next event that no commit announces: a baton that is
+ * late and must pass to another session, the alarm, the safety-net check. All others sleep long. If the
+ * watch is overdue, because its process is stopped, another one takes over.
  *
  *     SLOT_BUSY ──wait──> SLOT_WAITING ──called──> SLOT_CALLED ──claim──> SLOT_BUSY
  *                              │                        └──20 ms──> SLOT_BUSY, next one called
@@ -35,7 +34,7 @@
 #include "wake/call.h"
 
 #define WATCH_GRACE INT64CONST(1000000) /* us after which the watch is overdue */
-#define POLL_MIN 10                     /* ms between looks without shared memory */
+#define POLL_MIN 10                     /* ms between checks without shared memory */
 #define POLL_MAX 1000
 
 static int poll_interval = POLL_MIN;
@@ -55,8 +54,8 @@ dgen_wait_enter(void)
 }
 
 /*
- * A worker that goes away while it is busy may leave work behind that it has
- * claimed, or was about to: another session has to come.
+ * A worker that ends while it is busy might leave behind work that it has claimed, or was about to claim.
+ * So another session must be woken.
  */
 void
 dgen_wait_leave(void)
@@ -78,7 +77,7 @@ dgen_wait_leave(void)
 	if (state == SLOT_CALLED && dgen_slot->called_for != ANY_TYPE)
 		dgen_call_one(dgen_slot->called_for, dgen_slot->called_lane, now, &calls);
 
-	/* Those who are about to wait look again, too: it may have left something to its next claim. */
+	/* Sessions that are about to wait also check again: this one might have left work to its next claim. */
 	if (state == SLOT_CALLED || state == SLOT_BUSY)
 	{
 		dgen_announce_buckets(dgen_slot->buckets);
@@ -87,7 +86,7 @@ dgen_wait_leave(void)
 	dgen_unlock_and_call(&calls);
 }
 
-/* Registers as waiting; false if work has been announced since the last claim began. */
+/* Registers as waiting. False: work was announced since the last claim began. */
 static bool
 begin_wait(void)
 {
@@ -102,7 +101,7 @@ begin_wait(void)
 	if (!waits)
 		return false;
 
-	/* Who announces after this finds us in the list; who did before has changed a generation. */
+	/* A later announcement finds this session in the list; an earlier one has changed a generation. */
 	pg_memory_barrier();
 	if (!dgen_generations_changed())
 		return true;
@@ -115,8 +114,8 @@ begin_wait(void)
 }
 
 /*
- * Stops waiting. A baton that came at the last moment stays with this session if it
- * is going to claim soon, otherwise the next one gets it.
+ * Stops waiting. If a baton came at the last moment, this session keeps it if it will claim soon;
+ * otherwise the next one gets it.
  */
 static WaitResult
 end_wait(WaitResult result)
@@ -139,7 +138,7 @@ end_wait(WaitResult result)
 	return result;
 }
 
-/* Types that have turns again, one worker each. Returns when the next has. */
+/* Calls one worker for each type that has turns again. Returns when the next type has. */
 static TimestampTz
 call_for_rates(TimestampTz now, Calls *calls)
 {
@@ -161,7 +160,7 @@ call_for_rates(TimestampTz now, Calls *calls)
 	return Min(next, dgen_rate_due());
 }
 
-/* The watch's duties. Returns until when it may sleep; it may be called by this itself. */
+/* Does the watch's duties. Returns until when it can sleep. The watch itself might get a baton here. */
 static TimestampTz
 watch(TimestampTz now, Calls *calls)
 {
@@ -180,7 +179,7 @@ watch(TimestampTz now, Calls *calls)
 	}
 	else if (due <= now)
 	{
-		/* Alarms are any worker's business, the watch's as well as another's. */
+		/* Any worker can handle an alarm, also the watch itself. */
 		dgen_call_one(ANY_TYPE, LANE_ANY, now, calls);
 		due = now + BATON_TIME;
 	}
@@ -206,7 +205,7 @@ tend_watch(TimestampTz now)
 		if (database->watch == DGEN_MY_PROCNO)
 		{
 			until = watch(now, &calls);
-			/* Another session may have become the watch just now. */
+			/* Another session might have become the watch just now. */
 			if (database->watch == DGEN_MY_PROCNO)
 				database->watch_until = until;
 		}
@@ -215,7 +214,7 @@ tend_watch(TimestampTz now)
 	return until;
 }
 
-/* Without shared memory: looks now and then, less and less often while nothing is found. */
+/* Without shared memory: checks periodically, and less often while it finds nothing. */
 static WaitResult
 poll_for_work(TimestampTz deadline)
 {
@@ -246,7 +245,7 @@ dgen_wait_found_work(void)
 	poll_interval = POLL_MIN;
 }
 
-/* Statistics of what the session did before may be held back for a second; they must not stay so. */
+/* The server can hold back statistics of the session's last work for a second; sends them during the wait. */
 static TimestampTz
 flush_statistics(TimestampTz now, TimestampTz *flush_at)
 {
@@ -259,7 +258,7 @@ flush_statistics(TimestampTz now, TimestampTz *flush_at)
 	return *flush_at;
 }
 
-/* Without types there is nothing to be called for. */
+/* A worker without types is not woken for work. */
 static WaitResult
 wait_for_orders(TimestampTz deadline)
 {
@@ -278,7 +277,7 @@ wait_for_orders(TimestampTz deadline)
 WaitResult
 dgen_wait_for_work(TimestampTz deadline)
 {
-	/* Not in a transaction, which the wait may be in when PL/pgSQL called it. */
+	/* Statistics are not sent inside a transaction, which the wait has if PL/pgSQL called it. */
 	TimestampTz flush_at = IsTransactionState() ? ALARM_NONE : 0;
 
 	dgen_session_busy(false);

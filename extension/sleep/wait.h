@@ -1,6 +1,6 @@
 /*
- * A worker's session as it sleeps and wakes (wait.c). The rest of the wakeups is in
- * wake/baton.c. No function here raises; those that change the slot take Database.lock.
+ * How a worker's session sleeps (wait.c); wake/baton.c wakes it. No function here raises; those that
+ * change the slot acquire Database.lock.
  */
 #ifndef DGEN_SLEEP_WAIT_H
 #define DGEN_SLEEP_WAIT_H
@@ -9,7 +9,10 @@
 
 #include "utils/timestamp.h"
 
-/* The session, which has a slot, is a worker now, busy at first; is one no more: hands its baton on. */
+/*
+ * The session has a slot. Enter: it is a worker now, busy at first. Leave: it is none any more, and
+ * passes its baton on.
+ */
 extern void dgen_wait_enter(void);
 extern void dgen_wait_leave(void);
 
@@ -21,9 +24,9 @@ typedef enum WaitResult
 	WAIT_INTERRUPTED /* process interrupts and call again */
 } WaitResult;
 
-/* Outside of a transaction. deadline 0: no limit. Polls, if there is no shared memory. */
+/* Waits outside of a transaction; deadline 0: no limit. Polls if there is no shared memory. */
 extern WaitResult dgen_wait_for_work(TimestampTz deadline);
-extern void dgen_wait_found_work(void); /* a session that polls looks often again */
+extern void dgen_wait_found_work(void); /* a session that polls checks often again */
 
 /* For dgen.workers; cheap. */
 extern void dgen_session_busy(bool busy);

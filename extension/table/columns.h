@@ -1,6 +1,6 @@
 /*
- * Columns of dgen's tables by position (0-based), as sql/install/10-tables.sql
- * declares them. Columns are only ever added at the end.
+ * Columns of dgen's tables by position (0-based), as sql/install/10-tables.sql declares them. New columns
+ * are only added at the end.
  */
 #ifndef DGEN_TABLE_COLUMNS_H
 #define DGEN_TABLE_COLUMNS_H
@@ -235,7 +235,7 @@ enum RequestAskerColumn
 };
 
 /* Columns of the indexes, 1-based, for scan keys. */
-#define ORDER_TYPE_ID 1 /* message_order, and the primary keys that begin alike */
+#define ORDER_TYPE_ID 1 /* message_order, and the primary keys that begin with the same columns */
 #define ORDER_MAILBOX 2
 #define ORDER_PRIORITY 3
 #define ORDER_SEQ 4

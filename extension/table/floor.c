@@ -1,6 +1,6 @@
 /*
- * The rows of a mailbox in their order, without those of priority 0 up to its floor (memo.c): they
- * are dead, and may be millions.
+ * The rows of a mailbox in their order, without those of priority 0 up to its floor (memo.c): they are
+ * dead, and might be millions.
  *
  *     message_order:  | priority > 0 | dead dead dead dead | waiting ... | priority < 0 |
  *                      above                          floor  beyond        below

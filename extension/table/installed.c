@@ -1,5 +1,5 @@
 /*
- * Whether the library, the installed SQL and a client fit together.
+ * Do the library, the installed SQL and a client fit together?
  */
 #include "postgres.h"
 
@@ -18,7 +18,7 @@
 #include "base/errors.h"
 #include "table/installed.h"
 
-/* Its version, and the schema that it is in; NULL: it is not installed. */
+/* Returns the version of the extension and its schema; NULL: not installed. */
 static char *
 read_extension(Oid *schema)
 {
@@ -71,7 +71,7 @@ typedef struct Version
 	int patch;
 } Version;
 
-/* Of up to nine digits; -1: it is none. The rest of the text is behind it. */
+/* Parses up to nine digits; -1: no number. Sets *text to the rest. */
 static int
 parse_number(const char **text)
 {
@@ -82,7 +82,7 @@ parse_number(const char **text)
 	return number;
 }
 
-/* "-rc1" and the like, or nothing. */
+/* A suffix such as "-rc1", or nothing. */
 static bool
 is_suffix(const char *text)
 {
@@ -92,7 +92,10 @@ is_suffix(const char *text)
 				strlen(text + 1));
 }
 
-/* Two or three numbers, and what stands behind them. What is no version is older than any, and has a negative number. */
+/*
+ * Parses two or three numbers and a suffix. An invalid version has a negative number, so it is older than
+ * any other.
+ */
 static Version
 parse(const char *text)
 {
@@ -123,7 +126,7 @@ compare(Version a, Version b)
 
 /* ---- the library and the installed SQL: major and minor version decide ---- */
 
-/* Known to fit, since the last change of dgen's tables; see table.c. */
+/* The versions are known to fit since the last change of dgen's tables (table.c). */
 static bool known = false;
 
 bool
@@ -167,7 +170,7 @@ dgen_check_extension_version(void)
 	int difference;
 
 	if (version == NULL)
-		return; /* not installed: the tables say so better */
+		return; /* not installed: opening a table has a better error */
 	difference = compare_minor(parse(version), parse(DGEN_VERSION));
 	if (difference > 0)
 		refuse_old_library(version);
@@ -195,7 +198,7 @@ dgen_extension_changed(void)
 	known = false;
 }
 
-/* ---- libdgen and the extension: libdgen may be older, as far as that is supported ---- */
+/* ---- libdgen and the extension: libdgen can be older, within the supported range ---- */
 
 void
 dgen_check_library_version(const char *version)

@@ -1,6 +1,6 @@
 /*
- * Values into a row, which is an array of Datums and one of nulls, and out of it: NULL pointers are
- * SQL's NULL, both ways. Nothing here needs a lock or a transaction.
+ * Puts values into a row (an array of Datums and one of nulls) and gets them back; a NULL pointer is
+ * SQL's NULL. Nothing here needs a lock or a transaction.
  */
 #ifndef DGEN_TABLE_ROW_H
 #define DGEN_TABLE_ROW_H
@@ -31,7 +31,7 @@ dgen_put_string(Datum *values, bool *nulls, int column, const char *value)
 	dgen_put(values, nulls, column, value == NULL ? (Datum) 0 : CStringGetTextDatum(value));
 }
 
-/* NULL is NULL. */
+/* Returns NULL for SQL's NULL. */
 static inline char *
 dgen_get_string(const Datum *values, const bool *nulls, int column)
 {

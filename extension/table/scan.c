@@ -70,7 +70,7 @@ next_row(DgenScan *scan, ScanDirection direction)
 	}
 }
 
-/* Like index_getnext_slot, and counts the dead. */
+/* Like index_getnext_slot, but counts dead rows. */
 bool
 dgen_scan_next(DgenScan *scan)
 {
@@ -78,8 +78,8 @@ dgen_scan_next(DgenScan *scan)
 }
 
 /*
- * The one row that the keys of a unique index select. Its versions are in the index by place:
- * as long as a snapshot keeps all of them, the one that lives is near the end.
+ * Finds the only row that the keys of a unique index select. The index has its versions in the order of
+ * their places: while a snapshot keeps all of them, the live one is near the end.
  */
 bool
 dgen_scan_only(DgenScan *scan)

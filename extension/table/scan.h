@@ -33,21 +33,24 @@ typedef struct DgenScan
 	TupleTableSlot *slot; /* the row dgen_scan_next found */
 	Datum *values;        /* its columns, 0-based, deformed by dgen_scan_row */
 	bool *nulls;
-	int64 dead;      /* rows passed that only an old snapshot needs */
-	int64 most_dead; /* dgen_scan_next stops after so many; 0: no limit */
+	int64 dead;      /* rows skipped that only an old snapshot needs */
+	int64 most_dead; /* dgen_scan_next stops after so many dead rows; 0: no limit */
 } DgenScan;
 
-/* Up to nkeys equality or range keys; the snapshot must stay active, or registered, to the end. */
+/*
+ * The scan takes up to nkeys equality or range keys. The snapshot must stay active or registered until
+ * dgen_scan_end.
+ */
 extern void dgen_scan_begin(DgenScan *scan, DgenTable table, int index, Snapshot snapshot,
 							int nkeys);
-/* The same, if this transaction has locked the table. */
+/* The same for a table that this transaction has locked. */
 extern void dgen_scan_begin_locked(DgenScan *scan, DgenTable table, int index, Snapshot snapshot,
 								   int nkeys);
 extern void dgen_scan_seek(DgenScan *scan, ScanKey keys, int nkeys); /* can be called again */
 extern bool dgen_scan_next(DgenScan *scan);
-extern bool dgen_scan_only(DgenScan *scan); /* if the keys are all columns of a unique index */
-extern void dgen_scan_row(DgenScan *scan);  /* the current row into values and nulls */
-/* Counts rows of the range from its end: at most `most`, and none behind most_dead dead ones. */
+extern bool dgen_scan_only(DgenScan *scan); /* for keys that are all columns of a unique index */
+extern void dgen_scan_row(DgenScan *scan);  /* reads the current row into values and nulls */
+/* Counts rows of the range from its end, at most `most`. Stops after most_dead dead rows. */
 extern int dgen_scan_count_back(DgenScan *scan, int most, int most_dead);
 extern void dgen_scan_end(DgenScan *scan);
 

@@ -1,10 +1,10 @@
 /*
- * Are dgen's relations as the C code knows them? It goes past the server's executor, which would
- * ask the catalog each time; here it is asked once after each change (table.c), and anything that
- * would be read wrongly, or passed over, is refused.
+ * Do dgen's relations have the shape that the C code expects? The C code bypasses the server's executor,
+ * which would check the catalog each time. Here it is checked once after each change (table.c). dgen
+ * refuses everything that it would read wrongly or ignore.
  *
- * A column that was added and dropped again leaves an attribute at the end, forever: those are
- * NULL in all rows that are written, and never read.
+ * A column that was added and dropped again leaves an attribute at the end forever. dgen writes NULL
+ * there, and never reads it.
  */
 #include "postgres.h"
 
@@ -34,7 +34,7 @@
 #include "table/shape.h"
 #include "table/table.h"
 
-/* What is checked, for errors: ALTER TABLE and column, or ALTER TYPE and attribute. */
+/* The checked object, for errors: ALTER TABLE and column, or ALTER TYPE and attribute. */
 typedef struct Checked
 {
 	const char *kind;
@@ -83,7 +83,7 @@ refuse_dropped(const Checked *checked, const char *name)
 				 "its place.");
 }
 
-/* Of the types that dgen's columns have, text alone has one. */
+/* Of the types of dgen's columns, only text has a collation. */
 static Oid
 collation_of(const ColumnShape *column)
 {
@@ -178,7 +178,7 @@ check_kind(const Checked *checked, Form_pg_class form)
 			   alter(checked, "SET ACCESS METHOD heap"));
 }
 
-/* What dgen's functions in SQL would heed, and those in C would not. */
+/* Refuses what dgen's functions in SQL would obey, and those in C would ignore. */
 static void
 check_passed_over(const Checked *checked, Relation heap)
 {
@@ -226,7 +226,7 @@ column_list(const TableShape *table, const IndexShape *shape)
 	return list.data;
 }
 
-/* The statement that makes it. */
+/* The statement that creates the index. */
 static char *
 definition(const TableShape *table, const IndexShape *shape)
 {
@@ -288,7 +288,7 @@ is_named(const TableShape *table, const char *name)
 	return false;
 }
 
-/* The index of that shape under another name; NULL: there is none. */
+/* Finds an index of that shape under another name; NULL: none. */
 static char *
 renamed_index(DgenTable table, const IndexShape *shape)
 {
@@ -383,9 +383,9 @@ is_valid_now(Oid oid)
 }
 
 /*
- * A commit can be seen a moment before other sessions are told to forget what they have cached.
- * REINDEX CONCURRENTLY has no lock that would keep them away then: an entry that is read again for
- * another reason says that the old index is not valid any more, while the name still leads to it.
+ * A commit is visible a moment before its invalidations are sent, and REINDEX CONCURRENTLY holds no lock
+ * that would keep other sessions away then. So a cache entry that was just read can say that the old
+ * index is no longer valid, while the name still leads to it.
  */
 bool
 dgen_index_is_valid_now(DgenTable table, int index)
@@ -402,14 +402,14 @@ dgen_index_is_valid_now(DgenTable table, int index)
 		InvalidateCatalogSnapshot();
 		valid = is_valid_now(oid);
 		InvalidateCatalogSnapshot();
-		if (oid_now(name) == oid) /* the swap was not in between */
+		if (oid_now(name) == oid) /* no swap in between */
 			return valid;
 	}
 }
 
 /*
- * An index that was made while rows had versions which it does not know may lack what older
- * snapshots see. A REINDEX leaves no such index.
+ * An index that was built over broken HOT chains might lack row versions that older snapshots see. A
+ * REINDEX leaves no such index.
  */
 void
 dgen_check_index_horizon(Relation index)
@@ -427,7 +427,7 @@ dgen_check_index_horizon(Relation index)
 
 /* ---- writing ---- */
 
-/* The support functions of those can be anyone's. */
+/* Other roles can own the support functions of such operator classes. */
 static bool
 has_added_opclass(HeapTuple index)
 {

@@ -1,6 +1,6 @@
 /*
- * The shape of dgen's relations: what the C code relies on, since it goes past the server's
- * executor. shapes.c has it as data, shape.c compares it with what is there.
+ * The shape of dgen's relations, which the C code relies on because it bypasses the server's executor.
+ * shapes.c has it as data; shape.c compares it with the catalog.
  */
 #ifndef DGEN_TABLE_SHAPE_H
 #define DGEN_TABLE_SHAPE_H
@@ -14,14 +14,14 @@
 #include "table/table.h"
 #include "version/version.h"
 
-#define MAX_INDEXES 3       /* of a table that are scanned */
+#define MAX_INDEXES 3       /* of a table that dgen scans */
 #define MAX_INDEX_COLUMNS 4 /* of those */
 
 typedef struct ColumnShape
 {
 	const char *name;
 	Oid type;
-	Oid collation; /* InvalidOid: the one of the type */
+	Oid collation; /* InvalidOid: that of the type */
 	bool not_null;
 } ColumnShape;
 
@@ -47,22 +47,22 @@ extern const TableShape dgen_shapes[DGEN_TABLE_COUNT];
 extern const TableShape dgen_context_shape;
 extern const TableShape dgen_outcome_shape;
 
-/* ---- shape.c: they raise DGEN_ERR_CHANGED, and say how to get back ---- */
+/* ---- shape.c: the functions raise DGEN_ERR_CHANGED; the hint says how to restore the shape ---- */
 
 extern void dgen_check_table(DgenTable table, Relation heap);
-/* Of a table that is checked: is it there, and can it be scanned? */
+/* For an index of a table that is checked: does it exist, and can dgen scan it? */
 extern void dgen_check_index(DgenTable table, int index, Relation relation);
-/* What the catalog says, whatever the caches know. */
+/* Reads the catalog, not the caches. */
 extern bool dgen_index_is_valid_now(DgenTable table, int index);
 DGEN_NORETURN extern void dgen_refuse_missing_index(DgenTable table, int index);
-/* An index that this transaction's snapshots must not use yet: see pg_index.indcheckxmin. */
+/* Refuses an index that snapshots of this transaction must not use yet (pg_index.indcheckxmin). */
 extern void dgen_check_index_horizon(Relation index);
 
-/* What a write has to do besides the row and its index entries. */
+/* What a write must do besides the row and its index entries. */
 typedef struct WriteNeeds
 {
 	bool executor;  /* triggers or constraints */
-	bool functions; /* of other owners, which are called: by those, or by an index */
+	bool functions; /* it calls functions of other owners: triggers, constraints or an index do */
 } WriteNeeds;
 
 extern WriteNeeds dgen_write_needs(Relation heap);
@@ -72,8 +72,8 @@ extern void dgen_check_row_type(const TableShape *type, TupleDesc desc);
 /* ---- shape.c: rows ---- */
 
 /*
- * A row of the columns that the code knows. There can be more behind them, which were added and
- * dropped again: NULL in a row that is formed, left out of one that is read.
+ * A row of the columns that the code knows. Columns that were added and dropped again can follow:
+ * dgen_row_form sets them to NULL, and dgen_row_deform leaves them out.
  */
 extern HeapTuple dgen_row_form(TupleDesc desc, Datum *values, bool *nulls, int ncolumns);
 extern void dgen_row_deform(HeapTuple row, TupleDesc desc, Datum *values, bool *nulls,

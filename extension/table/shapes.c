@@ -1,6 +1,6 @@
 /*
- * The shape of dgen's relations as sql/install/10-tables.sql makes them: the columns in their
- * order (table.h has their numbers), and the indexes that are scanned.
+ * The shape of dgen's relations as sql/install/10-tables.sql makes them: the columns in their order
+ * (columns.h has their numbers), and the indexes that dgen scans.
  */
 #include "postgres.h"
 
@@ -219,7 +219,7 @@ StaticAssertDecl(lengthof(receipt) == RECEIPT_COLUMNS, "columns of dgen.receipt"
 StaticAssertDecl(lengthof(adoption) == ADOPTION_COLUMNS, "columns of dgen.adoption");
 StaticAssertDecl(lengthof(lock_secret) == LOCK_SECRET_COLUMNS, "columns of dgen.lock_secret");
 
-/* Those of row types are never NOT NULL. */
+/* Attributes of row types are never NOT NULL. */
 static const ColumnShape context[] = {
 	{"actor_type", TEXTOID, InvalidOid, false},     {"actor_key", TEXTOID, InvalidOid, false},
 	{"kind", TEXTOID, InvalidOid, false},           {"message_id", INT8OID, InvalidOid, false},

@@ -1,7 +1,7 @@
 /*
- * The snapshot of a function that reads a table as the rest of its statement does. It is older than
- * the function's lock on the table, so an ALTER TABLE that has written the rows again may have
- * committed in between: the statement's snapshot shows none of them then (see dgen_table_lock).
+ * The snapshot of a function that reads a table as the rest of its statement does. It is older than the
+ * function's lock on the table, so an ALTER TABLE that rewrote the rows might have committed in between.
+ * The statement's snapshot then shows none of them (see dgen_table_lock).
  */
 #include "postgres.h"
 
@@ -12,7 +12,7 @@
 #include "table/snapshot.h"
 #include "table/table.h"
 
-/* Also after an ALTER TABLE that has left the rows as they were: the catalog does not tell. */
+/* True also after an ALTER TABLE that rewrote no rows, because the catalog does not distinguish the two. */
 static bool
 is_altered_since(Oid table, Snapshot snapshot)
 {
@@ -26,7 +26,7 @@ is_altered_since(Oid table, Snapshot snapshot)
 	return altered;
 }
 
-/* Rows that are newer than the rest of the statement are better than none, in each isolation level. */
+/* Rows that are newer than the rest of the statement are better than none, in every isolation level. */
 Snapshot
 dgen_statement_snapshot(DgenTable table)
 {

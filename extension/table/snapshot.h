@@ -11,9 +11,9 @@
 #include "table/table.h"
 
 /*
- * For a function that reads the table as the rest of its statement does: the statement's snapshot,
- * or a newer one if an ALTER TABLE has committed in between. Locks the table; the caller unregisters
- * the snapshot.
+ * For a function that must see the table as the rest of its statement does. Returns the statement's
+ * snapshot, or a newer one if an ALTER TABLE has committed in between. Locks the table; the caller
+ * unregisters the snapshot.
  */
 extern Snapshot dgen_statement_snapshot(DgenTable table);
 

@@ -26,13 +26,13 @@
 
 /*
  * What is known of a table and its indexes; forgotten when one of them changes. An entry is set
- * from a lookup in the catalog at once, so that no invalidation comes in between: one that comes
- * later meets it.
+ * immediately after the lookup in the catalog, so that no invalidation comes in between, and a later one
+ * clears the entry.
  */
 typedef struct TableState
 {
 	Oid table;
-	bool checked;     /* its shape */
+	bool checked;     /* its shape is checked */
 	WriteNeeds needs; /* once it is checked */
 	Oid indexes[MAX_INDEXES];
 	bool index_checked[MAX_INDEXES];
@@ -41,9 +41,9 @@ typedef struct TableState
 static TableState states[DGEN_TABLE_COUNT];
 static bool callback_registered = false;
 
-/* May be written as far as publications go; see dgen_check_published. */
+/* Tables for which publications allow the command; see dgen_check_published. */
 static Oid published[CMD_DELETE + 1];
-static uint64 changes = 0; /* forgotten so often */
+static uint64 changes = 0; /* number of invalidations */
 
 static bool
 is_of(const TableState *state, Oid relid)
@@ -128,7 +128,7 @@ dgen_this_extension(void)
 	return dgen_table_oid(TABLE_MESSAGE);
 }
 
-/* Every session looks at the extension's version again, and at the actor types. */
+/* Every session checks the extension's version and reads the actor types again. */
 void
 dgen_tell_of_change(void)
 {
@@ -142,8 +142,8 @@ dgen_is_installed(void)
 }
 
 /*
- * With the lock come the invalidations that were sent before it was free. If the table had
- * another number by then, that one is locked.
+ * Acquiring the lock processes the invalidations that were sent before. If the table has another OID by
+ * then, that table is locked instead.
  */
 static Oid
 lock_table(DgenTable table, LOCKMODE lockmode)
@@ -180,7 +180,7 @@ dgen_table_try_lock(DgenTable table, LOCKMODE lockmode)
 	return true;
 }
 
-/* What changes while it is checked is checked when the table is opened next. */
+/* If the table changes during the check, the next open checks it again. */
 static void
 check(DgenTable table, Relation heap)
 {
@@ -236,7 +236,7 @@ is_known(Oid oid)
 	return false;
 }
 
-/* An error of the server's, which is not the fault of any message: see dgen_is_blameless. */
+/* An error of the server, for which no message is to blame: see dgen_is_blameless. */
 static void
 rethrow_unpublished(ErrorData *error)
 {
@@ -286,7 +286,7 @@ dgen_check_published(Relation heap, CmdType command)
 		published[command] = oid;
 }
 
-/* Others have no privileges on it. */
+/* Other roles have no privileges on the table. */
 Oid
 dgen_table_owner(DgenTable table)
 {
@@ -297,7 +297,7 @@ dgen_table_owner(DgenTable table)
 	return owner;
 }
 
-/* Between two looks whether a commit has announced what it has changed. */
+/* Between two checks whether a commit has sent its invalidations. */
 #define SWAP_WAIT_US 1000
 
 static Oid
@@ -313,8 +313,8 @@ index_oid(DgenTable table, int index)
 }
 
 /*
- * The lock on the table keeps what has the index's name now from being dropped. But REINDEX
- * CONCURRENTLY may give that name to another one, and this one is not valid any more then.
+ * The lock on the table protects the current index of that name from DROP. But REINDEX CONCURRENTLY can
+ * give the name to another index, and this one is then no longer valid.
  */
 Relation
 dgen_open_index(DgenTable table, int index)
@@ -326,7 +326,7 @@ dgen_open_index(DgenTable table, int index)
 
 		if (!relation->rd_index->indisvalid && dgen_index_is_valid_now(table, index))
 		{
-			/* The swap of a REINDEX CONCURRENTLY can be seen, but is not announced yet. */
+			/* The swap of a REINDEX CONCURRENTLY is visible, but its invalidations have not arrived yet. */
 			pg_usleep(SWAP_WAIT_US);
 			CHECK_FOR_INTERRUPTS();
 			AcceptInvalidationMessages();

@@ -1,10 +1,9 @@
 /*
  * dgen's tables: their names for the code, opening and locking them.
  *
- * All of it needs a transaction. The first use of a table after a change of it raises
- * DGEN_ERR_CHANGED if the table is not as dgen made it, and DGEN_ERR_UPDATING if the installed SQL
- * does not fit the library. Locks on tables are kept to the end of the transaction. There are no
- * checks of privileges, which are the callers' business.
+ * All functions need a transaction. The first use of a table after a change of it raises DGEN_ERR_CHANGED
+ * if the table is not as dgen made it, and DGEN_ERR_UPDATING if the installed SQL does not fit the
+ * library. Locks on tables are kept to the end of the transaction. The callers check privileges.
  */
 #ifndef DGEN_TABLE_TABLE_H
 #define DGEN_TABLE_TABLE_H
@@ -44,32 +43,32 @@ extern Oid dgen_table_oid(DgenTable table); /* raises 42P01 if dgen is not insta
 extern Oid dgen_table_owner(DgenTable table);
 
 /*
- * The extension that is installed here, by its dgen.message: another one after the extension was
- * created again, where ids begin again. Raises 42P01 as dgen_table_oid does.
+ * Identifies the installed extension by the OID of its dgen.message. A recreated extension has another
+ * OID, and its ids begin again. Raises 42P01 as dgen_table_oid does.
  */
 extern Oid dgen_this_extension(void);
 
 /*
- * Take a lock before the snapshot of what has to be found: an ALTER TABLE that the lock has waited
- * for might have written all rows again, and an older snapshot shows none of them.
+ * Call it before you take the snapshot in which the rows must be found: the lock might have waited for an
+ * ALTER TABLE that rewrote all rows, and an older snapshot shows none of them.
  */
 extern void dgen_table_lock(DgenTable table, LOCKMODE lockmode);
-extern bool dgen_table_try_lock(DgenTable table, LOCKMODE lockmode); /* false: it is taken */
+extern bool dgen_table_try_lock(DgenTable table, LOCKMODE lockmode); /* false: it is locked */
 extern Relation dgen_table_open(DgenTable table, LOCKMODE lockmode);
-/* The table with that OID, which this transaction has locked. */
+/* Opens the table with that OID, which this transaction has locked. */
 extern Relation dgen_table_open_locked(DgenTable table, Oid oid);
 
 /* Opens an index of a table that is locked, with AccessShareLock; raises if it is not as dgen made it. */
 extern Relation dgen_open_index(DgenTable table, int index);
 
-/* Has the table, which is open, triggers or constraints that only the executor knows? */
+/* Does the open table have triggers or constraints that only the executor handles? */
 extern bool dgen_table_needs_executor(DgenTable table, Relation heap);
-/* Does a write call functions that were added: in those, or in an index? */
+/* Does a write call functions that users added, in triggers, constraints or indexes? */
 extern bool dgen_table_calls_functions(DgenTable table, Relation heap);
-/* Raises DGEN_ERR_CHANGED if a publication could not tell its subscribers of an UPDATE or DELETE. */
+/* Raises DGEN_ERR_CHANGED if a publication could not replicate the UPDATE or DELETE. */
 extern void dgen_check_published(Relation heap, CmdType command);
 
-/* At commit every session checks the version of the extension again, and reads the actor types. */
+/* After the commit every session checks the version of the extension and reads the actor types again. */
 extern void dgen_tell_of_change(void);
 
 #endif /* DGEN_TABLE_TABLE_H */

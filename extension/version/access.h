@@ -15,7 +15,7 @@
 #include "utils/relcache.h"
 #include "utils/snapshot.h"
 
-/* 18 added a place for instrumentation, 19 flags. */
+/* PostgreSQL 18 added a parameter for instrumentation, 19 added flags. */
 static inline IndexScanDesc
 dgen_index_beginscan(Relation heap, Relation index, Snapshot snapshot, int nkeys)
 {
@@ -28,7 +28,7 @@ dgen_index_beginscan(Relation heap, Relation index, Snapshot snapshot, int nkeys
 #endif
 }
 
-/* 19 added flags. */
+/* PostgreSQL 19 added flags. */
 static inline TableScanDesc
 dgen_table_beginscan(Relation heap, Snapshot snapshot)
 {
@@ -39,7 +39,7 @@ dgen_table_beginscan(Relation heap, Snapshot snapshot)
 #endif
 }
 
-/* 19 added options. */
+/* PostgreSQL 19 added options. */
 static inline TM_Result
 dgen_table_tuple_delete(Relation heap, ItemPointer tid, CommandId cid, Snapshot snapshot, bool wait,
 						TM_FailureData *failure)
@@ -51,11 +51,11 @@ dgen_table_tuple_delete(Relation heap, ItemPointer tid, CommandId cid, Snapshot 
 #endif
 }
 
-/* Which indexes want an entry for a new version of a row. */
+/* The indexes that need an entry for a new version of a row. */
 typedef enum IndexEntries
 {
 	ENTRIES_NONE,
-	ENTRIES_SUMMARIZING, /* from 16 on: those that say something of a whole block, such as BRIN */
+	ENTRIES_SUMMARIZING, /* from 16 on: those that summarize blocks, such as BRIN */
 	ENTRIES_ALL
 } IndexEntries;
 
@@ -89,7 +89,7 @@ dgen_heap_update(Relation heap, ItemPointer tid, HeapTuple tuple, CommandId cid,
 	return result;
 }
 
-/* 16 has another name for it. */
+/* PostgreSQL 16 renamed the field. */
 #if PG_VERSION_NUM >= 160000
 #define DGEN_READ_RECENT_BUFFER(relation, block, buffer) \
 	ReadRecentBuffer((relation)->rd_locator, MAIN_FORKNUM, block, buffer)

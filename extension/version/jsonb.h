@@ -8,7 +8,7 @@
 
 #include "utils/jsonb.h"
 
-/* A jsonb value that is put together token by token; zeroes at the beginning. */
+/* Builds a jsonb value token by token. Zeroed at the beginning. */
 typedef struct JsonbBuilder
 {
 #if PG_VERSION_NUM >= 190000
@@ -29,7 +29,7 @@ dgen_push_jsonb(JsonbBuilder *builder, JsonbIteratorToken token, JsonbValue *val
 #endif
 }
 
-/* After the last token. */
+/* Call it after the last token. */
 static inline Jsonb *
 dgen_built_jsonb(JsonbBuilder *builder)
 {

@@ -9,21 +9,24 @@
 #include "storage/lock.h"
 #include "storage/proc.h"
 
-/* 18 can log lock failures. */
+/* PostgreSQL 18 can log lock failures. */
 #if PG_VERSION_NUM >= 180000
 #define DGEN_LOCK_ACQUIRE_EXTRA , false
 #else
 #define DGEN_LOCK_ACQUIRE_EXTRA
 #endif
 
-/* 17 put LockOrStrongerHeldByMe into a third parameter. */
+/* PostgreSQL 17 replaced LockOrStrongerHeldByMe with a third parameter. */
 #if PG_VERSION_NUM >= 170000
 #define DGEN_LOCK_HELD_BY_ME(tag, mode) LockHeldByMe(tag, mode, false)
 #else
 #define DGEN_LOCK_HELD_BY_ME(tag, mode) LockHeldByMe(tag, mode)
 #endif
 
-/* The locks of this process in a partition, one after the other; NULL: the first, no more. 16 has other lists. */
+/*
+ * The next lock of this process in the partition; NULL is before the first and after the last. 16 changed
+ * the lists.
+ */
 static inline PROCLOCK *
 dgen_next_proclock(int partition, PROCLOCK *lock)
 {

@@ -6,7 +6,7 @@
 
 #include "postgres.h"
 
-/* 16 made errors of name parsing soft, put the ACL checks into one function, and SET ROLE apart from membership. */
+/* 16 made errors of name parsing soft, merged the ACL checks, and separated SET ROLE from membership. */
 #if PG_VERSION_NUM >= 160000
 #define DGEN_NAME_LIST(name) stringToQualifiedNameList(name, NULL)
 #define DGEN_DATABASE_OWNERCHECK(database, role) \

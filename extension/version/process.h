@@ -10,7 +10,7 @@
 #include "storage/proc.h"
 #include "utils/wait_event.h"
 
-/* The position of a backend in the array of PGPROCs: identifies a session among the live ones. */
+/* The position of a backend in the array of PGPROCs. It identifies a live session. */
 #if PG_VERSION_NUM >= 170000
 #define DGEN_MY_PROCNO ((int) MyProcNumber)
 #define DGEN_MY_LXID (MyProc->vxid.lxid)
@@ -19,14 +19,14 @@
 #define DGEN_MY_LXID (MyProc->lxid)
 #endif
 
-/* 17 made it a property of the backend type. */
+/* PostgreSQL 17 made this a property of the backend type. */
 #if PG_VERSION_NUM >= 170000
 #define DGEN_IS_BACKGROUND_WORKER AmBackgroundWorkerProcess()
 #else
 #define DGEN_IS_BACKGROUND_WORKER IsBackgroundWorker
 #endif
 
-/* 19 has one per kind of process. */
+/* PostgreSQL 19 has one setting per backend type. */
 #if PG_VERSION_NUM >= 190000
 #define DGEN_LOG_MIN_MESSAGES log_min_messages[MyBackendType]
 #else
@@ -34,8 +34,8 @@
 #endif
 
 /*
- * Bytes that the client has sent and the server has read, at least so many: before 17 it
- * it is only known whether there are some.
+ * A lower bound of the bytes in the server's input buffer. Before 17 the server only tells whether there
+ * are any.
  */
 #if PG_VERSION_NUM >= 170000
 extern ssize_t pq_buffer_remaining_data(void);
@@ -45,7 +45,7 @@ extern bool pq_buffer_has_data(void);
 #define DGEN_BUFFERED_INPUT() (pq_buffer_has_data() ? 1 : 0)
 #endif
 
-/* 19 names a tranche where it is made; before, each process does it. */
+/* PostgreSQL 19 names a tranche where it is created. Before, each process names it. */
 static inline int
 dgen_new_tranche(const char *name)
 {
@@ -64,14 +64,14 @@ dgen_name_tranche(int tranche, const char *name)
 #endif
 }
 
-/* 19 tells a signal handler which process sent it. */
+/* PostgreSQL 19 passes to a signal handler which process sent the signal. */
 #if PG_VERSION_NUM >= 190000
 #define DGEN_SIGNAL_ARGUMENTS postgres_signal_arg, pg_siginfo
 #else
 #define DGEN_SIGNAL_ARGUMENTS postgres_signal_arg
 #endif
 
-/* 17 lets extensions name their wait events. */
+/* From PostgreSQL 17 on, extensions can name their wait events. */
 #if PG_VERSION_NUM >= 170000
 #define DGEN_WAIT_EVENT(name) WaitEventExtensionNew(name)
 #else

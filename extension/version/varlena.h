@@ -1,5 +1,5 @@
 /*
- * Inside values of variable length: VARDATA_ANY and its like, which were in postgres.h before 16.
+ * Values of variable length: VARDATA_ANY and similar macros, which were in postgres.h before 16.
  */
 #ifndef DGEN_VERSION_VARLENA_H
 #define DGEN_VERSION_VARLENA_H

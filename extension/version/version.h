@@ -1,5 +1,5 @@
 /*
- * What all of dgen is built with. This folder has all differences between the supported major
+ * All of dgen's code includes this header. This folder has all differences between the supported major
  * versions of PostgreSQL.
  */
 #ifndef DGEN_VERSION_VERSION_H
@@ -11,7 +11,7 @@
 #error "dgen needs PostgreSQL 15 or newer"
 #endif
 
-/* 18 put the word in front of the declaration. */
+/* PostgreSQL 18 moved the attribute before the declaration. */
 #if PG_VERSION_NUM >= 180000
 #define DGEN_NORETURN pg_noreturn
 #else

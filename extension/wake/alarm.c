@@ -1,7 +1,6 @@
 /*
- * Alarms: when something in this database is due that no commit will announce, and
- * when to check for what was not announced at all. And charges: turns whose session
- * was ended because of them.
+ * Alarms: when something in this database is due that no commit will announce, and when to check for work
+ * that was not announced at all. And charges: turns that ended with their session.
  */
 #include "postgres.h"
 
@@ -31,7 +30,7 @@ dgen_alarm_due(TimestampTz now)
 	return !dgen_shared_attach() || now >= dgen_next_due();
 }
 
-/* The alarm is `when` at the latest. */
+/* The alarm rings at `when`, at the latest. */
 void
 dgen_alarm_merge(TimestampTz when)
 {
@@ -52,7 +51,7 @@ dgen_alarm_retry(int32 type_id, TimestampTz when)
 	dgen_alarm_merge(when);
 }
 
-/* ---- who looks for its own types alone ---- */
+/* ---- sessions that check only their own types ---- */
 
 void
 dgen_tell_dues(uint64 buckets)
@@ -74,7 +73,7 @@ dgen_dues_told(const WorkerSession *session)
 	for (int i = 0; i < (all ? BUCKETS : session->ntypes); i++)
 		told += pg_atomic_read_u32(
 			&dgen_database->dues[all ? i : bucket_of(session->types[i].type_id)]);
-	/* Who told before this has committed before the look takes its snapshot. */
+	/* A session that announced before this has committed before the check takes its snapshot. */
 	pg_memory_barrier();
 	return told;
 }
@@ -94,11 +93,11 @@ dgen_look_overdue(TimestampTz now, int64 grace)
 {
 	TimestampTz last = (TimestampTz) pg_atomic_read_u64(&dgen_database->last_look);
 
-	/* A look in the future: the clock was set back. */
+	/* If the last check is in the future, the clock was set back. */
 	return now < last || now >= last + dgen_safety_net_interval * INT64CONST(1000000) + grace;
 }
 
-/* Not later than one interval from now, whatever the clock does. */
+/* At most one interval from now, even if the clock was set back. */
 TimestampTz
 dgen_next_look(TimestampTz now)
 {
@@ -107,7 +106,7 @@ dgen_next_look(TimestampTz now)
 	return Min(now, last) + dgen_safety_net_interval * INT64CONST(1000000);
 }
 
-/* Also for what is due: a prepared transaction may have sent with a delay (H10). */
+/* The alarm rings, too: a prepared transaction might have sent with a delay (H10). */
 void
 dgen_look_begins(TimestampTz now)
 {
@@ -117,12 +116,12 @@ dgen_look_begins(TimestampTz now)
 	dgen_hints_ask_all();
 }
 
-/* ---- charges ----
- *
- * Written in a signal handler, perhaps while this very process is in here already:
- * no locks, and a place is either got at once or it is taken.
- */
+/* ---- charges ---- */
 
+/*
+ * A signal handler writes charges, perhaps while the same process is in this code. So there are no locks:
+ * a process gets a place at once, or the place is in use.
+ */
 void
 dgen_charge(const Charge *charge)
 {
@@ -164,7 +163,7 @@ dgen_take_charges(const WorkerSession *session, Charge *charges, int max)
 		ChargeEntry *entry = &database->charges[i];
 		uint32 expected = CHARGE_READY;
 
-		/* A first look, so that others find what is not for this session. */
+		/* Checks the type first, so that other sessions find charges that are not for this one. */
 		if (pg_atomic_read_u32(&entry->state) != CHARGE_READY ||
 			!dgen_session_has(session, entry->charge.type_id))
 			continue;

@@ -1,7 +1,7 @@
 /*
- * Announcements: that there is work of a type, at this moment. A session that is about to wait looks
- * whether something was announced since its last claim began, and does not wait then;
- * a session that waits already is woken (baton.c).
+ * Announces that there is work of a type now. A session that is about to wait checks whether something
+ * was announced since its last claim began. If so, it does not wait. A session that waits already is
+ * woken (baton.c).
  */
 #include "postgres.h"
 
@@ -50,7 +50,7 @@ dgen_announce_all(void)
 	dgen_call_all(-1);
 }
 
-/* At the end of sessions, too: never raises. */
+/* Also called at the end of sessions, so it never raises. */
 void
 dgen_wakeup_unheld(int32 type_id)
 {
@@ -114,10 +114,10 @@ dgen_wakeup_claiming(void)
 	}
 	seen_valid = true;
 
-	/* What was announced before this has committed before the claim takes its snapshot. */
+	/* A session that announced before this has committed before the claim takes its snapshot. */
 	pg_memory_barrier();
 
-	/* The watch begins the looks; but if all sessions are busy none is the watch. */
+	/* The watch begins safety-net checks, but if all sessions are busy there is no watch. */
 	now = GetCurrentTimestamp();
 	if (dgen_look_overdue(now, BACKUP_TIME))
 	{
@@ -152,8 +152,8 @@ dgen_is_claiming(void)
 }
 
 /*
- * It has taken its baton and may have found nothing yet: what the session was called to is
- * still there, so it does not sleep before it has claimed again.
+ * The claim has taken the session's baton and might have found nothing yet. The work for which the
+ * session was woken is still there, so it must claim again before it sleeps.
  */
 void
 dgen_claim_undone(void)

@@ -1,6 +1,6 @@
 /*
- * Batons: which of the workers asleep is woken for what, and who watches over the sleepers. A
- * session's own part, waiting, is sleep/wait.c.
+ * Batons: which sleeping worker is woken for what, and which one is the watch. How a session waits is in
+ * sleep/wait.c.
  */
 #include "postgres.h"
 
@@ -41,7 +41,7 @@ dgen_unlock_and_call(const Calls *calls)
 		set_latch(calls->slots[i]);
 }
 
-/* ---- the lists; the lock of the database is held ---- */
+/* ---- the lists; the caller holds the lock of the database ---- */
 
 static void
 push(int *head, int index)
@@ -69,7 +69,7 @@ unlink_slot(int *head, int index)
 	link->prev = link->next = NOBODY;
 }
 
-/* The one that has waited longest: it is called last, so it can watch longest. */
+/* Appoints the worker that has waited longest: it is called last, so it can watch longest. */
 static void
 appoint_watch(TimestampTz now, Calls *calls)
 {
@@ -125,7 +125,7 @@ dgen_stop_waiting(int index, TimestampTz now, Calls *calls)
 		appoint_watch(now, calls);
 }
 
-/* ---- batons; the lock is held ---- */
+/* ---- batons; the caller holds the lock ---- */
 
 static void
 take_baton(int index, int32 type_id, Lane lane, TimestampTz now, Calls *calls)
@@ -155,14 +155,14 @@ dgen_drop_baton(int index)
 	slot_at(index)->state = SLOT_BUSY;
 }
 
-/* One that was handed in the future is late: the clock was set back. */
+/* A baton that was passed in the future counts as late: the clock was set back. */
 static bool
 is_fresh(const Slot *slot, TimestampTz now)
 {
 	return now >= slot->called_at && now - slot->called_at < BATON_TIME;
 }
 
-/* The first in the list, of those that are known to take it; NOBODY: none is. */
+/* Returns the first slot from i on that is known to handle the type in the lane; NOBODY: none. */
 static int
 one_that_takes(int i, int32 type_id, Lane lane)
 {
@@ -190,7 +190,7 @@ one_alike_is_called(const Slot *slot, TimestampTz now)
 	return false;
 }
 
-/* One of each kind: it is not known which of them takes it. */
+/* Calls one slot per set of types, because it is unknown which of them handles the type. */
 static void
 call_who_may_take(int32 type_id, Lane lane, TimestampTz now, Calls *calls)
 {
@@ -206,8 +206,8 @@ call_who_may_take(int32 type_id, Lane lane, TimestampTz now, Calls *calls)
 }
 
 /*
- * A session that was called and has not claimed yet will see whatever is committed
- * by now, so it does for this type as well.
+ * A session that was called and has not claimed yet will see everything committed so far, so it can also
+ * handle this type.
  */
 void
 dgen_call_one(int32 type_id, Lane lane, TimestampTz now, Calls *calls)
@@ -224,14 +224,14 @@ dgen_call_one(int32 type_id, Lane lane, TimestampTz now, Calls *calls)
 }
 
 /*
- * While it was called for one thing it was not called for the next one, of another type or in another
- * lane: that is for others now, none of whom may take all that it does. Parts first: who comes for them
- * comes for messages, too.
+ * While the session had a baton for one type and lane, it was not called for others. Other sessions must
+ * handle those now, and perhaps none of them handles all that it does. Parts first, because a session
+ * that is called for parts also claims messages.
  */
 void
 dgen_call_in_place_of(const Slot *slot, TimestampTz now, Calls *calls)
 {
-	if (slot->all_types) /* not all of them are known */
+	if (slot->all_types) /* the slot does not name all its types */
 	{
 		dgen_call_everybody(-1, now, calls);
 		return;
@@ -245,8 +245,8 @@ dgen_call_in_place_of(const Slot *slot, TimestampTz now, Calls *calls)
 }
 
 /*
- * A session that is called and does not come loses its baton to the next. What a session has called
- * itself to was not announced. Returns when to look again.
+ * If a called session does not come, its baton passes to the next one. Work for which a session has
+ * called itself was not announced, so it is announced now. Returns when to check again.
  */
 TimestampTz
 dgen_pass_late_batons(TimestampTz now, Calls *calls)
@@ -330,8 +330,8 @@ dgen_wakeup_later(int32 type_id)
 }
 
 /*
- * The baton is this session's, which is awake: no other session is called, or kept from waiting, unless
- * it does not claim in time. So it must be noted also while no session waits.
+ * This session is awake and takes the baton itself. No other session is called or prevented from waiting,
+ * unless this one does not claim in time. So the baton is noted even if no session waits.
  */
 bool
 dgen_call_self(int32 type_id)

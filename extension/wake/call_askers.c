@@ -1,6 +1,6 @@
 /*
- * Calls the sessions that wait for replies (sleep/reply_wait.c). A counter per bucket of request ids
- * tells a session that replies that none waits, which is the usual case when it comes to the lock.
+ * Wakes the sessions that wait for replies (sleep/reply_wait.c). A counter per bucket of request ids
+ * usually tells a session that replies that no session waits, so it need not acquire the lock.
  */
 #include "postgres.h"
 

@@ -1,7 +1,7 @@
 /*
- * The locks that this transaction holds, of actors and of slots. Others may have tried them in
- * vain, and have left a mark in shared memory: they are called when the locks are free (H9).
- * What a claim has left in its mailboxes then is work again, for any session.
+ * The locks of actors and slots that this transaction holds. If other sessions failed to get one, they
+ * left a mark in shared memory, and are woken when the lock is free (H9). Messages that a claim has left
+ * in its mailboxes are then work for any session again.
  */
 #include "postgres.h"
 
@@ -24,23 +24,23 @@ typedef struct HeldLock
 {
 	int32 type_id;
 	int64 mailbox;
-	uint64 miss; /* what others note that try it in vain: its key, or DGEN_ANY_SLOT */
+	uint64 miss; /* what others note if they miss it: its key, or DGEN_ANY_SLOT */
 	SubTransactionId subid;
-	bool claimed;             /* for its messages */
-	bool slot;                /* of the type, and not an actor's; its number is the mailbox */
-	bool freed;               /* before the transaction's end */
-	SubTransactionId drained; /* in which it was found that none are left; Invalid: some may be */
-	bool handled_within;      /* those that were found were handled in that subtransaction, later */
+	bool claimed;             /* by a claim, for its messages */
+	bool slot;                /* a slot of the type, whose number is in mailbox */
+	bool freed;               /* released before the end of the transaction */
+	SubTransactionId drained; /* that found no messages left; Invalid: there might be some */
+	bool handled_within;      /* messages found before were handled in that subtransaction */
 } HeldLock;
 
 static HeldLock *owned = NULL; /* in TopMemoryContext */
 static int nowned = 0;
 static int owned_size = 0;
-static bool owned_any = false; /* there was no memory to note a lock */
+static bool owned_any = false; /* a lock was not noted for lack of memory */
 
 /* ---- what is held ---- */
 
-/* Room for one more; false if there is no memory. */
+/* Makes room for one more; false: out of memory. */
 static bool
 grow_owned(void)
 {
@@ -116,10 +116,7 @@ dgen_wakeup_undrained(int held)
 		owned[held].drained = InvalidSubTransactionId;
 }
 
-/*
- * If that is undone, by ROLLBACK TO a savepoint that is younger than the claim, the messages are
- * back, and the lock stays.
- */
+/* If ROLLBACK TO a savepoint after the claim undoes this, the messages are back, and the lock stays. */
 void
 dgen_wakeup_handled(int held)
 {
@@ -131,7 +128,7 @@ dgen_wakeup_handled(int held)
 	owned[held].handled_within = true;
 }
 
-/* The number of a slot that this transaction has noted; -1: there is none. */
+/* Returns the number of a slot that this transaction has noted; -1: none. */
 int
 dgen_wakeup_slot(int32 type_id)
 {
@@ -141,7 +138,7 @@ dgen_wakeup_slot(int32 type_id)
 	return -1;
 }
 
-/* ---- locks that others tried in vain ---- */
+/* ---- locks that others failed to get ---- */
 
 static uint32
 miss_bit(int32 type_id, uint64 lock)
@@ -154,7 +151,7 @@ dgen_wakeup_missed(int32 type_id, uint64 lock)
 {
 	uint32 bit = miss_bit(type_id, lock);
 
-	/* A full barrier: the mark is there before the lock is tried again. */
+	/* A full barrier: the mark is visible before the lock is tried again. */
 	if (dgen_shared_attach())
 		pg_atomic_fetch_or_u32(&dgen_database->missed[bit / 32], ((uint32) 1) << (bit % 32));
 }
@@ -171,9 +168,9 @@ take_miss(int32 type_id, uint64 lock)
 	return (pg_atomic_fetch_and_u32(word, ~mask) & mask) != 0;
 }
 
-/* ---- locks that are free ---- */
+/* ---- released locks ---- */
 
-/* A session that got no slot of the type waits for any of them. */
+/* A session that got no slot waits for any slot of the type. */
 static bool
 take_lock_miss(const HeldLock *lock)
 {
@@ -201,14 +198,14 @@ dgen_wakeup_freed_slot(int32 type_id, int slot)
 }
 
 /*
- * The locks from `first` on are free. A mark may stand for another lock with the
- * same bit, of any type in the bucket. So one worker of every such type is called:
- * a session that still fails to get its lock makes the mark again.
+ * The locks from `first` on are free. A mark can stand for another lock with the same bit, of any type in
+ * the bucket. So one worker of each such type is woken; a session that still fails to get its lock makes
+ * the mark again.
  */
 static void
 release_owned(int first, bool undone)
 {
-	/* What is left is there for the next claim, all of it, before a session is woken for it. */
+	/* All messages that are left become hints before a session is woken for them. */
 	for (int i = first; i < nowned; i++)
 		if (owned[i].claimed && (undone || owned[i].drained == InvalidSubTransactionId))
 			dgen_hints_add(owned[i].type_id, owned[i].mailbox);
@@ -219,12 +216,12 @@ release_owned(int first, bool undone)
 	{
 		bool missed = !owned[i].freed && take_lock_miss(&owned[i]);
 
-		/* What was claimed and rolled back is work again, for this session too. */
+		/* Messages of a claim that was rolled back are work again, also for this session. */
 		if (missed || (undone && (i == first || owned[i].type_id != owned[i - 1].type_id)))
 			dgen_wakeup_announce(owned[i].type_id);
 		if (missed)
 			dgen_call_all(bucket_of(owned[i].type_id));
-		/* A session at its end will not come back to it (I7). */
+		/* A session that ends will not claim them again (I7). */
 		else if (undone && proc_exit_inprogress)
 			dgen_call_for(owned[i].type_id);
 	}

@@ -1,25 +1,25 @@
 /*
- * Hints: mailboxes that are known to have messages, so that a claim goes straight to
- * them. It costs as much as what it finds, however many mailboxes there are and
- * however many dead rows a snapshot keeps in their index.
+ * Hints: mailboxes that are known to have messages, so that a claim goes straight to them. The cost of a
+ * claim depends on what it finds, not on the number of mailboxes or of dead rows that a snapshot keeps in
+ * their index.
  *
  *     send ──commit──> hint ──take──> owned ──end──> drained: forgotten
  *                        ^  ^                  └───> else: a hint again (held_locks.c)
  *     index ──sweep──────┘  └── owned by another session
  *
- * A message that can be handled is either in a mailbox with a hint, or in one that a
- * transaction has taken from here and owns, or a sweep has been asked for that will
- * come past it. So nothing is lost when there is no room for a hint: the type is swept
- * then, as it is for what was not announced (H10), which the safety-net check asks for.
+ * For each message that can be handled, one of these holds: its mailbox has a hint, a transaction has
+ * taken the hint and owns the mailbox, or a requested sweep will find it. So nothing is lost if there is
+ * no room for a hint: the type is swept. The safety-net check requests sweeps for messages that were not
+ * announced (H10).
  *
- * A sweep walks over the index from where the last one stopped, in slices, each by
- * one session. A claim takes what it found from here, so two sessions do not
- * run into each other's actors. After a slice of nothing but dead rows it rests, so that
- * it takes no processor from those who work; an alarm lets it go on.
+ * A sweep scans the index from where the last one stopped, in slices, each by one session. The mailboxes
+ * that it finds become hints, and claims take them from here, so two sessions do not compete for actors.
+ * After a slice with only dead rows the sweep rests, to leave the processor to sessions that work; an
+ * alarm lets it continue.
  *
- * Affinity: the session that took a mailbox last keeps its actor's state. Others leave it
- * the hint while they find something else and it is at work, so that it will come; but not
- * always, as it may be at work for long.
+ * Affinity: the session that took a mailbox last keeps its actor's state. Others leave the hint to it
+ * while they find other work and it is busy, so that it will claim again soon. Sometimes they take the
+ * hint nevertheless, because it might be busy for long.
  */
 #include "postgres.h"
 
@@ -40,10 +40,10 @@
 
 #define WORDS lengthof(((HintSet *) 0)->used)
 
-/* Of so many times that a session takes hints it once takes them as they come. */
+/* Once in so many times a session takes hints without regard to affinity. */
 #define FAIR_TAKES 16
 
-/* Taken in the claim that is in progress, and not owned; 0: none. */
+/* Hints that the claim in progress has taken for mailboxes that it does not own yet. */
 static struct
 {
 	int32 type_id;
@@ -51,7 +51,7 @@ static struct
 	int64 mailboxes[HINT_SLOTS];
 } hand;
 
-/* ---- slots of one set; its lock is held ---- */
+/* ---- places of one set; the caller holds its lock ---- */
 
 static uint16
 this_session(void)
@@ -59,7 +59,7 @@ this_session(void)
 	return dgen_slot == NULL ? NO_OWNER : (uint16) (DGEN_MY_PROCNO + 1);
 }
 
-/* Does the owner claim again soon? Another one may have got its number: then that one is asked. */
+/* Will the session with that slot claim again soon? The slot can belong to another session by now. */
 static bool
 will_come(uint16 owner)
 {
@@ -69,10 +69,10 @@ will_come(uint16 owner)
 		return false;
 	slot = slot_at(owner - 1);
 	return slot->worker_id != 0 && slot->database == MyDatabaseId && slot->state == SLOT_BUSY &&
-		   slot->part <= 0; /* no locked part, which may take long */
+		   slot->part <= 0; /* no locked part, which can take long */
 }
 
-/* Takes up to max, in the order of the slots, going on where the last one stopped. */
+/* Takes up to max hints in the order of their places, from where the last call stopped. */
 static int
 take(HintSet *set, int64 *mailboxes, int max, bool any)
 {
@@ -105,9 +105,7 @@ take(HintSet *set, int64 *mailboxes, int max, bool any)
 	return taken;
 }
 
-/* ---- finding the set of a type ---- */
-
-/* ---- what others use ---- */
+/* ---- functions for other files ---- */
 
 /* A claim begins. */
 void
@@ -151,7 +149,7 @@ dgen_hints_in_hand(void)
 	return hand.count > 0;
 }
 
-/* Called at the end of transactions, too: never raises. */
+/* Also called at the end of transactions, so it never raises. */
 void
 dgen_hints_put_back(void)
 {
@@ -159,7 +157,7 @@ dgen_hints_put_back(void)
 		dgen_hints_add(hand.type_id, hand.mailboxes[--hand.count]);
 }
 
-/* An alarm that rang for something else has taken that of a resting sweep along: it is set again. */
+/* An alarm that rang for something else has cleared the one of a resting sweep, so it is set again. */
 int
 dgen_hints_count(int32 type_id)
 {
@@ -179,7 +177,7 @@ dgen_hints_left(int32 type_id)
 	return dgen_hints_count(type_id) > 0;
 }
 
-/* Called at the end of transactions, too: never raises. A type without a set will be swept. */
+/* Also called at the end of transactions, so it never raises. A type without a set will be swept. */
 void
 dgen_hints_add(int32 type_id, int64 mailbox)
 {
@@ -218,5 +216,3 @@ dgen_hints_ask_all(void)
 		LWLockRelease(&set->lock);
 	}
 }
-
-/* ---- shared memory ---- */

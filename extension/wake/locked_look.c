@@ -1,26 +1,27 @@
 /*
- * Is there a locked part to run? No session reads the table before something has
- * happened that may have left one there: an actor was locked, an attempt failed or lost its
- * session, a worker was called for an alarm or a look of the safety net.
+ * Is there a locked part to run? No session reads the table before an event that might have left one
+ * there: an actor was locked, an attempt failed or lost its session, a worker was woken for an alarm or a
+ * safety-net check.
  *
- *     asked ──> a look, by whoever claims ──found one──> runs it, and calls the next worker
+ *     asked ──> a claim checks ──found one──> runs it, and wakes the next worker
  *                    └──found nothing──> answered, up to what had been asked when it began
  *
- * Who leaves the locked parts of a type to others neither looks nor answers, and is not called.
- * Two workers of a type sleep, R runs its parts and L does not:
+ * A worker that leaves the locked parts of a type to others neither checks nor answers, and is not woken
+ * for them. Two workers of a type sleep, R runs its parts and L does not:
  *
- *     a turn in L locks an actor, and commits    asked, and R is called: by itself L would claim, not
- *                                                look, and sleep on, and R with it until the safety net
- *     R begins a part, there is another          calls whoever runs parts, too: who is called for the
- *                                                messages that R leaves may be L
- *     R is stopped, called and not come          its calls are passed on in the lanes they came in
- *     R is gone, L is the only one               nobody looks, so nobody answers: whoever attaches and
- *                                                may run it finds that it was asked for
+ *     a turn in L locks an actor, and commits    asked, and R is woken: L alone would claim, not check,
+ *                                                and sleep again, and R with it until the safety net
+ *     R begins a part, there is another          also wakes a worker that runs parts: the one woken for
+ *                                                the messages that R leaves might be L
+ *     R is stopped, woken and does not come      its batons are passed on in their lanes
+ *     R is gone, L is the only one               no worker checks, so none answers: a worker that
+ *                                                attaches and can run the part finds the request
  *
- * And who may run one: of several workers of a type one is kept for messages, which may be one that
- * runs no parts. It is free for them when it attaches, and when it has run a part of another type, or
- * has looked for one: L calls R then. One that runs parts of the type looks itself, in its next claim or,
- * after a look in vain for another type, in the same one (dgen_part_begin). Model: test/model/lanes.pml.
+ * And which worker can run a part: of several workers of a type one is reserved for messages, which can
+ * be one that runs no parts. It is free for messages when it attaches, and when it has run a part of
+ * another type, or has checked for one: then L wakes R. A worker that runs parts of the type checks
+ * itself, in its next claim or, after it has found no part of another type, in the same one
+ * (dgen_part_begin). Model: test/model/lanes.pml.
  */
 #include "postgres.h"
 
@@ -41,7 +42,7 @@
 
 #define LOOKING (-1) /* Slot.part */
 
-/* ---- looks ---- */
+/* ---- checks ---- */
 
 void
 dgen_locked_ask(int32 type_id)
@@ -83,8 +84,8 @@ take_kept(int32 type_id)
 }
 
 /*
- * A worker that was kept for messages of such a type can run a part from now on. Only these are called: two
- * that look for parts in vain would call each other forever.
+ * A worker that was reserved for messages of such a type can run a part from now on. Only these workers
+ * are woken: otherwise two workers that find no parts would wake each other forever.
  */
 void
 dgen_part_call_others(void)
@@ -96,7 +97,7 @@ dgen_part_call_others(void)
 		if (dgen_is_of_actions(type_id) || dgen_slot_names_part(dgen_slot, i) ||
 			!take_kept(type_id))
 			continue;
-		/* Or of another type in the bucket. */
+		/* The worker might handle another type in the bucket. */
 		dgen_wakeup_announce(type_id);
 		dgen_call_all(bucket_of(type_id));
 	}
@@ -109,9 +110,9 @@ dgen_locked_answer(int32 type_id, uint32 asked)
 		pg_atomic_write_u32(&dgen_database->locked_answered[bucket_of(type_id)], asked);
 }
 
-/* ---- who runs one ---- */
+/* ---- which worker runs a part ---- */
 
-/* As this session does. */
+/* Does the worker of the slot handle the type, as this session does? */
 static bool
 works_here(const Slot *slot, int32 type_id)
 {
@@ -148,7 +149,7 @@ dgen_part_reserve(int32 type_id)
 	return may;
 }
 
-/* Called at the end of transactions and sessions, too: never raises. */
+/* Also called at the end of transactions and sessions, so it never raises. */
 void
 dgen_part_publish(int64 fence)
 {
@@ -161,7 +162,7 @@ dgen_part_publish(int64 fence)
 		dgen_part_call_others();
 }
 
-/* By a session that lives and has not ended it. */
+/* True while a live session publishes the part and has not ended it. */
 bool
 dgen_part_is_published(int64 fence)
 {
@@ -177,7 +178,7 @@ dgen_part_is_published(int64 fence)
 	return published;
 }
 
-/* A slot with a pid is that of a live process, as long as the lock is held. */
+/* While the lock is held, a slot with a pid belongs to a live process. */
 void
 dgen_part_end_holder(int64 fence)
 {

@@ -1,10 +1,10 @@
 /*
- * Marks: what a transaction did that others may wait for, kept in this backend until
- * the transaction has ended and its locks are gone, then acted upon (H9). What is to be done
- * about the locks themselves is in held_locks.c; what waits for no commit in announce.c.
+ * Marks: what a transaction did that others might wait for. This backend keeps them until the transaction
+ * has ended and its locks are released, and then acts upon them (H9). held_locks.c handles the locks
+ * themselves; announce.c announces work without waiting for a commit.
  *
- * The marks never raise. Where shared memory cannot be had they do nothing, and the
- * safety-net look of the workers finds what was not announced.
+ * The marks never raise. Without shared memory they do nothing, and the safety-net check of the workers
+ * finds work that was not announced.
  */
 #include "postgres.h"
 
@@ -26,8 +26,8 @@
 
 #define MAX_MARKED_TYPES 16   /* more: every type */
 #define MAX_MARKED_BOXES 1024 /* more: their type is swept */
-#define MAX_MARKED_REPLIES 32 /* more: every waiter for a reply looks */
-#define MAX_MARKED_HOLDERS 16 /* more: their attempts go on until the next look */
+#define MAX_MARKED_REPLIES 32 /* more: all waiters for replies check */
+#define MAX_MARKED_HOLDERS 16 /* more: attempts continue until their next check */
 
 typedef struct MarkedBox
 {
@@ -35,11 +35,11 @@ typedef struct MarkedBox
 	int64 mailbox;
 } MarkedBox;
 
-/* A session whose attempt is over, if that commits. */
+/* A session whose attempt is over if the transaction commits. */
 typedef struct MarkedHolder
 {
 	int64 fence;
-	SubTransactionId subid; /* in which it was ended */
+	SubTransactionId subid; /* that ended it */
 } MarkedHolder;
 
 typedef struct Marks
@@ -47,34 +47,34 @@ typedef struct Marks
 	int nsent;
 	int32 sent[MAX_MARKED_TYPES];
 	bool sent_any;
-	bool sent_claiming; /* by the turns of a worker, which claims again */
+	bool sent_claiming; /* by turns of a worker, which claims again */
 	int nboxes;
 	MarkedBox boxes[MAX_MARKED_BOXES];
 	int nswept;
-	int32 swept[MAX_MARKED_TYPES]; /* to be swept */
+	int32 swept[MAX_MARKED_TYPES]; /* types to sweep */
 	bool sweep_any;
 	int nleft;
 	int32 left[MAX_MARKED_TYPES];
 	int nlocked;
-	int32 locked[MAX_MARKED_TYPES]; /* with a locked part to be run */
-	bool away;                      /* it begins what keeps this session for long */
+	int32 locked[MAX_MARKED_TYPES]; /* types with a locked part to run */
+	bool away;                      /* this session will be busy for long */
 	int nreplied;
 	int64 replied[MAX_MARKED_REPLIES];
 	bool replied_any;
 	TimestampTz due;    /* earliest; ALARM_NONE: none */
-	uint64 due_buckets; /* of the types for which something is */
+	uint64 due_buckets; /* of the types for which something is due */
 	int nholders;
 	MarkedHolder holders[MAX_MARKED_HOLDERS];
-	SubTransactionId alarm_subid; /* took the alarm */
-	bool orders;                  /* for in-database workers */
-	bool start;                   /* and new ones are to be started */
+	SubTransactionId alarm_subid; /* has taken the alarm */
+	bool orders;                  /* in-database workers must read their orders */
+	bool start;                   /* and missing ones are started */
 } Marks;
 
 static Marks marks = {.due = ALARM_NONE};
-static bool marked = false; /* anything in marks */
+static bool marked = false; /* marks is not empty */
 
 static SubTransactionId aborting = InvalidSubTransactionId;
-static bool prepared = false; /* this is how the transaction ends */
+static bool prepared = false; /* the transaction ends with PREPARE */
 
 /* ---- marks ---- */
 
@@ -90,7 +90,7 @@ add_type(int32 *types, int *count, bool *overflow, int32 type_id)
 		*overflow = true;
 }
 
-/* The mailboxes of a transaction with so many of them that the type is swept. */
+/* Has the transaction sent to so many mailboxes that the type is swept? */
 static bool
 is_swept(int32 type_id)
 {
@@ -196,7 +196,7 @@ dgen_wakeup_may_end_holder(void)
 	return marks.nholders < MAX_MARKED_HOLDERS;
 }
 
-/* If it is undone, the attempt continues. */
+/* If this is rolled back, the attempt continues. */
 void
 dgen_wakeup_end_holder(int64 fence)
 {
@@ -206,7 +206,7 @@ dgen_wakeup_end_holder(int64 fence)
 	marked = true;
 }
 
-/* Those that were marked since the subtransaction began are at the end. */
+/* The holders that were marked since the subtransaction began are at the end. */
 static void
 spare_holders(SubTransactionId subid)
 {
@@ -236,7 +236,7 @@ dgen_wakeup_orders(bool start)
 	marked = true;
 }
 
-/* The session that takes the alarm might serve other types. */
+/* The session that takes the alarm might handle other types. */
 void
 dgen_wakeup_retry(int32 type_id, TimestampTz when)
 {
@@ -267,7 +267,7 @@ dgen_alarm_left(void)
 
 /* ---- the end of a transaction ---- */
 
-/* Due messages were not moved: a session that has skipped them in the meantime checks again. */
+/* Due messages were not moved: sessions that have skipped them in the meantime check again. */
 static void
 ring(void)
 {
@@ -275,7 +275,7 @@ ring(void)
 	dgen_alarm_merge(ALARM_UNKNOWN);
 }
 
-/* Before a session is woken for what they tell of. */
+/* Gives the hints before a session is woken for them. */
 static void
 give_hints(void)
 {
@@ -295,8 +295,8 @@ dgen_wakeup_hint(void)
 }
 
 /*
- * What a batch has sent to one actor its own worker claims next. Another one would only race it
- * to that, and take its processor from the session that runs the turn.
+ * Messages that a batch has sent to one actor are claimed next by the same worker. Another worker would
+ * only compete for them, and take the processor from the session that runs the turn.
  */
 static bool
 is_for_own_claim(void)
@@ -315,7 +315,7 @@ call_for_sent(void)
 		dgen_announce_all();
 	else
 	{
-		/* With the sweep a look for locked parts was asked for. Who comes for those sweeps, too. */
+		/* dgen_hints_ask has also requested a check for locked parts. A session woken for those also sweeps. */
 		for (int i = 0; i < marks.nswept; i++)
 			dgen_wakeup_part(marks.swept[i]);
 		for (int i = 0; i < marks.nsent; i++)
@@ -330,7 +330,7 @@ act_on_commit(void)
 	call_for_sent();
 	if (marks.away)
 		dgen_call_others();
-	/* Also a reason for sessions that are about to wait, this one too, not to. */
+	/* Sessions that are about to wait, also this one, do not wait then. */
 	for (int i = 0; i < marks.nleft; i++)
 		dgen_wakeup_now(marks.left[i]);
 
@@ -355,16 +355,16 @@ act_on_commit(void)
 		dgen_order_workers(dgen_database);
 		dgen_poke_launcher();
 	}
-	/* A session that wants workers later than this sees what has been committed. */
+	/* A session that starts workers later than this sees what was committed. */
 	if (marks.start && dgen_database->desired > 0)
 		dgen_want_starter(dgen_database);
 	dgen_complete_workers();
 }
 
 /*
- * Its locks are another's now, and what it did is not to be seen: who ends it tells of that
- * (prepared.c), and is left a note of sessions to be ended. But a claim has also taken calls and alarms
- * for what it has left to others, which may not wait for that.
+ * A prepared transaction keeps its locks, and its changes are not visible yet. The session that ends it
+ * announces them (prepared.c), and needs a note of the sessions to end. But a claim has also taken batons
+ * and alarms for work that it left to others, and these must not wait for that.
  */
 static void
 act_on_prepare(void)
@@ -393,7 +393,7 @@ forget_marks(void)
 	marked = false;
 }
 
-/* A claim ended between taking hints and owning what they tell of. */
+/* A claim ended after it took hints, and before it owned their mailboxes. */
 static void
 put_back_hints(void)
 {
@@ -420,7 +420,7 @@ end_transaction(bool commit)
 	forget_marks();
 }
 
-/* Other marks of the subtransaction stay: they cost a look that finds nothing. */
+/* Other marks of the subtransaction stay: they cost a check that finds nothing. */
 static void
 abort_subtransaction(SubTransactionId subid)
 {
@@ -435,7 +435,7 @@ abort_subtransaction(SubTransactionId subid)
 	}
 }
 
-/* A claim that is interrupted may have hints in its hand, and nothing marked. */
+/* An interrupted claim can have hints in its hand without marks. */
 static bool
 has_to_act(void)
 {
@@ -443,8 +443,8 @@ has_to_act(void)
 }
 
 /*
- * Called for every resource owner of the transaction, inner ones first, once the
- * locks of all of them are gone; also for portals that end in between.
+ * Called for each resource owner of the transaction, inner ones first, after the locks of all of them are
+ * released; also for portals that end in between.
  */
 static void
 after_locks(ResourceReleasePhase phase, bool isCommit, bool isTopLevel, void *arg)
@@ -458,7 +458,7 @@ after_locks(ResourceReleasePhase phase, bool isCommit, bool isTopLevel, void *ar
 	aborting = InvalidSubTransactionId;
 }
 
-/* The locks of a subtransaction go right after this; ids of its own subtransactions are higher. */
+/* The locks of a subtransaction are released right after this. Its own subtransactions have higher ids. */
 static void
 at_subtransaction_end(SubXactEvent event, SubTransactionId subid, SubTransactionId parent,
 					  void *arg)
@@ -470,7 +470,7 @@ at_subtransaction_end(SubXactEvent event, SubTransactionId subid, SubTransaction
 	dgen_claim_undone();
 }
 
-/* Before after_locks, which is not told how the transaction ends. */
+/* Called before after_locks, which does not learn how the transaction ends. */
 static void
 at_transaction_end(XactEvent event, void *arg)
 {

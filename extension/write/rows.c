@@ -1,6 +1,5 @@
 /*
- * Rows on their way to a table, put into it many at a time, which saves WAL and page
- * locks.
+ * Collects rows and inserts many at a time, which saves WAL and page locks.
  */
 #include "postgres.h"
 
@@ -10,7 +9,7 @@
 #include "write/rows.h"
 #include "write/writer.h"
 
-/* The table is opened for the first of them. */
+/* Opens the table for the first row. */
 TupleTableSlot *
 dgen_rows_next(DgenRows *rows)
 {

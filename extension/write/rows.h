@@ -1,5 +1,5 @@
 /*
- * Writing many rows of a table at a time. Raises what a writer does.
+ * Writes many rows of a table at a time. Raises what a writer raises.
  */
 #ifndef DGEN_WRITE_ROWS_H
 #define DGEN_WRITE_ROWS_H
@@ -14,13 +14,13 @@
 #define DGEN_ROWS 100
 
 /*
- * Starts zeroed but for its table. What the values of a row point to must stay until the rows are
- * flushed, which the caller does when count is DGEN_ROWS.
+ * Starts zeroed except for its table. The memory of by-reference values must stay valid until the rows
+ * are flushed. The caller must flush when count is DGEN_ROWS.
  */
 typedef struct DgenRows
 {
 	DgenTable table;
-	DgenWriter writer; /* open once there was a row */
+	DgenWriter writer; /* open from the first row on */
 	TupleTableSlot *slots[DGEN_ROWS];
 	int nslots;
 	int count;

@@ -1,7 +1,7 @@
 /*
- * Numbers from dgen's sequences. What is known of them relies on how they are drawn: a seq is
- * younger than its transaction's id (memo.c), and a later one is higher. A sequence that keeps
- * numbers for a session, counts down or begins again would hide messages that are committed.
+ * Numbers from dgen's sequences. dgen relies on how they are drawn: a transaction has its id before it
+ * draws a seq (memo.c), and a later seq is higher. A sequence that caches numbers in a session, counts
+ * down or cycles would hide committed messages.
  */
 #include "postgres.h"
 
@@ -21,10 +21,10 @@
 #include "version/process.h"
 #include "write/sequence.h"
 
-/* Of a sequence; forgotten when one of them changes. */
+/* A checked sequence; forgotten when any sequence changes. */
 typedef struct Known
 {
-	Oid oid; /* as it should be; InvalidOid: to be looked at */
+	Oid oid; /* its shape is right; InvalidOid: to be checked */
 	LocalTransactionId lxid;
 } Known;
 
@@ -70,8 +70,8 @@ check(Oid oid)
 }
 
 /*
- * Once in a transaction the sequence is locked, as nextval does, so that an ALTER SEQUENCE under
- * way is waited for, and its invalidation comes with the lock.
+ * Locks the sequence once in a transaction, as nextval does. So the session waits for an ALTER SEQUENCE
+ * in progress, and receives its invalidation with the lock.
  */
 static void
 check_once(Known *sequence, Oid oid)
@@ -89,8 +89,8 @@ check_once(Known *sequence, Oid oid)
 }
 
 /*
- * The transaction has its id before it draws the seq of a message: see memo.c. (Where it
- * cannot have one, in a read-only transaction, nextval says so better.)
+ * The transaction gets its id before it draws the seq of a message: see memo.c. (In a read-only
+ * transaction it cannot, and nextval has the better error.)
  */
 int64
 dgen_nextval(DgenTable sequence)

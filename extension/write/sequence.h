@@ -8,7 +8,7 @@
 
 #include "table/table.h"
 
-/* Raises DGEN_ERR_CHANGED if numbers would not be drawn one by one. */
+/* Raises DGEN_ERR_CHANGED if the sequence does not give numbers one by one. */
 extern int64 dgen_nextval(DgenTable sequence);
 
 #endif /* DGEN_WRITE_SEQUENCE_H */

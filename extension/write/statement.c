@@ -1,16 +1,15 @@
 /*
- * Writing dgen's tables through the server's executor, a statement for each row. That is how tables
- * are written that have triggers, or constraints that need the executor: log triggers (pg_repack),
- * audit, foreign keys, CHECK. All of them see what they would see of dgen's functions in SQL, whose
- * rights and search_path the statements have: those of the owner of the table, and dgen's own, so
- * that a sender has no influence on what a trigger, a CHECK or an index calls.
+ * Writes dgen's tables through the server's executor, with a statement for each row, if they have
+ * triggers, or constraints that need the executor: log triggers (pg_repack), audit, foreign keys, CHECK.
+ * The statements have the same privileges and search_path as dgen's functions in SQL: those of the owner
+ * of the table, and dgen's own. So a sender has no influence on what a trigger, a CHECK or an index
+ * calls.
  *
- * A row that is found by its place is locked there first. If that does not succeed another session
- * has written it, and nothing is done, as in writer.c; and an UPDATE cannot wander off to another
- * version of the row.
+ * A row that is found by its place is first locked there. If the lock fails, another session has written
+ * the row, and nothing is done, as in writer.c. So an UPDATE never follows the row to another version.
  *
- * What dgen has written it remembers, and so do its workers. A trigger that writes something else
- * in its place, or nothing, is refused.
+ * dgen and its workers remember what dgen has written. So dgen refuses a trigger that changes or
+ * suppresses a row.
  */
 #include "postgres.h"
 
@@ -32,7 +31,7 @@
 #include "table/table.h"
 #include "write/statement.h"
 
-#define MAX_COLUMNS 32 /* of a table */
+#define MAX_COLUMNS 32 /* maximum in a table */
 
 typedef enum Command
 {
@@ -44,7 +43,7 @@ typedef enum Command
 
 static SPIPlanPtr plans[DGEN_TABLE_COUNT][COMMANDS];
 
-/* ---- rights ---- */
+/* ---- privileges ---- */
 
 void
 dgen_become_owner(DgenTable table, Relation heap, Rights *before)
@@ -57,7 +56,7 @@ dgen_become_owner(DgenTable table, Relation heap, Rights *before)
 								 GUC_ACTION_SAVE, true, 0, false);
 }
 
-/* After an error the end of the (sub)transaction does that. */
+/* After an error the end of the (sub)transaction does this instead. */
 void
 dgen_become_again(const Rights *before)
 {
@@ -86,7 +85,7 @@ append_insert(StringInfo sql, const TableShape *shape)
 	appendStringInfoString(sql, ") RETURNING t.ctid, t.*");
 }
 
-/* Of all but the primary key, which an update leaves as it is. */
+/* Sets all columns except the primary key, which an update does not change. */
 static void
 append_update(StringInfo sql, const TableShape *shape)
 {
@@ -158,7 +157,7 @@ same_value(const ColumnShape *column, Datum a, bool a_null, Datum b, bool b_null
 	return datum_image_eq(a, b, by_value, length);
 }
 
-/* Has the row been written as it was given? */
+/* Was the row written as given? */
 static void
 check_written(const TableShape *shape, const Datum *values, const bool *nulls)
 {
@@ -187,7 +186,7 @@ execute(DgenTable table, Command command, ItemPointer tid, const Datum *values, 
 		argument_nulls[i + 1] = nulls[i] ? 'n' : ' ';
 	}
 
-	/* In the latest snapshot, whatever the isolation level: there the row was found. */
+	/* Uses the latest snapshot in every isolation level, because the row was found in it. */
 	status = SPI_execute_snapshot(plan_of(table, command), arguments, argument_nulls,
 								  GetLatestSnapshot(), InvalidSnapshot, false, true, 0);
 	if (status < 0)
@@ -198,7 +197,7 @@ execute(DgenTable table, Command command, ItemPointer tid, const Datum *values, 
 		check_written(shape, values, nulls);
 }
 
-/* *tid: where the row is; afterwards, where it is now. */
+/* *tid: the place of the row, before and after. */
 static void
 run(DgenTable table, Relation heap, Command command, ItemPointer tid, const Datum *values,
 	const bool *nulls)
@@ -208,7 +207,7 @@ run(DgenTable table, Relation heap, Command command, ItemPointer tid, const Datu
 
 	dgen_become_owner(table, heap, &before);
 	PushActiveSnapshot(
-		GetLatestSnapshot()); /* the caller may have none, and values may be toasted */
+		GetLatestSnapshot()); /* the caller might have none, and values can be toasted */
 	SPI_connect();
 	execute(table, command, tid, values, nulls);
 	*tid = *(ItemPointer) DatumGetPointer(
@@ -219,8 +218,8 @@ run(DgenTable table, Relation heap, Command command, ItemPointer tid, const Datu
 }
 
 /*
- * A row that was seen, and is invisible now, was removed or replaced by an earlier command of this
- * transaction, whatever else has locked it: xmax may be a multixact.
+ * If a row was seen and is invisible now, an earlier command of this transaction has removed or replaced
+ * it, even if others have locked it (xmax can be a multixact).
  */
 static TM_Result
 lock_row(Relation heap, ItemPointer tid, LockTupleMode mode, bool wait)

@@ -1,5 +1,5 @@
 /*
- * Writing a table that has triggers or constraints: through the server's executor, a statement for
+ * Writes tables that have triggers or constraints through the server's executor, with a statement for
  * each row. Needs a transaction that can write.
  */
 #ifndef DGEN_WRITE_STATEMENT_H
@@ -13,7 +13,7 @@
 
 #include "table/table.h"
 
-/* The columns are those that the code knows. Raise DGEN_ERR_CHANGED if a trigger changes the row. */
+/* The columns are those that the code knows. Both raise DGEN_ERR_CHANGED if a trigger changes the row. */
 extern void dgen_statement_insert(DgenTable table, Relation heap, Datum *values, bool *nulls,
 								  ItemPointer tid);
 /* False, and nothing is written, if another transaction has written the row since it was found. */
@@ -21,7 +21,7 @@ extern bool dgen_statement_update(DgenTable table, Relation heap, ItemPointer ti
 								  bool *nulls);
 extern TM_Result dgen_statement_delete(Relation heap, ItemPointer tid, bool wait);
 
-/* What dgen_become_owner has replaced. */
+/* What dgen_become_owner has replaced and dgen_become_again restores. */
 typedef struct Rights
 {
 	Oid user;
@@ -30,9 +30,9 @@ typedef struct Rights
 } Rights;
 
 /*
- * For a statement on one of dgen's tables: with the privileges of its owner and, if the statement
- * calls functions that were added, with a search_path of dgen's own; and back. After an
- * error the end of the (sub)transaction brings them back.
+ * For a statement on one of dgen's tables. Switches to the privileges of the table's owner and, if the
+ * statement calls functions that users added, to a search_path of dgen's own. After an error the end of
+ * the (sub)transaction restores both.
  */
 extern void dgen_become_owner(DgenTable table, Relation heap, Rights *before);
 extern void dgen_become_again(const Rights *before);

@@ -1,7 +1,7 @@
 /*
- * Writing dgen's tables through the access methods, see table.c: rows, and their entries in
- * the indexes, also in those that were added. A table with triggers or constraints is
- * written through the executor instead, row by row (statement.c).
+ * Writes dgen's tables through the access methods (see table.c): rows, and their entries in all indexes,
+ * also in those that users added. A table with triggers or constraints is written through the executor
+ * instead, row by row (statement.c).
  */
 #include "postgres.h"
 
@@ -45,14 +45,14 @@ insert_formed(const DgenWriter *writer, int n, TupleTableSlot *slot, EState *est
 	Datum values[INDEX_MAX_KEYS];
 	bool nulls[INDEX_MAX_KEYS];
 
-	/* Of a row's new version the primary key is the old one, which no other row can have. */
+	/* A new version of a row keeps its primary key, which no other row can have. */
 	FormIndexDatum(info, slot, estate, values, nulls);
 	index_insert(index, values, nulls, &slot->tts_tid, writer->heap,
 				 index->rd_index->indisunique && !same_key ? UNIQUE_CHECK_YES : UNIQUE_CHECK_NO,
 				 same_key, info);
 }
 
-/* An index that was added, on an expression or of a part of the rows. */
+/* For an added index that has expressions or a predicate. */
 static void
 insert_evaluated(const DgenWriter *writer, int n, TupleTableSlot *slot, bool is_update)
 {
@@ -63,18 +63,18 @@ insert_evaluated(const DgenWriter *writer, int n, TupleTableSlot *slot, bool is_
 	context->ecxt_scantuple = slot;
 	if (ExecQual(ExecPrepareQual(info->ii_Predicate, estate), context))
 		insert_formed(writer, n, slot, estate, is_update);
-	info->ii_ExpressionsState = NIL; /* goes with the estate */
+	info->ii_ExpressionsState = NIL; /* freed with the estate */
 	FreeExecutorState(estate);
 }
 
-/* Indexes of dgen's own have columns only, and need no executor. */
+/* dgen's own indexes have only columns, and need no executor. */
 static void
 insert_entry(const DgenWriter *writer, int n, TupleTableSlot *slot, bool is_update)
 {
 	IndexInfo *info = writer->indexes->ri_IndexRelationInfo[n];
 
 	if (!info->ii_ReadyForInserts)
-		return; /* CREATE INDEX CONCURRENTLY is about to build it */
+		return; /* CREATE INDEX CONCURRENTLY will build it */
 	if (info->ii_Expressions == NIL && info->ii_Predicate == NIL)
 		insert_formed(writer, n, slot, NULL, is_update);
 	else
@@ -111,8 +111,8 @@ form_row(const DgenWriter *writer, Datum *values, bool *nulls)
 }
 
 /*
- * Values that are stored out of line are read, and deleted, in a snapshot that is active: without one
- * their parts might be vacuumed away. Some callers have none. True: there is one to pop.
+ * Values that are stored out of line need an active snapshot when they are read or deleted: without one,
+ * VACUUM might remove their parts. Some callers have none. True: the caller must pop one.
  */
 static bool
 have_snapshot(void)
@@ -151,8 +151,8 @@ dgen_writer_insert(DgenWriter *writer, Datum *values, bool *nulls)
 }
 
 /*
- * Like CatalogTuplesMultiInsert, which cannot be used: it takes the place of a row
- * for its index entries from the tuple as it was before it was toasted.
+ * CatalogTuplesMultiInsert cannot be used: for index entries it reads the place of a row from the tuple
+ * as it was before toasting.
  */
 void
 dgen_writer_insert_many(DgenWriter *writer, TupleTableSlot **slots, int count)
