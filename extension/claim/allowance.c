@@ -1,7 +1,8 @@
 /*
  * How many messages a claim may read for a type with max_rate. The session has taken so many turns
- * from the token bucket of the type (own/rate.c, claim.c), reads at most as many messages, and gives
- * back what it did not use. What it left because there were no more is work for a later claim.
+ * from the token bucket of the type (own/rate.c, claim.c), reads at most as many messages, and
+ * gives back what it did not use. What it left because there were no more is work for a later
+ * claim.
  */
 #include "postgres.h"
 
@@ -41,7 +42,10 @@ dgen_settle_turns(WorkerSession *session, Owned *owned)
 	}
 }
 
-/* Of a claim that has failed before it was settled: they may have been used, and are not given back. */
+/*
+ * Of a claim that has failed before it was settled: they may have been used, and are not given
+ * back.
+ */
 void
 dgen_forget_turns(WorkerSession *session)
 {

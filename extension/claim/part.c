@@ -2,9 +2,9 @@
  * The locked part that this session runs, and its lock on the attempt's fence. A session that ends
  * releases the lock; one that is late finds another fence in the actor's row.
  *
- * A session that releases all its advisory locks releases this one, too, and lives on. Then
- * others would run the part next to it, and it would do so again in each attempt: such an attempt
- * has failed. The first session that notices records this: the session itself when it ends the part, or
+ * A session that releases all its advisory locks releases this one, too, and lives on. Then others
+ * would run the part next to it, and it would do so again in each attempt: such an attempt has
+ * failed. The first session that notices records this: the session itself when it ends the part, or
  * another one that looks for parts.
  */
 #include "postgres.h"
@@ -141,8 +141,9 @@ dgen_part_ends(int64 fence)
 }
 
 /*
- * A prepared transaction that begins or ends an attempt owns the actor until it is ended, so
- * no other attempt begins in the meantime. After that the row says what happened, and this session does not learn it.
+ * A prepared transaction that begins or ends an attempt owns the actor until it is ended, so no
+ * other attempt begins in the meantime. After that the row says what happened, and this session
+ * does not learn it.
  */
 static void
 at_transaction_end(XactEvent event, void *arg)
@@ -242,7 +243,10 @@ dgen_part_abandon(void)
 	dgen_wakeup_unheld(type_id);
 }
 
-/* Also between dgen.claim_locked and COMMIT: a worker that is silent there each time would run forever. */
+/*
+ * Also between dgen.claim_locked and COMMIT: a worker that is silent there each time would run
+ * forever.
+ */
 void
 dgen_part_leave(int blame)
 {

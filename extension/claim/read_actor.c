@@ -26,8 +26,8 @@
 /* ---- the row ---- */
 
 /*
- * Locks the actor's row, so that no UPDATE or SELECT FOR UPDATE can stand in
- * the way when the batch commits. False if another session has it locked.
+ * Locks the actor's row, so that no UPDATE or SELECT FOR UPDATE can stand in the way when the batch
+ * commits. False if another session has it locked.
  */
 static bool
 lock_row(Reader *reader, BatchActor *actor)

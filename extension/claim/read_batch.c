@@ -1,7 +1,7 @@
 /*
- * Reading a batch: the actors that are owned, and their first messages, in a snapshot
- * taken after their locks. Left out is what cannot be handled now (blocked.c), or has its
- * row locked by another session (read_actor.c).
+ * Reading a batch: the actors that are owned, and their first messages, in a snapshot taken after
+ * their locks. Left out is what cannot be handled now (blocked.c), or has its row locked by another
+ * session (read_actor.c).
  */
 #include "postgres.h"
 
@@ -29,7 +29,8 @@
 
 /*
  * What is going to be written is locked so before it is read. To come back for the stronger lock
- * would be a deadlock with a REINDEX, which has locked the table in the meantime and waits for its index.
+ * would be a deadlock with a REINDEX, which has locked the table in the meantime and waits for its
+ * index.
  *
  * And all that is read is locked before the snapshot is taken. One from before an ALTER TABLE that
  * writes the rows again, such as SET LOGGED, shows an empty table: see dgen_table_lock.
@@ -93,7 +94,9 @@ end_read(Reader *reader)
 
 /* ---- what is owned ---- */
 
-/* Each message is a turn of those that were taken for the type. What is left is for the next claim. */
+/*
+ * Each message is a turn of those that were taken for the type. What is left is for the next claim.
+ */
 static void
 read_with_rate(Reader *reader, WorkerType *type)
 {

@@ -82,7 +82,9 @@ read_message(Reader *reader, BatchActor *actor, const DgenScan *scan, Datum *val
 	reader->batch->bytes += toast_raw_datum_size(message->message);
 }
 
-/* And with it all that comes behind, in order. Two keys that share the mailbox wait for each other. */
+/*
+ * And with it all that comes behind, in order. Two keys that share the mailbox wait for each other.
+ */
 static bool
 waits_for_unlock(const BatchActor *actor, Datum priority)
 {
@@ -90,9 +92,9 @@ waits_for_unlock(const BatchActor *actor, Datum priority)
 }
 
 /*
- * The first messages of each actor of the mailbox, normally one actor. An actor
- * that has its share ends the reading: what follows keeps its order for the next
- * batch. False if it ended before the scan.
+ * The first messages of each actor of the mailbox, normally one actor. An actor that has its share
+ * ends the reading: what follows keeps its order for the next batch. False if it ended before the
+ * scan.
  */
 static bool
 read_rows(Reader *reader, DgenScan *scan)

@@ -7,8 +7,8 @@
  *                        └──error, end of the session──> the same, from where it had come to
  *
  * A session holds no lightweight lock while it scans: it reads from disk and takes as long as that
- * takes, and neither it nor those that wait for it could be canceled. Another session that wants to sweep waits
- * for the end of the slice, because there may be hints then.
+ * takes, and neither it nor those that wait for it could be canceled. Another session that wants to
+ * sweep waits for the end of the slice, because there may be hints then.
  */
 #include "postgres.h"
 
@@ -169,7 +169,10 @@ dgen_sweep_rest(Sweep *sweep, const SweepPlace *next, int64 us)
 		dgen_alarm_retry(type_id, until);
 }
 
-/* At the end of the ring it continues at its beginning, unless it has been past all that there was when it began. */
+/*
+ * At the end of the ring it continues at its beginning, unless it has been past all that there was
+ * when it began.
+ */
 void
 dgen_sweep_through(Sweep *sweep)
 {

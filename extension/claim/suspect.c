@@ -1,10 +1,9 @@
 /*
- * Turns that may have taken their worker along: a callback that crashes its process, or
- * never returns. All that the server sees is a session that ends while it has a batch, since
- * its client has gone, or was silent for so long that a timeout ended it.
- * Any of its turns might have been the reason, or none: an operator might have killed a healthy
- * worker. So no message is blamed immediately (H8). The actors of the batch are suspects, and are
- * kept apart until it shows:
+ * Turns that may have taken their worker along: a callback that crashes its process, or never
+ * returns. All that the server sees is a session that ends while it has a batch, since its client
+ * has gone, or was silent for so long that a timeout ended it. Any of its turns might have been the
+ * reason, or none: an operator might have killed a healthy worker. So no message is blamed
+ * immediately (H8). The actors of the batch are suspects, and are kept apart until it shows:
  *
  *     NONE ──session ended──> FEW ──again──> ALONE ──again──> a failed attempt is counted
  *       ^                      │               │
@@ -13,8 +12,8 @@
  * A session that is ended by SIGTERM (pg_terminate_backend, a shutdown, DROP DATABASE WITH (FORCE))
  * leaves suspects, too, but no attempt is counted.
  *
- * (An action is alone from the beginning, and its attempts count as well when an operator has killed
- * a healthy worker: it may have had its effect.)
+ * (An action is alone from the beginning, and its attempts count as well when an operator has
+ * killed a healthy worker: it may have had its effect.)
  *
  * Few at a time first, as a batch may have had thousands of messages, of innocents, and
  * each alone would keep them waiting. This is known in shared memory (memo.c) before the
@@ -22,10 +21,11 @@
  * then the next session that ends begins again.
  *
  * A handler in the database runs in its worker's session, and may be what ends it, by
- * pg_terminate_backend or an error of level FATAL. The turn that ran is the only suspect then. So is
- * a locked part, which is alone in any case: the levels count how often, for its message.
+ * pg_terminate_backend or an error of level FATAL. The turn that ran is the only suspect then. So
+ * is a locked part, which is alone in any case: the levels count how often, for its message.
  *
- * The attempt is recorded by the next claim for the type, or in a transaction that ends at once (charges.c).
+ * The attempt is recorded by the next claim for the type, or in a transaction that ends at once
+ * (charges.c).
  */
 #include "postgres.h"
 
@@ -79,7 +79,10 @@ charge(const BatchActor *actor, int sqlstate)
 	dgen_charge(&turn);
 }
 
-/* The session that ends still holds its locks. A locked part has an attempt of its own: dgen_part_leave. */
+/*
+ * The session that ends still holds its locks. A locked part has an attempt of its own:
+ * dgen_part_leave.
+ */
 void
 dgen_suspect_batch(int blame)
 {

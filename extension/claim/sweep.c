@@ -172,7 +172,10 @@ settled(int64 floor)
 	return TransactionIdIsValid(GetTopTransactionIdIfAny()) ? 0 : floor;
 }
 
-/* Nothing in the mailbox waits, and what was settled when the sweep came to it cannot come any more. */
+/*
+ * Nothing in the mailbox waits, and what was settled when the sweep came to it cannot come any
+ * more.
+ */
 static void
 leave_floor(const Slice *slice)
 {

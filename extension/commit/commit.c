@@ -1,6 +1,6 @@
 /*
- * Committing: what the turns of a batch did goes into the tables, in the same
- * transaction that owns the actors.
+ * Committing: what the turns of a batch did goes into the tables, in the same transaction that owns
+ * the actors.
  */
 #include "postgres.h"
 

@@ -1,6 +1,6 @@
 /*
- * What the turns did goes into the tables: handled messages and states (commit.c, remove_message.c).
- * Needs the transaction that owns the actors.
+ * What the turns did goes into the tables: handled messages and states (commit.c,
+ * remove_message.c). Needs the transaction that owns the actors.
  */
 #ifndef DGEN_COMMIT_COMMIT_H
 #define DGEN_COMMIT_COMMIT_H
@@ -32,13 +32,19 @@ extern void dgen_destroy_actor(struct BatchActor *actor);
 /* The last message handled locks the actor: it leaves the mailbox for dgen.locked. */
 extern void dgen_lock_actor(struct BatchActor *actor);
 
-/* Removes handled messages and writes states. Raises DGEN_ERR_NOT_OWNED if something is not owned any more. */
+/*
+ * Removes handled messages and writes states. Raises DGEN_ERR_NOT_OWNED if something is not owned
+ * any more.
+ */
 extern void dgen_commit_batch(struct Batch *batch);
 
 /* The actor's row alone, with the status that it has now. */
 extern void dgen_write_actor(struct BatchActor *actor);
 
-/* ---- remove_message.c: a message that was handled, from the place where its claim has found it ---- */
+/*
+ * ---- remove_message.c: a message that was handled, from the place where its claim has found it
+ * ----
+ */
 
 /*
  * The table has been locked since the claim. Raises DGEN_ERR_NOT_OWNED if the message is not there

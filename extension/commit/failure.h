@@ -35,8 +35,8 @@ extern bool dgen_record_failure(struct BatchActor *actor, const struct BatchMess
 								const Failure *failure);
 
 /*
- * Removes what is recorded of the message's failed attempts. Needs an active snapshot that was taken
- * after dgen.failed_attempt was locked for writing.
+ * Removes what is recorded of the message's failed attempts. Needs an active snapshot that was
+ * taken after dgen.failed_attempt was locked for writing.
  */
 extern void dgen_forget_failure(int32 type_id, int64 mailbox, int64 message_id);
 

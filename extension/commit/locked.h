@@ -5,8 +5,8 @@
  *                              ^                             │ └──fails for good──> dead letter
  *                              └──fails, expires, its session ends──┘
  *
- * Each attempt has a fence of its own, and its session holds a lock on that (claim/part.c). Whatever
- * writes a row owns the actor. Needs a transaction.
+ * Each attempt has a fence of its own, and its session holds a lock on that (claim/part.c).
+ * Whatever writes a row owns the actor. Needs a transaction.
  */
 #ifndef DGEN_COMMIT_LOCKED_H
 #define DGEN_COMMIT_LOCKED_H

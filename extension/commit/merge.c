@@ -1,6 +1,6 @@
 /*
- * The changes that a locked part made of the state, on top of what turns have made of it since: entry
- * by entry.
+ * The changes that a locked part made of the state, on top of what turns have made of it since:
+ * entry by entry.
  */
 #include "postgres.h"
 

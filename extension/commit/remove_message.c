@@ -1,16 +1,16 @@
 /*
  * Removing a message that was handled, from the place where its claim has found it.
  *
- * A claim that has written nothing holds no snapshot until it commits. If an operator removes the row
- * by hand in the meantime, a VACUUM frees its place, and another message may be there:
+ * A claim that has written nothing holds no snapshot until it commits. If an operator removes the
+ * row by hand in the meantime, a VACUUM frees its place, and another message may be there:
  *
  *     worker   claims ─────────────────────────────────────────── commits: whose row is this?
  *     others          DELETE ── VACUUM frees the place ── a sender's message takes it
  *
  * So there has to be a row at the place, and once it is removed it has to have been the message: if
- * not, the error undoes that. No lock is needed for either look. The pin keeps a row where it is, as
- * pruning waits until no other session has one; and what this transaction has removed stays as it is. VACUUM
- * does not cut off the page, as the table has been locked since the claim.
+ * not, the error undoes that. No lock is needed for either look. The pin keeps a row where it is,
+ * as pruning waits until no other session has one; and what this transaction has removed stays as
+ * it is. VACUUM does not cut off the page, as the table has been locked since the claim.
  */
 #include "postgres.h"
 

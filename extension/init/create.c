@@ -1,7 +1,7 @@
 /*
- * CREATE EXTENSION. Shared memory may know of an extension that was dropped in this database:
- * the ids of types and messages begin again, so what it knows would be taken for that of others,
- * a suspect, say, or an attempt that is to be counted. All of it is lossy (H6, H8): it is forgotten.
+ * CREATE EXTENSION. Shared memory may know of an extension that was dropped in this database: the
+ * ids of types and messages begin again, so what it knows would be taken for that of others, a
+ * suspect, say, or an attempt that is to be counted. All of it is lossy (H6, H8): it is forgotten.
  */
 #include "postgres.h"
 
@@ -39,8 +39,8 @@ forget_hints(void)
 }
 
 /*
- * No session is in the middle of anything: the tables of the former extension were locked until it was
- * gone, and those of this one are not to be seen yet.
+ * No session is in the middle of anything: the tables of the former extension were locked until it
+ * was gone, and those of this one are not to be seen yet.
  */
 Datum
 dgen_forget_former(PG_FUNCTION_ARGS)

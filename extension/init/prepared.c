@@ -11,9 +11,9 @@
  *     the end of an attempt, from outside   its session is ended, with COMMIT PREPARED
  *     types, the extension                workers read their orders, missing ones are started
  *
- * Attempts are noted in shared memory: their sessions are gone when that is lost. The last is not for each
- * of them: it would be a process each time. What was changed is told
- * by the invalidations that the commit sends to all sessions, this one, too.
+ * Attempts are noted in shared memory: their sessions are gone when that is lost. The last is not
+ * for each of them: it would be a process each time. What was changed is told by the invalidations
+ * that the commit sends to all sessions, this one, too.
  */
 #include "postgres.h"
 

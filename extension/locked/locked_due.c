@@ -33,7 +33,10 @@
 /* Parts that one alarm ends, at most. */
 #define MOST_DUE 16
 
-/* What could not be ended, because a turn ran or there was no room for its session, is tried again after this, us. */
+/*
+ * What could not be ended, because a turn ran or there was no room for its session, is tried again
+ * after this, us.
+ */
 #define EXPIRY_RETRY_US INT64CONST(200000)
 
 typedef struct Expired
@@ -159,8 +162,9 @@ dgen_locked_due(DueLook *look)
 }
 
 /*
- * Another attempt may run already, or it was one of a former extension, whose fences come again: then it
- * has no effect any more. False: its session might not be gone yet. One of dgen's tables is locked.
+ * Another attempt may run already, or it was one of a former extension, whose fences come again:
+ * then it has no effect any more. False: its session might not be gone yet. One of dgen's tables is
+ * locked.
  */
 bool
 dgen_charge_part(const Charge *charge, const ActorType *type, const Failure *failure)

@@ -243,9 +243,9 @@ look_in_types(WorkerSession *session, bool *again)
 }
 
 /*
- * While it looks for parts of one type it counts as running one, for all its types. Another session may
- * have been kept for messages because of that, and sleep, while this one was refused what the other one
- * left: it tries that again after a look in vain.
+ * While it looks for parts of one type it counts as running one, for all its types. Another session
+ * may have been kept for messages because of that, and sleep, while this one was refused what the
+ * other one left: it tries that again after a look in vain.
  */
 bool
 dgen_part_begin(WorkerSession *session)

@@ -172,7 +172,10 @@ dgen_operate_refuse_in_turn(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
-/* Locks are re-entrant in a session: to have the lock does not tell that no outer turn works on the actor. */
+/*
+ * Locks are re-entrant in a session: to have the lock does not tell that no outer turn works on the
+ * actor.
+ */
 Datum
 dgen_operate_own(PG_FUNCTION_ARGS)
 {
@@ -246,9 +249,9 @@ dgen_operate_wake_at(PG_FUNCTION_ARGS)
 }
 
 /*
- * Every session caches types and privileges (actor_type.c), and drops the cache
- * when the table of types is invalidated. This trigger does that; it watches the
- * other tables that the cache depends on, too.
+ * Every session caches types and privileges (actor_type.c), and drops the cache when the table of
+ * types is invalidated. This trigger does that; it watches the other tables that the cache depends
+ * on, too.
  */
 Datum
 dgen_operate_types_changed(PG_FUNCTION_ARGS)
@@ -264,9 +267,8 @@ dgen_operate_types_changed(PG_FUNCTION_ARGS)
 /* ---- maintenance ---- */
 
 /*
- * Where this session's scan of the requests continues, which dgen._maintain reads
- * and moves: a walk that always began at the first one would be stuck behind a
- * thousand that are pending.
+ * Where this session's scan of the requests continues, which dgen._maintain reads and moves: a walk
+ * that always began at the first one would be stuck behind a thousand that are pending.
  */
 Datum
 dgen_operate_cursor(PG_FUNCTION_ARGS)

@@ -1,10 +1,10 @@
 /*
- * Which states this session's client holds, so that dgen.claim need not send them
- * again: those that it was given or that it committed, at that very version.
+ * Which states this session's client holds, so that dgen.claim need not send them again: those that
+ * it was given or that it committed, at that very version.
  *
- * A client drops what it holds when a batch is rolled back, so this is forgotten then,
- * too; and when it is prepared, since this session does not learn how it ends. A client that has dropped a state for lack of memory asks for it with
- * dgen.batch_state.
+ * A client drops what it holds when a batch is rolled back, so this is forgotten then, too; and
+ * when it is prepared, since this session does not learn how it ends. A client that has dropped a
+ * state for lack of memory asks for it with dgen.batch_state.
  */
 #include "postgres.h"
 
@@ -22,8 +22,7 @@
 #define MAX_ACTORS 200000
 
 /*
- * The second hash has a secret seed: no client can find two keys of one type that agree
- * in both.
+ * The second hash has a secret seed: no client can find two keys of one type that agree in both.
  */
 typedef struct HeldKey
 {

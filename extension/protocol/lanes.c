@@ -2,8 +2,8 @@
  * What an external worker takes of its types, by the arguments of dgen.attach: messages, actions,
  * locked parts. What it does not take others do.
  *
- * Within a mailbox there are no lanes: its messages come in order, so a worker that skipped one of a
- * kind that it cannot handle would pass by all behind it.
+ * Within a mailbox there are no lanes: its messages come in order, so a worker that skipped one of
+ * a kind that it cannot handle would pass by all behind it.
  */
 #include "postgres.h"
 

@@ -172,8 +172,8 @@ limit_argument(FunctionCallInfo fcinfo, int n, const char *name, int limit)
 }
 
 /*
- * A worker that stops in mid-batch holds its actors. The server ends its session
- * when it has been silent for longer than any turn may take (I7).
+ * A worker that stops in mid-batch holds its actors. The server ends its session when it has been
+ * silent for longer than any turn may take (I7).
  */
 static void
 limit_silence(const Batch *batch)
@@ -378,9 +378,10 @@ claim_any(WorkerSession *session, BatchLimits *limits, bool locked)
 }
 
 /*
- * What has become due is moved only if there is nothing else, and no more of it than this very claim
- * takes: the transaction may last as long as a turn, and no other session sees what it has moved in the meantime. A
- * worker that always finds something moves it when it commits (dgen_commit_turns).
+ * What has become due is moved only if there is nothing else, and no more of it than this very
+ * claim takes: the transaction may last as long as a turn, and no other session sees what it has
+ * moved in the meantime. A worker that always finds something moves it when it commits
+ * (dgen_commit_turns).
  */
 static Batch *
 claim_or_move(WorkerSession *session, const BatchLimits *limits, bool locked)

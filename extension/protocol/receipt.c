@@ -41,7 +41,9 @@
 PG_FUNCTION_INFO_V1(dgen_receipt);
 PG_FUNCTION_INFO_V1(dgen_settle);
 
-/* Operators are qualified: this runs with the worker's search_path. A row waits for who writes it. */
+/*
+ * Operators are qualified: this runs with the worker's search_path. A row waits for who writes it.
+ */
 static const char *const write_sql =
 	"INSERT INTO dgen.receipt AS r (worker_id, role, batch, closed, written_at)"
 	" VALUES ($1, $2, $3, false, pg_catalog.clock_timestamp())"

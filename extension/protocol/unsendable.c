@@ -1,7 +1,8 @@
 /*
  * What cannot be sent to the client that claims it. The server makes text of the rows only when
  * dgen.claim has returned, and one that fails then would fail all of them, with every claim. So
- * such a message has a failed attempt instead, in the transaction of the claim, and the others go on.
+ * such a message has a failed attempt instead, in the transaction of the claim, and the others go
+ * on.
  *
  * And the rows of a batch together are bounded as text, too: the client has them in memory.
  */
@@ -21,7 +22,10 @@
 #include "protocol/protocol.h"
 #include "wake/held_locks.h"
 
-/* Text of a batch may have so many times dgen.batch_bytes. Ordinary JSON has at most about the half of it. */
+/*
+ * Text of a batch may have so many times dgen.batch_bytes. Ordinary JSON has at most about the half
+ * of it.
+ */
 #define BATCH_TEXT 8
 
 /* A message up to this size that had to be decompressed stays so for the client. */
@@ -40,7 +44,9 @@ typedef struct Checks
 
 typedef void (*Visit)(ClientRow *row, const char *what, Datum value, bool json);
 
-/* The state is that of the actor also where the client holds it: it may have to ask for it again. */
+/*
+ * The state is that of the actor also where the client holds it: it may have to ask for it again.
+ */
 static pg_attribute_always_inline void
 visit_pieces(const BatchActor *actor, int n, ClientRow *row, Visit visit)
 {
@@ -105,7 +111,9 @@ failure_of(const Unsendable *why)
 	};
 }
 
-/* The first message of the actor has a failed attempt. The next one may go on if that was the last. */
+/*
+ * The first message of the actor has a failed attempt. The next one may go on if that was the last.
+ */
 static void
 fail_first(Checks *checks, BatchActor *actor, const Unsendable *why)
 {

@@ -1,9 +1,9 @@
 /*
  * Deferred triggers and constraints, and turns.
  *
- * The server fires what is deferred with the privileges of the role that is current then (up to 17; later
- * ones remember who queued it). What a turn has deferred is therefore fired at its end, as its
- * owner. In a worker nothing else is ever deferred in its transaction. The caller of dgen.call
+ * The server fires what is deferred with the privileges of the role that is current then (up to 17;
+ * later ones remember who queued it). What a turn has deferred is therefore fired at its end, as
+ * its owner. In a worker nothing else is ever deferred in its transaction. The caller of dgen.call
  * may have deferred something too, which must neither be fired as the owner nor before its time:
  *
  *     caller:  INSERT ...          queued: c1 c2
@@ -218,8 +218,8 @@ dgen_fire_deferred(bool inline_call)
 	else
 	{
 		/*
-		 * A worker is outside of any query here. Unlike SET CONSTRAINTS this leaves
-		 * the constraints of the next turn deferred.
+		 * A worker is outside of any query here. Unlike SET CONSTRAINTS this leaves the constraints
+		 * of the next turn deferred.
 		 */
 		AfterTriggerFireDeferred();
 	}

@@ -1,6 +1,6 @@
 /*
- * What a turn defers: its triggers and constraints fire before its end, and the modes of constraints
- * are the caller's again.
+ * What a turn defers: its triggers and constraints fire before its end, and the modes of
+ * constraints are the caller's again.
  */
 #ifndef DGEN_TURN_DEFERRED_H
 #define DGEN_TURN_DEFERRED_H

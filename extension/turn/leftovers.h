@@ -14,8 +14,8 @@ struct ActorType;
 extern void dgen_leftovers_init(void);
 
 /*
- * Can what a turn leaves be distinguished from what the caller of dgen.call has only if the turn has a
- * subtransaction of its own?
+ * Can what a turn leaves be distinguished from what the caller of dgen.call has only if the turn
+ * has a subtransaction of its own?
  */
 extern bool dgen_needs_subtransaction(void);
 /* From here to the end of the turn the session is the caller's and the turn's. */

@@ -2,10 +2,10 @@
  * Advisory locks that the application's code holds for its session: those of a turn would
  * outlive it, whether it commits or not.
  *
- * The server keeps them in private memory, so they are looked for among all locks
- * of this process; those of a transaction are told apart by what an attempt to release them for
- * the session says. That costs as much as there are locks. So it is done only if a function
- * for them was prepared in the transaction (noted.c); in a batch once, and then for each turn alone.
+ * The server keeps them in private memory, so they are looked for among all locks of this process;
+ * those of a transaction are told apart by what an attempt to release them for the session says.
+ * That costs as much as there are locks. So it is done only if a function for them was prepared in
+ * the transaction (noted.c); in a batch once, and then for each turn alone.
  */
 #include "postgres.h"
 

@@ -196,9 +196,9 @@ static volatile sig_atomic_t cancels = 0;
 static Charge running_turn; /* what to charge if it has to be ended */
 
 /*
- * In signal context. The first time and each second after it the turn is
- * canceled. A background worker whose handler continues regardless ends: its
- * transaction rolls back, and the next claim records the attempt.
+ * In signal context. The first time and each second after it the turn is canceled. A background
+ * worker whose handler continues regardless ends: its transaction rolls back, and the next claim
+ * records the attempt.
  */
 static void
 turn_timed_out(void)
@@ -432,7 +432,10 @@ is_unwanted(const ActorType *type, const BatchMessage *message)
 	return message->kind == KIND_DEAD_LETTER && !type->handle_dead_letters;
 }
 
-/* With the owner's privileges in force. What it leaves is undone or refused here, unless the turn is undone itself. */
+/*
+ * With the owner's privileges in force. What it leaves is undone or refused here, unless the turn
+ * is undone itself.
+ */
 static void
 run_handler(const BatchActor *actor, const BatchMessage *message, bool inline_call,
 			Outcome *outcome)

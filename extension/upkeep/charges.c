@@ -1,7 +1,8 @@
 /*
- * Attempts that another session has left to be counted (dgen_charge). The next claim for the type records
- * them, or a session in a transaction that ends immediately. A claim's transaction may be rolled back: the claimed batch may have a turn that takes its worker
- * along, too. Then the attempts are undone with it, and the charges are put back for the next claim:
+ * Attempts that another session has left to be counted (dgen_charge). The next claim for the type
+ * records them, or a session in a transaction that ends immediately. A claim's transaction may be
+ * rolled back: the claimed batch may have a turn that takes its worker along, too. Then the
+ * attempts are undone with it, and the charges are put back for the next claim:
  *
  *     charge ──taken──> recorded ──COMMIT──> counted
  *       ^                  │
@@ -9,8 +10,8 @@
  *
  * Otherwise several such messages, each recorded by a claim that another one of them ends, would
  * never count an attempt. A charge whose recording raises an error is dropped: all claims would
- * fail with it. Not so where the error is not due to it: an operator canceled the claim, ended its session,
- * or was in its way.
+ * fail with it. Not so where the error is not due to it: an operator canceled the claim, ended its
+ * session, or was in its way.
  */
 #include "postgres.h"
 

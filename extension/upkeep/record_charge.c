@@ -1,7 +1,7 @@
 /*
- * Records the failed attempt of a turn that ended with its process or session, under the lock of its
- * actor. Who takes charges from shared memory, and what happens to them if that is rolled back, is in
- * charges.c.
+ * Records the failed attempt of a turn that ended with its process or session, under the lock of
+ * its actor. Who takes charges from shared memory, and what happens to them if that is rolled back,
+ * is in charges.c.
  */
 #include "postgres.h"
 

@@ -1,12 +1,11 @@
 /*
- * A batch of an in-database worker: one transaction that claims, runs the handlers
- * and commits.
+ * A batch of an in-database worker: one transaction that claims, runs the handlers and commits.
  *
- * The actors' locks belong to the transaction. Everything else happens in one
- * subtransaction. If a turn fails, that is rolled back, and the turns are run one
- * by one, each in a subtransaction of its own: the failing ones are recorded, the
- * others commit. Row locks are taken inside the subtransaction that updates the
- * rows, because a lock of the parent would make each update a multixact.
+ * The actors' locks belong to the transaction. Everything else happens in one subtransaction. If a
+ * turn fails, that is rolled back, and the turns are run one by one, each in a subtransaction of
+ * its own: the failing ones are recorded, the others commit. Row locks are taken inside the
+ * subtransaction that updates the rows, because a lock of the parent would make each update a
+ * multixact.
  *
  * A batch that has run for dgen.batch_duration ends with the turn that runs, also when turns fail:
  * what it did not come to is found by the next claim, which begins with another type.
@@ -44,14 +43,14 @@
 #include "worker/workers.h"
 
 /*
- * Subtransactions one by one per transaction: more than 64 that are open at a time
- * would overflow the snapshots of the whole server.
+ * Subtransactions one by one per transaction: more than 64 that are open at a time would overflow
+ * the snapshots of the whole server.
  */
 #define SINGLE_TURNS 32
 
 /*
- * Batches in a row in which nothing could be handled (paused, backing off), before
- * the worker waits. The next one continues where the last one stopped.
+ * Batches in a row in which nothing could be handled (paused, backing off), before the worker
+ * waits. The next one continues where the last one stopped.
  */
 #define EMPTY_BATCHES 100
 
@@ -84,9 +83,8 @@ typedef struct Run
 } Run;
 
 /*
- * Has the batch run long enough, or have its turns made states and replies that
- * fill the memory? Or has one set modes of constraints, which the next would find?
- * It commits what it has.
+ * Has the batch run long enough, or have its turns made states and replies that fill the memory? Or
+ * has one set modes of constraints, which the next would find? It commits what it has.
  */
 static bool
 is_enough(const Run *run)
@@ -251,8 +249,7 @@ run_one(Run *run, int mailbox, Attempt *attempt)
 }
 
 /*
- * One message in a subtransaction. True if the mailbox may have another one to
- * handle now.
+ * One message in a subtransaction. True if the mailbox may have another one to handle now.
  */
 static bool
 attempt_one(Run *run, int mailbox)
@@ -297,8 +294,7 @@ attempt_one(Run *run, int mailbox)
 	if (attempt->actor->messages[0].id != run->known_id)
 		run->known_id = 0; /* it was not the one that failed before, and may have been its cause */
 	/*
-	 * That counts as no attempt. But one actor alone may fill the disk, so the others
-	 * go on.
+	 * That counts as no attempt. But one actor alone may fill the disk, so the others go on.
 	 */
 	dgen_absolve(attempt->actor, 1);
 	attempt->failure.retry |= dgen_is_blameless(attempt->error);
@@ -337,7 +333,10 @@ undone_turns(const Run *run, int mailbox)
 	return turns;
 }
 
-/* Those before the one that failed took no time. If one of them fails now, nothing is known of that. */
+/*
+ * Those before the one that failed took no time. If one of them fails now, nothing is known of
+ * that.
+ */
 static void
 run_undone(Run *run)
 {
@@ -428,7 +427,10 @@ try_all(Run *run)
 	return done;
 }
 
-/* Delayed messages that are due, in a transaction of their own: claimable immediately by every worker. */
+/*
+ * Delayed messages that are due, in a transaction of their own: claimable immediately by every
+ * worker.
+ */
 static void
 move_due(void)
 {
@@ -532,7 +534,9 @@ dgen_run_batch(WorkerSession *session)
 	more = more_to_do(&run);
 	if (dgen_maintenance_due(!more))
 		maintain();
-	/* The look takes note of what is announced, and looks for no messages: they would wait forever. */
+	/*
+	 * The look takes note of what is announced, and looks for no messages: they would wait forever.
+	 */
 	announced = false;
 	if (!more)
 		part_last = dgen_run_locked(session, &announced);

@@ -59,8 +59,8 @@ check_callable(const ActorType *type, const text *key)
 }
 
 /*
- * Waits for the actor with the caller's timeout as lock_timeout. Two callers that
- * take actors in opposite orders end in PostgreSQL's deadlock error.
+ * Waits for the actor with the caller's timeout as lock_timeout. Two callers that take actors in
+ * opposite orders end in PostgreSQL's deadlock error.
  */
 static Batch *
 take_in_time(const ActorType *type, text *key, int64 ms)
@@ -153,7 +153,10 @@ add_call(BatchActor *actor, Datum message)
 	call->sent_at = GetCurrentTimestamp();
 }
 
-/* The reply: what the handler gave with dgen.send_reply or dgen.fail_request comes first, as in a mailbox. */
+/*
+ * The reply: what the handler gave with dgen.send_reply or dgen.fail_request comes first, as in a
+ * mailbox.
+ */
 static Datum
 run_call(Batch *batch, BatchActor *actor, bool apart)
 {

@@ -1,7 +1,7 @@
 /*
- * Starting in-database workers by themselves: the launcher, which runs when the
- * library is preloaded and dgen.databases names some, and the starter, a process that
- * connects to one database, registers the workers that are missing there, and ends.
+ * Starting in-database workers by themselves: the launcher, which runs when the library is
+ * preloaded and dgen.databases names some, and the starter, a process that connects to one
+ * database, registers the workers that are missing there, and ends.
  */
 #include "postgres.h"
 
@@ -77,7 +77,10 @@ start_missing(int count)
 		(void) dgen_handler_owners(); /* if that fails it is tried again */
 		if (count > 0)
 			take_count(count);
-		/* Read after the count is there: who commits a type from now on finds it, and starts workers. */
+		/*
+		 * Read after the count is there: who commits a type from now on finds it, and starts
+		 * workers.
+		 */
 		missing = dgen_register_workers(dgen_handler_owners());
 		missing += dgen_count_unregistered();
 		if (missing > 0)
@@ -173,8 +176,8 @@ needs_starter(Oid oid)
 }
 
 /*
- * By a scan of the table: the index cannot be opened here before some session that
- * is connected to a database has written the server's relation cache file.
+ * By a scan of the table: the index cannot be opened here before some session that is connected to
+ * a database has written the server's relation cache file.
  */
 static Oid
 database_oid(const char *name)

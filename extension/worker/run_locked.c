@@ -2,9 +2,9 @@
  * A locked part of an in-database handler: begun in one transaction, run and ended in
  * another, alone.
  *
- * The handler runs before the actor is owned, so that turns of a higher priority go on
- * in the meantime. What it made of the state that it was given is put into the state that
- * there is then. It runs in a subtransaction: if it fails, that is recorded instead.
+ * The handler runs before the actor is owned, so that turns of a higher priority go on in the
+ * meantime. What it made of the state that it was given is put into the state that there is then.
+ * It runs in a subtransaction: if it fails, that is recorded instead.
  */
 #include "postgres.h"
 
@@ -55,7 +55,10 @@ is_asked(const WorkerSession *session)
 	return false;
 }
 
-/* What the last batch did not come to was for the next claim of this worker, which may be far off now. */
+/*
+ * What the last batch did not come to was for the next claim of this worker, which may be far off
+ * now.
+ */
 static void
 call_others(const WorkerSession *session)
 {

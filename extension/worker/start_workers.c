@@ -1,6 +1,6 @@
 /*
- * dgen.start_workers and dgen.stop_workers, and what makes workers look up: changed
- * types, a dropped extension.
+ * dgen.start_workers and dgen.stop_workers, and what makes workers look up: changed types, a
+ * dropped extension.
  */
 #include "postgres.h"
 
@@ -55,7 +55,10 @@ set_desired(int count)
 	LWLockRelease(&dgen_shared->lock);
 }
 
-/* Workers that are on their way; and if none runs, a process for one, which others may give up soon. */
+/*
+ * Workers that are on their way; and if none runs, a process for one, which others may give up
+ * soon.
+ */
 static int
 wait_until_ready(void)
 {

@@ -91,7 +91,10 @@ may_create_databases(Oid role)
 	return may || superuser_arg(role);
 }
 
-/* Else the statement will say why not. A template may be copied out of a session that is connected to it. */
+/*
+ * Else the statement will say why not. A template may be copied out of a session that is connected
+ * to it.
+ */
 static bool
 may_vacate(Oid database, bool copy)
 {

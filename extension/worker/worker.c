@@ -1,6 +1,6 @@
 /*
- * An in-database worker: a background worker that handles the messages of all actor
- * types of one owner, connected as that owner.
+ * An in-database worker: a background worker that handles the messages of all actor types of one
+ * owner, connected as that owner.
  */
 #include "postgres.h"
 
@@ -78,9 +78,9 @@ directory_exists(const char *parent, Oid database)
 }
 
 /*
- * Connecting to a database that was dropped is FATAL, and after that the postmaster
- * would start this process again, forever. There is no catalog to look into yet, but
- * a database has a directory in one of the tablespaces.
+ * Connecting to a database that was dropped is FATAL, and after that the postmaster would start
+ * this process again, forever. There is no catalog to look into yet, but a database has a directory
+ * in one of the tablespaces.
  */
 static bool
 database_exists(Oid database)
@@ -238,8 +238,8 @@ typedef enum Fit
 } Fit;
 
 /*
- * A process that has worked and can have another library by starting again does so: the
- * one that it has may be older than the extension, by a patch release.
+ * A process that has worked and can have another library by starting again does so: the one that it
+ * has may be older than the extension, by a patch release.
  */
 static Fit
 find_fit(const Worker *worker)
@@ -325,8 +325,8 @@ leave_database(const Worker *worker)
 }
 
 /*
- * Read when a session says so, and at the safety-net interval: none does when the
- * extension is dropped, or a type made, by a session that has not loaded this library.
+ * Read when a session says so, and at the safety-net interval: none does when the extension is
+ * dropped, or a type made, by a session that has not loaded this library.
  */
 static void
 read_orders(Worker *worker)
