@@ -1,8 +1,8 @@
 /*
- * How many messages a claim may read for a type with max_rate. The session has taken so many turns
- * from the token bucket of the type (own/rate.c, claim.c), reads at most as many messages, and
- * gives back what it did not use. What it left because there were no more is work for a later
- * claim.
+ * How many messages a claim can read for a type with max_rate. The session takes rate permits from
+ * the token bucket of the type (own/rate.c, claim.c), reads at most that many messages, and gives
+ * back the permits that it did not use. The messages that it left for lack of permits are for a
+ * later claim.
  */
 #include "postgres.h"
 

@@ -1,10 +1,10 @@
 /*
- * Claiming: find actors with messages (hints.c, or a sweep: sweep.c), own them, and only then
- * (read_batch.c) read what they have.
+ * Claiming: find actors with messages (hints.c, or a sweep: sweep.c), own them, and only then read
+ * their messages (read_batch.c).
  *
- * The order is what keeps turns apart and messages in order. Reading in the snapshot that found the
- * actor would show the state before the last owner's commit (H1); locking message rows before the
- * actor would let another worker skip a locked message and handle the next one (H11). No row is
+ * This order keeps turns apart and messages in order. A read in the snapshot that found the actor
+ * would show the state before the last owner's commit (H1). If message rows were locked before the
+ * actor, another worker would skip a locked message and handle the next one (H11). No row is
  * filtered after its lock was taken (H2): every lock that succeeds is a mailbox of the batch.
  */
 #include "postgres.h"

@@ -2,10 +2,10 @@
  * The locked part that this session runs, and its lock on the attempt's fence. A session that ends
  * releases the lock; one that is late finds another fence in the actor's row.
  *
- * A session that releases all its advisory locks releases this one, too, and lives on. Then others
- * would run the part next to it, and it would do so again in each attempt: such an attempt has
- * failed. The first session that notices records this: the session itself when it ends the part, or
- * another one that looks for parts.
+ * A session that releases all its advisory locks also releases this one, and lives on. Other
+ * sessions would then run the part at the same time, and the handler would do the same in each
+ * attempt. So such an attempt has failed. The first session that notices records the failure: the
+ * session itself when it ends the part, or another one that checks for parts.
  */
 #include "postgres.h"
 

@@ -1,6 +1,7 @@
 /*
- * The actors of a batch while it is read: each with its row, if it has one, locked so that
- * the batch can write it. Where the row was found last is remembered with the mailbox.
+ * The actors of a batch while it is read: each with its row, if it has one. The row is locked so
+ * that the batch can write it. The place where the row was last found is remembered with the
+ * mailbox.
  */
 #include "postgres.h"
 

@@ -1,7 +1,7 @@
 /*
- * Reading a batch: the actors that are owned, and their first messages, in a snapshot taken after
- * their locks. Left out is what cannot be handled now (blocked.c), or has its row locked by another
- * session (read_actor.c).
+ * Reading a batch: the owned actors and their first messages, in a snapshot taken after their
+ * locks. Actors that cannot be handled now are left out (blocked.c), and so are those whose row
+ * another session has locked (read_actor.c).
  */
 #include "postgres.h"
 

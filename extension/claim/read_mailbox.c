@@ -1,6 +1,7 @@
 /*
- * Reading the messages of one mailbox for a batch, in order and up to its limits. Where dead
- * rows lie in front of them a floor is remembered, and the next reading begins behind it.
+ * Reading the messages of one mailbox for a batch, in order and within the limits of the batch. If
+ * dead rows lie in front of the messages, the reading stores a low-water mark (a floor), and the
+ * next reading begins behind it.
  */
 #include "postgres.h"
 

@@ -1,14 +1,14 @@
 /*
- * Who sweeps which part of the mailboxes of a type, and when: slices, one session at a time.
- * sweep.c walks.
+ * Which session sweeps which part of the mailboxes of a type, and when: in slices, one session at a
+ * time. sweep.c scans.
  *
- *     due ──begin──> swept_now ──stop, rest, through: where the next one goes on──> due, or swept
+ *     due ──begin──> swept_now ──stop, rest, through: where the next one begins──> due, or swept
  *                        │
  *                        └──error, end of the session──> the same, from where it had come to
  *
- * A session holds no lightweight lock while it scans: it reads from disk and takes as long as that
- * takes, and neither it nor those that wait for it could be canceled. Another session that wants to
- * sweep waits for the end of the slice, because there may be hints then.
+ * A session holds no lightweight lock while it scans. The scan reads from disk and can take long,
+ * and under such a lock neither the session nor those that wait for it could be canceled. Another
+ * session that wants to sweep waits for the end of the slice, because there might be hints then.
  */
 #include "postgres.h"
 

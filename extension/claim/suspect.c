@@ -1,30 +1,31 @@
 /*
- * Turns that may have taken their worker along: a callback that crashes its process, or never
- * returns. All that the server sees is a session that ends while it has a batch, since its client
- * has gone, or was silent for so long that a timeout ended it. Any of its turns might have been the
- * reason, or none: an operator might have killed a healthy worker. So no message is blamed
- * immediately (H8). The actors of the batch are suspects, and are kept apart until it shows:
+ * Suspect messages: turns that might have ended their worker, because a callback crashed its
+ * process or never returns (a poison message). The server sees only a session that ends while it
+ * has a batch: the client has gone, or a timeout ended the session because the client was silent
+ * for too long. Any turn of the batch might be the reason, or none: an operator might have killed a
+ * healthy worker. So no failed attempt is counted immediately (H8). The actors of the batch are
+ * suspects, and are kept apart until it is known which one it was:
  *
  *     NONE ──session ended──> FEW ──again──> ALONE ──again──> a failed attempt is counted
  *       ^                      │               │
  *       └──── turns ended ─────┴───────────────┘
  *
  * A session that is ended by SIGTERM (pg_terminate_backend, a shutdown, DROP DATABASE WITH (FORCE))
- * leaves suspects, too, but no attempt is counted.
+ * also leaves suspects, but no attempt is counted.
  *
- * (An action is alone from the beginning, and its attempts count as well when an operator has
- * killed a healthy worker: it may have had its effect.)
+ * (An action is alone from the beginning. Its attempt is counted even if an operator has killed a
+ * healthy worker, because the action might have had its effect.)
  *
- * Few at a time first, as a batch may have had thousands of messages, of innocents, and
- * each alone would keep them waiting. This is known in shared memory (memo.c) before the
- * locks of the dead session are free. It may be forgotten there, and is with the server:
- * then the next session that ends begins again.
+ * The suspects are first claimed a few at a time: a batch can have had thousands of other messages,
+ * and handling each one alone would delay them. The level is in shared memory (memo.c) before the
+ * locks of the dead session are released. Shared memory can lose it, and does when the server
+ * restarts: then the next session that ends begins again.
  *
- * A handler in the database runs in its worker's session, and may be what ends it, by
- * pg_terminate_backend or an error of level FATAL. The turn that ran is the only suspect then. So
- * is a locked part, which is alone in any case: the levels count how often, for its message.
+ * An in-database handler runs in its worker's session, and can itself end it, by
+ * pg_terminate_backend or an error of level FATAL. Then the running turn is the only suspect. The
+ * same applies to a locked part, which is alone in any case: its levels are kept for its message.
  *
- * The attempt is recorded by the next claim for the type, or in a transaction that ends at once
+ * The attempt is recorded by the next claim for the type, or in a transaction that ends immediately
  * (charges.c).
  */
 #include "postgres.h"

@@ -1,14 +1,15 @@
 /*
- * Sweeps: where there is no room for hints, or where messages were not announced, a scan of the
- * index of the mailboxes finds them, and leaves hints. It goes in slices (slice.c says who walks
- * which), and each is bounded in the dead rows that it passes, also in the middle of a mailbox.
+ * Sweeps: if there is no room for hints, or if messages were not announced, a scan of the mailbox
+ * index finds the mailboxes, and leaves hints. It is done in slices (slice.c says which session
+ * scans which). Each slice passes a bounded number of dead rows, and can also end in the middle of
+ * a mailbox.
  *
  *     message_order:   mailbox 1          | mailbox 2                        | mailbox 3 ...
  *                      dead dead waiting  | dead ... dead dead dead ... dead | dead waiting
  *     slices:         ──────────────────────────────>──────────────────────────────────────>
  *
- * Dead rows are passed by the floor that the mailbox's last owner has left. Where there is none,
- * the sweep leaves one, so that the next need not pass them again.
+ * The floor that the mailbox's last owner left lets the sweep skip dead rows. If there is none, the
+ * sweep leaves one, so that the next sweep need not pass them again.
  */
 #include "postgres.h"
 

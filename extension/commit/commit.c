@@ -1,6 +1,6 @@
 /*
- * Committing: what the turns of a batch did goes into the tables, in the same transaction that owns
- * the actors.
+ * Committing: the results of the turns of a batch are written into the tables, in the transaction
+ * that owns the actors.
  */
 #include "postgres.h"
 

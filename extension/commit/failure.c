@@ -1,6 +1,6 @@
 /*
- * Failures: an attempt that failed is recorded and its actor waits; a message that failed for good
- * becomes a dead letter.
+ * Failures: a failed attempt is recorded and its actor backs off, or the message becomes a dead
+ * letter.
  */
 #include "postgres.h"
 

@@ -1,7 +1,8 @@
 /*
- * CREATE EXTENSION. Shared memory may know of an extension that was dropped in this database: the
- * ids of types and messages begin again, so what it knows would be taken for that of others, a
- * suspect, say, or an attempt that is to be counted. All of it is lossy (H6, H8): it is forgotten.
+ * CREATE EXTENSION. Shared memory might know of an extension that was dropped in this database. The
+ * ids of types and messages begin again, so the old entries would be taken for those of the new
+ * ones: a suspect, for example, or an attempt that must be counted. All entries are lossy (H6, H8),
+ * so they are discarded.
  */
 #include "postgres.h"
 

@@ -1,6 +1,6 @@
 /*
- * Attempts of locked parts that have failed without their session: their time is over, or it is
- * gone; and parts that are due again.
+ * Attempts of locked parts that have failed without their session: lock_timeout has passed, or the
+ * session has ended. Also locked parts that are due again.
  */
 #include "postgres.h"
 

@@ -1,6 +1,6 @@
 /*
- * Locked parts: which one is to be run, its beginning under a new fence, and its end by a
- * transaction that owns the actor and finds that fence in its row (claim/part.c).
+ * Locked parts: which one the session runs, its beginning under a new fence, and its end by a
+ * transaction that owns the actor and finds this fence in its row (claim/part.c).
  */
 #include "postgres.h"
 

@@ -1,7 +1,7 @@
 /*
- * Creating and altering actor types: what has to happen as the caller, before PL/pgSQL continues
- * with dgen's privileges. A handler is looked up on the caller's search_path, and the handler's own
- * search_path is taken from there.
+ * Creating and altering actor types: the steps that must run as the caller, before PL/pgSQL
+ * continues with dgen's privileges. A handler is looked up on the caller's search_path, and the
+ * handler's own search_path is taken from it.
  */
 #include "postgres.h"
 

@@ -1,5 +1,5 @@
 /*
- * What the live workers are doing: dgen.workers.
+ * dgen.workers: what each live worker is doing.
  */
 #include "postgres.h"
 

@@ -1,6 +1,7 @@
 /*
- * What dgen's functions in PL/pgSQL need from C: the role that called, whether it may, the actor's
- * lock, and whom the commit wakes. Those functions themselves are called through base/rights.c.
+ * The C functions that dgen's PL/pgSQL functions call: for the calling role and its privileges, for
+ * the actor's lock, and for the workers that the commit wakes. The PL/pgSQL functions themselves
+ * are called through base/rights.c.
  */
 #include "postgres.h"
 

@@ -1,7 +1,7 @@
 /*
- * How much waits, type by type: for dashboards, which look again and again. Each count
- * stops at a limit, also where a snapshot of another session keeps removed rows in the index,
- * so that a look costs the same whatever the backlog.
+ * Counts of waiting messages for each type, for dashboards that read them repeatedly. Each count
+ * stops at a limit, even if a snapshot of another session keeps removed rows in the index. So a
+ * call costs the same for any number of messages.
  */
 #include "postgres.h"
 

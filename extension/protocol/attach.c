@@ -1,8 +1,8 @@
 /*
  * A session as a worker: dgen.attach and dgen.detach.
  *
- * Attaching is part of the transaction, so each attach or detach of a transaction is put on top of
- * what held before, until its end decides.
+ * Attaching is part of the transaction. Each attach or detach of a transaction is put on top of the
+ * attachment before it, until the end of the transaction decides.
  */
 #include "postgres.h"
 

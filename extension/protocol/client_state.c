@@ -1,10 +1,11 @@
 /*
  * Which states this session's client holds, so that dgen.claim need not send them again: those that
- * it was given or that it committed, at that very version.
+ * it received or committed, at exactly that version.
  *
- * A client drops what it holds when a batch is rolled back, so this is forgotten then, too; and
- * when it is prepared, since this session does not learn how it ends. A client that has dropped a
- * state for lack of memory asks for it with dgen.batch_state.
+ * A client discards the states that it holds when a batch is rolled back, so dgen also forgets them
+ * then. The same applies when the batch is prepared, because this session does not learn how the
+ * transaction ends. A client that has discarded a state for lack of memory reads it with
+ * dgen.batch_state.
  */
 #include "postgres.h"
 

@@ -1,7 +1,7 @@
 /*
- * The worker protocol, second half: dgen.commit_turns writes what the turns of the claimed batch
- * did. All of it arrives in one statement, as parallel arrays: those about actors, by their number
- * in the batch, those about replies, and those about messages to send.
+ * The worker protocol, second half: dgen.commit_turns writes the results of the turns of the
+ * claimed batch. All of them arrive in one statement, as parallel arrays: about actors, by their
+ * number in the batch, about replies, and about messages to send.
  */
 #include "postgres.h"
 

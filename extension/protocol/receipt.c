@@ -1,19 +1,20 @@
 /*
- * What became of a batch whose COMMIT was sent and whose answer never came? The worker
- * leaves a receipt in the transaction of the batch, and asks for it later, in another session.
+ * Resolves the unknown outcome of a batch: its COMMIT was sent, but the answer was lost. The worker
+ * leaves a commit receipt in the transaction of the batch, and asks for it later, in another
+ * session.
  *
- * The transaction's id would not do: after a crash it may be given to another transaction, if
- * nothing that it wrote had been flushed. And the lost session may live on for a while, with
- * the COMMIT still on its way. So asking also decides: a batch without a receipt by then gets none
- * any more.
+ * The transaction's id would not be enough: after a crash it can be given to another transaction,
+ * if nothing that the first one wrote was flushed. And the lost session might live on for a while,
+ * with the COMMIT still on its way. So asking also decides: a batch that has no receipt when it is
+ * asked for can no longer get one.
  *
  *     no row ──receipt(1)──> batch 1 ──receipt(2)──> batch 2 ──settle──> closed
  *        └─────────────────────────settle───────────────────────────────────^
  *
- * Rows are by role, so that no role can close those of others.
+ * Rows belong to roles, so that no role can close those of others.
  *
- * Each receipt is a new version of one row, and an old snapshot keeps them all. A session knows
- * where it has put the last one, so it neither looks for it among the others nor plans a query.
+ * Each receipt is a new version of one row, and an old snapshot keeps them all. A session remembers
+ * where it has put the last one, so it neither searches the others nor plans a query.
  */
 #include "postgres.h"
 

@@ -1,10 +1,10 @@
 /*
- * What cannot be sent to the client that claims it. The server makes text of the rows only when
- * dgen.claim has returned, and one that fails then would fail all of them, with every claim. So
- * such a message has a failed attempt instead, in the transaction of the claim, and the others go
- * on.
+ * Messages that cannot be sent to the client that claims them. The server converts the rows to text
+ * only after dgen.claim has returned. One row that fails then would fail all of them, with every
+ * claim. So such a message has a failed attempt instead, in the transaction of the claim, and dgen
+ * returns the others.
  *
- * And the rows of a batch together are bounded as text, too: the client has them in memory.
+ * The text of all rows of a batch is also limited, because the client holds them in memory.
  */
 #include "postgres.h"
 

@@ -1,7 +1,7 @@
 /*
- * Which function is the handler of a type, and may it be? By name, so that a dump and CREATE OR
- * REPLACE keep it; the owner of the function decides, so that no other role can put one in its
- * place.
+ * Which function is the handler of a type, and is it allowed to be? A type names it, so that a dump
+ * and CREATE OR REPLACE keep it. The owner of the function is checked, so that no other role can
+ * put a function in its place.
  */
 #include "postgres.h"
 

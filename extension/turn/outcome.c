@@ -1,5 +1,5 @@
 /*
- * What a handler returns: dgen.noreply, reply, fail, retry, destroy and lock make values of the
+ * The outcome of a handler: dgen.noreply, reply, fail, retry, destroy and lock make values of the
  * type dgen.outcome, and turn.c reads them.
  */
 #include "postgres.h"

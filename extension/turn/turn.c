@@ -1,7 +1,6 @@
 /*
- * A turn of an in-database handler: the function runs with the privileges and the
- * environment of its type's owner, for at most turn_timeout, and nothing of that
- * environment stays behind.
+ * A turn of an in-database handler: the function runs with the privileges and the environment of
+ * its type's owner, for at most turn_timeout. Nothing of that environment remains afterwards.
  */
 #include "postgres.h"
 

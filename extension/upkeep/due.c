@@ -1,19 +1,18 @@
 /*
- * What is due: delayed messages join their mailboxes, actors go on after a back-off, locked parts
- * have taken too long, or are run again.
+ * Due work: delayed messages join their mailboxes, actors continue after a backoff, locked parts
+ * have exceeded their lock_timeout, or are run again.
  *
- * A row that is moved belongs to the transaction that moves it until that ends. So no session does
- * this for the types of others in a transaction that a client may leave open, or in which turns
- * run:
+ * A row that is moved belongs to the transaction that moves it until that transaction ends. So no
+ * session does this for the types of others in a transaction that a client can leave open, or in
+ * which turns run:
  *
- *     for all types     in a transaction of its own that ends at once: a worker in the database before
- *                       its batch, a client's in dgen.wait, before it sleeps and when it is called
+ *     for all types     in a transaction of its own that ends immediately: an in-database worker
+ *                       before its batch, a client's in dgen.wait, before it sleeps and when woken
  *     for its own ones  a session in dgen.claim that finds nothing else, no more than the claim takes;
  *                       and in dgen.commit_turns, after which its transaction ends
  *
- * The alarm (alarm.c) belongs to the first: it is taken off, and set again for the next time. What
- * is done for its own types leaves the alarm as it is, and a session remembers when it has to look
- * again.
+ * The alarm (alarm.c) belongs to the first: it is turned off, and set again for the next time. Work
+ * for its own types leaves the alarm as it is, and the session remembers when it must check again.
  */
 #include "postgres.h"
 

@@ -1,7 +1,7 @@
 /*
- * Removing what time makes superfluous: expired idempotency keys and replies, marks of messages
- * that are gone. Workers do it when they have nothing else to do, so that it costs senders nothing;
- * one worker per database and interval.
+ * Removing expired rows: idempotency keys and replies, and marks of messages that are gone. Workers
+ * do it when they have nothing else to do, so that it costs senders nothing; one worker per
+ * database and interval.
  */
 #include "postgres.h"
 

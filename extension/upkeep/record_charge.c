@@ -1,7 +1,6 @@
 /*
  * Records the failed attempt of a turn that ended with its process or session, under the lock of
- * its actor. Who takes charges from shared memory, and what happens to them if that is rolled back,
- * is in charges.c.
+ * its actor. charges.c takes charges from shared memory, and puts them back after a rollback.
  */
 #include "postgres.h"
 

@@ -1,7 +1,7 @@
 /*
- * What a client's worker does for all types: in dgen.wait, where it has a transaction of its own,
- * which ends at once. In its claim it would hold what it has touched for as long as its client
- * pleases, and so a claim does this for its own types alone (due.c, charges.c), and no maintenance.
+ * The work of a client's worker for all types: in dgen.wait, where it has a transaction of its own
+ * that ends immediately. A claim would own the rows that it has changed until its client commits,
+ * so a claim does this for its own types alone (due.c, charges.c), and does no maintenance.
  */
 #include "postgres.h"
 

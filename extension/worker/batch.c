@@ -2,13 +2,13 @@
  * A batch of an in-database worker: one transaction that claims, runs the handlers and commits.
  *
  * The actors' locks belong to the transaction. Everything else happens in one subtransaction. If a
- * turn fails, that is rolled back, and the turns are run one by one, each in a subtransaction of
- * its own: the failing ones are recorded, the others commit. Row locks are taken inside the
+ * turn fails, dgen rolls that back, and runs the turns one by one, each in a subtransaction of its
+ * own. The failing ones are recorded, the others commit. Row locks are taken inside the
  * subtransaction that updates the rows, because a lock of the parent would make each update a
  * multixact.
  *
- * A batch that has run for dgen.batch_duration ends with the turn that runs, also when turns fail:
- * what it did not come to is found by the next claim, which begins with another type.
+ * A batch that has run for dgen.batch_duration ends with the turn that runs, also when turns fail.
+ * The next claim, which begins with another type, finds the messages that the batch did not reach.
  */
 #include "postgres.h"
 

@@ -1,5 +1,5 @@
 /*
- * dgen.call: a turn inside the caller's transaction, without mailbox or worker.
+ * dgen.call, the inline call: a turn in the caller's transaction, without mailbox or worker.
  */
 #include "postgres.h"
 

@@ -1,7 +1,7 @@
 /*
- * Starting in-database workers by themselves: the launcher, which runs when the library is
- * preloaded and dgen.databases names some, and the starter, a process that connects to one
- * database, registers the workers that are missing there, and ends.
+ * Automatic start of in-database workers. The launcher runs when the library is preloaded and
+ * dgen.databases names a database. The starter is a process that connects to one database,
+ * registers the workers that are missing there, and ends.
  */
 #include "postgres.h"
 

@@ -1,10 +1,10 @@
 /*
- * A locked part of an in-database handler: begun in one transaction, run and ended in
- * another, alone.
+ * A locked part of an in-database handler: begun in one transaction, run and ended in another,
+ * alone.
  *
- * The handler runs before the actor is owned, so that turns of a higher priority go on in the
- * meantime. What it made of the state that it was given is put into the state that there is then.
- * It runs in a subtransaction: if it fails, that is recorded instead.
+ * The handler runs before the actor is owned, so that turns of a higher priority can run in the
+ * meantime. The changes that it made to its copy of the state are applied to the state at the end.
+ * It runs in a subtransaction: if it fails, the failure is recorded instead.
  */
 #include "postgres.h"
 

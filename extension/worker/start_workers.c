@@ -1,6 +1,6 @@
 /*
- * dgen.start_workers and dgen.stop_workers, and what makes workers look up: changed types, a
- * dropped extension.
+ * dgen.start_workers and dgen.stop_workers, and the events that make workers read their orders
+ * again: changed types, a dropped extension.
  */
 #include "postgres.h"
 

@@ -1,7 +1,7 @@
 /*
- * Statements that need a database without connections: DROP DATABASE, ALTER DATABASE RENAME
- * and SET TABLESPACE, and CREATE DATABASE, whose template is meant. When dgen is preloaded, the
- * database's workers go away for their time.
+ * Statements that require that no session is connected to a database: DROP DATABASE, ALTER DATABASE
+ * RENAME and SET TABLESPACE, and CREATE DATABASE for its template. If dgen is preloaded, the
+ * workers of the database disconnect while such a statement runs.
  */
 #include "postgres.h"
 
