@@ -43,8 +43,8 @@ dgen_settle_turns(WorkerSession *session, Owned *owned)
 }
 
 /*
- * Of a claim that has failed before it was settled: they may have been used, and are not given
- * back.
+ * For a claim that failed before its permits were settled: the permits might have been used, and
+ * are not given back.
  */
 void
 dgen_forget_turns(WorkerSession *session)
@@ -57,7 +57,10 @@ dgen_forget_turns(WorkerSession *session)
 	}
 }
 
-/* Messages that the batch did not come to: given back when it is settled, or read once more. */
+/*
+ * Messages that the batch did not reach: their permits are given back when it is settled, or used
+ * again.
+ */
 void
 dgen_unread_turns(WorkerSession *session, const ActorType *type, int count)
 {

@@ -57,7 +57,7 @@
 #define TURN_WEIGHT 0.2
 #define TURN_OUTLIER 16
 
-/* Batches that take few actors, once the server had no locks left for what they write. */
+/* How many batches stay small after the server ran out of locks for the writes of one. */
 #define NARROW_BATCHES 100
 
 /* ---- limits ---- */
@@ -209,8 +209,8 @@ limit_level(Discovery *discovery)
 }
 
 /*
- * What this transaction owns for another reason, such as dgen.call, is left for the next
- * claim: its lock could be taken once more, and its release would not tell.
+ * An actor that this transaction owns for another reason, such as dgen.call, is left for the next
+ * claim: its lock could be taken again, and its release would not announce it.
  */
 static bool
 try_own(Discovery *discovery, int64 mailbox)
@@ -304,8 +304,8 @@ type_limit(const WorkerType *type)
 }
 
 /*
- * True as above. Hints that are kept are put back at the end only: they would be taken again at
- * once.
+ * True as above. Hints that are kept are put back only at the end: otherwise they would be taken
+ * again immediately.
  */
 static bool
 own_unlimited(Discovery *discovery)
@@ -360,8 +360,8 @@ take_allowance(Discovery *discovery, int actors)
 }
 
 /*
- * First the allowance, then a hint: a session that gets none must not have a hint in its hand when
- * the one that gets one looks for work. What is left then is left to that one.
+ * First the allowance, then a hint: a session that gets no allowance must not have a hint in its
+ * hand when the session that gets one looks for work. The hint is left to that session.
  */
 static bool
 own_limited(Discovery *discovery)
@@ -424,7 +424,7 @@ own_mailboxes_of(Discovery *discovery)
 		note_left(discovery);
 }
 
-/* One, unless there is something else already: what it does outside may take long. */
+/* One action, unless the batch has something else already: its effects outside can take long. */
 static void
 own_action(Discovery *discovery)
 {

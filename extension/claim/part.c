@@ -37,7 +37,7 @@ set_tag(LOCKTAG *tag, int64 fence)
 						 DGEN_PART_CLASS);
 }
 
-/* Those who look for it do not stand in each other's way. */
+/* Sessions that check for the lock do not block each other. */
 bool
 dgen_part_is_alive(int64 fence)
 {
@@ -66,7 +66,7 @@ hold(int64 fence)
 
 /*
  * An attempt that is run in a transaction is safe from that: what transactions hold stays. The mode
- * is another one, so that it can be told whether the session still has its own.
+ * is another one, so that the session can check whether it still has its own.
  */
 void
 dgen_part_hold_on(void)
@@ -118,7 +118,7 @@ dgen_part_forget(void)
 
 	if (part.fence == 0)
 		return;
-	/* First: who finds the lock free and the fence here takes it for lost. */
+	/* First: a session that finds the lock free and the fence here considers the part lost. */
 	dgen_part_publish(0);
 	set_tag(&tag, part.fence);
 	if (is_held(part.fence))
@@ -151,7 +151,7 @@ at_transaction_end(XactEvent event, void *arg)
 	bool ends = part.ends != InvalidSubTransactionId;
 
 	if (part.fence == 0)
-		dgen_part_publish(0); /* a look may have been interrupted */
+		dgen_part_publish(0); /* a check might have been interrupted */
 	else if ((event == XACT_EVENT_COMMIT || event == XACT_EVENT_PREPARE) && ends)
 		dgen_part_forget_because(NO_PART_ANY_MORE);
 	else if (event == XACT_EVENT_COMMIT)

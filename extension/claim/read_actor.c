@@ -21,7 +21,7 @@
 #include "table/scan.h"
 #include "wake/wake.h"
 
-/* An actor whose row another session has locked is looked at again after this, us. */
+/* An actor whose row another session has locked is checked again after this, us. */
 #define LOCKED_ROW_RETRY_US INT64CONST(200000)
 
 /* ---- the row ---- */
@@ -60,7 +60,7 @@ lock_row(Reader *reader, BatchActor *actor)
 	return false;
 }
 
-/* Is the actor's row still where its last owner put it? Anything else may be there by now. */
+/* Is the actor's row still where its last owner put it? Anything else might be there by now. */
 static bool
 is_remembered_row(Reader *reader, const BatchActor *actor)
 {

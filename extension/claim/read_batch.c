@@ -28,12 +28,12 @@
 #include "wake/held_locks.h"
 
 /*
- * What is going to be written is locked so before it is read. To come back for the stronger lock
- * would be a deadlock with a REINDEX, which has locked the table in the meantime and waits for its
+ * Tables that will be written are locked for that before they are read. Taking the stronger lock
+ * later would deadlock with a REINDEX that has locked the table in the meantime and waits for its
  * index.
  *
- * And all that is read is locked before the snapshot is taken. One from before an ALTER TABLE that
- * writes the rows again, such as SET LOGGED, shows an empty table: see dgen_table_lock.
+ * All tables that are read are locked before the snapshot is taken. A snapshot from before an ALTER
+ * TABLE that writes the rows again, such as SET LOGGED, shows an empty table: see dgen_table_lock.
  */
 static void
 begin_scans(Reader *reader)
@@ -95,7 +95,7 @@ end_read(Reader *reader)
 /* ---- what is owned ---- */
 
 /*
- * Each message is a turn of those that were taken for the type. What is left is for the next claim.
+ * Each message uses one of the rate permits taken for the type. The rest is for the next claim.
  */
 static void
 read_with_rate(Reader *reader, WorkerType *type)

@@ -167,8 +167,8 @@ read_all(Reader *reader)
 }
 
 /*
- * Worth while only if the next one would pass many dead rows again. What this transaction
- * has removed itself may come back, if it is rolled back, and is not to be hidden then.
+ * Worthwhile only if the next reading would pass many dead rows again. A rollback brings back the
+ * rows that this transaction has removed itself, so they must not be hidden.
  */
 static void
 remember(Reader *reader, bool to_the_end, int64 dead)

@@ -20,7 +20,7 @@
 #include "shared/slot.h"
 #include "wake/alarm.h"
 
-/* For the slice of another session, us. It takes some ms as a rule. */
+/* For the slice of another session, us. A slice usually takes some ms. */
 #define LONGEST_WAIT INT64CONST(200000)
 
 /* The set that this session sweeps; NULL: none. */
@@ -65,8 +65,8 @@ is_over(HintSet *set, uint32 slices)
 }
 
 /*
- * False if it takes its time: its session might be stopped, or wait for a lock that another session
- * wants who waits for this one.
+ * False if the slice takes long: its session might be stopped, or wait for a lock of a session that
+ * waits for this one.
  */
 static bool
 wait_for_slice(HintSet *set, uint32 slices)

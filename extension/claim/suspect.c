@@ -48,14 +48,14 @@
 /* Messages of one batch of suspects. */
 #define FEW 16
 
-/* Its level may have risen between the look at it and the lock: then it came with others. */
+/* Its level might have risen between the check and the lock: then it was claimed with others. */
 static bool
 is_alone(const Batch *batch)
 {
 	return batch->nactors == 1 && batch->actors[0].nmessages == 1;
 }
 
-/* Whatever else may end it, by a timeout or for want of a client, is due to what it did. */
+/* Any other end, by a timeout or for lack of a client, is due to the turns of the session. */
 int
 dgen_blame_for_end(void)
 {
@@ -134,7 +134,7 @@ suspect_part(const Charge *part)
 	dgen_set_suspicion(type_of_part(part), part->message_id, suspicion);
 }
 
-/* Its handler has come back. */
+/* Its handler has returned. */
 void
 dgen_absolve_part(const Charge *part)
 {

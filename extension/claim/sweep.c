@@ -163,9 +163,9 @@ next_entry(Slice *slice)
 /* ---- one mailbox ---- */
 
 /*
- * What this very transaction may have removed comes back with a rollback, so nothing is
- * settled by what it saw. What others see later does not count either: a message with a low
- * seq may commit between two slices, behind the sweep.
+ * A rollback brings back the rows that this transaction has removed, so its view settles nothing.
+ * Nor do later views of others: a message with a low seq can commit between two slices, behind the
+ * sweep.
  */
 static int64
 settled(int64 floor)
@@ -174,8 +174,8 @@ settled(int64 floor)
 }
 
 /*
- * Nothing in the mailbox waits, and what was settled when the sweep came to it cannot come any
- * more.
+ * Nothing in the mailbox waits, and no message can appear below the seq that was settled when the
+ * sweep reached it.
  */
 static void
 leave_floor(const Slice *slice)
@@ -223,7 +223,7 @@ leave_hint(Slice *slice)
 	return true;
 }
 
-/* Its last owner may have left word how far there is nothing to be found. */
+/* Its last owner might have left a floor, below which there is nothing to find. */
 static void
 pass_floor(Slice *slice)
 {
@@ -280,7 +280,7 @@ seek_begin(Slice *slice)
 		seek_mailbox(slice, from->mailbox);
 }
 
-/* True if it came to the end of its part of the ring. */
+/* True if it reached the end of its part of the ring. */
 static bool
 walk(Slice *slice)
 {
@@ -357,8 +357,8 @@ run_slice(Slice *slice, bool *tired)
 }
 
 /*
- * The snapshot is taken once it is known what the sweep answers: it sees everything that was
- * there when that was asked for.
+ * The snapshot is taken after it is known which requests the sweep answers, so it sees everything
+ * that existed when they were made.
  */
 bool
 dgen_sweep(int32 type_id, bool *tired)

@@ -104,8 +104,8 @@ dgen_apply_outcome(Batch *batch, BatchActor *actor, const Outcome *outcome)
 /* ---- into the tables ---- */
 
 /*
- * A session that lost the actor must not commit. The lock manager is the authority: the
- * lock has to be held by this very transaction.
+ * A session that lost the actor must not commit. The lock manager is the authority: this
+ * very transaction must hold the lock.
  */
 static void
 check_owned(const Batch *batch)
@@ -123,7 +123,7 @@ check_owned(const Batch *batch)
 							errhint("Roll back and claim again. No message is lost.")));
 }
 
-/* Exactly the handled rows, never a range: a lower seq may commit later (H3). */
+/* Exactly the handled rows, never a range: a lower seq can commit later (H3). */
 static void
 delete_messages(Relation heap, const BatchActor *actor)
 {

@@ -52,7 +52,7 @@ dgen_forget_former(PG_FUNCTION_ARGS)
 		forget_charges();
 		forget_hints();
 		dgen_memos_forget();
-		/* Workers of clients are called when it is adopted: a restore may be filling it. */
+		/* External workers are woken when it is adopted: a restore might be filling it. */
 		dgen_wakeup_all_replies();
 		dgen_wakeup_orders(false);
 	}

@@ -1,8 +1,8 @@
 /*
  * COMMIT PREPARED and ROLLBACK PREPARED. The session that noted the changes might be gone when the
- * prepared transaction ends, and then wakes no worker (H10). So the session that ends it does all that
- * a commit does for others, for every kind of change, if it has loaded dgen's library. Otherwise the
- * safety-net check finds the changes.
+ * prepared transaction ends, and then wakes no worker (H10). So the session that ends it does all
+ * that a commit does for others, for every kind of change, if it has loaded dgen's library.
+ * Otherwise the safety-net check finds the changes.
  *
  *     sent, moved, left in its mailbox,     requests sweeps and checks, and wakes all workers
  *     locked, an actor or slot released
@@ -90,7 +90,7 @@ end_holders(const TransactionStmt *statement)
 			dgen_part_end_holder(fence);
 }
 
-/* A transaction of the same name may have been ended by a session without the library. */
+/* A session without the library might have ended a transaction of the same name. */
 static void
 begin_preparing(const TransactionStmt *statement)
 {
@@ -117,7 +117,7 @@ table_of_types(void)
 	return OidIsValid(schema) ? get_relname_relid("actor_type", schema) : InvalidOid;
 }
 
-/* Before the commit: what it has to look up then may be an error yet. */
+/* Before the commit: a lookup then can still raise an error. */
 static void
 watch_types(void)
 {
@@ -130,7 +130,7 @@ watch_types(void)
 	types_changed = false;
 }
 
-/* It may also have created the extension, or dropped it. */
+/* It might also have created the extension, or dropped it. */
 static bool
 have_types_changed(void)
 {

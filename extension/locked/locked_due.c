@@ -116,7 +116,7 @@ expire_due(DueLook *look)
 		expire(look, &due[i]);
 }
 
-/* Whose back-off is over: a look will find them. */
+/* Parts whose backoff is over: a check will find them. */
 static void
 ask_for_due(DueLook *look)
 {
@@ -162,9 +162,9 @@ dgen_locked_due(DueLook *look)
 }
 
 /*
- * Another attempt may run already, or it was one of a former extension, whose fences come again:
- * then it has no effect any more. False: its session might not be gone yet. One of dgen's tables is
- * locked.
+ * Another attempt might already run, or it was one of a former extension, whose fences are used
+ * again: then it no longer has an effect. False: its session might not be gone yet. One of dgen's
+ * tables is locked.
  */
 bool
 dgen_charge_part(const Charge *charge, const ActorType *type, const Failure *failure)

@@ -45,7 +45,7 @@ typedef struct Names
 	Datum names[SLOT_TYPES];
 } Names;
 
-/* Those of the types that the role may read. */
+/* The ones of the types that the role can read. */
 typedef struct Readable
 {
 	Names all;
@@ -67,7 +67,7 @@ name_array(Names *names)
 		construct_array(names->names, names->count, TEXTOID, -1, false, TYPALIGN_INT));
 }
 
-/* One of which it takes actions and messages is there twice. */
+/* A type whose actions and messages it handles appears twice. */
 static void
 read_types(const Slot *worker, Oid role, Readable *readable)
 {

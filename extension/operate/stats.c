@@ -24,7 +24,7 @@
 #include "table/snapshot.h"
 #include "table/table.h"
 
-/* So many removed rows are passed for each row that may be counted. */
+/* How many removed rows are passed for each row that can be counted. */
 #define DEAD_PER_ROW 3
 
 #define MOST_EACH 1000
@@ -91,7 +91,7 @@ typedef struct Waiting
 	int64 mailbox;
 	text *key;           /* of the message that was sent first */
 	TimestampTz sent_at; /* its time */
-	int64 messages;      /* of the mailbox, among those looked at */
+	int64 messages;      /* of the mailbox, among those that were read */
 } Waiting;
 
 /* The mailboxes whose messages have waited longest, in that order. */
@@ -190,7 +190,7 @@ count_rows(Look *look, DgenTable table, int index, int32 type_id, int64 most)
 
 /* ---- types ---- */
 
-/* Those that the caller may read. */
+/* The types that the caller can read. */
 static const ActorType **
 readable_types(int *count)
 {

@@ -335,7 +335,7 @@ set_name(WorkerSession *session, FunctionCallInfo fcinfo)
 	text_to_cstring_buffer(name, session->name, NAMEDATALEN);
 }
 
-/* Mostly a mistake: the worker's callbacks and the handler take turns on the same actors. */
+/* Usually a mistake: the worker's callbacks and the handler alternate on the same actors. */
 static void
 warn_of_handler(const ActorType *type)
 {

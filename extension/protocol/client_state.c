@@ -100,7 +100,7 @@ key_of(const BatchActor *actor)
 	return key;
 }
 
-/* Where backups come back into tables that stay, versions are given out again. */
+/* If a backup is restored into tables that stay, versions are used again. */
 static void
 check_adoption(void)
 {

@@ -180,7 +180,7 @@ changed_state(const BatchActor *actor, int i, const ActorParameters *p)
 	return state;
 }
 
-/* What it takes to find the new state is some kB, many times what is kept of it. */
+/* Finding the new state needs some kB, many times what is kept of it. */
 static void
 set_changes(Batch *batch, BatchActor *actor, int i, const ActorParameters *p, MemoryContext scratch)
 {
@@ -424,7 +424,7 @@ sending_actor(const Batch *batch, const SendParameters *p, int i, const char *wh
 	return &batch->actors[ordinal - 1];
 }
 
-/* A request's reply comes to the actor, also if one of its actions has sent it. */
+/* The reply goes to the actor, even if one of its actions has sent the request. */
 static void
 set_reply_to(const Batch *batch, const SendParameters *p, int i, ReplyTo *reply_to)
 {
@@ -471,7 +471,7 @@ send_message(Bulk *bulk, const Batch *batch, const SendParameters *p, int i)
 		set_reply_to(batch, p, i, &reply_to);
 	if (!dgen_number_send(&send, idempotency_key, &id))
 	{
-		dgen_bulk_flush(bulk); /* the first one may be of this very statement */
+		dgen_bulk_flush(bulk); /* the first one might be of this very statement */
 		if (request)
 			dgen_ask_again(&send, id, idempotency_key, &reply_to, correlation);
 		return;
@@ -524,9 +524,10 @@ note_committed(const Batch *batch)
 }
 
 /*
- * The time from claim to commit, shared by the turns, is what a turn of this type takes. On a
- * busy machine it is mostly time in which the worker did not run, which is there for larger
- * batches as well: a worker that says what its turns took is believed. Failed ones are turns.
+ * The time from claim to commit, divided by the turns, is the time of a turn of this type. On a
+ * busy machine it is mostly time in which the worker did not run, and a larger batch would have it
+ * as well. So a time that the worker gives for its turns is used instead. Failed turns are
+ * included.
  */
 static void
 measure(FunctionCallInfo fcinfo, const Batch *batch, int turns, double us)

@@ -68,7 +68,7 @@ static struct
 	ItemPointerData before;
 } own;
 
-/* Is the row at this place the worker's, and may it take the receipt? It is in the slot then. */
+/* Is the row at this place the worker's, and can it store the receipt? It is in the slot then. */
 static bool
 may_write_at(Relation heap, ItemPointer tid, TupleTableSlot *slot, int64 batch)
 {
@@ -217,7 +217,7 @@ dgen_settle(PG_FUNCTION_ARGS)
 	dgen_refuse_in_handler("dgen.settle", "Workers settle batches outside of turns.");
 	dgen_refuse_isolation("settling a batch");
 	dgen_table_lock(TABLE_RECEIPT, RowExclusiveLock);
-	(void) dgen_worker_session_of_caller(); /* so that not everybody can fill the table */
+	(void) dgen_worker_session_of_caller(); /* so that only workers can fill the table */
 	(void) run(close_sql, PG_GETARG_INT64(0), batch, get_bool, &committed);
 	PG_RETURN_BOOL(committed);
 }

@@ -56,7 +56,7 @@ dgen_session_mark_claims(void)
 	claiming = true;
 }
 
-/* Before the commit, which makes it last: may raise. A reset that comes later counts. */
+/* Before the commit, which makes it last: can raise. A later reset applies. */
 void
 dgen_session_mark_keep(int value)
 {

@@ -23,7 +23,7 @@
 #include "wake/held_locks.h"
 
 /*
- * Text of a batch may have so many times dgen.batch_bytes. Ordinary JSON has at most about the half
+ * The text of a batch can be this many times dgen.batch_bytes. Ordinary JSON has at most about half
  * of it.
  */
 #define BATCH_TEXT 8
@@ -45,7 +45,8 @@ typedef struct Checks
 typedef void (*Visit)(ClientRow *row, const char *what, Datum value, bool json);
 
 /*
- * The state is that of the actor also where the client holds it: it may have to ask for it again.
+ * The state of the actor counts even if the client holds it: the client might have to ask for it
+ * again.
  */
 static pg_attribute_always_inline void
 visit_pieces(const BatchActor *actor, int n, ClientRow *row, Visit visit)
@@ -70,7 +71,7 @@ gather(const BatchActor *actor, int n, ClientRow *row)
 	visit_pieces(actor, n, row, dgen_client_row_add);
 }
 
-/* What is toasted needs a look of its own: it counts as too much. */
+/* A toasted value needs a check of its own: it counts as too much. */
 static pg_attribute_always_inline void
 add_bound(ClientRow *row, const char *what, Datum value, bool json)
 {
@@ -112,7 +113,8 @@ failure_of(const Unsendable *why)
 }
 
 /*
- * The first message of the actor has a failed attempt. The next one may go on if that was the last.
+ * The first message of the actor has a failed attempt. The next one can continue if that was the
+ * last attempt.
  */
 static void
 fail_first(Checks *checks, BatchActor *actor, const Unsendable *why)
@@ -128,7 +130,7 @@ fail_first(Checks *checks, BatchActor *actor, const Unsendable *why)
 		leave_out(checks, actor, 0);
 }
 
-/* What was decompressed to be looked at need not be again to be sent. */
+/* A value that was decompressed for the check need not be decompressed again to be sent. */
 static void
 keep_detoasted(const Checks *checks, BatchMessage *message, const ClientRow *row)
 {
@@ -142,7 +144,7 @@ keep_detoasted(const Checks *checks, BatchMessage *message, const ClientRow *row
 	MemoryContextSwitchTo(checks->scratch);
 }
 
-/* Of nearly all messages no more has to be known. It is bound_text without the pieces. */
+/* This is enough for nearly all messages. It is bound_text without the pieces. */
 static bool
 is_small(Checks *checks, const BatchActor *actor, int n)
 {

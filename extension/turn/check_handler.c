@@ -50,7 +50,7 @@ is_meant(Form_pg_proc function, Oid oid, const char *schema)
 	return function->pronamespace == get_namespace_oid(schema, true);
 }
 
-/* CREATE FUNCTION cannot take its place: its arguments are those of a handler. */
+/* CREATE FUNCTION cannot replace it: its arguments are those of a handler. */
 static bool
 is_in_the_way(Form_pg_proc function)
 {
@@ -111,7 +111,7 @@ dgen_resolve_handler(const char *name)
 	return InvalidOid;
 }
 
-/* ---- whether it may be one ---- */
+/* ---- whether it is allowed to be one ---- */
 
 static bool
 is_trusted(Oid language)

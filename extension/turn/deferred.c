@@ -151,7 +151,7 @@ dgen_deferred_begin(void)
 	scope_level = GetCurrentTransactionNestLevel();
 	set_aside = false;
 
-	/* The queue as it is now: between two turns of a call dgen itself may have caused events. */
+	/* The queue as it is now: between two turns of a call dgen itself might have queued events. */
 	AfterTriggerBeginSubXact();
 
 	/* A transaction that has written nothing has deferred nothing. */

@@ -192,7 +192,7 @@ find_handler(const ActorType *type)
 
 static TimeoutId turn_timeout_id = MAX_TIMEOUTS;
 static volatile sig_atomic_t cancels = 0;
-static Charge running_turn; /* what to charge if it has to be ended */
+static Charge running_turn; /* what to charge if it must be ended */
 
 /*
  * In signal context. The first time and each second after it the turn is canceled. A background
@@ -272,8 +272,8 @@ raise_timeout(const ActorType *type, const BatchMessage *message)
 /* ---- the handler's environment ---- */
 
 /*
- * If the session ends now: the turn whose handler may be the reason, or NULL. One that took too
- * long is charged already.
+ * If the session ends now: the turn whose handler might be the reason, or NULL. A turn that
+ * took too long is already charged.
  */
 const Charge *
 dgen_turn_that_may_end_session(void)

@@ -82,7 +82,7 @@ register_callbacks(void)
 	registered = true;
 }
 
-/* Of those that are recorded now, the last one takes the place of one that could not be. */
+/* The last one of those that are recorded now replaces one that could not be recorded. */
 static void
 forget(int index)
 {
@@ -138,7 +138,7 @@ dgen_record_charges(const WorkerSession *session)
 	for (int i = ntaken - 1; i >= first; i--)
 		if (!record(i))
 		{
-			dgen_charge(&taken[i].charge); /* its attempt was one all the same */
+			dgen_charge(&taken[i].charge); /* its attempt still counts */
 			forget(i);
 		}
 }

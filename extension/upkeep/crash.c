@@ -76,7 +76,7 @@ is_anything_fresh(void)
 }
 
 /*
- * Before a worker runs its first turn, and committed: the turn may crash again. The others wait
+ * Before a worker runs its first turn, and committed: the turn might crash again. The others wait
  * in the meantime, for a lock of their own: any session can hold the lock on the table itself.
  */
 void

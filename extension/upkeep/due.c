@@ -38,10 +38,10 @@
 #include "write/sequence.h"
 #include "write/writer.h"
 
-/* How many due messages one transaction moves, and how many back-offs it looks at. */
+/* How many due messages one transaction moves, and how many backoffs it checks. */
 #define MOVE_LIMIT 1000
 
-/* What another session is just moving or canceling is looked at again after this, us. */
+/* Rows that another session is just moving or canceling are checked again after this, us. */
 #define TAKEN_RETRY_US INT64CONST(200000)
 
 /* After an error a session leaves what is due of its own types alone for this, us. */
@@ -245,10 +245,10 @@ dgen_move_due(void)
 static struct
 {
 	int64 worker_id;
-	uint64 told;      /* dgen_dues_told, before its last look */
+	uint64 told;      /* dgen_dues_told, before its last check */
 	TimestampTz next; /* nothing is due before, as far as was told then */
 	TimestampTz looked_at;
-	TimestampTz paused_until; /* its last look has raised an error */
+	TimestampTz paused_until; /* its last check has raised an error */
 } known;
 
 static bool
@@ -262,7 +262,7 @@ is_anything_due(const WorkerSession *session, TimestampTz now, uint64 told)
 }
 
 /*
- * An operator may have one of them for as long as a REINDEX takes, and the turns of this
+ * An operator can lock one of them for as long as a REINDEX takes, and the turns of this
  * transaction need none.
  */
 static bool

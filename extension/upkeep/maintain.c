@@ -48,7 +48,7 @@ dgen_maintenance_due(bool idle)
 		   pg_atomic_compare_exchange_u64(&dgen_database->last_maintenance, &last, (uint64) now);
 }
 
-/* In a transaction; with the privileges of the extension's owner. True if there may be more. */
+/* In a transaction; with the privileges of the extension's owner. True if there might be more. */
 bool
 dgen_maintain(void)
 {

@@ -20,7 +20,7 @@
 #include "upkeep/upkeep.h"
 #include "wake/held_locks.h"
 
-/* How far into a mailbox the message of a charge is looked for: normally it is the first. */
+/* How far into a mailbox dgen searches for the message of a charge: normally it is the first. */
 #define CHARGE_DEPTH 100
 
 static BatchMessage *

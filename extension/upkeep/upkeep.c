@@ -13,7 +13,7 @@
 #include "wake/alarm.h"
 #include "wake/announce.h"
 
-/* There may be messages for it now: the rest is left to its next wait, or to others. */
+/* There might be messages for it now: the rest is left to its next wait, or to others. */
 static bool
 is_called(void)
 {

@@ -54,7 +54,7 @@
  */
 #define EMPTY_BATCHES 100
 
-/* Memory that a batch may take, as a multiple of dgen.batch_bytes, which limits what it reads. */
+/* Memory that a batch can use, as a multiple of dgen.batch_bytes, which limits what it reads. */
 #define BATCH_MEMORY 4
 
 typedef struct Run
@@ -65,7 +65,7 @@ typedef struct Run
 	MemoryContext context;
 	instr_time start;
 	int turns;
-	bool late; /* it has taken long; its start is put off for the turns one by one */
+	bool late; /* it has taken long; its start is moved for the turns one by one */
 
 	/* The turn that runs, or ran last. */
 	bool running;
@@ -195,7 +195,7 @@ run_all(Run *run)
 
 /* ---- one by one ---- */
 
-/* What one attempt came to. */
+/* The result of one attempt. */
 typedef struct Attempt
 {
 	BatchActor *actor; /* NULL: the mailbox has nothing to handle */
@@ -249,7 +249,7 @@ run_one(Run *run, int mailbox, Attempt *attempt)
 }
 
 /*
- * One message in a subtransaction. True if the mailbox may have another one to handle now.
+ * One message in a subtransaction. True if the mailbox might have another one to handle now.
  */
 static bool
 attempt_one(Run *run, int mailbox)
@@ -292,9 +292,9 @@ attempt_one(Run *run, int mailbox)
 	if (!attempt->failed)
 		return true;
 	if (attempt->actor->messages[0].id != run->known_id)
-		run->known_id = 0; /* it was not the one that failed before, and may have been its cause */
+		run->known_id = 0; /* not the one that failed before, but it might have been the cause */
 	/*
-	 * That counts as no attempt. But one actor alone may fill the disk, so the others go on.
+	 * That counts as no attempt. But one actor alone can fill the disk, so the others continue.
 	 */
 	dgen_absolve(attempt->actor, 1);
 	attempt->failure.retry |= dgen_is_blameless(attempt->error);
@@ -365,8 +365,8 @@ run_failed(Run *run, int *left)
 }
 
 /*
- * A batch that has taken long already ends with the turn that failed: what is left is for the
- * next claim, or another worker's.
+ * A batch that has taken long already ends with the turn that failed: the rest is for the
+ * next claim, or for another worker's.
  */
 static void
 run_singly(Run *run)
@@ -489,7 +489,9 @@ more_to_do(const Run *run)
 bool
 dgen_run_batch(WorkerSession *session)
 {
-	/* Not two locked parts in a row: a worker may be the only one for the messages of others. */
+	/*
+	 * Not two locked parts in a row: this worker might be the only one for the messages of others.
+	 */
 	static bool part_last = false;
 	Run run = {.session = session};
 	bool announced = false;
@@ -535,7 +537,8 @@ dgen_run_batch(WorkerSession *session)
 	if (dgen_maintenance_due(!more))
 		maintain();
 	/*
-	 * The look takes note of what is announced, and looks for no messages: they would wait forever.
+	 * The check notes what is announced, and searches for no messages: they would wait
+	 * indefinitely.
 	 */
 	announced = false;
 	if (!more)

@@ -56,8 +56,8 @@ is_asked(const WorkerSession *session)
 }
 
 /*
- * What the last batch did not come to was for the next claim of this worker, which may be far off
- * now.
+ * The messages that the last batch did not reach were for the next claim of this worker, which
+ * might be far off now.
  */
 static void
 call_others(const WorkerSession *session)
@@ -98,7 +98,7 @@ apply(Batch *given, Outcome *outcome)
 	dgen_commit_batch(batch);
 }
 
-/* False: what it did is to be undone. */
+/* False: its changes must be undone. */
 static bool
 run_handler(RunPart *run)
 {

@@ -56,7 +56,7 @@ set_desired(int count)
 }
 
 /*
- * Workers that are on their way; and if none runs, a process for one, which others may give up
+ * Workers that are about to start; and if none runs, a process for one, which others might free
  * soon.
  */
 static int
@@ -170,7 +170,7 @@ dgen_types_changed(PG_FUNCTION_ARGS)
 /* ---- hooks ---- */
 
 /*
- * When dgen is dropped or updated, idle workers have to notice; when it is created, the launcher.
+ * When dgen is dropped or updated, idle workers must notice; when it is created, the launcher must.
  * A role that actor types need is not dropped.
  */
 static void

@@ -92,8 +92,8 @@ may_create_databases(Oid role)
 }
 
 /*
- * Else the statement will say why not. A template may be copied out of a session that is connected
- * to it.
+ * Otherwise the statement says why not. A template can be copied by a session that is connected to
+ * it.
  */
 static bool
 may_vacate(Oid database, bool copy)
@@ -105,8 +105,8 @@ may_vacate(Oid database, bool copy)
 }
 
 /*
- * Sends the workers of the database away for the time of the statement; NULL if there are none.
- * Inline, its variable would look to the compiler like one that a longjmp may clobber.
+ * Disconnects the workers of the database while the statement runs; NULL if there are none.
+ * Inlined, its variable would look to the compiler like one that a longjmp can clobber.
  */
 static pg_noinline Database *
 vacate(const char *name, bool copy)
@@ -127,7 +127,7 @@ vacate(const char *name, bool copy)
 	return database;
 }
 
-/* They come back, unless the database is gone, or another statement wants it empty, too. */
+/* They start again, unless the database is gone or another statement also needs it empty. */
 static void
 reopen(Database *database, bool dropped)
 {
