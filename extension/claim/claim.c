@@ -316,7 +316,7 @@ own_unlimited(Discovery *discovery)
 	return left;
 }
 
-/* What there may be to own. A slot is a lock, too, so the limit is for twice as many locks. */
+/* What a claim can own. A slot is also a lock, so the limit is for twice as many locks. */
 static int
 wanted(const Discovery *discovery)
 {

@@ -146,7 +146,7 @@ dgen_alter_actor_type(PG_FUNCTION_ARGS)
 	return define_type(fcinfo);
 }
 
-/* For the private functions: they know who will own the type. */
+/* For the private functions: they know which role will own the type. */
 Datum
 dgen_check_type_handler(PG_FUNCTION_ARGS)
 {

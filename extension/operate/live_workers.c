@@ -129,7 +129,7 @@ dgen_workers(PG_FUNCTION_ARGS)
 	AcceptInvalidationMessages();
 	workers = copy_workers(&count);
 	for (int i = 0; i < count; i++)
-		/* Not those who have attached to an extension that is gone, whose ids come again. */
+		/* Not workers of an extension that is gone: its ids are used again. */
 		if (workers[i].extension == dgen_this_extension())
 			put_worker(result, &workers[i], GetUserId());
 	return (Datum) 0;

@@ -41,7 +41,7 @@ PG_FUNCTION_INFO_V1(dgen_operate_slot_class);
 PG_FUNCTION_INFO_V1(dgen_operate_cursor);
 PG_FUNCTION_INFO_V1(dgen_operate_types_changed);
 
-/* ---- who asks, and for what ---- */
+/* ---- the role that asks, and for what ---- */
 
 Datum
 dgen_operate_role(PG_FUNCTION_ARGS)

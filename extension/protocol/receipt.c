@@ -190,7 +190,7 @@ dgen_receipt(PG_FUNCTION_ARGS)
 	int64 batch = batch_argument(fcinfo, 0);
 	int64 worker_id;
 
-	/* Before it is asked who has attached: another extension gives out the same ids. */
+	/* Before the check which worker has attached: another extension gives out the same ids. */
 	dgen_table_lock(TABLE_RECEIPT, RowExclusiveLock);
 	worker_id = dgen_worker_session_of_caller()->id;
 	dgen_refuse_in_handler("dgen.receipt", "Workers leave receipts outside of turns.");

@@ -170,7 +170,7 @@ dgen_deferred_begin(void)
 								"dgen.request and dgen.await_reply.")));
 	set_aside = true;
 
-	/* As declared would be better, but who has set them once cannot get that back. */
+	/* As declared would be better, but a transaction that has set them cannot restore that. */
 	set_all(true);
 }
 

@@ -102,7 +102,7 @@ BEGIN
 	PERFORM dgen._own(type, box);
 	DELETE FROM dgen.dead_letter l WHERE l.message_id = id AND l.mailbox = letter.mailbox;
 	IF NOT FOUND THEN
-		RETURN false; -- somebody else was faster
+		RETURN false; -- another session was faster
 	END IF;
 	INSERT INTO dgen.message (mailbox, seq, sent_at, type_id, priority, kind, actor_key, message, message_id,
 		in_reply_to, headers, correlation, error, sqlstate)
@@ -279,7 +279,7 @@ DECLARE
 	removed boolean;
 BEGIN
 	PERFORM dgen._own(type, box);
-	removed := dgen._forget_asker(type, key); -- before the messages: a reply that commits meanwhile is one of them
+	removed := dgen._forget_asker(type, key); -- before the messages: a reply that commits in the meantime is one of them
 	removed := dgen._delete_actions(type, box, key) OR removed; -- so is theirs
 	removed := dgen._delete_messages(type, box, key) OR removed;
 	removed := dgen._delete_requests(type, box, key) OR removed;
@@ -391,7 +391,7 @@ AS $$
 	SELECT c.system_identifier, d.oid, clock_timestamp()
 	FROM pg_control_system() AS c, pg_database AS d
 	WHERE d.datname = current_database();
-	SELECT dgen._wake_everybody() -- those too who have attached to an extension that was here before
+	SELECT dgen._wake_everybody() -- also workers that attached to an extension that was here before
 $$;
 COMMENT ON FUNCTION dgen._adopt() IS 'adopts the actors of this database: when the first actor type is created, and in dgen.adopt_database';
 

@@ -102,7 +102,7 @@ BEGIN
 	GET DIAGNOSTICS part = ROW_COUNT;
 	removed := removed + part;
 
-	-- Whoever asks does so within a day.
+	-- A worker asks for its receipt within a day.
 	DELETE FROM dgen.receipt d
 	WHERE d.ctid = ANY (ARRAY(
 		SELECT r.ctid
