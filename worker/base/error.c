@@ -82,7 +82,7 @@ take_text(dgen__buffer *text)
 
 /* The old error goes last: the new text may quote it. */
 static int
-put(dgen__error *error, int code, dgen__buffer *text, dgen__buffer *hint)
+put_error(dgen__error *error, int code, dgen__buffer *text, dgen__buffer *hint)
 {
 	char *new_text = take_text(text);
 	char *new_hint = take_text(hint);
@@ -104,7 +104,7 @@ dgen__fail(dgen__error *error, int code, const char *format, ...)
 	va_start(arguments, format);
 	dgen__buffer_vprintf(&text, format, arguments);
 	va_end(arguments);
-	return put(error, code, &text, &hint);
+	return put_error(error, code, &text, &hint);
 }
 
 int
@@ -118,7 +118,7 @@ dgen__fail_hint(dgen__error *error, int code, const char *hint_text, const char 
 	dgen__buffer_vprintf(&text, format, arguments);
 	va_end(arguments);
 	dgen__buffer_puts(&hint, hint_text);
-	return put(error, code, &text, &hint);
+	return put_error(error, code, &text, &hint);
 }
 
 /* ---- from the server ---- */
@@ -215,7 +215,7 @@ dgen__fail_result(dgen__error *error, const PGresult *result)
 		dgen__buffer_puts(&hint, field(result, PG_DIAG_MESSAGE_HINT));
 	if (text.length == 0)
 		dgen__buffer_free(&text);
-	(void) put(error, code, &text, &hint);
+	(void) put_error(error, code, &text, &hint);
 	if (strlen(sqlstate) == 5)
 		memcpy(error->sqlstate, sqlstate, 6);
 	return code;

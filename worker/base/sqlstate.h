@@ -33,6 +33,7 @@
 #define DGEN__NO_SCHEMA "3F000"
 #define DGEN__NO_PRIVILEGE "42501"
 #define DGEN__NO_FUNCTION "42883"
+#define DGEN__NO_TABLE "42P01"
 #define DGEN__STATEMENT_EXISTS "42P05"
 #define DGEN__OUT_OF_LOCKS "53200" /* or of another memory */
 #define DGEN__LOCK_TIMEOUT "55P03"

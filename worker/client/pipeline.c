@@ -41,7 +41,7 @@ dgen__pipeline_disconnect(dgen_client *client)
 }
 
 static void
-lost(dgen_client *client)
+connection_lost(dgen_client *client)
 {
 	dgen__async *async = client->async;
 	dgen__error why = {0};
@@ -191,7 +191,7 @@ dgen__pipeline_step(dgen_client *client)
 	if (code == 0 && (async->link == DGEN__LINK_RUNNING || async->link == DGEN__LINK_CHECKING))
 		code = converse(client);
 	if (code != 0)
-		lost(client);
+		connection_lost(client);
 	dgen__operations_expire(client);
 	if (async->under_way == 0 &&
 		(async->link == DGEN__LINK_RESTING || async->link == DGEN__LINK_CONNECTING))

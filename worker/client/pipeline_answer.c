@@ -393,7 +393,7 @@ statement_came(dgen_client *client, dgen__came answer, PGresult *result)
 }
 
 static int
-came(dgen_client *client, PGresult *result)
+take_result(dgen_client *client, PGresult *result)
 {
 	dgen__came answer = (dgen__came) dgen__answers_take(&client->async->answers);
 
@@ -418,7 +418,7 @@ dgen__pipeline_take(dgen_client *client)
 
 		nothing = result == NULL ? nothing + 1 : 0;
 		if (result != NULL)
-			code = came(client, result);
+			code = take_result(client, result);
 		if (result == async->rows || result == async->reason)
 			result = NULL; /* until its transaction is committed */
 	}

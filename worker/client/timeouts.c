@@ -21,7 +21,7 @@ dgen__timeouts_reserve(dgen__timeouts *timeouts, size_t count)
 }
 
 static void
-put(dgen__timeouts *timeouts, size_t index, dgen__operation *operation)
+put_in_heap(dgen__timeouts *timeouts, size_t index, dgen__operation *operation)
 {
 	timeouts->heap[index] = operation;
 	operation->timeout = index;
@@ -34,10 +34,10 @@ rise(dgen__timeouts *timeouts, size_t index)
 
 	while (index > 0 && operation->deadline < timeouts->heap[(index - 1) / 2]->deadline)
 	{
-		put(timeouts, index, timeouts->heap[(index - 1) / 2]);
+		put_in_heap(timeouts, index, timeouts->heap[(index - 1) / 2]);
 		index = (index - 1) / 2;
 	}
-	put(timeouts, index, operation);
+	put_in_heap(timeouts, index, operation);
 }
 
 static void
@@ -56,10 +56,10 @@ sink(dgen__timeouts *timeouts, size_t index)
 			child++;
 		if (operation->deadline <= timeouts->heap[child]->deadline)
 			break;
-		put(timeouts, index, timeouts->heap[child]);
+		put_in_heap(timeouts, index, timeouts->heap[child]);
 		index = child;
 	}
-	put(timeouts, index, operation);
+	put_in_heap(timeouts, index, operation);
 }
 
 void
@@ -67,7 +67,7 @@ dgen__timeouts_add(dgen__timeouts *timeouts, dgen__operation *operation)
 {
 	if (operation->deadline == DGEN__NEVER)
 		return;
-	put(timeouts, timeouts->count++, operation);
+	put_in_heap(timeouts, timeouts->count++, operation);
 	rise(timeouts, timeouts->count - 1);
 }
 
@@ -83,7 +83,7 @@ dgen__timeouts_remove(dgen__timeouts *timeouts, dgen__operation *operation)
 	last = timeouts->heap[--timeouts->count];
 	if (last == operation)
 		return;
-	put(timeouts, index, last);
+	put_in_heap(timeouts, index, last);
 	rise(timeouts, index);
 	sink(timeouts, last->timeout);
 }

@@ -151,7 +151,7 @@ typedef struct Output
 
 /* Pieces are not cut, and none follows one that was left out. */
 static void
-put(Output *output, const char *piece, size_t length)
+put_piece(Output *output, const char *piece, size_t length)
 {
 	if (output->written == output->length && output->length + length < output->size)
 	{
@@ -182,7 +182,7 @@ unescape_into(const char *next, const char *end, char *buffer, size_t size)
 
 		if (n == 0 || bytes[0] == '\0')
 			return DGEN_ETYPE;
-		put(&output, bytes, n);
+		put_piece(&output, bytes, n);
 	}
 	return end_output(&output, DGEN_ETYPE);
 }
@@ -248,7 +248,7 @@ dgen_json_quote(const char *text, size_t length, char *buffer, size_t size)
 		return DGEN_EINVAL;
 	if (length == DGEN_STRLEN)
 		length = strlen(text);
-	put(&output, "\"", 1);
+	put_piece(&output, "\"", 1);
 	for (size_t i = 0, n; i < length; i += n)
 	{
 		size_t quoted = escape((unsigned char) text[i], escaped);
@@ -260,8 +260,8 @@ dgen_json_quote(const char *text, size_t length, char *buffer, size_t size)
 			(void) end_output(&output, 0);
 			return DGEN_EJSON;
 		}
-		put(&output, quoted > 0 ? escaped : text + i, quoted > 0 ? quoted : n);
+		put_piece(&output, quoted > 0 ? escaped : text + i, quoted > 0 ? quoted : n);
 	}
-	put(&output, "\"", 1);
+	put_piece(&output, "\"", 1);
 	return end_output(&output, DGEN_EINVAL);
 }

@@ -76,7 +76,7 @@ dgen__cache_close(dgen__cache *cache)
 
 /* The link that points to the entry, or to NULL at the end of its bucket. */
 static Entry **
-find(dgen__cache *cache, uint64_t hash, int type, const char *key)
+find_link(dgen__cache *cache, uint64_t hash, int type, const char *key)
 {
 	Entry **link = &cache->buckets[hash & (cache->nbuckets - 1)];
 
@@ -111,7 +111,7 @@ take_out(dgen__cache *cache, Entry **link)
 dgen__state *
 dgen__cache_take(dgen__cache *cache, int type, const char *key)
 {
-	Entry **link = find(cache, hash_of(type, key), type, key);
+	Entry **link = find_link(cache, hash_of(type, key), type, key);
 
 	return *link == NULL ? NULL : take_out(cache, link);
 }
@@ -119,7 +119,7 @@ dgen__cache_take(dgen__cache *cache, int type, const char *key)
 static void
 evict(dgen__cache *cache, Entry *entry)
 {
-	dgen__state_free(take_out(cache, find(cache, entry->hash, entry->type, entry->key)));
+	dgen__state_free(take_out(cache, find_link(cache, entry->hash, entry->type, entry->key)));
 }
 
 void
@@ -174,7 +174,7 @@ dgen__cache_put(dgen__cache *cache, int type, const char *key, dgen__state *stat
 {
 	size_t size = sizeof(Entry) + strlen(key) + 1;
 	uint64_t hash = hash_of(type, key);
-	Entry **old = find(cache, hash, type, key);
+	Entry **old = find_link(cache, hash, type, key);
 	Entry *entry = dgen__malloc(size);
 
 	if (*old != NULL)

@@ -128,7 +128,7 @@ place_of(const dgen__state *state, const char *name, bool behind)
 
 /* The entry, a tombstone too; NULL if there is none, and then *place is where it belongs. */
 static entry *
-find(const dgen__state *state, const char *name, size_t *place)
+find_entry(const dgen__state *state, const char *name, size_t *place)
 {
 	*place = place_of(state, name, false);
 	if (*place < state->nsorted && strcmp(state->sorted[*place]->name, name) == 0)
@@ -144,7 +144,7 @@ dgen__state_get(dgen__state *state, const char *name, size_t *length)
 
 	if (dgen__state_load(state) != 0)
 		return NULL;
-	e = find(state, name, &place);
+	e = find_entry(state, name, &place);
 	if (e == NULL || e->value == NULL)
 		return NULL;
 	if (length != NULL)
@@ -252,7 +252,7 @@ touch(dgen__state *state, entry *e)
 
 /* The entry was touched; value is NULL or memory of its own. */
 static void
-put(dgen__state *state, entry *e, char *value, size_t length)
+put_value(dgen__state *state, entry *e, char *value, size_t length)
 {
 	change *c = &state->changes[e->change - 1];
 
@@ -275,7 +275,7 @@ dgen__state_set(dgen__state *state, const char *name, const char *json, size_t l
 
 	if (dgen__state_load(state) != 0)
 		return DGEN_ENOMEM;
-	e = find(state, name, &place);
+	e = find_entry(state, name, &place);
 	if (e == NULL)
 		e = insert(state, name, place);
 	else if (e->value != NULL && e->length == length && memcmp(e->value, json, length) == 0)
@@ -285,7 +285,7 @@ dgen__state_set(dgen__state *state, const char *name, const char *json, size_t l
 	value = new_value(state, json, length);
 	if (value == NULL)
 		return DGEN_ENOMEM;
-	put(state, e, value, length);
+	put_value(state, e, value, length);
 	return 0;
 }
 
@@ -297,12 +297,12 @@ dgen__state_delete(dgen__state *state, const char *name)
 
 	if (dgen__state_load(state) != 0)
 		return DGEN_ENOMEM;
-	e = find(state, name, &place);
+	e = find_entry(state, name, &place);
 	if (e == NULL || e->value == NULL)
 		return 0;
 	if (!touch(state, e))
 		return DGEN_ENOMEM;
-	put(state, e, NULL, 0);
+	put_value(state, e, NULL, 0);
 	return 0;
 }
 
@@ -391,7 +391,7 @@ dgen__state_undo_turn(dgen__state *state)
 	{
 		change *c = &state->changes[state->touched[i]];
 
-		put(state, c->entry, c->kept, c->kept_length);
+		put_value(state, c->entry, c->kept, c->kept_length);
 		c->touched = false;
 	}
 	state->ntouched = 0;

@@ -175,7 +175,7 @@ dgen__turn_string(dgen_turn *turn, const dgen__source *source, const char *name,
 /* ---- members of the message ---- */
 
 static bool
-find(dgen_turn *turn, const char *pointer, dgen_json *value)
+find_in_message(dgen_turn *turn, const char *pointer, dgen_json *value)
 {
 	const dgen__message *message;
 	int rc;
@@ -198,7 +198,7 @@ find(dgen_turn *turn, const char *pointer, dgen_json *value)
 	return rc == 0;
 }
 
-static const dgen__source in_message = {"message", find};
+static const dgen__source in_message = {"message", find_in_message};
 
 int64_t
 dgen_turn_arg_int64(dgen_turn *turn, const char *pointer, int64_t absent)

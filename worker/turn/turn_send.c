@@ -207,7 +207,7 @@ check_send(dgen__error *error, const dgen__send *send, size_t *length,
 
 /* The message has a length and need not end there: the outbox takes NUL-terminated texts. */
 static int
-put(dgen_turn *turn, dgen__send *send, size_t length, const dgen_send_options *options)
+put_in_outbox(dgen_turn *turn, dgen__send *send, size_t length, const dgen_send_options *options)
 {
 	dgen_send_options copy;
 	int rc = dgen__turn_ready(turn);
@@ -236,7 +236,7 @@ dgen_turn_cast(dgen_turn *turn, const char *type, const char *key, const char *m
 {
 	dgen__send send = {.type = type, .key = key, .message = message};
 
-	return put(turn, &send, length, options);
+	return put_in_outbox(turn, &send, length, options);
 }
 
 int
@@ -246,7 +246,7 @@ dgen_turn_request(dgen_turn *turn, const char *type, const char *key, const char
 	dgen__send send = {
 		.type = type, .key = key, .message = message, .correlation = correlation, .request = true};
 
-	return put(turn, &send, length, options);
+	return put_in_outbox(turn, &send, length, options);
 }
 
 static int
@@ -283,5 +283,5 @@ dgen_turn_act(dgen_turn *turn, const char *action, const char *message, size_t l
 		return rc;
 	send.type = turn->type->name;
 	send.key = turn->key;
-	return put(turn, &send, length, options);
+	return put_in_outbox(turn, &send, length, options);
 }

@@ -35,13 +35,13 @@ dgen_turn_get(dgen_turn *turn, const char *entry, size_t *length)
 }
 
 static bool
-find(dgen_turn *turn, const char *entry, dgen_json *value)
+find_in_entry(dgen_turn *turn, const char *entry, dgen_json *value)
 {
 	value->text = dgen_turn_get(turn, entry, &value->length);
 	return value->text != NULL;
 }
 
-static const dgen__source in_state = {"entry", find};
+static const dgen__source in_state = {"entry", find_in_entry};
 
 int64_t
 dgen_turn_get_int64(dgen_turn *turn, const char *entry, int64_t absent)
@@ -115,7 +115,7 @@ check_change(dgen_turn *turn, const char *entry)
 
 /* The value is valid. */
 static int
-put(dgen_turn *turn, const char *entry, const char *json, size_t length)
+put_entry(dgen_turn *turn, const char *entry, const char *json, size_t length)
 {
 	dgen__buffer_clear(&turn->whole);
 	return dgen__turn_stick(turn, dgen__state_set(turn->state, entry, json, length));
@@ -131,7 +131,7 @@ dgen_turn_set(dgen_turn *turn, const char *entry, const char *json, size_t lengt
 	if (rc != 0)
 		return rc;
 	dgen__json_trim(&json, &length);
-	return put(turn, entry, json, length);
+	return put_entry(turn, entry, json, length);
 }
 
 int
@@ -141,7 +141,7 @@ dgen_turn_set_int64(dgen_turn *turn, const char *entry, int64_t number)
 	int length = snprintf(text, sizeof(text), "%" PRId64, number);
 	int rc = check_change(turn, entry);
 
-	return rc != 0 ? rc : put(turn, entry, text, (size_t) length);
+	return rc != 0 ? rc : put_entry(turn, entry, text, (size_t) length);
 }
 
 int
@@ -151,7 +151,7 @@ dgen_turn_set_double(dgen_turn *turn, const char *entry, double number)
 
 	if (rc == 0)
 		rc = dgen__turn_write_double(turn, number);
-	return rc != 0 ? rc : put(turn, entry, turn->scratch.data, turn->scratch.length);
+	return rc != 0 ? rc : put_entry(turn, entry, turn->scratch.data, turn->scratch.length);
 }
 
 int
@@ -159,7 +159,7 @@ dgen_turn_set_bool(dgen_turn *turn, const char *entry, bool truth)
 {
 	int rc = check_change(turn, entry);
 
-	return rc != 0 ? rc : put(turn, entry, truth ? "true" : "false", truth ? 4 : 5);
+	return rc != 0 ? rc : put_entry(turn, entry, truth ? "true" : "false", truth ? 4 : 5);
 }
 
 int
@@ -169,7 +169,7 @@ dgen_turn_set_string(dgen_turn *turn, const char *entry, const char *text)
 
 	if (rc == 0)
 		rc = dgen__turn_write_string(turn, text);
-	return rc != 0 ? rc : put(turn, entry, turn->scratch.data, turn->scratch.length);
+	return rc != 0 ? rc : put_entry(turn, entry, turn->scratch.data, turn->scratch.length);
 }
 
 int

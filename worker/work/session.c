@@ -242,7 +242,7 @@ settle_failed(dgen_worker *worker, const dgen__error *error)
 
 /* Some failures are to be expected, and the conversation continues as if they had not been. */
 static int
-failed(dgen_worker *worker, dgen__answer answer, const PGresult *result)
+answer_failed(dgen_worker *worker, dgen__answer answer, const PGresult *result)
 {
 	dgen__error error = {0};
 
@@ -329,7 +329,7 @@ succeeded(dgen_worker *worker, dgen__answer answer, PGresult *result)
 }
 
 static int
-lost(dgen_worker *worker)
+connection_lost(dgen_worker *worker)
 {
 	if (worker->section_failed &&
 		strcmp(worker->section_error.sqlstate, DGEN__IDLE_IN_TRANSACTION) == 0)
@@ -343,17 +343,17 @@ lost(dgen_worker *worker)
 }
 
 static int
-came(dgen_worker *worker, PGresult *result)
+take_answer(dgen_worker *worker, PGresult *result)
 {
 	dgen__answer answer = dgen__answers_take(&worker->answers);
 	ExecStatusType status = PQresultStatus(result);
 
 	if ((answer == DGEN__ANSWER_SYNC) != (status == PGRES_PIPELINE_SYNC))
-		return lost(worker);
+		return connection_lost(worker);
 	if (answer == DGEN__ANSWER_SYNC)
 		return synced(worker);
 	if (status != PGRES_TUPLES_OK && status != PGRES_COMMAND_OK)
-		return failed(worker, answer, result);
+		return answer_failed(worker, answer, result);
 	return succeeded(worker, answer, result);
 }
 
@@ -377,12 +377,12 @@ take_answers(dgen_worker *worker)
 
 		nothing = result == NULL ? nothing + 1 : 0;
 		if (result != NULL)
-			code = came(worker, result);
+			code = take_answer(worker, result);
 		if (result == worker->claimed)
 			result = NULL; /* until its section has ended */
 	}
 	if (code == 0 && (nothing == 2 || PQstatus(worker->connection) == CONNECTION_BAD))
-		return lost(worker);
+		return connection_lost(worker);
 	return code;
 }
 

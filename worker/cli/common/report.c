@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/sqlstate.h"
 #include "cli/common/report.h"
 #include "cli/common/show.h"
 #include "client/client.h"
@@ -16,7 +17,7 @@
 
 /* One write each, so that lines of several threads do not mix. */
 static void
-put(const char *label, const char *format, va_list arguments)
+put_line(const char *label, const char *format, va_list arguments)
 {
 	char *text = NULL;
 	char *visible = NULL;
@@ -37,7 +38,7 @@ cli_say(const char *label, const char *format, ...)
 	va_list arguments;
 
 	va_start(arguments, format);
-	put(label, format, arguments);
+	put_line(label, format, arguments);
 	va_end(arguments);
 }
 
@@ -47,7 +48,7 @@ cli_error(const char *format, ...)
 	va_list arguments;
 
 	va_start(arguments, format);
-	put("error", format, arguments);
+	put_line("error", format, arguments);
 	va_end(arguments);
 }
 
@@ -57,7 +58,7 @@ cli_hint(const char *format, ...)
 	va_list arguments;
 
 	va_start(arguments, format);
-	put("hint", format, arguments);
+	put_line("hint", format, arguments);
 	va_end(arguments);
 }
 
@@ -67,7 +68,7 @@ cli_usage(const char *command, const char *format, ...)
 	va_list arguments;
 
 	va_start(arguments, format);
-	put("error", format, arguments);
+	put_line("error", format, arguments);
 	va_end(arguments);
 	cli_hint("Try \"dgen %s%s--help\" for more information.", command != NULL ? command : "",
 			 command != NULL ? " " : "");
@@ -87,8 +88,9 @@ cli_no_memory(void)
 static bool
 is_about_connecting(const char *sqlstate)
 {
-	return strncmp(sqlstate, "08", 2) == 0 || strncmp(sqlstate, "28", 2) == 0 ||
-		   strcmp(sqlstate, "3D000") == 0;
+	return strncmp(sqlstate, DGEN__CLASS_CONNECTION, 2) == 0 ||
+		   strncmp(sqlstate, DGEN__CLASS_AUTHORIZATION, 2) == 0 ||
+		   strcmp(sqlstate, DGEN__NO_DATABASE) == 0;
 }
 
 static cli_exit
@@ -118,7 +120,7 @@ exit_of_code(int code, const char *sqlstate)
 }
 
 static cli_exit
-failed(int code, const char *text, const char *sqlstate, const char *hint)
+report_failure(int code, const char *text, const char *sqlstate, const char *hint)
 {
 	if (sqlstate[0] != '\0')
 		cli_error("%s (SQLSTATE %s)", text, sqlstate);
@@ -132,15 +134,15 @@ failed(int code, const char *text, const char *sqlstate, const char *hint)
 cli_exit
 cli_client_failed(dgen_client *client, int code)
 {
-	return failed(code, dgen_client_error(client), dgen_client_sqlstate(client),
-				  dgen_client_hint(client));
+	return report_failure(code, dgen_client_error(client), dgen_client_sqlstate(client),
+						  dgen_client_hint(client));
 }
 
 cli_exit
 cli_worker_failed(dgen_worker *worker, int code)
 {
-	cli_exit status = failed(code, dgen_worker_error(worker), dgen_worker_sqlstate(worker),
-							 dgen_worker_hint(worker));
+	cli_exit status = report_failure(code, dgen_worker_error(worker), dgen_worker_sqlstate(worker),
+									 dgen_worker_hint(worker));
 
 	/* The extension, or a type that cannot be created: what the server lacks, not an actor. */
 	return status == CLI_NOT_FOUND ? CLI_SERVER : status;
@@ -156,12 +158,12 @@ exit_of_sqlstate(const char *sqlstate)
 		const char *prefix;
 		cli_exit status;
 	} list[] = {
-		{"08", CLI_CONNECTION},   /* connection exception */
-		{"28", CLI_CONNECTION},   /* invalid authorization */
-		{"57P0", CLI_CONNECTION}, /* shutdown */
-		{"22021", CLI_USAGE},     /* no valid UTF-8 */
-		{"ZD001", CLI_NOT_FOUND}, /* actor type */
-		{"ZD002", CLI_USAGE},     /* key */
+		{DGEN__CLASS_CONNECTION, CLI_CONNECTION},    /* connection exception */
+		{DGEN__CLASS_AUTHORIZATION, CLI_CONNECTION}, /* invalid authorization */
+		{DGEN__CLASS_SHUTDOWN, CLI_CONNECTION},      /* shutdown */
+		{DGEN__NO_ENCODED_TEXT, CLI_USAGE},          /* no valid UTF-8 */
+		{DGEN__UNKNOWN_TYPE, CLI_NOT_FOUND},         /* actor type */
+		{DGEN__INVALID_KEY, CLI_USAGE},              /* key */
 	};
 
 	for (size_t i = 0; i < sizeof(list) / sizeof(list[0]); i++)
@@ -174,7 +176,7 @@ exit_of_sqlstate(const char *sqlstate)
 static bool
 lacks_extension(const char *sqlstate)
 {
-	return strcmp(sqlstate, "3F000") == 0 || strcmp(sqlstate, "42P01") == 0;
+	return strcmp(sqlstate, DGEN__NO_SCHEMA) == 0 || strcmp(sqlstate, DGEN__NO_TABLE) == 0;
 }
 
 static const char *

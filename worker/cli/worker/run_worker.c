@@ -97,7 +97,7 @@ make_name(char *name, size_t size, const cli_job *job)
 }
 
 static cli_exit
-failed(cli_job *job, int code)
+job_failed(cli_job *job, int code)
 {
 	return job->worker != NULL ? cli_worker_failed(job->worker, code) : cli_no_memory();
 }
@@ -119,7 +119,7 @@ cli_job_open(cli_job *job, const cli_object *object)
 	code = dgen_worker_open(&job->worker, job->run->conninfo, &options);
 	for (size_t i = 0; i < object->count && code == 0; i++)
 		code = dgen_worker_register(job->worker, cli_object_type(object, i));
-	return code == 0 ? CLI_OK : failed(job, code);
+	return code == 0 ? CLI_OK : job_failed(job, code);
 }
 
 void
@@ -143,7 +143,7 @@ run_job(cli_job *job)
 
 	if (code == 0)
 		return CLI_OK;
-	return code == DGEN_ENOMEM ? (failed(job, code), code) : (int) failed(job, code);
+	return code == DGEN_ENOMEM ? (job_failed(job, code), code) : (int) job_failed(job, code);
 }
 
 static int
@@ -161,7 +161,7 @@ run_child(dgen_child *child, void *user)
 		cli_announce(run, &object);
 	status = (int) cli_job_open(&job, &object);
 	if (status == CLI_OK && (code = dgen_child_watch(child, job.worker)) != 0)
-		status = (int) failed(&job, code);
+		status = (int) job_failed(&job, code);
 	if (status == CLI_OK)
 		status = run_job(&job);
 	dgen_worker_close(job.worker);
