@@ -123,7 +123,7 @@ check_owned(const Batch *batch)
 							errhint("Roll back and claim again. No message is lost.")));
 }
 
-/* Exactly the handled rows, never a range: a lower seq can commit later (H3). */
+/* Exactly the handled rows, never a range: a lower seq may commit later (H3). */
 static void
 delete_messages(Relation heap, const BatchActor *actor)
 {

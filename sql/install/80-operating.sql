@@ -279,7 +279,7 @@ DECLARE
 	removed boolean;
 BEGIN
 	PERFORM dgen._own(type, box);
-	removed := dgen._forget_asker(type, key); -- before the messages: a reply that commits in the meantime is one of them
+	removed := dgen._forget_asker(type, key); -- before the messages: a reply that commits meanwhile is one of them
 	removed := dgen._delete_actions(type, box, key) OR removed; -- so is theirs
 	removed := dgen._delete_messages(type, box, key) OR removed;
 	removed := dgen._delete_requests(type, box, key) OR removed;
