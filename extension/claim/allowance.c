@@ -1,7 +1,8 @@
 /*
- * How many messages a claim may read for a type with max_rate. The session has taken so many turns
- * from the token bucket of the type (own/rate.c, claim.c), reads at most as many messages, and gives
- * back what it did not use. What it left because there were no more is work for a later claim.
+ * How many messages a claim can read for a type with max_rate. The session takes rate permits from
+ * the token bucket of the type (own/rate.c, claim.c), reads at most that many messages, and gives
+ * back the permits that it did not use. The messages that it left for lack of permits are for a
+ * later claim.
  */
 #include "postgres.h"
 
@@ -41,7 +42,10 @@ dgen_settle_turns(WorkerSession *session, Owned *owned)
 	}
 }
 
-/* Of a claim that has failed before it was settled: they may have been used, and are not given back. */
+/*
+ * For a claim that failed before its permits were settled: the permits might have been used, and
+ * are not given back.
+ */
 void
 dgen_forget_turns(WorkerSession *session)
 {
@@ -53,7 +57,10 @@ dgen_forget_turns(WorkerSession *session)
 	}
 }
 
-/* Messages that the batch did not come to: given back when it is settled, or read once more. */
+/*
+ * Messages that the batch did not reach: their permits are given back when it is settled, or used
+ * again.
+ */
 void
 dgen_unread_turns(WorkerSession *session, const ActorType *type, int count)
 {

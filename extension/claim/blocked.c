@@ -1,7 +1,7 @@
 /*
- * What keeps an actor from being handled: it or its type is paused, or it waits after a
- * failed attempt. Its messages wait with it. (A row that another session has locked does, too:
- * read_actor.c.)
+ * Actors that cannot be handled now: the actor or its type is paused, or the actor backs off after
+ * a failed attempt. Its messages wait with it. (An actor whose row another session has locked is
+ * also left out: read_actor.c.)
  */
 #include "postgres.h"
 

@@ -1,12 +1,11 @@
 /*
- * Claiming: find actors with messages (hints.c, or a sweep: sweep.c), own them, and only then (read_batch.c) read
- * what they have.
+ * Claiming: find actors with messages (hints.c, or a sweep: sweep.c), own them, and only then read
+ * their messages (read_batch.c).
  *
- * The order is what keeps turns apart and messages in order. Reading in the
- * snapshot that found the actor would show the state before the last owner's
- * commit (H1); locking message rows before the actor would let another worker skip
- * a locked message and handle the next one (H11). No row is filtered after its lock
- * was taken (H2): every lock that succeeds is a mailbox of the batch.
+ * This order keeps turns apart and messages in order. A read in the snapshot that found the actor
+ * would show the state before the last owner's commit (H1). If message rows were locked before the
+ * actor, another worker would skip a locked message and handle the next one (H11). No row is
+ * filtered after its lock was taken (H2): every lock that succeeds is a mailbox of the batch.
  */
 #include "postgres.h"
 
@@ -39,7 +38,9 @@
 #include "wake/hints.h"
 #include "wake/wake.h"
 
-/* Slices for one type in one claim; and claims that find something without one until there is one. */
+/*
+ * Slices for one type in one claim; and claims that find something without one until there is one.
+ */
 #define SWEEP_SLICES 4
 #define SWEEP_CLAIMS 16
 
@@ -56,7 +57,7 @@
 #define TURN_WEIGHT 0.2
 #define TURN_OUTLIER 16
 
-/* Batches that take few actors, once the server had no locks left for what they write. */
+/* How many batches stay small after the server ran out of locks for the writes of one. */
 #define NARROW_BATCHES 100
 
 /* ---- limits ---- */
@@ -83,8 +84,8 @@ fastest_turn(const WorkerSession *session)
 }
 
 /*
- * All workers together use at most a quarter of the lock table, so that others are
- * not starved of locks (I9).
+ * All workers together use at most a quarter of the lock table, so that others are not starved of
+ * locks (I9).
  */
 void
 dgen_batch_limits(const WorkerSession *session, BatchLimits *limits)
@@ -131,8 +132,8 @@ dgen_measure_turns(WorkerSession *session, int32 type_id, double us)
 }
 
 /*
- * The next claim begins with the type behind this one, whose turn took the time of the batch: others
- * wait for one such turn, and not for one in each round of the types.
+ * The next claim begins with the type behind this one, whose turn took the time of the batch:
+ * others wait for one such turn, and not for one in each round of the types.
  */
 void
 dgen_begin_behind(WorkerSession *session, int32 type_id)
@@ -208,8 +209,8 @@ limit_level(Discovery *discovery)
 }
 
 /*
- * What this transaction owns for another reason, such as dgen.call, is left for the next
- * claim: its lock could be taken once more, and its release would not tell.
+ * An actor that this transaction owns for another reason, such as dgen.call, is left for the next
+ * claim: its lock could be taken again, and its release would not announce it.
  */
 static bool
 try_own(Discovery *discovery, int64 mailbox)
@@ -256,7 +257,10 @@ own_found(Discovery *discovery, int64 *found, int count)
 	dgen_hints_keep(count, kept);
 }
 
-/* What is owned does not wait for a sweep, but now and then, so that the sweep does not wait forever. */
+/*
+ * What is owned does not wait for a sweep, but now and then, so that the sweep does not wait
+ * forever.
+ */
 static bool
 may_sweep(const Owned *owned)
 {
@@ -299,7 +303,10 @@ type_limit(const WorkerType *type)
 	return (int) Max(1.0, Min(dgen_batch_duration * 1000.0 / turn_time(type), 100000.0));
 }
 
-/* True as above. Hints that are kept are put back at the end only: they would be taken again at once. */
+/*
+ * True as above. Hints that are kept are put back only at the end: otherwise they would be taken
+ * again immediately.
+ */
 static bool
 own_unlimited(Discovery *discovery)
 {
@@ -309,7 +316,7 @@ own_unlimited(Discovery *discovery)
 	return left;
 }
 
-/* What there may be to own. A slot is a lock, too, so the limit is for twice as many locks. */
+/* What a claim can own. A slot is also a lock, so the limit is for twice as many locks. */
 static int
 wanted(const Discovery *discovery)
 {
@@ -323,7 +330,10 @@ wanted(const Discovery *discovery)
 	return Min(most, (int) (((int64) type->max_concurrency + workers - 1) / workers));
 }
 
-/* For as many actors, one slot each, and messages of theirs as the limits allow. Fewer: who can is called then. */
+/*
+ * For as many actors, one slot each, and messages of theirs as the limits allow. Fewer: who can is
+ * called then.
+ */
 static int
 take_allowance(Discovery *discovery, int actors)
 {
@@ -350,8 +360,8 @@ take_allowance(Discovery *discovery, int actors)
 }
 
 /*
- * First the allowance, then a hint: a session that gets none must not have a hint in its hand when
- * the one that gets one looks for work. What is left then is left to that one.
+ * First the allowance, then a hint: a session that gets no allowance must not have a hint in its
+ * hand when the session that gets one looks for work. The hint is left to that session.
  */
 static bool
 own_limited(Discovery *discovery)
@@ -414,7 +424,7 @@ own_mailboxes_of(Discovery *discovery)
 		note_left(discovery);
 }
 
-/* One, unless there is something else already: what it does outside may take long. */
+/* One action, unless the batch has something else already: its effects outside can take long. */
 static void
 own_action(Discovery *discovery)
 {
@@ -492,7 +502,10 @@ dgen_own_mailboxes(WorkerSession *session, const BatchLimits *limits, Owned *own
 	}
 	dgen_refuse_isolation("claiming a batch");
 
-	/* Before anything is read: dgen.drop_actor_type waits for this lock, and not for rows in between. */
+	/*
+	 * Before anything is read: dgen.drop_actor_type waits for this lock, and not for rows in
+	 * between.
+	 */
 	dgen_table_lock(TABLE_MESSAGE, RowExclusiveLock);
 	dgen_session_check(session);
 	dgen_memos_begin();

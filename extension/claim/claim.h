@@ -1,6 +1,6 @@
 /*
- * A claim: finding actors with messages and owning them (claim.c), within what max_rate allows
- * (allowance.c). Needs a READ COMMITTED transaction.
+ * A claim: finding actors with messages and owning them (claim.c), within the limits of max_rate
+ * (allowance.c). The transaction must be READ COMMITTED.
  */
 #ifndef DGEN_CLAIM_CLAIM_H
 #define DGEN_CLAIM_CLAIM_H
@@ -17,7 +17,7 @@ struct WorkerType;
 
 /* ---- claim.c: discover and own ---- */
 
-/* At most so many, or so much. */
+/* The maximum size of a batch. */
 typedef struct BatchLimits
 {
 	int actors;
@@ -30,18 +30,18 @@ typedef struct OwnedMailbox
 	const struct ActorType *type;
 	struct WorkerType *worker_type;
 	int64 mailbox;
-	int held;  /* what dgen_try_own has returned */
+	int held;  /* the result of dgen_try_own */
 	bool read; /* in this transaction, which might have removed messages since */
 } OwnedMailbox;
 
-/* What steps 1 and 2 of a claim have found. */
+/* The result of steps 1 and 2 of a claim. */
 typedef struct Owned
 {
 	int count;
-	bool left;    /* stopped by a limit: there might be more work */
+	bool left;    /* a limit stopped the claim: there might be more work */
 	bool tired;   /* a sweep has passed so many dead rows that the next claim continues it */
 	bool limited; /* some of its types have a limit */
-	SuspicionLevel level; /* of all of them */
+	SuspicionLevel level; /* of all mailboxes */
 	OwnedMailbox *mailboxes;
 } Owned;
 
@@ -53,28 +53,31 @@ extern void dgen_narrow_batches(struct WorkerSession *session);
 
 /*
  * Steps 1 and 2 of a claim: finds mailboxes with messages of the session's types, and owns them to
- * the end of the current (sub)transaction. Moves the session's cursors on. Raises
+ * the end of the current (sub)transaction. Advances the session's cursors. Raises
  * DGEN_ERR_NOT_ADOPTED in a copy that was not adopted.
  */
 extern void dgen_own_mailboxes(struct WorkerSession *session, const BatchLimits *limits,
 							   Owned *owned);
 
-/* The next claim begins with the type behind this one. */
+/* The next claim begins with the type after this one. */
 extern void dgen_begin_behind(struct WorkerSession *session, int32 type_id);
 
-/* A turn of the type took so long: enters into the moving average. */
+/* Adds the duration of a turn of the type to the moving average. */
 extern void dgen_measure_turns(struct WorkerSession *session, int32 type_id, double us);
 extern double dgen_elapsed_us(instr_time start);
 
 /* ---- allowance.c: how many messages a claim can read for a type with max_rate ---- */
 
-/* A claim has read, or failed to: gives back turns that it did not use, and sees to what it left for want of turns. */
+/*
+ * A claim has read its messages, or failed to: gives back the rate permits that it did not use. If
+ * it ran out of permits, announces the messages that it left.
+ */
 extern void dgen_settle_turns(struct WorkerSession *session, Owned *owned);
-/* A claim failed before that: its turns might have been used. */
+/* A claim failed before that: its rate permits count as used. */
 extern void dgen_forget_turns(struct WorkerSession *session);
-/* The batch that was read is undone, and read once more. */
+/* The batch is undone, and will be read again. */
 extern void dgen_read_again(struct WorkerSession *session);
-/* The batch did not come to so many messages of the type. */
+/* The batch did not reach `count` messages of the type. */
 extern void dgen_unread_turns(struct WorkerSession *session, const struct ActorType *type,
 							  int count);
 

@@ -2,10 +2,10 @@
  * The locked part that this session runs, and its lock on the attempt's fence. A session that ends
  * releases the lock; one that is late finds another fence in the actor's row.
  *
- * A session that releases all its advisory locks releases this one, too, and lives on. Then
- * others would run the part next to it, and it would do so again in each attempt: such an attempt
- * has failed. The first session that notices records this: the session itself when it ends the part, or
- * another one that looks for parts.
+ * A session that releases all its advisory locks also releases this one, and lives on. Other
+ * sessions would then run the part at the same time, and the handler would do the same in each
+ * attempt. So such an attempt has failed. The first session that notices records the failure: the
+ * session itself when it ends the part, or another one that checks for parts.
  */
 #include "postgres.h"
 
@@ -37,7 +37,7 @@ set_tag(LOCKTAG *tag, int64 fence)
 						 DGEN_PART_CLASS);
 }
 
-/* Those who look for it do not stand in each other's way. */
+/* Sessions that check for the lock do not block each other. */
 bool
 dgen_part_is_alive(int64 fence)
 {
@@ -66,7 +66,7 @@ hold(int64 fence)
 
 /*
  * An attempt that is run in a transaction is safe from that: what transactions hold stays. The mode
- * is another one, so that it can be told whether the session still has its own.
+ * is another one, so that the session can check whether it still has its own.
  */
 void
 dgen_part_hold_on(void)
@@ -118,7 +118,7 @@ dgen_part_forget(void)
 
 	if (part.fence == 0)
 		return;
-	/* First: who finds the lock free and the fence here takes it for lost. */
+	/* First: a session that finds the lock free and the fence here considers the part lost. */
 	dgen_part_publish(0);
 	set_tag(&tag, part.fence);
 	if (is_held(part.fence))
@@ -141,8 +141,9 @@ dgen_part_ends(int64 fence)
 }
 
 /*
- * A prepared transaction that begins or ends an attempt owns the actor until it is ended, so
- * no other attempt begins in the meantime. After that the row says what happened, and this session does not learn it.
+ * A prepared transaction that begins or ends an attempt owns the actor until it is ended, so no
+ * other attempt begins in the meantime. After that the row says what happened, and this session
+ * does not learn it.
  */
 static void
 at_transaction_end(XactEvent event, void *arg)
@@ -150,7 +151,7 @@ at_transaction_end(XactEvent event, void *arg)
 	bool ends = part.ends != InvalidSubTransactionId;
 
 	if (part.fence == 0)
-		dgen_part_publish(0); /* a look may have been interrupted */
+		dgen_part_publish(0); /* a check might have been interrupted */
 	else if ((event == XACT_EVENT_COMMIT || event == XACT_EVENT_PREPARE) && ends)
 		dgen_part_forget_because(NO_PART_ANY_MORE);
 	else if (event == XACT_EVENT_COMMIT)
@@ -242,7 +243,10 @@ dgen_part_abandon(void)
 	dgen_wakeup_unheld(type_id);
 }
 
-/* Also between dgen.claim_locked and COMMIT: a worker that is silent there each time would run forever. */
+/*
+ * Also between dgen.claim_locked and COMMIT: a worker that is silent there each time would run
+ * forever.
+ */
 void
 dgen_part_leave(int blame)
 {

@@ -18,57 +18,60 @@ typedef struct LockedPart
 	Oid extension;          /* its dgen.message: another one gives out the same fences */
 	bool begun;             /* in a transaction that has committed */
 	SubTransactionId ends;  /* in which it has ended, if that commits; Invalid: it has not */
-	SubTransactionId subid; /* in which it was taken */
+	SubTransactionId subid; /* in which it was claimed */
 } LockedPart;
 
-/* ---- what it is ---- */
+/* ---- the part ---- */
 
 extern const LockedPart *dgen_part(void); /* NULL: there is none */
 extern bool dgen_part_under_way(void);
 extern int64 dgen_part_fence(void); /* 0: there is none */
 
-/* Of an extension that was dropped, or there is none. Needs a transaction that has locked a table of dgen's. */
+/*
+ * True if the part belongs to an extension that was dropped, or there is none. The transaction must
+ * have locked a table of dgen.
+ */
 extern bool dgen_part_is_of_former(void);
 
-/* Why there is none. */
+/* Why the session has no locked part. */
 typedef enum NoPart
 {
 	NO_PART_CLAIMED,  /* in this session */
 	NO_PART_BEGUN,    /* its claim was rolled back */
-	NO_PART_ANY_MORE, /* it has ended, and has committed that */
+	NO_PART_ANY_MORE, /* it has ended, and its end is committed */
 	NO_PART_LEFT      /* its lock was ended, or is lost */
 } NoPart;
 
 extern NoPart dgen_no_part(void);
 
-/* ---- its life ---- */
+/* ---- beginning and end ---- */
 
-/* Before a look for one: registers callbacks for the end of transactions. */
+/* Called before a check for a locked part: registers callbacks for the end of transactions. */
 extern void dgen_part_register(void);
 
-/* The part of the actor under that fence is this session's now. False: the lock table is full. */
+/* This session runs the actor's part under that fence now. False: the lock table is full. */
 extern bool dgen_part_take(const struct BatchActor *actor, int64 fence);
 
-/* It ends with this (sub)transaction, if it is this session's and that commits. */
+/* The part, if it is this session's, ends when this (sub)transaction commits. */
 extern void dgen_part_ends(int64 fence);
 
-/* They never raise: at the end of transactions, too. */
+/* These never raise, and can also be called at the end of transactions. */
 extern void dgen_part_forget(void);
 extern void dgen_part_forget_because(NoPart reason);
-extern void dgen_part_abandon(void); /* for other workers, which are called */
+extern void dgen_part_abandon(void); /* leaves it to other workers, and wakes them */
 
-/* At the end of the session, which still holds the lock; see dgen_blame_for_end. Never raises. */
+/* At the end of the session, while it holds the lock; see dgen_blame_for_end. Never raises. */
 extern void dgen_part_leave(int blame);
 
-/* ---- its lock, which is the session's ---- */
+/* ---- its advisory lock, which is a session-level one ---- */
 
 /* Does a session hold the lock on that fence? */
 extern bool dgen_part_is_alive(int64 fence);
 
-/* The transaction holds it, too, whatever the session releases. */
+/* The transaction also takes the lock, so it is held even if the session releases its own. */
 extern void dgen_part_hold_on(void);
 
-/* The code that runs has released all advisory locks of the session, and so this one. */
+/* Has the running code released all advisory locks of the session, and so this one? */
 extern bool dgen_part_is_lost(void);
 
 #define DGEN_LOCK_LOST_MESSAGE \

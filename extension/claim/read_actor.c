@@ -1,6 +1,7 @@
 /*
- * The actors of a batch while it is read: each with its row, if it has one, locked so that
- * the batch can write it. Where the row was found last is remembered with the mailbox.
+ * The actors of a batch while it is read: each with its row, if it has one. The row is locked so
+ * that the batch can write it. The place where the row was last found is remembered with the
+ * mailbox.
  */
 #include "postgres.h"
 
@@ -20,14 +21,14 @@
 #include "table/scan.h"
 #include "wake/wake.h"
 
-/* An actor whose row another session has locked is looked at again after this, us. */
+/* An actor whose row another session has locked is checked again after this, us. */
 #define LOCKED_ROW_RETRY_US INT64CONST(200000)
 
 /* ---- the row ---- */
 
 /*
- * Locks the actor's row, so that no UPDATE or SELECT FOR UPDATE can stand in
- * the way when the batch commits. False if another session has it locked.
+ * Locks the actor's row, so that no UPDATE or SELECT FOR UPDATE can stand in the way when the batch
+ * commits. False if another session has it locked.
  */
 static bool
 lock_row(Reader *reader, BatchActor *actor)
@@ -59,7 +60,7 @@ lock_row(Reader *reader, BatchActor *actor)
 	return false;
 }
 
-/* Is the actor's row still where its last owner put it? Anything else may be there by now. */
+/* Is the actor's row still where its last owner put it? Anything else might be there by now. */
 static bool
 is_remembered_row(Reader *reader, const BatchActor *actor)
 {

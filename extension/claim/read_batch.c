@@ -1,7 +1,7 @@
 /*
- * Reading a batch: the actors that are owned, and their first messages, in a snapshot
- * taken after their locks. Left out is what cannot be handled now (blocked.c), or has its
- * row locked by another session (read_actor.c).
+ * Reading a batch: the owned actors and their first messages, in a snapshot taken after their
+ * locks. Actors that cannot be handled now are left out (blocked.c), and so are those whose row
+ * another session has locked (read_actor.c).
  */
 #include "postgres.h"
 
@@ -28,11 +28,12 @@
 #include "wake/held_locks.h"
 
 /*
- * What is going to be written is locked so before it is read. To come back for the stronger lock
- * would be a deadlock with a REINDEX, which has locked the table in the meantime and waits for its index.
+ * Tables that will be written are locked for that before they are read. Taking the stronger lock
+ * later would deadlock with a REINDEX that has locked the table in the meantime and waits for its
+ * index.
  *
- * And all that is read is locked before the snapshot is taken. One from before an ALTER TABLE that
- * writes the rows again, such as SET LOGGED, shows an empty table: see dgen_table_lock.
+ * All tables that are read are locked before the snapshot is taken. A snapshot from before an ALTER
+ * TABLE that writes the rows again, such as SET LOGGED, shows an empty table: see dgen_table_lock.
  */
 static void
 begin_scans(Reader *reader)
@@ -93,7 +94,9 @@ end_read(Reader *reader)
 
 /* ---- what is owned ---- */
 
-/* Each message is a turn of those that were taken for the type. What is left is for the next claim. */
+/*
+ * Each message uses one of the rate permits taken for the type. The rest is for the next claim.
+ */
 static void
 read_with_rate(Reader *reader, WorkerType *type)
 {

@@ -1,6 +1,7 @@
 /*
- * Reading the messages of one mailbox for a batch, in order and up to its limits. Where dead
- * rows lie in front of them a floor is remembered, and the next reading begins behind it.
+ * Reading the messages of one mailbox for a batch, in order and within the limits of the batch. If
+ * dead rows lie in front of the messages, the reading stores a low-water mark (a floor), and the
+ * next reading begins behind it.
  */
 #include "postgres.h"
 
@@ -82,7 +83,9 @@ read_message(Reader *reader, BatchActor *actor, const DgenScan *scan, Datum *val
 	reader->batch->bytes += toast_raw_datum_size(message->message);
 }
 
-/* And with it all that comes behind, in order. Two keys that share the mailbox wait for each other. */
+/*
+ * And with it all that comes behind, in order. Two keys that share the mailbox wait for each other.
+ */
 static bool
 waits_for_unlock(const BatchActor *actor, Datum priority)
 {
@@ -90,9 +93,9 @@ waits_for_unlock(const BatchActor *actor, Datum priority)
 }
 
 /*
- * The first messages of each actor of the mailbox, normally one actor. An actor
- * that has its share ends the reading: what follows keeps its order for the next
- * batch. False if it ended before the scan.
+ * The first messages of each actor of the mailbox, normally one actor. An actor that has its share
+ * ends the reading: what follows keeps its order for the next batch. False if it ended before the
+ * scan.
  */
 static bool
 read_rows(Reader *reader, DgenScan *scan)
@@ -164,8 +167,8 @@ read_all(Reader *reader)
 }
 
 /*
- * Worth while only if the next one would pass many dead rows again. What this transaction
- * has removed itself may come back, if it is rolled back, and is not to be hidden then.
+ * Worthwhile only if the next reading would pass many dead rows again. A rollback brings back the
+ * rows that this transaction has removed itself, so they must not be hidden.
  */
 static void
 remember(Reader *reader, bool to_the_end, int64 dead)

@@ -1,5 +1,5 @@
 /*
- * The reading of a batch inside: what is open in the meantime, and a section per file.
+ * Internals of reading a batch: the open scans and the position, and a section for each file.
  *
  *     read_batch.c ── each mailbox ──> read_mailbox.c ── a new actor ──> read_actor.c ──> blocked.c
  */
@@ -19,18 +19,18 @@
 struct ActorType;
 struct BatchLimits;
 
-/* What is open while a batch is read. */
+/* The state of a reading. */
 typedef struct Reader
 {
 	Batch *batch;
 	const struct BatchLimits *limits;
-	int per_actor; /* most messages of one actor */
-	int most;      /* messages of the batch, when those of this mailbox are read */
+	int per_actor; /* maximum number of messages of one actor */
+	int most;      /* maximum number of messages in the batch after this mailbox */
 	bool wait;     /* wait for a locked actor row instead of leaving the actor out */
-	bool look;     /* do not lock it: nothing will be written */
-	text *only;    /* pass the messages of other actors by; NULL: read all */
+	bool look;     /* do not lock the row: nothing will be written */
+	text *only;    /* skip the messages of other actors; NULL: read all */
 	DgenScan messages;
-	FloorScan floor; /* of messages, too; open once a floor was met */
+	FloorScan floor; /* also of messages; open once a floor was met */
 	bool has_floor;
 	DgenScan actors;
 	DgenScan failed;
@@ -39,13 +39,14 @@ typedef struct Reader
 	bool type_has_failed;
 	bool mailbox_has_failed;
 	bool row_locked; /* by another transaction: an actor of this mailbox is left out */
-	bool at_lock;    /* ended at a message that waits until its actor is unlocked, which tells */
+	bool
+		at_lock; /* ended at a message that waits until its actor is unlocked; the unlock announces it */
 	int64 mailbox;
 	int held;        /* see dgen_wakeup_owned */
-	bool first_read; /* since it is owned: this transaction has removed nothing from it */
+	bool first_read; /* since it was owned: this transaction has removed nothing from it */
 	Remembered remembered;
-	int64 highest_seq;        /* that was met, in any mailbox */
-	int64 first_seq;          /* the lowest of priority 0 that was met; 0: none */
+	int64 highest_seq;        /* of all messages met, in any mailbox */
+	int64 first_seq;          /* the lowest seq of priority 0 that was met; 0: none */
 	BlockNumber actor_blocks; /* of dgen.actor */
 	int first_actor;          /* of this mailbox */
 	int capacity;             /* of batch->actors */
@@ -62,15 +63,15 @@ reader_is_full(const Reader *reader)
 
 /* ---- read_mailbox.c: messages ---- */
 
-/* Of the type that is set: what is read next. */
+/* Sets the next mailbox, of the type that is set. */
 extern void dgen_reader_set_mailbox(Reader *reader, int64 mailbox, int held);
 extern void dgen_reader_read_messages(Reader *reader);
 
 /* ---- read_actor.c: actors ---- */
 
-/* A new actor of the batch, of the mailbox that is set, without its row. */
+/* Adds an actor of the mailbox that is set to the batch, without its row. */
 extern BatchActor *dgen_reader_new_actor(Reader *reader, Datum key);
-/* The same with its row, if it is not blocked: no messages can be handled then. */
+/* The same with its row, unless the actor is blocked. A blocked actor cannot handle messages. */
 extern BatchActor *dgen_reader_add_actor(Reader *reader, Datum key);
 /* False if another transaction has locked the row. An action has none. */
 extern bool dgen_reader_read_row(Reader *reader, BatchActor *actor);
@@ -79,7 +80,7 @@ extern bool dgen_reader_read_row(Reader *reader, BatchActor *actor);
 
 extern void dgen_reader_set_type(Reader *reader, const struct ActorType *type);
 extern Blocked dgen_reader_blocked(Reader *reader, const BatchActor *actor);
-/* Failed ones of a message whose mailbox has some. */
+/* The failed attempts of a message whose mailbox has some. */
 extern int32 dgen_reader_attempts(Reader *reader, int64 message_id);
 
 #endif /* DGEN_CLAIM_READER_H */

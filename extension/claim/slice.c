@@ -1,14 +1,14 @@
 /*
- * Who sweeps which part of the mailboxes of a type, and when: slices, one session at a time.
- * sweep.c walks.
+ * Which session sweeps which part of the mailboxes of a type, and when: in slices, one session at a
+ * time. sweep.c scans.
  *
- *     due ──begin──> swept_now ──stop, rest, through: where the next one goes on──> due, or swept
+ *     due ──begin──> swept_now ──stop, rest, through: where the next one begins──> due, or swept
  *                        │
  *                        └──error, end of the session──> the same, from where it had come to
  *
- * A session holds no lightweight lock while it scans: it reads from disk and takes as long as that
- * takes, and neither it nor those that wait for it could be canceled. Another session that wants to sweep waits
- * for the end of the slice, because there may be hints then.
+ * A session holds no lightweight lock while it scans. The scan reads from disk and can take long,
+ * and under such a lock neither the session nor those that wait for it could be canceled. Another
+ * session that wants to sweep waits for the end of the slice, because there might be hints then.
  */
 #include "postgres.h"
 
@@ -20,7 +20,7 @@
 #include "shared/slot.h"
 #include "wake/alarm.h"
 
-/* For the slice of another session, us. It takes some ms as a rule. */
+/* For the slice of another session, us. A slice usually takes some ms. */
 #define LONGEST_WAIT INT64CONST(200000)
 
 /* The set that this session sweeps; NULL: none. */
@@ -65,8 +65,8 @@ is_over(HintSet *set, uint32 slices)
 }
 
 /*
- * False if it takes its time: its session might be stopped, or wait for a lock that another session
- * wants who waits for this one.
+ * False if the slice takes long: its session might be stopped, or wait for a lock of a session that
+ * waits for this one.
  */
 static bool
 wait_for_slice(HintSet *set, uint32 slices)
@@ -169,7 +169,10 @@ dgen_sweep_rest(Sweep *sweep, const SweepPlace *next, int64 us)
 		dgen_alarm_retry(type_id, until);
 }
 
-/* At the end of the ring it continues at its beginning, unless it has been past all that there was when it began. */
+/*
+ * At the end of the ring it continues at its beginning, unless it has been past all that there was
+ * when it began.
+ */
 void
 dgen_sweep_through(Sweep *sweep)
 {

@@ -1,31 +1,32 @@
 /*
- * Turns that may have taken their worker along: a callback that crashes its process, or
- * never returns. All that the server sees is a session that ends while it has a batch, since
- * its client has gone, or was silent for so long that a timeout ended it.
- * Any of its turns might have been the reason, or none: an operator might have killed a healthy
- * worker. So no message is blamed immediately (H8). The actors of the batch are suspects, and are
- * kept apart until it shows:
+ * Suspect messages: turns that might have ended their worker, because a callback crashed its
+ * process or never returns (a poison message). The server sees only a session that ends while it
+ * has a batch: the client has gone, or a timeout ended the session because the client was silent
+ * for too long. Any turn of the batch might be the reason, or none: an operator might have killed a
+ * healthy worker. So no failed attempt is counted immediately (H8). The actors of the batch are
+ * suspects, and are kept apart until it is known which one it was:
  *
  *     NONE ──session ended──> FEW ──again──> ALONE ──again──> a failed attempt is counted
  *       ^                      │               │
  *       └──── turns ended ─────┴───────────────┘
  *
  * A session that is ended by SIGTERM (pg_terminate_backend, a shutdown, DROP DATABASE WITH (FORCE))
- * leaves suspects, too, but no attempt is counted.
+ * also leaves suspects, but no attempt is counted.
  *
- * (An action is alone from the beginning, and its attempts count as well when an operator has killed
- * a healthy worker: it may have had its effect.)
+ * (An action is alone from the beginning. Its attempt is counted even if an operator has killed a
+ * healthy worker, because the action might have had its effect.)
  *
- * Few at a time first, as a batch may have had thousands of messages, of innocents, and
- * each alone would keep them waiting. This is known in shared memory (memo.c) before the
- * locks of the dead session are free. It may be forgotten there, and is with the server:
- * then the next session that ends begins again.
+ * The suspects are first claimed a few at a time: a batch can have had thousands of other messages,
+ * and handling each one alone would delay them. The level is in shared memory (memo.c) before the
+ * locks of the dead session are released. Shared memory can lose it, and does when the server
+ * restarts: then the next session that ends begins again.
  *
- * A handler in the database runs in its worker's session, and may be what ends it, by
- * pg_terminate_backend or an error of level FATAL. The turn that ran is the only suspect then. So is
- * a locked part, which is alone in any case: the levels count how often, for its message.
+ * An in-database handler runs in its worker's session, and can itself end it, by
+ * pg_terminate_backend or an error of level FATAL. Then the running turn is the only suspect. The
+ * same applies to a locked part, which is alone in any case: its levels are kept for its message.
  *
- * The attempt is recorded by the next claim for the type, or in a transaction that ends at once (charges.c).
+ * The attempt is recorded by the next claim for the type, or in a transaction that ends immediately
+ * (charges.c).
  */
 #include "postgres.h"
 
@@ -47,14 +48,14 @@
 /* Messages of one batch of suspects. */
 #define FEW 16
 
-/* Its level may have risen between the look at it and the lock: then it came with others. */
+/* Its level might have risen between the check and the lock: then it was claimed with others. */
 static bool
 is_alone(const Batch *batch)
 {
 	return batch->nactors == 1 && batch->actors[0].nmessages == 1;
 }
 
-/* Whatever else may end it, by a timeout or for want of a client, is due to what it did. */
+/* Any other end, by a timeout or for lack of a client, is due to the turns of the session. */
 int
 dgen_blame_for_end(void)
 {
@@ -79,7 +80,10 @@ charge(const BatchActor *actor, int sqlstate)
 	dgen_charge(&turn);
 }
 
-/* The session that ends still holds its locks. A locked part has an attempt of its own: dgen_part_leave. */
+/*
+ * The session that ends still holds its locks. A locked part has an attempt of its own:
+ * dgen_part_leave.
+ */
 void
 dgen_suspect_batch(int blame)
 {
@@ -130,7 +134,7 @@ suspect_part(const Charge *part)
 	dgen_set_suspicion(type_of_part(part), part->message_id, suspicion);
 }
 
-/* Its handler has come back. */
+/* Its handler has returned. */
 void
 dgen_absolve_part(const Charge *part)
 {

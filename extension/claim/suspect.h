@@ -1,5 +1,5 @@
 /*
- * Turns that might have ended their worker.
+ * Suspect messages: turns that might have ended their worker.
  */
 #ifndef DGEN_CLAIM_SUSPECT_H
 #define DGEN_CLAIM_SUSPECT_H
@@ -11,18 +11,18 @@
 struct BatchActor;
 struct BatchLimits;
 
-/* At the end of a session, which still holds its locks; they never raise. */
+/* These are called at the end of a session, while it holds its locks. They never raise. */
 
-/* The SQLSTATE of the attempts that might have ended it; 0: it was asked to end. */
+/* The SQLSTATE of attempts that this end of the session fails; 0: the session was asked to end. */
 extern int dgen_blame_for_end(void);
-extern void dgen_suspect_batch(int blame);                /* its claimed batch, if there is one */
-extern void dgen_suspect_turn(const struct Charge *turn); /* that runs; NULL: none does */
+extern void dgen_suspect_batch(int blame);                /* the claimed batch, if there is one */
+extern void dgen_suspect_turn(const struct Charge *turn); /* the running turn; NULL: none */
 
-/* So many turns of the actor have come to an end; the locked part has. */
+/* `turns` turns of the actor have ended; the locked part has ended. */
 extern void dgen_absolve(const struct BatchActor *actor, int turns);
 extern void dgen_absolve_part(const struct Charge *part);
 
-/* A batch of suspects of that level is smaller. */
+/* Makes the limits of a batch of suspects of that level smaller. */
 extern void dgen_limit_suspects(SuspicionLevel level, struct BatchLimits *limits);
 
 #endif /* DGEN_CLAIM_SUSPECT_H */

@@ -1,14 +1,15 @@
 /*
- * Sweeps: where there is no room for hints, or where messages were not announced, a scan of the
- * index of the mailboxes finds them, and leaves hints. It goes in slices (slice.c says who walks
- * which), and each is bounded in the dead rows that it passes, also in the middle of a mailbox.
+ * Sweeps: if there is no room for hints, or if messages were not announced, a scan of the mailbox
+ * index finds the mailboxes, and leaves hints. It is done in slices (slice.c says which session
+ * scans which). Each slice passes a bounded number of dead rows, and can also end in the middle of
+ * a mailbox.
  *
  *     message_order:   mailbox 1          | mailbox 2                        | mailbox 3 ...
  *                      dead dead waiting  | dead ... dead dead dead ... dead | dead waiting
  *     slices:         ──────────────────────────────>──────────────────────────────────────>
  *
- * Dead rows are passed by the floor that the mailbox's last owner has left. Where there is none,
- * the sweep leaves one, so that the next need not pass them again.
+ * The floor that the mailbox's last owner left lets the sweep skip dead rows. If there is none, the
+ * sweep leaves one, so that the next sweep need not pass them again.
  */
 #include "postgres.h"
 
@@ -162,9 +163,9 @@ next_entry(Slice *slice)
 /* ---- one mailbox ---- */
 
 /*
- * What this very transaction may have removed comes back with a rollback, so nothing is
- * settled by what it saw. What others see later does not count either: a message with a low
- * seq may commit between two slices, behind the sweep.
+ * A rollback brings back the rows that this transaction has removed, so its view settles nothing.
+ * Nor do later views of others: a message with a low seq can commit between two slices, behind the
+ * sweep.
  */
 static int64
 settled(int64 floor)
@@ -172,7 +173,10 @@ settled(int64 floor)
 	return TransactionIdIsValid(GetTopTransactionIdIfAny()) ? 0 : floor;
 }
 
-/* Nothing in the mailbox waits, and what was settled when the sweep came to it cannot come any more. */
+/*
+ * Nothing in the mailbox waits, and no message can appear below the seq that was settled when the
+ * sweep reached it.
+ */
 static void
 leave_floor(const Slice *slice)
 {
@@ -219,7 +223,7 @@ leave_hint(Slice *slice)
 	return true;
 }
 
-/* Its last owner may have left word how far there is nothing to be found. */
+/* Its last owner might have left a floor, below which there is nothing to find. */
 static void
 pass_floor(Slice *slice)
 {
@@ -276,7 +280,7 @@ seek_begin(Slice *slice)
 		seek_mailbox(slice, from->mailbox);
 }
 
-/* True if it came to the end of its part of the ring. */
+/* True if it reached the end of its part of the ring. */
 static bool
 walk(Slice *slice)
 {
@@ -353,8 +357,8 @@ run_slice(Slice *slice, bool *tired)
 }
 
 /*
- * The snapshot is taken once it is known what the sweep answers: it sees everything that was
- * there when that was asked for.
+ * The snapshot is taken after it is known which requests the sweep answers, so it sees everything
+ * that existed when they were made.
  */
 bool
 dgen_sweep(int32 type_id, bool *tired)

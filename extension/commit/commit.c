@@ -1,6 +1,6 @@
 /*
- * Committing: what the turns of a batch did goes into the tables, in the same
- * transaction that owns the actors.
+ * Committing: the results of the turns of a batch are written into the tables, in the transaction
+ * that owns the actors.
  */
 #include "postgres.h"
 
@@ -104,8 +104,8 @@ dgen_apply_outcome(Batch *batch, BatchActor *actor, const Outcome *outcome)
 /* ---- into the tables ---- */
 
 /*
- * A session that lost the actor must not commit. The lock manager is the authority: the
- * lock has to be held by this very transaction.
+ * A session that lost the actor must not commit. The lock manager is the authority: this
+ * very transaction must hold the lock.
  */
 static void
 check_owned(const Batch *batch)

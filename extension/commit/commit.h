@@ -1,6 +1,6 @@
 /*
- * What the turns did goes into the tables: handled messages and states (commit.c, remove_message.c).
- * Needs the transaction that owns the actors.
+ * Writing the results of turns into the tables: handled messages and states (commit.c,
+ * remove_message.c). Needs the transaction that owns the actors.
  */
 #ifndef DGEN_COMMIT_COMMIT_H
 #define DGEN_COMMIT_COMMIT_H
@@ -16,9 +16,11 @@ struct BatchActor;
 struct BatchMessage;
 struct Outcome;
 
-/* ---- commit.c: what the turns did, into the batch and into the tables ---- */
+/* ---- commit.c: results of turns, first in the batch and then in the tables ---- */
 
-/* An outcome of noreply, reply or destroy goes into the actor, and the reply to the caller. */
+/*
+ * Applies an outcome of noreply, reply or destroy to the actor, and sends the reply to the caller.
+ */
 extern void dgen_apply_outcome(struct Batch *batch, struct BatchActor *actor,
 							   const struct Outcome *outcome);
 
@@ -26,19 +28,22 @@ extern void dgen_apply_outcome(struct Batch *batch, struct BatchActor *actor,
 extern bool dgen_same_state(const Jsonb *a, const Jsonb *b);
 extern void dgen_set_state(struct Batch *batch, struct BatchActor *actor, Jsonb *state);
 
-/* The actor begins again: what follows in the batch sees the initial state. */
+/* The actor starts again: its later turns in the batch see the initial state. */
 extern void dgen_destroy_actor(struct BatchActor *actor);
 
-/* The last message handled locks the actor: it leaves the mailbox for dgen.locked. */
+/* The last handled message locks the actor, and moves from the mailbox to dgen.locked. */
 extern void dgen_lock_actor(struct BatchActor *actor);
 
-/* Removes handled messages and writes states. Raises DGEN_ERR_NOT_OWNED if something is not owned any more. */
+/*
+ * Removes handled messages and writes states. Raises DGEN_ERR_NOT_OWNED if something is not owned
+ * any more.
+ */
 extern void dgen_commit_batch(struct Batch *batch);
 
-/* The actor's row alone, with the status that it has now. */
+/* Writes only the actor's row, with its current status. */
 extern void dgen_write_actor(struct BatchActor *actor);
 
-/* ---- remove_message.c: a message that was handled, from the place where its claim has found it ---- */
+/* ---- remove_message.c: removes a handled message from the place where the claim found it ---- */
 
 /*
  * The table has been locked since the claim. Raises DGEN_ERR_NOT_OWNED if the message is not there

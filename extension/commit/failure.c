@@ -1,6 +1,6 @@
 /*
- * Failures: an attempt that failed is recorded and its actor waits; a message that
- * failed for good becomes a dead letter.
+ * Failures: a failed attempt is recorded and its actor backs off, or the message becomes a dead
+ * letter.
  */
 #include "postgres.h"
 
@@ -58,8 +58,8 @@ dgen_forget_failure(int32 type_id, int64 mailbox, int64 message_id)
 }
 
 /*
- * Doubled with each attempt, up to max_backoff, and then between half and all of
- * that, so that actors that failed together do not come back together.
+ * Doubled with each attempt, up to max_backoff, and then between half and all of that, so that
+ * actors that failed together do not retry together.
  */
 static TimestampTz
 retry_time(const ActorType *type, int attempts, const Interval *delay)
@@ -146,9 +146,9 @@ tell_caller(const BatchMessage *message, const Failure *failure)
 }
 
 /*
- * To the end of the actor's mailbox, with the priority of the message that died. One that
- * tells of a dead letter is not told of itself when it dies. What could not be sent to a worker could
- * not be sent with this one either: JSON null stands for it.
+ * To the end of the actor's mailbox, with the priority of the dead letter. There is no notification
+ * when a notification itself becomes a dead letter. A message that could not be sent to a worker
+ * could not be sent with this one either: JSON null stands for it.
  */
 static void
 tell_actor(const BatchActor *actor, const BatchMessage *message, const Failure *failure)
@@ -231,7 +231,7 @@ dgen_record_failure(BatchActor *actor, const BatchMessage *message, const Failur
 			kept.sqlstate = DGEN_FAIL_SQLSTATE;
 	}
 
-	/* What the turn had locked it may have given back with its subtransaction. */
+	/* The rollback of its subtransaction might have released the locks of the turn. */
 	dgen_table_lock(TABLE_FAILED_ATTEMPT, RowExclusiveLock);
 	PushActiveSnapshot(GetTransactionSnapshot());
 	if (!message->locked)

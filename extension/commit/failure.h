@@ -19,8 +19,8 @@ typedef struct Failure
 	const char *hint;
 	bool final;            /* dgen.fail: no more attempts */
 	bool retry;            /* dgen.retry: no attempt is counted */
-	bool ended;            /* by an operator: a dead letter in any case */
-	bool unsendable;       /* the message has what a client cannot be sent */
+	bool ended;            /* by an operator: becomes a dead letter in any case */
+	bool unsendable;       /* the message has a value that cannot be sent to the client */
 	const Interval *delay; /* retry only; NULL: the type's backoff */
 } Failure;
 
@@ -29,14 +29,14 @@ extern void dgen_failure_of_outcome(Failure *failure, const struct Outcome *outc
 
 /*
  * Records a failed attempt of the first message that is not handled, or makes it a dead letter and
- * answers its caller. True if the message is gone.
+ * answers its caller. True if the message is no longer in the mailbox.
  */
 extern bool dgen_record_failure(struct BatchActor *actor, const struct BatchMessage *message,
 								const Failure *failure);
 
 /*
- * Removes what is recorded of the message's failed attempts. Needs an active snapshot that was taken
- * after dgen.failed_attempt was locked for writing.
+ * Removes the record of the message's failed attempts. Needs an active snapshot that was
+ * taken after dgen.failed_attempt was locked for writing.
  */
 extern void dgen_forget_failure(int32 type_id, int64 mailbox, int64 message_id);
 

@@ -1,7 +1,6 @@
 /*
- * Locked actors: rows of dgen.locked, with the message that locked the actor. Each is
- * written under the actor's lock, and so never races with a turn, an operator or another
- * attempt.
+ * Locked actors: rows of dgen.locked, with the message that locked the actor. Each row is written
+ * under the actor's lock, and so never races with a turn, an operator or another attempt.
  */
 #include "postgres.h"
 

@@ -1,6 +1,6 @@
 /*
- * The changes that a locked part made of the state, on top of what turns have made of it since: entry
- * by entry.
+ * Applies the changes that a locked part made of the state to the state that later turns have left,
+ * entry by entry.
  */
 #include "postgres.h"
 

@@ -1,16 +1,17 @@
 /*
- * Removing a message that was handled, from the place where its claim has found it.
+ * Removing a handled message from the place where the claim found it.
  *
- * A claim that has written nothing holds no snapshot until it commits. If an operator removes the row
- * by hand in the meantime, a VACUUM frees its place, and another message may be there:
+ * A claim that has written nothing holds no snapshot until it commits. If an operator removes the
+ * row by hand in the meantime, a VACUUM frees its place, and another message might be there:
  *
  *     worker   claims ─────────────────────────────────────────── commits: whose row is this?
  *     others          DELETE ── VACUUM frees the place ── a sender's message takes it
  *
- * So there has to be a row at the place, and once it is removed it has to have been the message: if
- * not, the error undoes that. No lock is needed for either look. The pin keeps a row where it is, as
- * pruning waits until no other session has one; and what this transaction has removed stays as it is. VACUUM
- * does not cut off the page, as the table has been locked since the claim.
+ * So there must be a row at the place, and after its removal dgen checks that it was the message:
+ * if not, the error undoes the removal. Neither check needs a lock. The pin keeps a row where it
+ * is, because pruning waits until no other session has a pin; and a row that this transaction has
+ * removed stays as it is. VACUUM does not cut off the page, because the table has been locked since
+ * the claim.
  */
 #include "postgres.h"
 

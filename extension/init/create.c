@@ -1,7 +1,8 @@
 /*
- * CREATE EXTENSION. Shared memory may know of an extension that was dropped in this database:
- * the ids of types and messages begin again, so what it knows would be taken for that of others,
- * a suspect, say, or an attempt that is to be counted. All of it is lossy (H6, H8): it is forgotten.
+ * CREATE EXTENSION. Shared memory might know of an extension that was dropped in this database. The
+ * ids of types and messages begin again, so the old entries would be taken for those of the new
+ * ones: a suspect, for example, or an attempt that must be counted. All entries are lossy (H6, H8),
+ * so they are discarded.
  */
 #include "postgres.h"
 
@@ -39,8 +40,8 @@ forget_hints(void)
 }
 
 /*
- * No session is in the middle of anything: the tables of the former extension were locked until it was
- * gone, and those of this one are not to be seen yet.
+ * No session is in the middle of anything: the tables of the former extension were locked until it
+ * was gone, and those of this one are not to be seen yet.
  */
 Datum
 dgen_forget_former(PG_FUNCTION_ARGS)
@@ -51,7 +52,7 @@ dgen_forget_former(PG_FUNCTION_ARGS)
 		forget_charges();
 		forget_hints();
 		dgen_memos_forget();
-		/* Workers of clients are called when it is adopted: a restore may be filling it. */
+		/* External workers are woken when it is adopted: a restore might be filling it. */
 		dgen_wakeup_all_replies();
 		dgen_wakeup_orders(false);
 	}

@@ -1,5 +1,5 @@
 /*
- * What _PG_init sets up for this room.
+ * The parts of _PG_init that this room sets up.
  */
 #ifndef DGEN_INIT_INIT_H
 #define DGEN_INIT_INIT_H

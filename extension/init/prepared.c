@@ -1,19 +1,19 @@
 /*
- * COMMIT PREPARED and ROLLBACK PREPARED. What they make visible, or release, was noted by a
- * session that might be gone, so it wakes no worker when they end (H10). The session that
- * ends a prepared transaction does all that a commit does for others, for whatever it may have
- * been, if it has dgen's library; else the safety-net look finds it.
+ * COMMIT PREPARED and ROLLBACK PREPARED. The session that noted the changes might be gone when the
+ * prepared transaction ends, and then wakes no worker (H10). So the session that ends it does all
+ * that a commit does for others, for every kind of change, if it has loaded dgen's library.
+ * Otherwise the safety-net check finds the changes.
  *
- *     sent, moved, left in its mailbox,   sweeps and looks are asked for, everybody is called
+ *     sent, moved, left in its mailbox,     requests sweeps and checks, and wakes all workers
  *     locked, an actor or slot released
- *     due at a time                       the alarm rings, and finds out when
- *     a reply, or another end of a request everybody who waits for one looks
+ *     due at a time                         the alarm rings, and finds out when
+ *     a reply, or another end of a request  all sessions that wait for a reply check
  *     the end of an attempt, from outside   its session is ended, with COMMIT PREPARED
- *     types, the extension                workers read their orders, missing ones are started
+ *     types, the extension                  workers read their orders, missing ones are started
  *
- * Attempts are noted in shared memory: their sessions are gone when that is lost. The last is not for each
- * of them: it would be a process each time. What was changed is told
- * by the invalidations that the commit sends to all sessions, this one, too.
+ * Attempts are noted in shared memory: when it is lost, their sessions are gone, too. The last row
+ * is not for every prepared transaction, because it would start a process each time. The commit
+ * sends invalidations to all sessions, also to this one; they announce which change there was.
  */
 #include "postgres.h"
 
@@ -90,7 +90,7 @@ end_holders(const TransactionStmt *statement)
 			dgen_part_end_holder(fence);
 }
 
-/* A transaction of the same name may have been ended by a session without the library. */
+/* A session without the library might have ended a transaction of the same name. */
 static void
 begin_preparing(const TransactionStmt *statement)
 {
@@ -117,7 +117,7 @@ table_of_types(void)
 	return OidIsValid(schema) ? get_relname_relid("actor_type", schema) : InvalidOid;
 }
 
-/* Before the commit: what it has to look up then may be an error yet. */
+/* Before the commit: a lookup then can still raise an error. */
 static void
 watch_types(void)
 {
@@ -130,7 +130,7 @@ watch_types(void)
 	types_changed = false;
 }
 
-/* It may also have created the extension, or dropped it. */
+/* It might also have created the extension, or dropped it. */
 static bool
 have_types_changed(void)
 {

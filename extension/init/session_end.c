@@ -1,7 +1,7 @@
 /*
- * The end of a session, in the order that matters: what it may be to blame for is noted while it
- * holds its locks. Then its transaction ends, because what it owned must be free before others are
- * called to it.
+ * The end of a session, in the order that matters. First dgen notes which turns might have ended
+ * the session, while the session holds its locks. Then its transaction ends, because the actors
+ * that it owned must be released before others are woken for them.
  */
 #include "postgres.h"
 

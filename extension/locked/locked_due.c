@@ -1,6 +1,6 @@
 /*
- * Attempts of locked parts that have failed without their session: their time is over, or it is
- * gone; and parts that are due again.
+ * Attempts of locked parts that have failed without their session: lock_timeout has passed, or the
+ * session has ended. Also locked parts that are due again.
  */
 #include "postgres.h"
 
@@ -33,7 +33,10 @@
 /* Parts that one alarm ends, at most. */
 #define MOST_DUE 16
 
-/* What could not be ended, because a turn ran or there was no room for its session, is tried again after this, us. */
+/*
+ * What could not be ended, because a turn ran or there was no room for its session, is tried again
+ * after this, us.
+ */
 #define EXPIRY_RETRY_US INT64CONST(200000)
 
 typedef struct Expired
@@ -113,7 +116,7 @@ expire_due(DueLook *look)
 		expire(look, &due[i]);
 }
 
-/* Whose back-off is over: a look will find them. */
+/* Parts whose backoff is over: a check will find them. */
 static void
 ask_for_due(DueLook *look)
 {
@@ -159,8 +162,9 @@ dgen_locked_due(DueLook *look)
 }
 
 /*
- * Another attempt may run already, or it was one of a former extension, whose fences come again: then it
- * has no effect any more. False: its session might not be gone yet. One of dgen's tables is locked.
+ * Another attempt might already run, or it was one of a former extension, whose fences are used
+ * again: then it no longer has an effect. False: its session might not be gone yet. One of dgen's
+ * tables is locked.
  */
 bool
 dgen_charge_part(const Charge *charge, const ActorType *type, const Failure *failure)

@@ -1,6 +1,6 @@
 /*
- * Locked parts: which one is to be run, its beginning under a new fence, and its end by a
- * transaction that owns the actor and finds that fence in its row (claim/part.c).
+ * Locked parts: which one the session runs, its beginning under a new fence, and its end by a
+ * transaction that owns the actor and finds this fence in its row (claim/part.c).
  */
 #include "postgres.h"
 
@@ -34,7 +34,7 @@
 #include "wake/wake.h"
 #include "write/sequence.h"
 
-/* Parts that a look tries to get, at most. */
+/* The maximum number of parts that a check tries to own. */
 #define MOST_CANDIDATES 16
 
 /* An in-database worker cancels its handler itself: this is for one that cannot, us. */
@@ -57,7 +57,7 @@ typedef struct Look
 	Candidate candidates[MOST_CANDIDATES];
 } Look;
 
-/* What is paused waits for dgen.resume, which asks for a look. */
+/* A paused actor waits for dgen.resume, which requests a check. */
 static bool
 may_be_run(const DgenScan *scan, int index)
 {
@@ -130,7 +130,7 @@ record_lost(Batch *batch)
 	(void) dgen_record_failure(&batch->actors[0], &batch->actors[0].messages[0], &failure);
 }
 
-/* Another session may have been faster: then its fence is another one. */
+/* Another session might have been faster: then the fence has changed. */
 static bool
 try_candidate(const WorkerSession *session, Look *look, const Candidate *candidate)
 {
@@ -220,7 +220,7 @@ look_in_type(const WorkerSession *session, const WorkerType *worker_type)
 	return begin_one(session, type, asked);
 }
 
-/* Of the types that it has yet to look at. What it is refused it may try again. */
+/* Of the types that it has yet to check. If it is refused, it can try again. */
 static bool
 look_in_types(WorkerSession *session, bool *again)
 {
@@ -243,9 +243,9 @@ look_in_types(WorkerSession *session, bool *again)
 }
 
 /*
- * While it looks for parts of one type it counts as running one, for all its types. Another session may
- * have been kept for messages because of that, and sleep, while this one was refused what the other one
- * left: it tries that again after a look in vain.
+ * While a session checks for parts of one type, it counts as running one, for all its types.
+ * Another session might have been kept for messages because of that, and sleep, while this one was
+ * refused the parts that the other one left: it tries those again after a check that found nothing.
  */
 bool
 dgen_part_begin(WorkerSession *session)

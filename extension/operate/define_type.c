@@ -1,7 +1,7 @@
 /*
- * Creating and altering actor types: what has to happen as the caller, before
- * PL/pgSQL continues with dgen's privileges. A handler is looked up on the caller's
- * search_path, and the handler's own search_path is taken from there.
+ * Creating and altering actor types: the steps that must run as the caller, before PL/pgSQL
+ * continues with dgen's privileges. A handler is looked up on the caller's search_path, and the
+ * handler's own search_path is taken from it.
  */
 #include "postgres.h"
 
@@ -99,8 +99,8 @@ resolve_handler(NullableDatum argument)
 }
 
 /*
- * The temporary schema comes first unless it is named, and where it is named: then the role that calls
- * the actor inline could put a temporary table, with triggers, in the place of one that the
+ * The temporary schema comes first unless it is named, and where it is named: then the role that
+ * calls the actor inline could put a temporary table, with triggers, in the place of one that the
  * handler means. So it goes to the end.
  */
 static Datum
@@ -146,7 +146,7 @@ dgen_alter_actor_type(PG_FUNCTION_ARGS)
 	return define_type(fcinfo);
 }
 
-/* For the private functions: they know who will own the type. */
+/* For the private functions: they know which role will own the type. */
 Datum
 dgen_check_type_handler(PG_FUNCTION_ARGS)
 {

@@ -1,5 +1,5 @@
 /*
- * What the live workers are doing: dgen.workers.
+ * dgen.workers: what each live worker is doing.
  */
 #include "postgres.h"
 
@@ -45,7 +45,7 @@ typedef struct Names
 	Datum names[SLOT_TYPES];
 } Names;
 
-/* Those of the types that the role may read. */
+/* The ones of the types that the role can read. */
 typedef struct Readable
 {
 	Names all;
@@ -67,7 +67,7 @@ name_array(Names *names)
 		construct_array(names->names, names->count, TEXTOID, -1, false, TYPALIGN_INT));
 }
 
-/* One of which it takes actions and messages is there twice. */
+/* A type whose actions and messages it handles appears twice. */
 static void
 read_types(const Slot *worker, Oid role, Readable *readable)
 {
@@ -129,7 +129,7 @@ dgen_workers(PG_FUNCTION_ARGS)
 	AcceptInvalidationMessages();
 	workers = copy_workers(&count);
 	for (int i = 0; i < count; i++)
-		/* Not those who have attached to an extension that is gone, whose ids come again. */
+		/* Not workers of an extension that is gone: its ids are used again. */
 		if (workers[i].extension == dgen_this_extension())
 			put_worker(result, &workers[i], GetUserId());
 	return (Datum) 0;

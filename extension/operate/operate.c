@@ -1,6 +1,7 @@
 /*
- * What dgen's functions in PL/pgSQL need from C: the role that called, whether it may, the actor's
- * lock, and whom the commit wakes. Those functions themselves are called through base/rights.c.
+ * The C functions that dgen's PL/pgSQL functions call: for the calling role and its privileges, for
+ * the actor's lock, and for the workers that the commit wakes. The PL/pgSQL functions themselves
+ * are called through base/rights.c.
  */
 #include "postgres.h"
 
@@ -40,7 +41,7 @@ PG_FUNCTION_INFO_V1(dgen_operate_slot_class);
 PG_FUNCTION_INFO_V1(dgen_operate_cursor);
 PG_FUNCTION_INFO_V1(dgen_operate_types_changed);
 
-/* ---- who asks, and for what ---- */
+/* ---- the role that asks, and for what ---- */
 
 Datum
 dgen_operate_role(PG_FUNCTION_ARGS)
@@ -172,7 +173,10 @@ dgen_operate_refuse_in_turn(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
-/* Locks are re-entrant in a session: to have the lock does not tell that no outer turn works on the actor. */
+/*
+ * Locks are re-entrant in a session: to have the lock does not tell that no outer turn works on the
+ * actor.
+ */
 Datum
 dgen_operate_own(PG_FUNCTION_ARGS)
 {
@@ -246,9 +250,9 @@ dgen_operate_wake_at(PG_FUNCTION_ARGS)
 }
 
 /*
- * Every session caches types and privileges (actor_type.c), and drops the cache
- * when the table of types is invalidated. This trigger does that; it watches the
- * other tables that the cache depends on, too.
+ * Every session caches types and privileges (actor_type.c), and drops the cache when the table of
+ * types is invalidated. This trigger does that; it watches the other tables that the cache depends
+ * on, too.
  */
 Datum
 dgen_operate_types_changed(PG_FUNCTION_ARGS)
@@ -264,9 +268,8 @@ dgen_operate_types_changed(PG_FUNCTION_ARGS)
 /* ---- maintenance ---- */
 
 /*
- * Where this session's scan of the requests continues, which dgen._maintain reads
- * and moves: a walk that always began at the first one would be stuck behind a
- * thousand that are pending.
+ * Where this session's scan of the requests continues, which dgen._maintain reads and moves: a walk
+ * that always began at the first one would be stuck behind a thousand that are pending.
  */
 Datum
 dgen_operate_cursor(PG_FUNCTION_ARGS)

@@ -1,6 +1,6 @@
 /*
- * What readers and views show in place of a value that this session's client cannot be sent
- * (show.c). Needs a transaction.
+ * The text that readers and views show in place of a value that cannot be sent to the client of
+ * this session (show.c). Needs a transaction.
  */
 #ifndef DGEN_OPERATE_OPERATE_H
 #define DGEN_OPERATE_OPERATE_H

@@ -1,5 +1,5 @@
 /*
- * Reading: an actor's state, and what the public views ask for each type.
+ * Reading: an actor's state, and the checks that the public views make for each type.
  */
 #include "postgres.h"
 

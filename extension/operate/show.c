@@ -1,5 +1,6 @@
 /*
- * What readers and views show in place of a value that the client of this session cannot be sent.
+ * The text that readers and views show in place of a value that cannot be sent to the client of
+ * this session.
  */
 #include "postgres.h"
 

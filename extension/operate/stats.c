@@ -1,7 +1,7 @@
 /*
- * How much waits, type by type: for dashboards, which look again and again. Each count
- * stops at a limit, also where a snapshot of another session keeps removed rows in the index,
- * so that a look costs the same whatever the backlog.
+ * Counts of waiting messages for each type, for dashboards that read them repeatedly. Each count
+ * stops at a limit, even if a snapshot of another session keeps removed rows in the index. So a
+ * call costs the same for any number of messages.
  */
 #include "postgres.h"
 
@@ -24,7 +24,7 @@
 #include "table/snapshot.h"
 #include "table/table.h"
 
-/* So many removed rows are passed for each row that may be counted. */
+/* How many removed rows are passed for each row that can be counted. */
 #define DEAD_PER_ROW 3
 
 #define MOST_EACH 1000
@@ -91,7 +91,7 @@ typedef struct Waiting
 	int64 mailbox;
 	text *key;           /* of the message that was sent first */
 	TimestampTz sent_at; /* its time */
-	int64 messages;      /* of the mailbox, among those looked at */
+	int64 messages;      /* of the mailbox, among those that were read */
 } Waiting;
 
 /* The mailboxes whose messages have waited longest, in that order. */
@@ -190,7 +190,7 @@ count_rows(Look *look, DgenTable table, int index, int32 type_id, int64 most)
 
 /* ---- types ---- */
 
-/* Those that the caller may read. */
+/* The types that the caller can read. */
 static const ActorType **
 readable_types(int *count)
 {

@@ -1,5 +1,5 @@
 /*
- * ALTER EXTENSION dgen UPDATE: what an update script asks first.
+ * ALTER EXTENSION dgen UPDATE: the check that an update script makes first.
  */
 #include "postgres.h"
 

@@ -1,8 +1,8 @@
 /*
  * A session as a worker: dgen.attach and dgen.detach.
  *
- * Attaching is part of the transaction, so each attach or detach of a transaction is
- * put on top of what held before, until its end decides.
+ * Attaching is part of the transaction. Each attach or detach of a transaction is put on top of the
+ * attachment before it, until the end of the transaction decides.
  */
 #include "postgres.h"
 
@@ -55,7 +55,10 @@ static Attachment *current = NULL;
 
 /* ---- what holds ---- */
 
-/* The extension that the session attaches to. What it has learnt by itself about types of another one goes. */
+/*
+ * The extension that the session attaches to. What it has learnt by itself about types of another
+ * one goes.
+ */
 static Oid
 enter_extension(void)
 {
@@ -93,7 +96,9 @@ free_attachment(Attachment *attachment)
 	MemoryContextDelete(attachment->context);
 }
 
-/* A new attachment without an id; it does not hold yet, and goes with the current memory context. */
+/*
+ * A new attachment without an id; it does not hold yet, and goes with the current memory context.
+ */
 static Attachment *
 make_attachment(int ntypes)
 {
@@ -279,9 +284,8 @@ insert_row(Attachment *attachment, Datum type_ids, FunctionCallInfo fcinfo)
 /* ---- a client whose host vanishes ---- */
 
 /*
- * Its socket is not closed, and its actors stay owned until TCP detects it: in 35 s instead
- * of hours. A session that has settings of its own keeps them; on a Unix socket they
- * mean nothing.
+ * Its socket is not closed, and its actors stay owned until TCP detects it: in 35 s instead of
+ * hours. A session that has settings of its own keeps them; on a Unix socket they mean nothing.
  */
 static void
 watch_client(void)
@@ -331,7 +335,7 @@ set_name(WorkerSession *session, FunctionCallInfo fcinfo)
 	text_to_cstring_buffer(name, session->name, NAMEDATALEN);
 }
 
-/* Mostly a mistake: the worker's callbacks and the handler take turns on the same actors. */
+/* Usually a mistake: the worker's callbacks and the handler alternate on the same actors. */
 static void
 warn_of_handler(const ActorType *type)
 {
@@ -459,8 +463,8 @@ dgen_detach(PG_FUNCTION_ARGS)
 /* ---- an in-database worker ---- */
 
 /*
- * The types it serves from now on; it keeps what it has learnt about those it served before. The lock
- * on dgen.actor_type is held.
+ * The types it serves from now on; it keeps what it has learnt about those it served before. The
+ * lock on dgen.actor_type is held.
  */
 void
 dgen_session_serve(int64 id, const char *name, int ntypes, const int32 *type_ids)

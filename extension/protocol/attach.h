@@ -1,6 +1,6 @@
 /*
- * A session as a worker: attaching without dgen.attach (attach.c), and what an external worker takes
- * of its types (lanes.c).
+ * A session as a worker: attaching without dgen.attach (attach.c), and which work of its types an
+ * external worker handles (lanes.c).
  */
 #ifndef DGEN_PROTOCOL_ATTACH_H
 #define DGEN_PROTOCOL_ATTACH_H
@@ -16,8 +16,8 @@ struct WorkerSession;
 extern void dgen_session_init(void); /* callbacks for the end of transactions */
 
 /*
- * This in-database worker serves these types from now on. Not a part of the transaction, which has a
- * lock on dgen.actor_type.
+ * This in-database worker serves these types from now on, even if the transaction is rolled back.
+ * The transaction must hold a lock on dgen.actor_type.
  */
 extern void dgen_session_serve(int64 id, const char *name, int ntypes, const int32 *type_ids);
 
@@ -25,12 +25,12 @@ extern void dgen_refuse_attach(const char *problem, const char *hint); /* raises
 
 /* ---- lanes.c, for dgen.attach ---- */
 
-/* Type i of the session; the name is copied into the context. */
+/* Sets type i of the session; the name is copied into the context. */
 extern void dgen_session_set_type(struct WorkerSession *session, MemoryContext context, int i,
 								  int32 type_id, const char *name);
 /*
- * Of the session's types, keeps the lanes that the arguments name; declares what it handles besides
- * messages. Raises 22023 for arguments that do not fit.
+ * Keeps the lanes of the session's types that the arguments name; declares what the session handles
+ * besides messages. Raises 22023 for arguments that do not fit.
  */
 extern void dgen_session_take_lanes(struct WorkerSession *session, MemoryContext context,
 									FunctionCallInfo fcinfo);

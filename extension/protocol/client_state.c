@@ -1,9 +1,10 @@
 /*
- * Which states this session's client holds, so that dgen.claim need not send them
- * again: those that it was given or that it committed, at that very version.
+ * Which states this session's client holds, so that dgen.claim need not send them again: those that
+ * it received or committed, at exactly that version.
  *
- * A client drops what it holds when a batch is rolled back, so this is forgotten then,
- * too; and when it is prepared, since this session does not learn how it ends. A client that has dropped a state for lack of memory asks for it with
+ * A client discards the states that it holds when a batch is rolled back, so dgen also forgets them
+ * then. The same applies when the batch is prepared, because this session does not learn how the
+ * transaction ends. A client that has discarded a state for lack of memory reads it with
  * dgen.batch_state.
  */
 #include "postgres.h"
@@ -22,8 +23,7 @@
 #define MAX_ACTORS 200000
 
 /*
- * The second hash has a secret seed: no client can find two keys of one type that agree
- * in both.
+ * The second hash has a secret seed: no client can find two keys of one type that agree in both.
  */
 typedef struct HeldKey
 {
@@ -100,7 +100,7 @@ key_of(const BatchActor *actor)
 	return key;
 }
 
-/* Where backups come back into tables that stay, versions are given out again. */
+/* If a backup is restored into tables that stay, versions are used again. */
 static void
 check_adoption(void)
 {

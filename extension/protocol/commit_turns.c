@@ -1,8 +1,7 @@
 /*
- * The worker protocol, second half: dgen.commit_turns writes what the turns of the
- * claimed batch did. All of it arrives in one statement, as parallel arrays: those
- * about actors, by their number in the batch, those about replies, and those about
- * messages to send.
+ * The worker protocol, second half: dgen.commit_turns writes the results of the turns of the
+ * claimed batch. All of them arrive in one statement, as parallel arrays: about actors, by their
+ * number in the batch, about replies, and about messages to send.
  */
 #include "postgres.h"
 
@@ -181,7 +180,7 @@ changed_state(const BatchActor *actor, int i, const ActorParameters *p)
 	return state;
 }
 
-/* What it takes to find the new state is some kB, many times what is kept of it. */
+/* Finding the new state needs some kB, many times what is kept of it. */
 static void
 set_changes(Batch *batch, BatchActor *actor, int i, const ActorParameters *p, MemoryContext scratch)
 {
@@ -425,7 +424,7 @@ sending_actor(const Batch *batch, const SendParameters *p, int i, const char *wh
 	return &batch->actors[ordinal - 1];
 }
 
-/* A request's reply comes to the actor, also if one of its actions has sent it. */
+/* The reply goes to the actor, even if one of its actions has sent the request. */
 static void
 set_reply_to(const Batch *batch, const SendParameters *p, int i, ReplyTo *reply_to)
 {
@@ -472,7 +471,7 @@ send_message(Bulk *bulk, const Batch *batch, const SendParameters *p, int i)
 		set_reply_to(batch, p, i, &reply_to);
 	if (!dgen_number_send(&send, idempotency_key, &id))
 	{
-		dgen_bulk_flush(bulk); /* the first one may be of this very statement */
+		dgen_bulk_flush(bulk); /* the first one might be of this very statement */
 		if (request)
 			dgen_ask_again(&send, id, idempotency_key, &reply_to, correlation);
 		return;
@@ -525,9 +524,10 @@ note_committed(const Batch *batch)
 }
 
 /*
- * The time from claim to commit, shared by the turns, is what a turn of this type takes. On a
- * busy machine it is mostly time in which the worker did not run, which is there for larger
- * batches as well: a worker that says what its turns took is believed. Failed ones are turns.
+ * The time from claim to commit, divided by the turns, is the time of a turn of this type. On a
+ * busy machine it is mostly time in which the worker did not run, and a larger batch would have it
+ * as well. So a time that the worker gives for its turns is used instead. Failed turns are
+ * included.
  */
 static void
 measure(FunctionCallInfo fcinfo, const Batch *batch, int turns, double us)

@@ -1,9 +1,9 @@
 /*
- * What an external worker takes of its types, by the arguments of dgen.attach: messages, actions,
- * locked parts. What it does not take others do.
+ * Which work of its types an external worker handles, by the arguments of dgen.attach: messages,
+ * actions, locked parts. Other workers handle the rest.
  *
- * Within a mailbox there are no lanes: its messages come in order, so a worker that skipped one of a
- * kind that it cannot handle would pass by all behind it.
+ * There are no lanes within a mailbox. Its messages are handled in order, so a worker that skipped
+ * one of a kind that it cannot handle would skip all messages behind it.
  */
 #include "postgres.h"
 

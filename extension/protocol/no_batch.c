@@ -1,6 +1,7 @@
 /*
- * Why this session has no claimed batch, or no locked part, for the error of who needs one: mostly it has claimed
- * one, often in this very transaction, and something has ended it.
+ * Why this session has no claimed batch, or no locked part, for the error of a function that needs
+ * one. In most cases the session has claimed one, often in this transaction, and something has
+ * ended it.
  */
 #include "postgres.h"
 

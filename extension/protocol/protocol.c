@@ -41,7 +41,7 @@ PG_FUNCTION_INFO_V1(dgen_claim);
 PG_FUNCTION_INFO_V1(dgen_batch_state);
 PG_FUNCTION_INFO_V1(dgen_claim_locked);
 
-/* What a worker may take beyond turn_timeout before its session is ended, ms. */
+/* How long a worker can exceed turn_timeout before its session is ended, ms. */
 #define IDLE_GRACE_MS 5000
 
 /* Most tries to find something for a claim. */
@@ -172,8 +172,8 @@ limit_argument(FunctionCallInfo fcinfo, int n, const char *name, int limit)
 }
 
 /*
- * A worker that stops in mid-batch holds its actors. The server ends its session
- * when it has been silent for longer than any turn may take (I7).
+ * A worker that stops in the middle of a batch owns its actors. The server ends its session when it
+ * has been silent for longer than any turn can take (I7).
  */
 static void
 limit_silence(const Batch *batch)
@@ -263,11 +263,11 @@ put_batch(ReturnSetInfo *result, const Batch *batch)
 	MemoryContextDelete(row_context);
 }
 
-/* The worker's right to work may have been revoked since it attached. */
+/* The worker's privilege to work might have been revoked since it attached. */
 static void
 check_types(const WorkerSession *session)
 {
-	AcceptInvalidationMessages(); /* the transaction may be an old one */
+	AcceptInvalidationMessages(); /* the transaction might be an old one */
 	for (int i = 0; i < session->ntypes; i++)
 	{
 		const ActorType *type = dgen_type_by_id(session->types[i].type_id, true);
@@ -325,8 +325,8 @@ claim_batch(WorkerSession *session, BatchLimits *limits)
 }
 
 /*
- * A pool that gives out sessions by the transaction may bring a worker to one that another
- * worker has attached, or none, and knows nothing of its types and the states it holds.
+ * A connection pooler in transaction mode can route a worker to a session that another worker has
+ * attached, or none. That session does not know the worker's types and the states that it holds.
  */
 static WorkerSession *
 session_of(int64 worker_id)
@@ -355,7 +355,7 @@ begin_part(WorkerSession *session)
 	return batch != NULL && dgen_check_part(batch) ? batch : NULL;
 }
 
-/* Not two locked parts in a row while there are messages: a worker may be the only one. */
+/* Not two locked parts in a row while there are messages: this worker might be the only one. */
 static Batch *
 claim_any(WorkerSession *session, BatchLimits *limits, bool locked)
 {
@@ -378,9 +378,10 @@ claim_any(WorkerSession *session, BatchLimits *limits, bool locked)
 }
 
 /*
- * What has become due is moved only if there is nothing else, and no more of it than this very claim
- * takes: the transaction may last as long as a turn, and no other session sees what it has moved in the meantime. A
- * worker that always finds something moves it when it commits (dgen_commit_turns).
+ * Due messages are moved only if there is nothing else, and no more than this claim takes: the
+ * transaction can last as long as a turn, and no other session sees the moved messages in the
+ * meantime. A worker that always finds something moves it when it commits
+ * (dgen_commit_turns).
  */
 static Batch *
 claim_or_move(WorkerSession *session, const BatchLimits *limits, bool locked)

@@ -1,19 +1,20 @@
 /*
- * What became of a batch whose COMMIT was sent and whose answer never came? The worker
- * leaves a receipt in the transaction of the batch, and asks for it later, in another session.
+ * Resolves the unknown outcome of a batch: its COMMIT was sent, but the answer was lost. The worker
+ * leaves a commit receipt in the transaction of the batch, and asks for it later, in another
+ * session.
  *
- * The transaction's id would not do: after a crash it may be given to another transaction, if
- * nothing that it wrote had been flushed. And the lost session may live on for a while, with
- * the COMMIT still on its way. So asking also decides: a batch without a receipt by then gets none
- * any more.
+ * The transaction's id would not be enough: after a crash it can be given to another transaction,
+ * if nothing that the first one wrote was flushed. And the lost session might live on for a while,
+ * with the COMMIT still on its way. So asking also decides: a batch that has no receipt when it is
+ * asked for can no longer get one.
  *
  *     no row ──receipt(1)──> batch 1 ──receipt(2)──> batch 2 ──settle──> closed
  *        └─────────────────────────settle───────────────────────────────────^
  *
- * Rows are by role, so that no role can close those of others.
+ * Rows belong to roles, so that no role can close those of others.
  *
- * Each receipt is a new version of one row, and an old snapshot keeps them all. A session knows
- * where it has put the last one, so it neither looks for it among the others nor plans a query.
+ * Each receipt is a new version of one row, and an old snapshot keeps them all. A session remembers
+ * where it has put the last one, so it neither searches the others nor plans a query.
  */
 #include "postgres.h"
 
@@ -41,7 +42,9 @@
 PG_FUNCTION_INFO_V1(dgen_receipt);
 PG_FUNCTION_INFO_V1(dgen_settle);
 
-/* Operators are qualified: this runs with the worker's search_path. A row waits for who writes it. */
+/*
+ * Operators are qualified: this runs with the worker's search_path. A row waits for who writes it.
+ */
 static const char *const write_sql =
 	"INSERT INTO dgen.receipt AS r (worker_id, role, batch, closed, written_at)"
 	" VALUES ($1, $2, $3, false, pg_catalog.clock_timestamp())"
@@ -65,7 +68,7 @@ static struct
 	ItemPointerData before;
 } own;
 
-/* Is the row at this place the worker's, and may it take the receipt? It is in the slot then. */
+/* Is the row at this place the worker's, and can it store the receipt? It is in the slot then. */
 static bool
 may_write_at(Relation heap, ItemPointer tid, TupleTableSlot *slot, int64 batch)
 {
@@ -187,7 +190,7 @@ dgen_receipt(PG_FUNCTION_ARGS)
 	int64 batch = batch_argument(fcinfo, 0);
 	int64 worker_id;
 
-	/* Before it is asked who has attached: another extension gives out the same ids. */
+	/* Before the check which worker has attached: another extension gives out the same ids. */
 	dgen_table_lock(TABLE_RECEIPT, RowExclusiveLock);
 	worker_id = dgen_worker_session_of_caller()->id;
 	dgen_refuse_in_handler("dgen.receipt", "Workers leave receipts outside of turns.");
@@ -214,7 +217,7 @@ dgen_settle(PG_FUNCTION_ARGS)
 	dgen_refuse_in_handler("dgen.settle", "Workers settle batches outside of turns.");
 	dgen_refuse_isolation("settling a batch");
 	dgen_table_lock(TABLE_RECEIPT, RowExclusiveLock);
-	(void) dgen_worker_session_of_caller(); /* so that not everybody can fill the table */
+	(void) dgen_worker_session_of_caller(); /* so that only workers can fill the table */
 	(void) run(close_sql, PG_GETARG_INT64(0), batch, get_bool, &committed);
 	PG_RETURN_BOOL(committed);
 }

@@ -1,8 +1,8 @@
 /*
- * A pool that gives a session to another client resets it first. The worker that has attached
- * there is gone then, while its session continues, and what is noted of it in shared memory would
- * count as held (H26). So a setting that is never shown is set when a session attaches, and
- * found at another value once DISCARD ALL or RESET ALL has run:
+ * A connection pooler resets a session before it gives the session to another client. The worker
+ * that attached there is gone then, but its session lives on, and dgen's notes of it in shared
+ * memory would still count as owned (H26). So dgen sets a setting that is never shown when a
+ * session attaches, and finds another value in it after DISCARD ALL or RESET ALL:
  *
  *     attach ──mark set──> worker ──DISCARD ALL──> mark gone ──commit──> detached (attach.c)
  *                            └──RESET ALL in a turn──> mark gone ──before commit──> set again
@@ -56,7 +56,7 @@ dgen_session_mark_claims(void)
 	claiming = true;
 }
 
-/* Before the commit, which makes it last: may raise. A reset that comes later counts. */
+/* Before the commit, which makes it last: can raise. A later reset applies. */
 void
 dgen_session_mark_keep(int value)
 {

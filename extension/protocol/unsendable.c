@@ -1,9 +1,10 @@
 /*
- * What cannot be sent to the client that claims it. The server makes text of the rows only when
- * dgen.claim has returned, and one that fails then would fail all of them, with every claim. So
- * such a message has a failed attempt instead, in the transaction of the claim, and the others go on.
+ * Messages that cannot be sent to the client that claims them. The server converts the rows to text
+ * only after dgen.claim has returned. One row that fails then would fail all of them, with every
+ * claim. So such a message has a failed attempt instead, in the transaction of the claim, and dgen
+ * returns the others.
  *
- * And the rows of a batch together are bounded as text, too: the client has them in memory.
+ * The text of all rows of a batch is also limited, because the client holds them in memory.
  */
 #include "postgres.h"
 
@@ -21,7 +22,10 @@
 #include "protocol/protocol.h"
 #include "wake/held_locks.h"
 
-/* Text of a batch may have so many times dgen.batch_bytes. Ordinary JSON has at most about the half of it. */
+/*
+ * The text of a batch can be this many times dgen.batch_bytes. Ordinary JSON has at most about half
+ * of it.
+ */
 #define BATCH_TEXT 8
 
 /* A message up to this size that had to be decompressed stays so for the client. */
@@ -40,7 +44,10 @@ typedef struct Checks
 
 typedef void (*Visit)(ClientRow *row, const char *what, Datum value, bool json);
 
-/* The state is that of the actor also where the client holds it: it may have to ask for it again. */
+/*
+ * The state of the actor counts even if the client holds it: the client might have to ask for it
+ * again.
+ */
 static pg_attribute_always_inline void
 visit_pieces(const BatchActor *actor, int n, ClientRow *row, Visit visit)
 {
@@ -64,7 +71,7 @@ gather(const BatchActor *actor, int n, ClientRow *row)
 	visit_pieces(actor, n, row, dgen_client_row_add);
 }
 
-/* What is toasted needs a look of its own: it counts as too much. */
+/* A toasted value needs a check of its own: it counts as too much. */
 static pg_attribute_always_inline void
 add_bound(ClientRow *row, const char *what, Datum value, bool json)
 {
@@ -105,7 +112,10 @@ failure_of(const Unsendable *why)
 	};
 }
 
-/* The first message of the actor has a failed attempt. The next one may go on if that was the last. */
+/*
+ * The first message of the actor has a failed attempt. The next one can continue if that was the
+ * last attempt.
+ */
 static void
 fail_first(Checks *checks, BatchActor *actor, const Unsendable *why)
 {
@@ -120,7 +130,7 @@ fail_first(Checks *checks, BatchActor *actor, const Unsendable *why)
 		leave_out(checks, actor, 0);
 }
 
-/* What was decompressed to be looked at need not be again to be sent. */
+/* A value that was decompressed for the check need not be decompressed again to be sent. */
 static void
 keep_detoasted(const Checks *checks, BatchMessage *message, const ClientRow *row)
 {
@@ -134,7 +144,7 @@ keep_detoasted(const Checks *checks, BatchMessage *message, const ClientRow *row
 	MemoryContextSwitchTo(checks->scratch);
 }
 
-/* Of nearly all messages no more has to be known. It is bound_text without the pieces. */
+/* This is enough for nearly all messages. It is bound_text without the pieces. */
 static bool
 is_small(Checks *checks, const BatchActor *actor, int n)
 {

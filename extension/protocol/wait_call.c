@@ -26,8 +26,8 @@
 PG_FUNCTION_INFO_V1(dgen_wait);
 
 /*
- * From libpq/libpq.h, which cannot be included: it needs the headers of the
- * authentication libraries that the server was built with.
+ * From libpq/libpq.h, which cannot be included: it needs the headers of the authentication
+ * libraries that the server was built with.
  */
 extern void pq_startmsgread(void);
 extern int pq_getbyte(void);

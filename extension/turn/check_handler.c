@@ -1,6 +1,7 @@
 /*
- * Which function is the handler of a type, and may it be? By name, so that a dump and CREATE
- * OR REPLACE keep it; the owner of the function decides, so that no other role can put one in its place.
+ * Which function is the handler of a type, and is it allowed to be? A type names it, so that a dump
+ * and CREATE OR REPLACE keep it. The owner of the function is checked, so that no other role can
+ * put a function in its place.
  */
 #include "postgres.h"
 
@@ -49,7 +50,7 @@ is_meant(Form_pg_proc function, Oid oid, const char *schema)
 	return function->pronamespace == get_namespace_oid(schema, true);
 }
 
-/* CREATE FUNCTION cannot take its place: its arguments are those of a handler. */
+/* CREATE FUNCTION cannot replace it: its arguments are those of a handler. */
 static bool
 is_in_the_way(Form_pg_proc function)
 {
@@ -110,7 +111,7 @@ dgen_resolve_handler(const char *name)
 	return InvalidOid;
 }
 
-/* ---- whether it may be one ---- */
+/* ---- whether it is allowed to be one ---- */
 
 static bool
 is_trusted(Oid language)

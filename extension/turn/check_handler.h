@@ -1,5 +1,6 @@
 /*
- * Handlers: for code that names one in a type, and for code that runs it (check_handler.c).
+ * Handlers: finding the function that a type names, and checking that it can be run
+ * (check_handler.c).
  */
 #ifndef DGEN_TURN_CHECK_HANDLER_H
 #define DGEN_TURN_CHECK_HANDLER_H
@@ -14,14 +15,14 @@
 
 #define HANDLER_DROP_PROCEDURE "Drop the procedure, and create a function in its place: "
 
-/* The function with that signature, on the search_path unless qualified; InvalidOid: none. */
+/* Finds the function with the signature, on the search_path unless qualified; InvalidOid: none. */
 extern Oid dgen_find_handler(List *names);
 /*
- * Those that have the name, and are none, for a message; NULL: none. Is a procedure in the way of a
- * function with these arguments?
+ * Lists, for an error text, the functions with the name that are no handlers; NULL: none.
+ * *in_the_way: a procedure has the arguments of a handler, so no such function can be created.
  */
 extern char *dgen_other_functions(List *names, bool *in_the_way);
-/* Of a qualified name, as types keep it; raises DGEN_ERR_INVALID_HANDLER. */
+/* Finds it by a qualified name, as types keep it; raises DGEN_ERR_INVALID_HANDLER. */
 extern Oid dgen_resolve_handler(const char *name);
 
 /* Raises unless the function can be the handler of the owner's types. */

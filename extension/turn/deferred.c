@@ -1,10 +1,11 @@
 /*
  * Deferred triggers and constraints, and turns.
  *
- * The server fires what is deferred with the privileges of the role that is current then (up to 17; later
- * ones remember who queued it). What a turn has deferred is therefore fired at its end, as its
- * owner. In a worker nothing else is ever deferred in its transaction. The caller of dgen.call
- * may have deferred something too, which must neither be fired as the owner nor before its time:
+ * Up to version 17 the server fires deferred triggers with the privileges of the role that is
+ * current when they fire; later versions remember the role that queued them. So the triggers that a
+ * turn has deferred are fired at its end, as its owner. In a worker nothing else is ever deferred
+ * in its transaction. The caller of dgen.call might also have deferred triggers, which must fire
+ * neither as the owner nor before their time:
  *
  *     caller:  INSERT ...          queued: c1 c2
  *     call:    subtransaction      set aside: (c1 c2)
@@ -13,10 +14,10 @@
  *     call:    end                 queued: c1 c2; the modes are those that the caller has set
  *     caller:  COMMIT              fires c1 c2
  *
- * Both ways are those of a subtransaction that is rolled back, applied to the queue alone: it
- * forgets events that were queued and marks that were set since it began, and puts the modes
- * back. Events are set aside by marking them as being fired, which is what the server does
- * before it takes a snapshot to fire them with; and there is no memory for that snapshot.
+ * Both steps use what a rolled back subtransaction does, applied to the queue alone: it discards
+ * events that were queued and marks that were set since it began, and restores the modes. Events
+ * are set aside by marking them as being fired, as the server does before it takes a snapshot to
+ * fire them with; and there is no memory for that snapshot.
  */
 #include "postgres.h"
 
@@ -150,7 +151,7 @@ dgen_deferred_begin(void)
 	scope_level = GetCurrentTransactionNestLevel();
 	set_aside = false;
 
-	/* The queue as it is now: between two turns of a call dgen itself may have caused events. */
+	/* The queue as it is now: between two turns of a call dgen itself might have queued events. */
 	AfterTriggerBeginSubXact();
 
 	/* A transaction that has written nothing has deferred nothing. */
@@ -169,7 +170,7 @@ dgen_deferred_begin(void)
 								"dgen.request and dgen.await_reply.")));
 	set_aside = true;
 
-	/* As declared would be better, but who has set them once cannot get that back. */
+	/* As declared would be better, but a transaction that has set them cannot restore that. */
 	set_all(true);
 }
 
@@ -218,8 +219,8 @@ dgen_fire_deferred(bool inline_call)
 	else
 	{
 		/*
-		 * A worker is outside of any query here. Unlike SET CONSTRAINTS this leaves
-		 * the constraints of the next turn deferred.
+		 * A worker is outside of any query here. Unlike SET CONSTRAINTS this leaves the constraints
+		 * of the next turn deferred.
 		 */
 		AfterTriggerFireDeferred();
 	}

@@ -1,6 +1,6 @@
 /*
- * What a turn defers: its triggers and constraints fire before its end, and the modes of constraints
- * are the caller's again.
+ * Triggers and constraints that a turn defers. They fire before the turn ends, and then the modes
+ * of constraints are the caller's again.
  */
 #ifndef DGEN_TURN_DEFERRED_H
 #define DGEN_TURN_DEFERRED_H
@@ -17,10 +17,10 @@ extern bool dgen_may_defer(void);
  * set aside until dgen_deferred_end, where the modes of constraints are the caller's again.
  */
 extern void dgen_deferred_begin(void);
-/* Is there one? */
+/* Has dgen_deferred_begin set them aside? */
 extern bool dgen_deferred_is_apart(void);
 extern void dgen_deferred_end(void);
-/* After an error: the subtransaction is to be rolled back. */
+/* After an error: the subtransaction must be rolled back. */
 extern void dgen_deferred_forget(void);
 
 /*
@@ -30,12 +30,12 @@ extern void dgen_deferred_forget(void);
 extern void dgen_fire_deferred(bool inline_call);
 
 /*
- * A handler sets modes of constraints. False: there is nothing to be done. Raises
- * DGEN_ERR_LEFT_BEHIND where they could not be set back.
+ * A handler sets modes of constraints. False: nothing must be done. Raises DGEN_ERR_LEFT_BEHIND if
+ * the modes could not be set back.
  */
 extern bool dgen_deferred_set(const ConstraintsSetStmt *statement);
 
-/* Has a turn set modes of constraints in this transaction? They count to its end. */
+/* Has a turn set modes of constraints in this transaction? They apply until it ends. */
 extern bool dgen_modes_changed(void);
 
 #endif /* DGEN_TURN_DEFERRED_H */

@@ -1,7 +1,7 @@
 /*
- * A handler in SQL whose body is one expression: the planner puts the expression in the place
- * of the function, as it does in queries, and what is left to do for a turn is to evaluate it.
- * As a function its body would be started up as a query each time.
+ * A SQL handler whose body is one expression. The planner puts the expression in the place of the
+ * function, as it does in queries, so a turn only evaluates it. As a function, its body would be
+ * started as a query each time.
  */
 #include "postgres.h"
 

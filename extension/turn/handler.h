@@ -1,5 +1,6 @@
 /*
- * Handlers in SQL that are one expression, and are evaluated as one (handler.c).
+ * SQL handlers whose body is one expression, which dgen evaluates without a function call
+ * (handler.c).
  */
 #ifndef DGEN_TURN_HANDLER_H
 #define DGEN_TURN_HANDLER_H
@@ -11,8 +12,8 @@
 typedef struct HandlerExpression HandlerExpression;
 
 /*
- * In the current memory context; NULL: the function must be called. The privileges and the
- * search_path are those of the turns. The caller forgets it when a function or a type changes.
+ * Makes it in the current memory context; NULL: the function must be called. The privileges and the
+ * search_path are those of the turns. The caller discards it when a function or a type changes.
  */
 extern HandlerExpression *dgen_handler_expression(Oid function);
 /* None of the arguments is NULL. Raises whatever the handler does. */

@@ -1,17 +1,17 @@
 /*
- * What a turn could leave in its session, for what comes after it: another turn, another role,
- * or the transaction's end, where no timeout counts and no attempt is counted.
+ * Leftovers of a turn in its session. They would affect another turn, another role, or the
+ * transaction's end, where no timeout applies and no attempt is counted.
  *
  *     settings           undone with the GUC nest level of the turn (turn.c)
  *     deferred triggers  fired at the turn's end (deferred.c)
  *     advisory locks     session_locks.c
- *     statements         PREPARE and its like are refused at once: they would touch what is the
- *                        session's, and cannot be told apart from it later
- *     cursors            closed; one that is WITH HOLD is an error
+ *     statements         PREPARE and similar ones are refused immediately: they would change what is
+ *                        the session's, and cannot be distinguished from it later
+ *     cursors            closed; a cursor WITH HOLD is an error
  *     large objects      closed
  *     temporary objects  an error
  *
- * A turn that leaves nothing pays for a look at some flags and at the list of cursors.
+ * A turn that leaves nothing costs a check of some flags and of the list of cursors.
  */
 #include "postgres.h"
 

@@ -1,6 +1,6 @@
 /*
- * What a turn can leave in its session when it is over: nothing. deferred.h has its triggers and
- * constraints, session_locks.h its advisory locks; here is all else.
+ * Leftovers: a turn must leave nothing in its session. deferred.h is about triggers and
+ * constraints, session_locks.h about advisory locks, this header about everything else.
  */
 #ifndef DGEN_TURN_LEFTOVERS_H
 #define DGEN_TURN_LEFTOVERS_H
@@ -14,8 +14,8 @@ struct ActorType;
 extern void dgen_leftovers_init(void);
 
 /*
- * Can what a turn leaves be distinguished from what the caller of dgen.call has only if the turn has a
- * subtransaction of its own?
+ * Can what a turn leaves be distinguished from what the caller of dgen.call has only if the turn
+ * has a subtransaction of its own?
  */
 extern bool dgen_needs_subtransaction(void);
 /* From here to the end of the turn the session is the caller's and the turn's. */
@@ -25,7 +25,7 @@ extern void dgen_leftovers_begin(bool inline_call);
  * objects that it left open; raises DGEN_ERR_LEFT_BEHIND for what outlives a transaction.
  */
 extern void dgen_leftovers_check(const struct ActorType *type);
-/* The turn is over, well or not. Raises nothing. */
+/* The turn has ended, successfully or not. Raises nothing. */
 extern void dgen_leftovers_end(void);
 
 /* Raises DGEN_ERR_LEFT_BEHIND. what: "cursor \"c\"" */

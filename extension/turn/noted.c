@@ -1,11 +1,12 @@
 /*
- * Functions of the server that leave something in a session: may this transaction have called
- * one? To look for what they leave costs more than a turn should pay.
+ * Functions of the server that leave something in a session: might this transaction have called
+ * one? A search for what they leave costs more than a turn should pay.
  *
- * The server tells of a function when it prepares an expression with it, which is before the
- * first call and may be the only time in a transaction, so it counts to the end of that. What
- * was prepared before this library was loaded is not known: then it is assumed. An alias that a
- * superuser has made (LANGUAGE internal) is not recognized.
+ * The server announces a function when it prepares an expression with it. That is before the first
+ * call, and might be the only time in a transaction, so the note applies until the transaction
+ * ends. Expressions that were prepared before this library was loaded are not known: in that
+ * transaction dgen assumes a call. An alias that a superuser has made (LANGUAGE internal) is not
+ * recognized.
  */
 #include "postgres.h"
 

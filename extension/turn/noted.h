@@ -1,5 +1,5 @@
 /*
- * What this transaction might have called that leaves something in the session.
+ * Notes whether this transaction might have called a function that leaves something in the session.
  */
 #ifndef DGEN_TURN_NOTED_H
 #define DGEN_TURN_NOTED_H
@@ -17,7 +17,7 @@ extern void dgen_noted_init(void);
 extern bool dgen_is_noted(NotedKind kind);
 /* How often an expression with a function for locks of the session was prepared. */
 extern uint64 dgen_session_locks_prepared(void);
-/* An expression with one that was prepared earlier is evaluated. */
+/* The turn evaluates an expression with such a function that was prepared earlier. */
 extern void dgen_note_session_locks(void);
 
 #endif /* DGEN_TURN_NOTED_H */

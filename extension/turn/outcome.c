@@ -1,6 +1,6 @@
 /*
- * What a handler returns: dgen.noreply, reply, fail, retry, destroy and lock make values
- * of the type dgen.outcome, and turn.c reads them.
+ * The outcome of a handler: dgen.noreply, reply, fail, retry, destroy and lock make values of the
+ * type dgen.outcome, and turn.c reads them.
  */
 #include "postgres.h"
 

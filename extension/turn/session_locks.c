@@ -1,11 +1,11 @@
 /*
- * Advisory locks that the application's code holds for its session: those of a turn would
- * outlive it, whether it commits or not.
+ * Session-level advisory locks that the application's code takes. The locks of a turn would outlive
+ * it, whether it commits or not.
  *
- * The server keeps them in private memory, so they are looked for among all locks
- * of this process; those of a transaction are told apart by what an attempt to release them for
- * the session says. That costs as much as there are locks. So it is done only if a function
- * for them was prepared in the transaction (noted.c); in a batch once, and then for each turn alone.
+ * The server keeps them in private memory, so dgen searches all locks of this process. To
+ * distinguish them from transaction-level locks, it tries to release each one for the session. The
+ * search costs as much as there are locks. So it is done only if a function for such locks was
+ * prepared in the transaction (noted.c); in a batch once, and then for each turn alone.
  */
 #include "postgres.h"
 

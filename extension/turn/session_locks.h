@@ -8,13 +8,13 @@
 
 struct ActorType;
 
-/* What the session holds now is the caller's. */
+/* The session locks that are held now belong to the caller. */
 extern void dgen_session_locks_begin(void);
-/* One can be taken or released from now on. */
+/* The code that runs next can take or release session locks. */
 extern void dgen_session_locks_expect(void);
-/* Is there one of a turn? */
+/* Does the session hold a lock that a turn took? */
 extern bool dgen_session_locks_left(void);
-/* Raises DGEN_ERR_LEFT_BEHIND if there is one, and has released it. */
+/* If there is one, releases it and raises DGEN_ERR_LEFT_BEHIND. */
 extern void dgen_session_locks_check(const struct ActorType *type);
 /* Releases them. Raises nothing. */
 extern void dgen_session_locks_release(void);

@@ -1,7 +1,6 @@
 /*
- * A turn of an in-database handler: the function runs with the privileges and the
- * environment of its type's owner, for at most turn_timeout, and nothing of that
- * environment stays behind.
+ * A turn of an in-database handler: the function runs with the privileges and the environment of
+ * its type's owner, for at most turn_timeout. Nothing of that environment remains afterwards.
  */
 #include "postgres.h"
 
@@ -193,12 +192,12 @@ find_handler(const ActorType *type)
 
 static TimeoutId turn_timeout_id = MAX_TIMEOUTS;
 static volatile sig_atomic_t cancels = 0;
-static Charge running_turn; /* what to charge if it has to be ended */
+static Charge running_turn; /* what to charge if it must be ended */
 
 /*
- * In signal context. The first time and each second after it the turn is
- * canceled. A background worker whose handler continues regardless ends: its
- * transaction rolls back, and the next claim records the attempt.
+ * In signal context. The first time and each second after it the turn is canceled. A background
+ * worker whose handler continues regardless ends: its transaction rolls back, and the next claim
+ * records the attempt.
  */
 static void
 turn_timed_out(void)
@@ -273,8 +272,8 @@ raise_timeout(const ActorType *type, const BatchMessage *message)
 /* ---- the handler's environment ---- */
 
 /*
- * If the session ends now: the turn whose handler may be the reason, or NULL. One that took too
- * long is charged already.
+ * If the session ends now: the turn whose handler might be the reason, or NULL. A turn that
+ * took too long is already charged.
  */
 const Charge *
 dgen_turn_that_may_end_session(void)
@@ -432,7 +431,10 @@ is_unwanted(const ActorType *type, const BatchMessage *message)
 	return message->kind == KIND_DEAD_LETTER && !type->handle_dead_letters;
 }
 
-/* With the owner's privileges in force. What it leaves is undone or refused here, unless the turn is undone itself. */
+/*
+ * With the owner's privileges in force. What it leaves is undone or refused here, unless the turn
+ * is undone itself.
+ */
 static void
 run_handler(const BatchActor *actor, const BatchMessage *message, bool inline_call,
 			Outcome *outcome)

@@ -1,16 +1,17 @@
 /*
- * Attempts that another session has left to be counted (dgen_charge). The next claim for the type records
- * them, or a session in a transaction that ends immediately. A claim's transaction may be rolled back: the claimed batch may have a turn that takes its worker
- * along, too. Then the attempts are undone with it, and the charges are put back for the next claim:
+ * Failed attempts that another session has left to be counted (dgen_charge). The next claim for the
+ * type records them, or a session in a transaction that ends immediately. The transaction of a
+ * claim might be rolled back: its batch might also have a turn that ends its worker. Then the
+ * records are undone with it, and the charges are put back for the next claim:
  *
  *     charge ──taken──> recorded ──COMMIT──> counted
  *       ^                  │
  *       └───── rolled back ┘
  *
  * Otherwise several such messages, each recorded by a claim that another one of them ends, would
- * never count an attempt. A charge whose recording raises an error is dropped: all claims would
- * fail with it. Not so where the error is not due to it: an operator canceled the claim, ended its session,
- * or was in its way.
+ * never count an attempt. If recording a charge raises an error, the charge is discarded, because
+ * all claims would fail with it. It is kept if the error has another cause: the claim was canceled,
+ * its session was ended, or another session was in its way.
  */
 #include "postgres.h"
 
@@ -81,7 +82,7 @@ register_callbacks(void)
 	registered = true;
 }
 
-/* Of those that are recorded now, the last one takes the place of one that could not be. */
+/* The last one of those that are recorded now replaces one that could not be recorded. */
 static void
 forget(int index)
 {
@@ -137,7 +138,7 @@ dgen_record_charges(const WorkerSession *session)
 	for (int i = ntaken - 1; i >= first; i--)
 		if (!record(i))
 		{
-			dgen_charge(&taken[i].charge); /* its attempt was one all the same */
+			dgen_charge(&taken[i].charge); /* its attempt still counts */
 			forget(i);
 		}
 }

@@ -1,6 +1,6 @@
 /*
- * What follows from turns that have taken the whole server along (shared/crash_notes.c): their
- * message is handled alone, and is a dead letter after another time.
+ * What dgen does after a turn has crashed the server (shared/crash_notes.c): its message is handled
+ * alone, and becomes a dead letter if the server crashes again.
  */
 #include "postgres.h"
 
@@ -76,7 +76,7 @@ is_anything_fresh(void)
 }
 
 /*
- * Before a worker runs its first turn, and committed: the turn may crash again. The others wait
+ * Before a worker runs its first turn, and committed: the turn might crash again. The others wait
  * in the meantime, for a lock of their own: any session can hold the lock on the table itself.
  */
 void

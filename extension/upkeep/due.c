@@ -1,17 +1,18 @@
 /*
- * What is due: delayed messages join their mailboxes, actors go on after a back-off, locked parts
- * have taken too long, or are run again.
+ * Due work: delayed messages join their mailboxes, actors continue after a backoff, locked parts
+ * have exceeded their lock_timeout, or are run again.
  *
- * A row that is moved belongs to the transaction that moves it until that ends. So no session does this for
- * the types of others in a transaction that a client may leave open, or in which turns run:
+ * A row that is moved belongs to the transaction that moves it until that transaction ends. So no
+ * session does this for the types of others in a transaction that a client can leave open, or in
+ * which turns run:
  *
- *     for all types     in a transaction of its own that ends at once: a worker in the database before
- *                       its batch, a client's in dgen.wait, before it sleeps and when it is called
+ *     for all types     in a transaction of its own that ends immediately: an in-database worker
+ *                       before its batch, a client's in dgen.wait, before it sleeps and when woken
  *     for its own ones  a session in dgen.claim that finds nothing else, no more than the claim takes;
  *                       and in dgen.commit_turns, after which its transaction ends
  *
- * The alarm (alarm.c) belongs to the first: it is taken off, and set again for the next time. What is
- * done for its own types leaves the alarm as it is, and a session remembers when it has to look again.
+ * The alarm (alarm.c) belongs to the first: it is turned off, and set again for the next time. Work
+ * for its own types leaves the alarm as it is, and the session remembers when it must check again.
  */
 #include "postgres.h"
 
@@ -37,10 +38,10 @@
 #include "write/sequence.h"
 #include "write/writer.h"
 
-/* How many due messages one transaction moves, and how many back-offs it looks at. */
+/* How many due messages one transaction moves, and how many backoffs it checks. */
 #define MOVE_LIMIT 1000
 
-/* What another session is just moving or canceling is looked at again after this, us. */
+/* Rows that another session is just moving or canceling are checked again after this, us. */
 #define TAKEN_RETRY_US INT64CONST(200000)
 
 /* After an error a session leaves what is due of its own types alone for this, us. */
@@ -49,8 +50,8 @@
 /* ---- delayed messages ---- */
 
 /*
- * The new seq puts the message at the end of its mailbox, behind what was sent
- * while it waited; its id stays.
+ * The new seq puts the message at the end of its mailbox, behind what was sent while it waited; its
+ * id stays.
  */
 static void
 join_mailbox(DgenWriter *writer, DgenScan *scan)
@@ -91,7 +92,10 @@ move_rows(DueLook *look, DgenWriter *writer, DgenScan *scan, int32 *type_id)
 			return true;
 		}
 
-		/* A session that deletes it at this moment moves or cancels it: leave it to that session, unless it rolls back. */
+		/*
+		 * A session that deletes it at this moment moves or cancels it: leave it to that session,
+		 * unless it rolls back.
+		 */
 		if (!dgen_delete_row_nowait(scan->heap, &scan->slot->tts_tid))
 		{
 			dgen_due_later(look, *type_id, look->now + TAKEN_RETRY_US);
@@ -241,10 +245,10 @@ dgen_move_due(void)
 static struct
 {
 	int64 worker_id;
-	uint64 told;      /* dgen_dues_told, before its last look */
+	uint64 told;      /* dgen_dues_told, before its last check */
 	TimestampTz next; /* nothing is due before, as far as was told then */
 	TimestampTz looked_at;
-	TimestampTz paused_until; /* its last look has raised an error */
+	TimestampTz paused_until; /* its last check has raised an error */
 } known;
 
 static bool
@@ -257,7 +261,10 @@ is_anything_due(const WorkerSession *session, TimestampTz now, uint64 told)
 		   now - known.looked_at >= dgen_safety_net_interval * INT64CONST(1000000);
 }
 
-/* An operator may have one of them for as long as a REINDEX takes, and the turns of this transaction need none. */
+/*
+ * An operator can lock one of them for as long as a REINDEX takes, and the turns of this
+ * transaction need none.
+ */
 static bool
 try_lock_all(void)
 {

@@ -1,7 +1,7 @@
 /*
- * Removing what time makes superfluous: expired idempotency keys and replies, marks
- * of messages that are gone. Workers do it when they have nothing else to do, so
- * that it costs senders nothing; one worker per database and interval.
+ * Removing expired rows: idempotency keys and replies, and marks of messages that are gone. Workers
+ * do it when they have nothing else to do, so that it costs senders nothing; one worker per
+ * database and interval.
  */
 #include "postgres.h"
 
@@ -25,8 +25,8 @@
 #define BUSY_INTERVALS 10
 
 /*
- * True for one session per interval. Without shared memory each session counts for
- * itself: the removal is harmless when it is done twice.
+ * True for one session per interval. Without shared memory each session counts for itself: the
+ * removal is harmless when it is done twice.
  */
 bool
 dgen_maintenance_due(bool idle)
@@ -48,7 +48,7 @@ dgen_maintenance_due(bool idle)
 		   pg_atomic_compare_exchange_u64(&dgen_database->last_maintenance, &last, (uint64) now);
 }
 
-/* In a transaction; with the privileges of the extension's owner. True if there may be more. */
+/* In a transaction; with the privileges of the extension's owner. True if there might be more. */
 bool
 dgen_maintain(void)
 {

@@ -1,7 +1,6 @@
 /*
- * Records the failed attempt of a turn that ended with its process or session, under the lock of its
- * actor. Who takes charges from shared memory, and what happens to them if that is rolled back, is in
- * charges.c.
+ * Records the failed attempt of a turn that ended with its process or session, under the lock of
+ * its actor. charges.c takes charges from shared memory, and puts them back after a rollback.
  */
 #include "postgres.h"
 
@@ -21,7 +20,7 @@
 #include "upkeep/upkeep.h"
 #include "wake/held_locks.h"
 
-/* How far into a mailbox the message of a charge is looked for: normally it is the first. */
+/* How far into a mailbox dgen searches for the message of a charge: normally it is the first. */
 #define CHARGE_DEPTH 100
 
 static BatchMessage *

@@ -1,7 +1,7 @@
 /*
- * What a client's worker does for all types: in dgen.wait, where it has a transaction of its own, which
- * ends at once. In its claim it would hold what it has touched for as long as its client pleases, and so
- * a claim does this for its own types alone (due.c, charges.c), and no maintenance.
+ * The work of a client's worker for all types: in dgen.wait, where it has a transaction of its own
+ * that ends immediately. A claim would own the rows that it has changed until its client commits,
+ * so a claim does this for its own types alone (due.c, charges.c), and does no maintenance.
  */
 #include "postgres.h"
 
@@ -13,7 +13,7 @@
 #include "wake/alarm.h"
 #include "wake/announce.h"
 
-/* There may be messages for it now: the rest is left to its next wait, or to others. */
+/* There might be messages for it now: the rest is left to its next wait, or to others. */
 static bool
 is_called(void)
 {

@@ -1,15 +1,14 @@
 /*
- * A batch of an in-database worker: one transaction that claims, runs the handlers
- * and commits.
+ * A batch of an in-database worker: one transaction that claims, runs the handlers and commits.
  *
- * The actors' locks belong to the transaction. Everything else happens in one
- * subtransaction. If a turn fails, that is rolled back, and the turns are run one
- * by one, each in a subtransaction of its own: the failing ones are recorded, the
- * others commit. Row locks are taken inside the subtransaction that updates the
- * rows, because a lock of the parent would make each update a multixact.
+ * The actors' locks belong to the transaction. Everything else happens in one subtransaction. If a
+ * turn fails, dgen rolls that back, and runs the turns one by one, each in a subtransaction of its
+ * own. The failing ones are recorded, the others commit. Row locks are taken inside the
+ * subtransaction that updates the rows, because a lock of the parent would make each update a
+ * multixact.
  *
- * A batch that has run for dgen.batch_duration ends with the turn that runs, also when turns fail:
- * what it did not come to is found by the next claim, which begins with another type.
+ * A batch that has run for dgen.batch_duration ends with the turn that runs, also when turns fail.
+ * The next claim, which begins with another type, finds the messages that the batch did not reach.
  */
 #include "postgres.h"
 
@@ -44,18 +43,18 @@
 #include "worker/workers.h"
 
 /*
- * Subtransactions one by one per transaction: more than 64 that are open at a time
- * would overflow the snapshots of the whole server.
+ * Subtransactions one by one per transaction: more than 64 that are open at a time would overflow
+ * the snapshots of the whole server.
  */
 #define SINGLE_TURNS 32
 
 /*
- * Batches in a row in which nothing could be handled (paused, backing off), before
- * the worker waits. The next one continues where the last one stopped.
+ * Batches in a row in which nothing could be handled (paused, backing off), before the worker
+ * waits. The next one continues where the last one stopped.
  */
 #define EMPTY_BATCHES 100
 
-/* Memory that a batch may take, as a multiple of dgen.batch_bytes, which limits what it reads. */
+/* Memory that a batch can use, as a multiple of dgen.batch_bytes, which limits what it reads. */
 #define BATCH_MEMORY 4
 
 typedef struct Run
@@ -66,7 +65,7 @@ typedef struct Run
 	MemoryContext context;
 	instr_time start;
 	int turns;
-	bool late; /* it has taken long; its start is put off for the turns one by one */
+	bool late; /* it has taken long; its start is moved for the turns one by one */
 
 	/* The turn that runs, or ran last. */
 	bool running;
@@ -84,9 +83,8 @@ typedef struct Run
 } Run;
 
 /*
- * Has the batch run long enough, or have its turns made states and replies that
- * fill the memory? Or has one set modes of constraints, which the next would find?
- * It commits what it has.
+ * Has the batch run long enough, or have its turns made states and replies that fill the memory? Or
+ * has one set modes of constraints, which the next would find? It commits what it has.
  */
 static bool
 is_enough(const Run *run)
@@ -197,7 +195,7 @@ run_all(Run *run)
 
 /* ---- one by one ---- */
 
-/* What one attempt came to. */
+/* The result of one attempt. */
 typedef struct Attempt
 {
 	BatchActor *actor; /* NULL: the mailbox has nothing to handle */
@@ -251,8 +249,7 @@ run_one(Run *run, int mailbox, Attempt *attempt)
 }
 
 /*
- * One message in a subtransaction. True if the mailbox may have another one to
- * handle now.
+ * One message in a subtransaction. True if the mailbox might have another one to handle now.
  */
 static bool
 attempt_one(Run *run, int mailbox)
@@ -295,10 +292,9 @@ attempt_one(Run *run, int mailbox)
 	if (!attempt->failed)
 		return true;
 	if (attempt->actor->messages[0].id != run->known_id)
-		run->known_id = 0; /* it was not the one that failed before, and may have been its cause */
+		run->known_id = 0; /* not the one that failed before, but it might have been the cause */
 	/*
-	 * That counts as no attempt. But one actor alone may fill the disk, so the others
-	 * go on.
+	 * That counts as no attempt. But one actor alone can fill the disk, so the others continue.
 	 */
 	dgen_absolve(attempt->actor, 1);
 	attempt->failure.retry |= dgen_is_blameless(attempt->error);
@@ -337,7 +333,10 @@ undone_turns(const Run *run, int mailbox)
 	return turns;
 }
 
-/* Those before the one that failed took no time. If one of them fails now, nothing is known of that. */
+/*
+ * Those before the one that failed took no time. If one of them fails now, nothing is known of
+ * that.
+ */
 static void
 run_undone(Run *run)
 {
@@ -366,8 +365,8 @@ run_failed(Run *run, int *left)
 }
 
 /*
- * A batch that has taken long already ends with the turn that failed: what is left is for the
- * next claim, or another worker's.
+ * A batch that has taken long already ends with the turn that failed: the rest is for the
+ * next claim, or for another worker's.
  */
 static void
 run_singly(Run *run)
@@ -428,7 +427,10 @@ try_all(Run *run)
 	return done;
 }
 
-/* Delayed messages that are due, in a transaction of their own: claimable immediately by every worker. */
+/*
+ * Delayed messages that are due, in a transaction of their own: claimable immediately by every
+ * worker.
+ */
 static void
 move_due(void)
 {
@@ -487,7 +489,9 @@ more_to_do(const Run *run)
 bool
 dgen_run_batch(WorkerSession *session)
 {
-	/* Not two locked parts in a row: a worker may be the only one for the messages of others. */
+	/*
+	 * Not two locked parts in a row: this worker might be the only one for the messages of others.
+	 */
 	static bool part_last = false;
 	Run run = {.session = session};
 	bool announced = false;
@@ -532,7 +536,10 @@ dgen_run_batch(WorkerSession *session)
 	more = more_to_do(&run);
 	if (dgen_maintenance_due(!more))
 		maintain();
-	/* The look takes note of what is announced, and looks for no messages: they would wait forever. */
+	/*
+	 * The check notes what is announced, and searches for no messages: they would wait
+	 * indefinitely.
+	 */
 	announced = false;
 	if (!more)
 		part_last = dgen_run_locked(session, &announced);

@@ -1,5 +1,5 @@
 /*
- * dgen.call: a turn inside the caller's transaction, without mailbox or worker.
+ * dgen.call, the inline call: a turn in the caller's transaction, without mailbox or worker.
  */
 #include "postgres.h"
 
@@ -59,8 +59,8 @@ check_callable(const ActorType *type, const text *key)
 }
 
 /*
- * Waits for the actor with the caller's timeout as lock_timeout. Two callers that
- * take actors in opposite orders end in PostgreSQL's deadlock error.
+ * Waits for the actor with the caller's timeout as lock_timeout. Two callers that own actors in
+ * opposite orders get PostgreSQL's deadlock error.
  */
 static Batch *
 take_in_time(const ActorType *type, text *key, int64 ms)
@@ -153,7 +153,10 @@ add_call(BatchActor *actor, Datum message)
 	call->sent_at = GetCurrentTimestamp();
 }
 
-/* The reply: what the handler gave with dgen.send_reply or dgen.fail_request comes first, as in a mailbox. */
+/*
+ * The reply: what the handler gave with dgen.send_reply or dgen.fail_request comes first, as in a
+ * mailbox.
+ */
 static Datum
 run_call(Batch *batch, BatchActor *actor, bool apart)
 {
@@ -215,8 +218,8 @@ call_here(const Send *send, int64 ms, bool apart)
 }
 
 /*
- * In a subtransaction, which keeps what is the caller's apart. Each takes a transaction number,
- * and more than 64 of these would overflow the snapshots of the whole server, so it is for
+ * In a subtransaction, which separates the turn from the caller. Each one uses a transaction
+ * number, and more than 64 of these would overflow the snapshots of the whole server, so it is for
  * calls that need it.
  */
 static Datum

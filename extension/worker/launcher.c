@@ -1,7 +1,7 @@
 /*
- * Starting in-database workers by themselves: the launcher, which runs when the
- * library is preloaded and dgen.databases names some, and the starter, a process that
- * connects to one database, registers the workers that are missing there, and ends.
+ * Automatic start of in-database workers. The launcher runs when the library is preloaded and
+ * dgen.databases names a database. The starter is a process that connects to one database,
+ * registers the workers that are missing there, and ends.
  */
 #include "postgres.h"
 
@@ -38,11 +38,9 @@
 #include "version/process.h"
 #include "worker/workers.h"
 
-/* Databases are created by sessions that do not tell; extensions by some that do. */
-#define LAUNCH_INTERVAL \
-	INT64CONST(10000000) /* us between looks whether a database has come into being */
-#define RETRY_INTERVAL \
-	INT64CONST(1000000) /* us, when there was no process for what is to be started */
+/* Sessions that create a database do not announce it; some that create the extension do. */
+#define LAUNCH_INTERVAL INT64CONST(10000000) /* us between checks whether a database was created */
+#define RETRY_INTERVAL INT64CONST(1000000) /* us, if no process was free for the workers to start */
 
 /* ---- the starter ---- */
 
@@ -77,7 +75,10 @@ start_missing(int count)
 		(void) dgen_handler_owners(); /* if that fails it is tried again */
 		if (count > 0)
 			take_count(count);
-		/* Read after the count is there: who commits a type from now on finds it, and starts workers. */
+		/*
+		 * Read after the count is there: a session that commits a type from now on finds it, and
+		 * starts workers.
+		 */
 		missing = dgen_register_workers(dgen_handler_owners());
 		missing += dgen_count_unregistered();
 		if (missing > 0)
@@ -116,7 +117,7 @@ dgen_starter_main(Datum argument)
 	pqsignal(SIGTERM, die);
 	BackgroundWorkerUnblockSignals();
 
-	/* No role is named: it has to see the types of all owners. */
+	/* No role is named: it must see the types of all owners. */
 	BackgroundWorkerInitializeConnectionByOid(orders.database, InvalidOid, 0);
 	pgstat_report_activity(STATE_RUNNING, "dgen: starting workers");
 	if (dgen_shared_attach())
@@ -151,7 +152,7 @@ tell_once(Launcher *launcher, const char *name)
 	MemoryContextSwitchTo(old);
 }
 
-/* More than the server may have at all would only be entries that no process fills. */
+/* More than the server can have at all would only be entries that no process fills. */
 static int
 wanted_count(void)
 {
@@ -173,8 +174,8 @@ needs_starter(Oid oid)
 }
 
 /*
- * By a scan of the table: the index cannot be opened here before some session that
- * is connected to a database has written the server's relation cache file.
+ * By a scan of the table: the index cannot be opened here before some session that is connected to
+ * a database has written the server's relation cache file.
  */
 static Oid
 database_oid(const char *name)

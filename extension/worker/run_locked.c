@@ -1,10 +1,10 @@
 /*
- * A locked part of an in-database handler: begun in one transaction, run and ended in
- * another, alone.
+ * A locked part of an in-database handler: begun in one transaction, run and ended in another,
+ * alone.
  *
- * The handler runs before the actor is owned, so that turns of a higher priority go on
- * in the meantime. What it made of the state that it was given is put into the state that
- * there is then. It runs in a subtransaction: if it fails, that is recorded instead.
+ * The handler runs before the actor is owned, so that turns of a higher priority can run in the
+ * meantime. The changes that it made to its copy of the state are applied to the state at the end.
+ * It runs in a subtransaction: if it fails, the failure is recorded instead.
  */
 #include "postgres.h"
 
@@ -55,7 +55,10 @@ is_asked(const WorkerSession *session)
 	return false;
 }
 
-/* What the last batch did not come to was for the next claim of this worker, which may be far off now. */
+/*
+ * The messages that the last batch did not reach were for the next claim of this worker, which
+ * might be far off now.
+ */
 static void
 call_others(const WorkerSession *session)
 {
@@ -95,7 +98,7 @@ apply(Batch *given, Outcome *outcome)
 	dgen_commit_batch(batch);
 }
 
-/* False: what it did is to be undone. */
+/* False: its changes must be undone. */
 static bool
 run_handler(RunPart *run)
 {

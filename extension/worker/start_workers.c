@@ -1,6 +1,6 @@
 /*
- * dgen.start_workers and dgen.stop_workers, and what makes workers look up: changed
- * types, a dropped extension.
+ * dgen.start_workers and dgen.stop_workers, and the events that make workers read their orders
+ * again: changed types, a dropped extension.
  */
 #include "postgres.h"
 
@@ -55,7 +55,10 @@ set_desired(int count)
 	LWLockRelease(&dgen_shared->lock);
 }
 
-/* Workers that are on their way; and if none runs, a process for one, which others may give up soon. */
+/*
+ * Workers that are about to start; and if none runs, a process for one, which others might free
+ * soon.
+ */
 static int
 wait_until_ready(void)
 {
@@ -167,7 +170,7 @@ dgen_types_changed(PG_FUNCTION_ARGS)
 /* ---- hooks ---- */
 
 /*
- * When dgen is dropped or updated, idle workers have to notice; when it is created, the launcher.
+ * When dgen is dropped or updated, idle workers must notice; when it is created, the launcher must.
  * A role that actor types need is not dropped.
  */
 static void

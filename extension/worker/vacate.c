@@ -1,7 +1,7 @@
 /*
- * Statements that need a database without connections: DROP DATABASE, ALTER DATABASE RENAME
- * and SET TABLESPACE, and CREATE DATABASE, whose template is meant. When dgen is preloaded, the
- * database's workers go away for their time.
+ * Statements that require that no session is connected to a database: DROP DATABASE, ALTER DATABASE
+ * RENAME and SET TABLESPACE, and CREATE DATABASE for its template. If dgen is preloaded, the
+ * workers of the database disconnect while such a statement runs.
  */
 #include "postgres.h"
 
@@ -91,7 +91,10 @@ may_create_databases(Oid role)
 	return may || superuser_arg(role);
 }
 
-/* Else the statement will say why not. A template may be copied out of a session that is connected to it. */
+/*
+ * Otherwise the statement says why not. A template can be copied by a session that is connected to
+ * it.
+ */
 static bool
 may_vacate(Oid database, bool copy)
 {
@@ -102,8 +105,8 @@ may_vacate(Oid database, bool copy)
 }
 
 /*
- * Sends the workers of the database away for the time of the statement; NULL if there are none.
- * Inline, its variable would look to the compiler like one that a longjmp may clobber.
+ * Disconnects the workers of the database while the statement runs; NULL if there are none.
+ * Inlined, its variable would look to the compiler like one that a longjmp can clobber.
  */
 static pg_noinline Database *
 vacate(const char *name, bool copy)
@@ -124,7 +127,7 @@ vacate(const char *name, bool copy)
 	return database;
 }
 
-/* They come back, unless the database is gone, or another statement wants it empty, too. */
+/* They start again, unless the database is gone or another statement also needs it empty. */
 static void
 reopen(Database *database, bool dropped)
 {

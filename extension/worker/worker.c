@@ -1,6 +1,6 @@
 /*
- * An in-database worker: a background worker that handles the messages of all actor
- * types of one owner, connected as that owner.
+ * An in-database worker: a background worker that handles the messages of all actor types of one
+ * owner, connected as that owner.
  */
 #include "postgres.h"
 
@@ -48,7 +48,7 @@
 #define MAX_FAILURES 8  /* attempts to connect; the waits between them sum up to two minutes */
 #define BACKOFF_MIN 100 /* ms after an error outside of turns */
 #define BACKOFF_MAX 10000
-#define UPDATE_WAIT 10000 /* ms between looks whether library and extension fit each other again */
+#define UPDATE_WAIT 10000 /* ms between checks whether library and extension fit again */
 
 typedef struct Worker
 {
@@ -78,9 +78,9 @@ directory_exists(const char *parent, Oid database)
 }
 
 /*
- * Connecting to a database that was dropped is FATAL, and after that the postmaster
- * would start this process again, forever. There is no catalog to look into yet, but
- * a database has a directory in one of the tablespaces.
+ * Connecting to a database that was dropped is FATAL, and after that the postmaster would start
+ * this process again, forever. There is no catalog to read yet, but a database has a directory
+ * in one of the tablespaces.
  */
 static bool
 database_exists(Oid database)
@@ -238,8 +238,8 @@ typedef enum Fit
 } Fit;
 
 /*
- * A process that has worked and can have another library by starting again does so: the
- * one that it has may be older than the extension, by a patch release.
+ * A process that has worked and can have another library by starting again does so: the library
+ * that it has might be older than the extension, by a patch release.
  */
 static Fit
 find_fit(const Worker *worker)
@@ -319,14 +319,14 @@ leave_database(const Worker *worker)
 	ereport(LOG,
 			(errmsg("worker \"%s\" ends because extension dgen is not installed in this database",
 					worker->name)));
-	/* The others may be asleep for long. */
+	/* The others might sleep for a long time. */
 	dgen_order_workers(dgen_database);
 	dgen_go_off_duty();
 }
 
 /*
- * Read when a session says so, and at the safety-net interval: none does when the
- * extension is dropped, or a type made, by a session that has not loaded this library.
+ * Read when a session says so, and at the safety-net interval: none does when the extension is
+ * dropped, or a type made, by a session that has not loaded this library.
  */
 static void
 read_orders(Worker *worker)
@@ -437,7 +437,7 @@ rest(Worker *worker)
 			dgen_sleep(deadline);
 		return;
 	}
-	/* Without types nothing wakes it but an order, so it has to look itself whether to go. */
+	/* Without types only an order wakes it, so it must check itself whether to end. */
 	deadline = worker->idle_since == 0 ? 0 : now + dgen_safety_net_interval * INT64CONST(1000000);
 	if (dgen_complete_at() != 0)
 		deadline = dgen_complete_at();

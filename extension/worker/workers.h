@@ -1,5 +1,5 @@
 /*
- * In-database workers: background processes, and what starts them and sends them away.
+ * In-database workers: background workers, and the code that starts and stops them.
  */
 #ifndef DGEN_WORKER_WORKERS_H
 #define DGEN_WORKER_WORKERS_H
@@ -21,18 +21,18 @@ extern PGDLLEXPORT void dgen_starter_main(Datum argument);
 extern PGDLLEXPORT void dgen_launcher_main(Datum argument);
 
 /*
- * ---- what a worker does again and again, outside of a transaction ----
+ * ---- the work of a worker, called in a loop outside of a transaction ----
  *
- * Both make transactions of their own, in which a failed turn is recorded. What is raised all the
- * same is for worker.c.
+ * Both run transactions of their own, and record failed turns there. worker.c handles the errors
+ * that they raise.
  */
 
-/* batch.c: one batch. False if there is nothing to do now: wait. */
+/* batch.c: one batch. False: there is nothing to do now, so the worker waits. */
 extern bool dgen_run_batch(struct WorkerSession *session);
 
 /*
- * run_locked.c: one locked part. False: there is none for this session. *announced: it has looked,
- * and another one must find what was announced since the last claim.
+ * run_locked.c: one locked part. False: there is none for this session. *announced: the session has
+ * checked, and another worker must find the messages that were announced since the last claim.
  */
 extern bool dgen_run_locked(struct WorkerSession *session, bool *announced);
 

@@ -26,7 +26,7 @@ RETURNS TABLE (
 	token            text)
 AS 'MODULE_PATHNAME', 'dgen_claim' LANGUAGE C VOLATILE ROWS 1000;
 COMMENT ON FUNCTION dgen.claim(integer, integer, boolean, bigint, boolean) IS
-'claims a batch of actors with their first messages for the attached worker, until the transaction ends; one row per message in order, the state in the first row of each actor; cached: unless this session''s client holds it already; worker_id: of dgen.attach, refused in any other session; locked: the batch may be one row of kind locked instead, which is to be run after COMMIT, see dgen.claim_locked';
+'claims a batch of actors with their first messages for the attached worker, until the transaction ends; one row per message in order, the state in the first row of each actor; cached: unless this session''s client holds it already; worker_id: of dgen.attach, refused in any other session; locked: the batch can be one row of kind locked instead, which must be run after COMMIT, see dgen.claim_locked';
 
 CREATE FUNCTION dgen.claim_locked()
 RETURNS void
@@ -38,7 +38,7 @@ CREATE FUNCTION dgen.batch_state(actor integer)
 RETURNS jsonb
 AS 'MODULE_PATHNAME', 'dgen_batch_state' LANGUAGE C VOLATILE;
 COMMENT ON FUNCTION dgen.batch_state(integer) IS
-'the state of actor n of the claimed batch as it was claimed, for a client that claims with cached and does not hold it any more';
+'the state of actor n of the claimed batch as it was claimed, for a client that claims with cached and no longer holds it';
 
 CREATE FUNCTION dgen.receipt(batch bigint)
 RETURNS void
@@ -50,7 +50,7 @@ CREATE FUNCTION dgen.settle(worker_id bigint, batch bigint)
 RETURNS boolean
 AS 'MODULE_PATHNAME', 'dgen_settle' LANGUAGE C VOLATILE;
 COMMENT ON FUNCTION dgen.settle(bigint, bigint) IS
-'whether that batch of a session that was lost was committed; if not, it cannot be any more. To be asked within a day';
+'resolves an unknown outcome: was that batch of a lost session committed? If not, it can no longer be committed. Must be called within a day';
 
 CREATE FUNCTION dgen.commit_turns(
 	handled          integer[],
@@ -83,4 +83,4 @@ CREATE FUNCTION dgen.commit_turns(
 RETURNS integer
 AS 'MODULE_PATHNAME', 'dgen_commit_turns' LANGUAGE C VOLATILE;
 COMMENT ON FUNCTION dgen.commit_turns(integer[], jsonb[], jsonb[], jsonb[], boolean[], text[], text[], text[], text[], interval[], bigint[], jsonb[], text[], text[], jsonb[], integer[], boolean[], text[], bigint[], integer[], text[], jsonb[], text[], text[], boolean[], boolean[], bigint) IS
-'writes what the turns of the claimed batch did: element n of the arrays up to delays is about actor n; reply_requests[i] is answered with replies[i], or fails with reply_errors[i]; locks[n]: the last message handled locks actor n; run_us: what the turns took alone, us, for the size of the next batches (NULL: all the time since the claim); returns the number of messages handled';
+'writes the results of the turns of the claimed batch: element n of the arrays up to delays is about actor n; reply_requests[i] is answered with replies[i], or fails with reply_errors[i]; locks[n]: the last message handled locks actor n; run_us: the time that the turns alone took, us, for the size of the next batches (NULL: all the time since the claim); returns the number of messages handled';

@@ -1,10 +1,10 @@
--- Reading: views that show each role the types it may read, and functions that find
+-- Reading: views that show each role the types that it can read, and functions that find
 -- one actor's rows by index.
 --
--- The views are security barriers: a condition of the reader's own that could tell
--- what it sees is evaluated after the check of the privilege. Comparisons are not
--- held back, nor is dgen.mailbox_of, which is LEAKPROOF, so the functions below find
--- their rows through the primary keys.
+-- The views are security barriers: a condition of the reader that could reveal the rows that
+-- it sees is evaluated after the check of the privilege. Comparisons are not held back, nor is
+-- dgen.mailbox_of, which is LEAKPROOF, so the functions below find their rows through the
+-- primary keys.
 
 CREATE FUNCTION dgen.state(actor_type text, actor_key text) RETURNS jsonb
 	LANGUAGE c STABLE
@@ -34,7 +34,7 @@ RETURNS TABLE (actor_type text, actor_key text, sent_at timestamptz, waiting big
 	LANGUAGE c STABLE ROWS 10
 	AS 'MODULE_PATHNAME', 'dgen_longest_waiting';
 COMMENT ON FUNCTION dgen.longest_waiting(integer, integer) IS
-'for each actor type that the caller can read, at most so many actors whose messages have waited longest, among the first most messages of the type in the order of mailboxes; sent_at is that of the oldest message';
+'for each actor type that the caller can read, at most that number of actors whose messages have waited longest, among the first most messages of the type in the order of mailboxes; sent_at is that of the oldest message';
 
 CREATE VIEW dgen.actor_types WITH (security_barrier) AS
 	SELECT
@@ -92,12 +92,12 @@ CREATE VIEW dgen.actors WITH (security_barrier) AS
 	JOIN dgen.actor_type t ON t.id = a.type_id
 	WHERE dgen._can_read(t.id);
 COMMENT ON VIEW dgen.actors IS 'the actors that have a state, of the types that the reader can read';
-COMMENT ON COLUMN dgen.actors.status IS 'idle, waiting (it has messages), backing off (after a failed attempt), locked (see dgen.lock) or paused; computed only if asked for';
+COMMENT ON COLUMN dgen.actors.status IS 'idle, waiting (it has messages), backing off (after a failed attempt), locked (see dgen.lock) or paused; computed only if the column is read';
 COMMENT ON COLUMN dgen.actors.version IS 'rises with every change';
-COMMENT ON COLUMN dgen.actors.state IS 'what the reader cannot be sent, as too large or not in its encoding, is replaced by a text that says so; see dgen.state';
+COMMENT ON COLUMN dgen.actors.state IS 'a value that cannot be sent to the reader, because it is too large or not in its encoding, is replaced by a text that says so; see dgen.state';
 COMMENT ON COLUMN dgen.actors.mailbox IS 'dgen.mailbox_of(actor_key); together with actor_type it finds rows by index';
 
--- The views call it with the rights of their reader.
+-- The views call it with the privileges of their reader.
 CREATE FUNCTION dgen._kind(kind "char") RETURNS text
 	LANGUAGE sql IMMUTABLE
 	RETURN CASE kind WHEN 'c' THEN 'cast' WHEN 'q' THEN 'call' WHEN 'r' THEN 'reply' WHEN 't' THEN 'timer'
@@ -203,12 +203,12 @@ CREATE VIEW dgen.messages WITH (security_barrier) AS
 COMMENT ON VIEW dgen.messages IS 'the messages that wait or are handled right now, of the types that the reader can read';
 COMMENT ON COLUMN dgen.messages.kind IS 'cast, call, reply, timer, dead_letter or action';
 COMMENT ON COLUMN dgen.messages.status IS 'waiting, delayed (until not_before), backing off (after a failed attempt, until not_before), locked (it has locked its actor) or paused';
-COMMENT ON COLUMN dgen.messages.attempts IS 'failed ones so far';
+COMMENT ON COLUMN dgen.messages.attempts IS 'the number of failed attempts so far';
 COMMENT ON COLUMN dgen.messages.last_error IS 'why the last attempt to handle it failed';
-COMMENT ON COLUMN dgen.messages.error IS 'kind reply: the error of the request that failed; kind dead_letter: why that message died';
+COMMENT ON COLUMN dgen.messages.error IS 'kind reply: the error of the request that failed; kind dead_letter: why that message became a dead letter';
 COMMENT ON COLUMN dgen.messages.seq IS 'order within the mailbox, among messages of the same priority';
-COMMENT ON COLUMN dgen.messages.message IS 'what the reader cannot be sent, as too large or not in its encoding, is replaced by a text that says so; so are keys, headers and errors';
-COMMENT ON COLUMN dgen.messages.mailbox IS 'dgen.mailbox_of(actor_key); together with actor_type it finds rows by index. An action has one of its own, which has the upper 32 bits of that';
+COMMENT ON COLUMN dgen.messages.message IS 'a value that cannot be sent to the reader, because it is too large or not in its encoding, is replaced by a text that says so; so are keys, headers and errors';
+COMMENT ON COLUMN dgen.messages.mailbox IS 'dgen.mailbox_of(actor_key); together with actor_type it finds rows by index. An action has a mailbox hash of its own, with the same upper 32 bits';
 COMMENT ON COLUMN dgen.messages.correlation IS 'kind reply: as given to dgen.request; kind action: its name';
 
 -- For readers and dgen.delete_actor: the primary key begins with the message id.
@@ -237,7 +237,7 @@ CREATE VIEW dgen.dead_letters WITH (security_barrier) AS
 	JOIN dgen.actor_type t ON t.id = l.type_id
 	WHERE dgen._can_read(t.id);
 COMMENT ON VIEW dgen.dead_letters IS 'messages that became dead letters, of the types that the reader can read; see dgen.redrive and dgen.discard';
-COMMENT ON COLUMN dgen.dead_letters.attempts IS 'how often it was tried';
+COMMENT ON COLUMN dgen.dead_letters.attempts IS 'the number of attempts';
 COMMENT ON COLUMN dgen.dead_letters.mailbox IS 'dgen.mailbox_of(actor_key); together with actor_type it finds rows by index';
 
 -- Both are inlined. OFFSET and ORDER BY keep the planner from turning the conditions
@@ -253,7 +253,7 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION dgen.actor(text, text) IS 'the row of dgen.actors of one actor, or none; by index, also in LATERAL';
 
--- Those of one actor are neighbours. How few rows that range has no statistics tell.
+-- The actions of one actor are neighbors. No statistics show how few rows the range has.
 CREATE FUNCTION dgen._actions(actor_type text, actor_key text) RETURNS SETOF dgen.messages
 	LANGUAGE sql STABLE ROWS 1
 	SET enable_seqscan = off

@@ -1,13 +1,13 @@
--- Requests that are open: who sees them, and how they end without a reply.
+-- Open requests: which roles see them, and how they end without a reply.
 
 CREATE FUNCTION dgen._request_status(status "char") RETURNS text
 	LANGUAGE sql IMMUTABLE
 	RETURN CASE status WHEN 'p' THEN 'pending' WHEN 'r' THEN 'replied' WHEN 'f' THEN 'failed' WHEN 'c' THEN 'cancelled' END;
 COMMENT ON FUNCTION dgen._request_status("char") IS 'the status of a request in words';
 
--- Whoever may read the type that is asked sees its requests, and whoever may read the type
--- of an actor that asks sees what that waits for. Which actor asks, and what it has told itself
--- with the correlation, is shown to these alone.
+-- A role that can read the type that is asked sees its requests. A role that can read the type of
+-- an actor that asks sees the requests that this actor waits for. Only such a role sees which actor
+-- asks, and its correlation.
 CREATE VIEW dgen._first_requests WITH (security_barrier) AS
 	SELECT
 		r.id,
@@ -61,22 +61,22 @@ COMMENT ON COLUMN dgen.requests.deadline IS 'pending: then it ends with ZD016; o
 COMMENT ON COLUMN dgen.requests.correlation IS 'as the actor that asks gave it to dgen.request; NULL also if the reader cannot read that type';
 COMMENT ON COLUMN dgen.requests.mailbox IS 'dgen.mailbox_of(actor_key)';
 
--- In C, because whoever answers at the same moment is waited for, and then came first.
+-- In C, because it waits for a session that answers at the same moment; that answer then comes first.
 CREATE FUNCTION dgen._end_requests(requests bigint[], error text DEFAULT NULL, sqlstate text DEFAULT NULL, hint text DEFAULT NULL)
 	RETURNS bigint
 	LANGUAGE c
 	AS 'MODULE_PATHNAME', 'dgen_end_requests';
 COMMENT ON FUNCTION dgen._end_requests(bigint[], text, text, text) IS
-'ends those of the requests that are open with an error, without one as cancelled, and tells all who asked; how many were open';
+'ends the open ones of the requests with an error, or without one as cancelled, and notifies all callers; returns how many were open';
 
 CREATE FUNCTION dgen._end_askers(request bigint, error text DEFAULT NULL, sqlstate text DEFAULT NULL, hint text DEFAULT NULL)
 	RETURNS void
 	LANGUAGE c
 	AS 'MODULE_PATHNAME', 'dgen_end_askers';
 COMMENT ON FUNCTION dgen._end_askers(bigint, text, text, text) IS
-'tells the actors that wait for a request that has no row, as dgen._end_requests does';
+'notifies the actors that wait for a request that has no row, as dgen._end_requests does';
 
--- A dump has no requests of clients whose role is gone, and all actors that wait for the same reply.
+-- A dump lacks requests of clients whose role is gone, but has all actors that wait for the same reply.
 CREATE FUNCTION dgen._end_left_askers() RETURNS void
 	LANGUAGE sql
 	SET search_path = pg_catalog, pg_temp
@@ -88,7 +88,7 @@ AS $$
 		FROM dgen.request_asker a
 		WHERE NOT EXISTS (SELECT FROM dgen.request r WHERE r.id = a.request_id AND r.mailbox = a.mailbox)) AS l
 $$;
-COMMENT ON FUNCTION dgen._end_left_askers() IS 'tells the actors that wait for a request that was not restored';
+COMMENT ON FUNCTION dgen._end_left_askers() IS 'notifies the actors that wait for a request that was not restored';
 
 -- An actor that is gone waits for nothing. A reply that is kept for others stays.
 CREATE FUNCTION dgen._forget_asker(type integer, key text) RETURNS boolean
@@ -116,10 +116,10 @@ BEGIN
 	RETURN found_any;
 END
 $$;
-COMMENT ON FUNCTION dgen._forget_asker(integer, text) IS 'an actor, or without a key a whole type, waits for no reply any more; true if it did';
+COMMENT ON FUNCTION dgen._forget_asker(integer, text) IS 'an actor, or without a key a whole type, no longer waits for a reply; true if it did';
 
--- What nobody has answered in time. Its message may wait still: it will be handled all the
--- same, and the reply dropped. A type that was dropped has ended its own.
+-- Requests that were not answered in time. The message of such a request might still wait: it will be
+-- handled, and the reply discarded. When a type is dropped, its requests end.
 CREATE FUNCTION dgen._end_late_requests(after bigint, last bigint, max_rows integer) RETURNS bigint
 	LANGUAGE plpgsql
 	SET search_path = pg_catalog, pg_temp
@@ -151,8 +151,8 @@ END
 $$;
 COMMENT ON FUNCTION dgen._end_late_requests(bigint, bigint, integer) IS 'ends open requests of the range that have passed their deadline; how many';
 
--- Beside what is said of the actor. There is no index for it, which every request would
--- have to pay for: the oldest requests are looked at, a bounded number.
+-- Added to the sentence about the actor. There is no index for it, because every request would have
+-- to pay for that: a bounded number of the oldest requests is checked.
 CREATE FUNCTION dgen._explain_requests(type integer, key text) RETURNS text
 	LANGUAGE sql STABLE
 	SET search_path = pg_catalog, pg_temp

@@ -1,10 +1,9 @@
 -- dgen.explain_actor: why an actor is or is not making progress, in a sentence.
 --
--- The reasons are looked at in the order in which a worker meets them. Each
--- function gives the rest of a sentence that begins with the actor, or NULL if its
--- reason is none.
+-- The reasons are checked in the order in which a worker meets them. Each function returns the
+-- rest of a sentence that begins with the actor, or NULL if its reason does not apply.
 
--- What a process has to do with an actor, and whom it waits for itself.
+-- How a process is involved with an actor, and which process it waits for itself.
 CREATE FUNCTION dgen._describe_process(process integer) RETURNS text
 	LANGUAGE sql STABLE
 	SET search_path = pg_catalog, pg_temp
@@ -25,7 +24,7 @@ AS $$
 $$;
 COMMENT ON FUNCTION dgen._describe_process(integer) IS 'a session in words; NULL: a prepared transaction';
 
--- NULL: a prepared transaction; no row: nobody.
+-- NULL: a prepared transaction; no row: no owner.
 CREATE FUNCTION dgen._lock_holder(type integer, box bigint) RETURNS TABLE (process integer)
 	LANGUAGE sql STABLE
 	SET search_path = pg_catalog, pg_temp
@@ -47,8 +46,8 @@ CREATE FUNCTION dgen._explain_lock(type integer, box bigint) RETURNS text
 AS $$ SELECT 'is taken by ' || dgen._describe_process(h.process) FROM dgen._lock_holder(type, box) h $$;
 COMMENT ON FUNCTION dgen._explain_lock(integer, bigint) IS 'the owner of the actor now: a worker with its turn, a dgen.call, an operator';
 
--- The row's xmax is the transaction that locked, updated or deleted it last. Who has
--- the actor locks the row, too; workers pass by an actor whose row another one locked.
+-- The row's xmax is the transaction that locked, updated or deleted it last. The owner of the actor
+-- also locks the row; workers skip an actor whose row another transaction has locked.
 CREATE FUNCTION dgen._explain_row(type integer, box bigint, key text) RETURNS text
 	LANGUAGE sql STABLE
 	SET search_path = pg_catalog, pg_temp
@@ -90,7 +89,7 @@ AS $$
 $$;
 COMMENT ON FUNCTION dgen._part_holder(bigint) IS 'the process that runs the attempt of a locked part';
 
--- A type whose workers are there, and leave these of its to others: messages, actions or locked parts.
+-- True if the type has workers, but all leave its messages, actions or locked parts to others.
 CREATE FUNCTION dgen._nobody_takes(type integer, lane text) RETURNS boolean
 	LANGUAGE sql STABLE
 	SET search_path = pg_catalog, pg_temp
@@ -140,9 +139,9 @@ AS $$
 	ORDER BY f.retry_at DESC
 	LIMIT 1
 $$;
-COMMENT ON FUNCTION dgen._explain_backoff(integer, bigint, text) IS 'does the actor wait after a failed attempt?';
+COMMENT ON FUNCTION dgen._explain_backoff(integer, bigint, text) IS 'does the actor back off after a failed attempt?';
 
--- Each actor that workers handle has one of its type's slots (extension/own/slots.c).
+-- Each actor that workers handle has a concurrency slot of its type (extension/own/slots.c).
 CREATE FUNCTION dgen._explain_concurrency(type integer) RETURNS text
 	LANGUAGE sql STABLE
 	SET search_path = pg_catalog, pg_temp
@@ -166,7 +165,7 @@ AS $$
 	FROM dgen.actor_type t
 	WHERE t.id = type AND dgen._rate_is_spent(type)
 $$;
-COMMENT ON FUNCTION dgen._explain_rate(integer) IS 'has the type had its turns?';
+COMMENT ON FUNCTION dgen._explain_rate(integer) IS 'has the type used up its rate permits?';
 
 CREATE FUNCTION dgen._explain_full(type integer, waiting bigint) RETURNS text
 	LANGUAGE sql STABLE
@@ -190,7 +189,7 @@ AS $$
 $$;
 COMMENT ON FUNCTION dgen._explain_adoption() IS 'does this database handle anything?';
 
--- A worker is connected as the owner, who needs the right to do so; before 17 it has to be one that may log in.
+-- A worker is connected as the owner, which needs the privilege to connect; before 17 also LOGIN.
 CREATE FUNCTION dgen._explain_owner(type integer) RETURNS text
 	LANGUAGE sql STABLE
 	SET search_path = pg_catalog, pg_temp
@@ -243,7 +242,7 @@ AS $$
 $$;
 COMMENT ON FUNCTION dgen._explain_workers(integer) IS 'is there a worker for the actor?';
 
--- Of the messages that died the last one, in the middle of a sentence.
+-- The last dead letter, in the middle of a sentence.
 CREATE FUNCTION dgen._explain_dead(type integer, box bigint, key text) RETURNS text
 	LANGUAGE sql STABLE
 	SET search_path = pg_catalog, pg_temp
@@ -258,7 +257,7 @@ AS $$
 $$;
 COMMENT ON FUNCTION dgen._explain_dead(integer, bigint, text) IS 'dead letters of an actor, in words';
 
--- With nothing in the mailbox: what else there is of the actor.
+-- With an empty mailbox: what else exists of the actor.
 CREATE FUNCTION dgen._explain_idle(type integer, box bigint, key text) RETURNS text
 	LANGUAGE sql STABLE
 	SET search_path = pg_catalog, pg_temp
@@ -279,7 +278,7 @@ AS $$
 $$;
 COMMENT ON FUNCTION dgen._explain_idle(integer, bigint, text) IS 'an actor without messages, in words';
 
--- They wait for nobody, so this is beside what is said of the actor.
+-- Actions do not wait for the actor, so this is added to the sentence about it.
 CREATE FUNCTION dgen._explain_actions(type integer, box bigint, key text) RETURNS text
 	LANGUAGE sql STABLE
 	SET search_path = pg_catalog, pg_temp
@@ -300,7 +299,7 @@ AS $$
 	LEFT JOIN dgen.failed_attempt f ON f.type_id = -type AND f.mailbox = a.mailbox AND f.message_id = a.id
 	HAVING count(*) > 0
 $$;
-COMMENT ON FUNCTION dgen._explain_actions(integer, bigint, text) IS 'what waits of the actions of an actor, as a sentence';
+COMMENT ON FUNCTION dgen._explain_actions(integer, bigint, text) IS 'the waiting actions of an actor, as a sentence';
 
 CREATE FUNCTION dgen._explain_actor(actor_type text, key text) RETURNS text
 	LANGUAGE plpgsql STABLE

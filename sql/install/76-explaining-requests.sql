@@ -1,6 +1,6 @@
--- What a request waits for, for whom its reply did not come in time.
+-- What a request waits for: for a caller whose reply did not come in time.
 
--- For who may send and not read: what has nothing to do with anybody's messages.
+-- For a role that can send but not read: only reasons that reveal nothing about messages.
 CREATE FUNCTION dgen._explain_type(type integer) RETURNS text
 	LANGUAGE sql STABLE
 	SET search_path = pg_catalog, pg_temp

@@ -1,19 +1,19 @@
--- Operating: what moves or removes messages, or changes an actor from outside.
+-- Operating: functions that move or remove messages, or change an actor from outside.
 --
--- Whatever touches an actor's mailbox or state takes the actor first, as a worker
--- does, so it waits for the running turn and then tells the truth. Statements after
--- dgen._own see what that turn committed.
+-- A function that changes an actor's mailbox or state owns the actor first, as a worker does. So it
+-- waits for the running turn, and its result is then exact. Statements after dgen._own see the
+-- changes that this turn committed.
 
 -- ---- cancel ----
 
--- Where the action with that id is, of an actor with that mailbox; as in extension/send/action.c.
+-- The place of an action of an actor with that mailbox; as in extension/send/action.c.
 CREATE FUNCTION dgen._action_mailbox(box bigint, id bigint) RETURNS bigint
 	LANGUAGE sql IMMUTABLE
 	SET search_path = pg_catalog, pg_temp
 AS $$ SELECT (box & -4294967296) | (id & 4294967295) $$;
 COMMENT ON FUNCTION dgen._action_mailbox(bigint, bigint) IS 'the mailbox of an action';
 
--- Delayed messages first: one that is moved meanwhile is then found in its mailbox.
+-- Delayed messages first: one that is moved in the meantime is then found in its mailbox.
 CREATE FUNCTION dgen._remove_message(type integer, box bigint, key text, id bigint) RETURNS boolean
 	LANGUAGE plpgsql
 	SET search_path = pg_catalog, pg_temp
@@ -73,9 +73,9 @@ CREATE FUNCTION dgen._check_letter_id(id bigint) RETURNS void
 AS $$ SELECT dgen._check_not_null('message_id', id IS NULL, 'Give the message_id of a row in dgen.dead_letters.') $$;
 COMMENT ON FUNCTION dgen._check_letter_id(bigint) IS 'raises 22004 for NULL';
 
--- The new seq puts it at the end of its mailbox. A failure that its requester has
--- not collected is taken back: there may be a reply after all. An actor that asked has had
--- the error as its reply.
+-- The new seq puts it at the end of its mailbox. An error that its caller has not collected is
+-- withdrawn, because there might be a reply after all. If an actor asked, it has already received the
+-- error as its reply.
 CREATE FUNCTION dgen._redrive(id bigint) RETURNS boolean
 	LANGUAGE plpgsql
 	SET search_path = pg_catalog, pg_temp
@@ -102,7 +102,7 @@ BEGIN
 	PERFORM dgen._own(type, box);
 	DELETE FROM dgen.dead_letter l WHERE l.message_id = id AND l.mailbox = letter.mailbox;
 	IF NOT FOUND THEN
-		RETURN false; -- somebody else was faster
+		RETURN false; -- another session was faster
 	END IF;
 	INSERT INTO dgen.message (mailbox, seq, sent_at, type_id, priority, kind, actor_key, message, message_id,
 		in_reply_to, headers, correlation, error, sqlstate)
@@ -150,7 +150,7 @@ CREATE FUNCTION dgen.discard(message_id bigint) RETURNS boolean
 	LANGUAGE c
 	AS 'MODULE_PATHNAME', 'dgen_operate';
 COMMENT ON FUNCTION dgen.discard(bigint) IS
-'drops a dead letter: true; false if there is no such dead letter. Needs the privilege to work.';
+'discards a dead letter: true; false if there is no such dead letter. Needs the privilege to work.';
 
 -- ---- actors ----
 
@@ -180,8 +180,9 @@ CREATE FUNCTION dgen.reset(actor_type text, actor_key text) RETURNS boolean
 COMMENT ON FUNCTION dgen.reset(text, text) IS
 'gives an actor the initial state of its type and keeps its mailbox: true; false if there is no such actor. Waits for a running turn of the actor. Needs the privilege to work.';
 
--- Senders do not wait for a deletion. What commits after the statement that removes messages
--- stays, with its request and its idempotency key; so those after it, which see more, ask for this.
+-- Senders do not wait for a deletion. A message that commits after the statement that removes
+-- messages stays, with its request and its idempotency key. Later statements see more, so they ask
+-- for this.
 CREATE FUNCTION dgen._ids_in_mailbox(type integer, box bigint, key text) RETURNS SETOF bigint
 	LANGUAGE sql STABLE
 	SET search_path = pg_catalog, pg_temp
@@ -192,9 +193,9 @@ AS $$
 $$;
 COMMENT ON FUNCTION dgen._ids_in_mailbox(integer, bigint, text) IS 'the messages of an actor, in the snapshot of the statement that calls it';
 
--- Who asked is told that the request was cancelled; what a client still has to be told keeps
--- neither key nor payload. After the messages: a request that commits between the two would lose
--- its message, and nobody would tell who asked.
+-- The caller is notified that the request was canceled. A row that a client has yet to collect keeps
+-- neither key nor payload. This runs after the messages are removed: otherwise a request that commits
+-- between the two would lose its message, and its caller would not be notified.
 CREATE FUNCTION dgen._delete_requests(type integer, box bigint, key text) RETURNS boolean
 	LANGUAGE plpgsql
 	SET search_path = pg_catalog, pg_temp
@@ -218,7 +219,7 @@ END
 $$;
 COMMENT ON FUNCTION dgen._delete_requests(integer, bigint, text) IS 'ends the requests to an actor whose messages are gone; true if there were any';
 
--- What waits in a mailbox that is owned, in the order of dgen._remove_message.
+-- The waiting messages of a mailbox that is owned, in the order of dgen._remove_message.
 CREATE FUNCTION dgen._delete_messages(type integer, box bigint, key text) RETURNS boolean
 	LANGUAGE plpgsql
 	SET search_path = pg_catalog, pg_temp
@@ -236,7 +237,7 @@ END
 $$;
 COMMENT ON FUNCTION dgen._delete_messages(integer, bigint, text) IS 'removes the messages of an actor, or an action of it; true if there were any';
 
--- Each is taken as a worker takes it, so one that runs is waited for; it may have stored
+-- Each action is owned as a worker owns it, so this waits for one that runs; it might have stored
 -- others by then.
 CREATE FUNCTION dgen._delete_actions(type integer, box bigint, key text) RETURNS boolean
 	LANGUAGE plpgsql
@@ -304,7 +305,7 @@ COMMENT ON FUNCTION dgen.delete_actor(text, text) IS
 
 -- ---- pause, resume ----
 
--- Never waits for a running turn: nothing but dgen.paused is written.
+-- Never waits for a running turn, because only dgen.paused is written.
 CREATE FUNCTION dgen._pause(actor_type text, key text) RETURNS void
 	LANGUAGE plpgsql
 	SET search_path = pg_catalog, pg_temp
@@ -324,7 +325,7 @@ CREATE FUNCTION dgen.pause(actor_type text, actor_key text DEFAULT NULL) RETURNS
 	LANGUAGE c
 	AS 'MODULE_PATHNAME', 'dgen_operate';
 COMMENT ON FUNCTION dgen.pause(text, text) IS
-'pauses an actor, existing or not; without a key the whole type. Messages are kept and turns that run finish. To pause twice is to pause once. Needs the privilege to work.';
+'pauses an actor, existing or not; without a key the whole type. Messages are kept and turns that run finish. A second pause changes nothing. Needs the privilege to work.';
 
 CREATE FUNCTION dgen._resume(actor_type text, key text) RETURNS void
 	LANGUAGE plpgsql
@@ -349,14 +350,14 @@ CREATE FUNCTION dgen.resume(actor_type text, actor_key text DEFAULT NULL) RETURN
 	LANGUAGE c
 	AS 'MODULE_PATHNAME', 'dgen_operate';
 COMMENT ON FUNCTION dgen.resume(text, text) IS
-'ends the pause of an actor, or without a key that of the type; actors that are paused themselves stay so. Nothing happens if there is no pause. Needs the privilege to work.';
+'ends the pause of an actor, or without a key that of the type; actors that are paused themselves remain paused. Nothing happens if there is no pause. Needs the privilege to work.';
 
 -- ---- unlock ----
 
 CREATE FUNCTION dgen._end_lock(type_id integer, actor_key text) RETURNS boolean
 	LANGUAGE c STRICT
 	AS 'MODULE_PATHNAME', 'dgen_end_lock';
-COMMENT ON FUNCTION dgen._end_lock(integer, text) IS 'makes a dead letter of the message that locked the actor, which is owned; false if it is not locked';
+COMMENT ON FUNCTION dgen._end_lock(integer, text) IS 'makes the message that locked the actor a dead letter; the actor must be owned; false if it is not locked';
 
 CREATE FUNCTION dgen._unlock(actor_type text, key text) RETURNS boolean
 	LANGUAGE plpgsql
@@ -380,8 +381,8 @@ COMMENT ON FUNCTION dgen.unlock(text, text) IS
 
 -- ---- adoption ----
 
--- CREATE EXTENSION does not: it is also the first step of a restore, whose other tables may be
--- filled before this one.
+-- CREATE EXTENSION does not adopt: it is also the first step of a restore, which might fill other
+-- tables before this one.
 CREATE FUNCTION dgen._adopt() RETURNS void
 	LANGUAGE sql
 	SET search_path = pg_catalog, pg_temp
@@ -390,12 +391,12 @@ AS $$
 	SELECT c.system_identifier, d.oid, clock_timestamp()
 	FROM pg_control_system() AS c, pg_database AS d
 	WHERE d.datname = current_database();
-	SELECT dgen._wake_everybody() -- those too who have attached to an extension that was here before
+	SELECT dgen._wake_everybody() -- also workers that attached to an extension that was here before
 $$;
-COMMENT ON FUNCTION dgen._adopt() IS 'the actors belong to this database; the first actor type that is created says so, and dgen.adopt_database';
+COMMENT ON FUNCTION dgen._adopt() IS 'adopts the actors of this database: when the first actor type is created, and in dgen.adopt_database';
 
--- The rows of a logical subscriber come without the sequences they were numbered from.
--- Nobody sends or handles meanwhile, so that no sequence is set back.
+-- The rows of a logical subscriber come without the sequences of their numbers. The lock keeps other
+-- sessions from sending and handling, so that no sequence is set back.
 CREATE FUNCTION dgen._raise_sequences() RETURNS void
 	LANGUAGE plpgsql
 	SET search_path = pg_catalog, pg_temp
@@ -450,7 +451,7 @@ CREATE FUNCTION dgen.adopt_database() RETURNS void
 	LANGUAGE c
 	AS 'MODULE_PATHNAME', 'dgen_operate';
 COMMENT ON FUNCTION dgen.adopt_database() IS
-'says that the actors of this database belong here: after a restore, CREATE DATABASE ... TEMPLATE or pg_upgrade nothing is handled before that, because a copy would repeat what the original does. Also after a switch to a logical subscriber: sequences are raised above what the tables hold. For superusers and the owner of the extension.';
+'adopts the actors of a copy: after a restore, CREATE DATABASE ... TEMPLATE or pg_upgrade nothing is handled before that, because a copy would repeat the work of the original. Also after a switch to a logical subscriber: sequences are raised above what the tables hold. For superusers and the owner of the extension.';
 
 REVOKE ALL ON FUNCTION dgen._cancel(text, text, bigint),
 	dgen._action_mailbox(bigint, bigint), dgen._remove_message(integer, bigint, text, bigint),

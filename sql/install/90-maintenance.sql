@@ -1,8 +1,7 @@
--- What time makes superfluous. Workers call dgen._maintain when they look for work
--- that nothing announced; each part is bounded, goes by an index, and passes by what somebody
--- else has locked: a worker waits for nobody's transaction. (Without
--- sequential scans the planner's costs are so high that it would have each statement
--- compiled, which takes longer than all of it: hence no JIT.)
+-- Removing expired rows. Workers call dgen._maintain in their safety-net check. Each part is
+-- bounded, uses an index, and skips rows that another session has locked: a worker waits for no
+-- other transaction. (Without sequential scans the planner's costs are so high that it would
+-- compile each statement, which takes longer than the statements: hence no JIT.)
 
 CREATE FUNCTION dgen._expire_idempotency_keys(max_rows integer) RETURNS bigint
 	LANGUAGE sql
@@ -22,12 +21,11 @@ AS $$
 		RETURNING 1)
 	SELECT count(*) FROM removed
 $$;
-COMMENT ON FUNCTION dgen._expire_idempotency_keys(integer) IS 'removes idempotency keys whose time is over';
+COMMENT ON FUNCTION dgen._expire_idempotency_keys(integer) IS 'removes expired idempotency keys';
 
--- Looks at the next requests, ten times as many as it may remove, because most may be
--- open. Ends those that are open longer than the retention of their type, and removes those
--- that were answered or cancelled longer ago than that. A type that was dropped says nothing about its replies
--- any more: they stay for a day.
+-- Checks the next requests, ten times as many as it can remove, because most might be open. Ends
+-- those that have been open longer than the retention of their type, and removes those that were
+-- answered or canceled longer ago than that. The replies of a dropped type stay for a day.
 CREATE FUNCTION dgen._expire_requests(max_rows integer) RETURNS bigint
 	LANGUAGE plpgsql
 	SET search_path = pg_catalog, pg_temp
@@ -64,8 +62,8 @@ END
 $$;
 COMMENT ON FUNCTION dgen._expire_requests(integer) IS 'removes replies that were not collected in time, and ends requests that were not answered in time';
 
--- A worker that lost its batch may leave a mark for a message that is gone. Marks
--- of messages that wait are due soon after, or wait for a worker: an hour tells.
+-- A worker that lost its batch can leave a mark for a message that is gone. The marks of waiting
+-- messages are due soon afterwards, or wait for a worker: after an hour the message is checked.
 CREATE FUNCTION dgen._remove_stale_rows(max_rows integer) RETURNS bigint
 	LANGUAGE plpgsql
 	SET search_path = pg_catalog, pg_temp
@@ -104,7 +102,7 @@ BEGIN
 	GET DIAGNOSTICS part = ROW_COUNT;
 	removed := removed + part;
 
-	-- Whoever asks does so within a day.
+	-- A worker asks for its receipt within a day.
 	DELETE FROM dgen.receipt d
 	WHERE d.ctid = ANY (ARRAY(
 		SELECT r.ctid
@@ -137,7 +135,7 @@ CREATE FUNCTION dgen._maintain(max_rows integer) RETURNS bigint
 AS $$
 	SELECT dgen._expire_idempotency_keys(max_rows) + dgen._expire_requests(max_rows) + dgen._remove_stale_rows(max_rows)
 $$;
-COMMENT ON FUNCTION dgen._maintain(integer) IS 'removes what is over, about max_rows of each kind; returns how many rows';
+COMMENT ON FUNCTION dgen._maintain(integer) IS 'removes expired rows, about max_rows of each kind; returns how many';
 
 REVOKE ALL ON FUNCTION dgen._expire_idempotency_keys(integer), dgen._expire_requests(integer),
 	dgen._remove_stale_rows(integer), dgen._maintain(integer) FROM PUBLIC;

@@ -3,18 +3,18 @@
 --     SELECT dgen._begin_update('OLD', 'NEW');
 --
 -- in the version of this function that OLD has. Statements of C functions know tables by
--- the position of their columns, so the library and the SQL have to fit: they do when major and
--- minor version are equal. A patch release changes neither a table nor what is in shared memory.
+-- the position of their columns, so the library and the SQL must fit: they do when major and
+-- minor version are equal. A patch release changes neither a table nor the layout of shared memory.
 
 CREATE FUNCTION dgen._check_update(to_version text) RETURNS boolean
 	LANGUAGE c STRICT
 	AS 'MODULE_PATHNAME', 'dgen_check_update';
 COMMENT ON FUNCTION dgen._check_update(text) IS
-'raises ZD038 unless this session''s library is that version or a later one; makes all sessions look at the version again. True if dgen is preloaded';
+'raises ZD038 unless this session''s library is that version or a later one; makes all sessions check the version again. True if dgen is preloaded';
 
--- With the locks nobody is in the middle of anything; message first, because batches and
--- senders take that one first. Who waits for work would wait in the shared memory of the
--- old library: workers connect again, and those in the database start anew.
+-- While the locks are held, no session is in the middle of an operation. dgen.message is locked
+-- first, because batches and senders lock that table first. A waiting worker would wait in the shared
+-- memory of the old library: clients' workers connect again, and in-database workers restart.
 CREATE FUNCTION dgen._begin_update(from_version text, to_version text) RETURNS void
 	LANGUAGE plpgsql
 	SET search_path = pg_catalog, pg_temp
@@ -46,6 +46,6 @@ CREATE FUNCTION dgen._forget_former() RETURNS void
 	LANGUAGE c
 	AS 'MODULE_PATHNAME', 'dgen_forget_former';
 COMMENT ON FUNCTION dgen._forget_former() IS
-'for CREATE EXTENSION: shared memory forgets what it knows of an extension that was dropped in this database, whose ids come again';
+'for CREATE EXTENSION: shared memory forgets what it knows of an extension that was dropped in this database, whose ids are used again';
 REVOKE ALL ON FUNCTION dgen._forget_former() FROM PUBLIC;
 SELECT dgen._forget_former();
