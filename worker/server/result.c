@@ -24,7 +24,7 @@ refuse(dgen__error *error, const char *what, const char *wrong, int row)
 	return dgen__fail_hint(
 		error, DGEN_ESERVER,
 		"Check that this is a PostgreSQL server with dgen, and that nothing in between changes its answers.",
-		"the server's answer to %s makes no sense: %s in row %d", what, wrong, row + 1);
+		"the server's answer to %s is invalid: %s in row %d", what, wrong, row + 1);
 }
 
 static bool

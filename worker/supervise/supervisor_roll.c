@@ -77,7 +77,7 @@ abandon(dgen__supervisor *s, int number, const char *why)
 void
 dgen__roll_abandon(dgen__supervisor *s, int number)
 {
-	abandon(s, number, "the new process has died");
+	abandon(s, number, "the new process died");
 }
 
 int64_t
@@ -94,7 +94,7 @@ give_up(dgen__supervisor *s, dgen__process *replacement)
 	if (replacement->pid != 0)
 	{
 		dgen__supervisor_log(s, DGEN_LOG_WARNING,
-							 "worker %d, process %ld, has not attached in %d ms and is killed",
+							 "worker %d, process %ld, did not attach in %d ms and is killed",
 							 replacement->number, (long) replacement->pid, s->options.replace_ms);
 		dgen__process_kill(replacement);
 		return;

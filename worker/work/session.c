@@ -52,7 +52,7 @@ part_failed(dgen_worker *worker)
 		strcmp(error->sqlstate, DGEN__LOCK_LOST) == 0)
 	{
 		dgen__worker_log(worker, DGEN_LOG_WARNING,
-						 "what a locked part of \"%s\" did is void: %s" DGEN__HINT_FORMAT,
+						 "the result of a locked part of \"%s\" is discarded: %s" DGEN__HINT_FORMAT,
 						 worker->batch.actors[0].key, dgen__error_text(error),
 						 DGEN__HINT_OF(error));
 		dgen__batch_drop(worker);
@@ -337,7 +337,7 @@ connection_lost(dgen_worker *worker)
 	else if (worker->batch.committing)
 		dgen__worker_log(
 			worker, DGEN_LOG_WARNING,
-			"the connection was lost in a commit; if it did not happen, its messages come again");
+			"the connection was lost in a commit; if the batch did not commit, it is handled again");
 	return worker->section_failed ? dgen__fail_error(&worker->error, &worker->section_error)
 								  : dgen__fail_connection(&worker->error, worker->connection);
 }

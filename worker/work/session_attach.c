@@ -49,7 +49,7 @@ dgen__check_callbacks(const dgen_actor_type *type, dgen__error *error)
 {
 	if (takes_messages(type) || handles_actions(type))
 		return 0;
-	return dgen__fail_hint(error, DGEN_EINVAL, "Set handle_cast, or another one that it is for.",
+	return dgen__fail_hint(error, DGEN_EINVAL, "Set handle_cast or another callback.",
 						   "actor type \"%s\" has no callback", type->name);
 }
 

@@ -167,7 +167,7 @@ cli_arguments_read(cli_arguments *arguments, int argc, char **argv)
 static bool
 refuse(cli_option option, const char *text, const char *wanted)
 {
-	cli_error("--%s is \"%s\", not %s", cli_option_list[option].name, text, wanted);
+	cli_error("--%s must be %s, not \"%s\"", cli_option_list[option].name, wanted, text);
 	return false;
 }
 
@@ -226,7 +226,7 @@ cli_duration(const cli_arguments *arguments, cli_option option, long most_ms, lo
 		return refuse(option, text, "a time like 500ms, 5s, 10min, 2h or 1d");
 	ms *= unit_ms(end);
 	if (ms > (double) most_ms)
-		return refuse(option, text, "a time that short");
+		return refuse(option, text, "a shorter time");
 	*value_ms = ms > 0 && ms < 1 ? 1 : (long) ms;
 	return true;
 }
