@@ -1,5 +1,5 @@
 /*
- * ctx.token, the idempotency key of a locked part or an action: the same forevery attempt, and for no
+ * ctx.token, the idempotency key of a locked part or an action: the same for every attempt, and for no
  * other message.
  */
 #include "postgres.h"
