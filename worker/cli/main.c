@@ -1,5 +1,5 @@
 /*
- * The program dgen: its commands, and the way to them.
+ * The program dgen: its commands, help and version.
  */
 #include <stdio.h>
 #include <stdlib.h>

@@ -355,7 +355,7 @@ dgen_client_finish(dgen_client *client, int timeout_ms)
 	return code == 1 ? report(client) : code;
 }
 
-/* ---- beside it ---- */
+/* ---- other functions of the client ---- */
 
 int
 dgen__async_refuse(dgen_client *client)

@@ -184,7 +184,7 @@ check_wrapped(dgen_client *client, bool waits)
 																	  : code;
 }
 
-/* What the last call returned ends here. The session that found an update may be too old for it. */
+/* What the last call returned ends here. The session that found an update can be too old for it. */
 static int
 begin(dgen_client *client, bool waits)
 {

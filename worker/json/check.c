@@ -1,5 +1,5 @@
 /*
- * What is refused before it goes to the server.
+ * Arguments that are refused before anything goes to the server.
  */
 #include <inttypes.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 /*
- * The supervisor: its options, its signals, and the loop that looks after the processes.
+ * The supervisor: its options, its signals, and the loop that watches the processes.
  *
  *     signalfd ──┐
  *     pipe ──────┼── poll ──> signals, deaths, turns that take too long, what is due

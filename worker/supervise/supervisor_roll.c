@@ -1,16 +1,16 @@
 /*
  * SIGHUP: one process after the other is replaced. The new one is attached before the old
- * one is told to stop; the next pair's turn is when that has ended.
+ * one is told to stop; the next pair follows when that has ended.
  *
  *     number k:   old ────────────────── SIGTERM ── end
  *                      new ── attached ──┘           └── number k + 1
  *
- * A new one that dies, or is not attached in time and killed, ends it: the old ones stay.
+ * If a new one dies, or is killed because it has not attached in time, the old ones stay.
  */
 #include "server/loop.h"
 #include "supervise/supervisor.h"
 
-/* A SIGHUP that came in the meantime may bring what is better. */
+/* A SIGHUP that came in the meantime can bring a better file. */
 static void
 end(dgen__supervisor *s)
 {

@@ -285,7 +285,7 @@ run_callbacks(dgen_turn *turn)
 		run_callback(turn, callback, name);
 }
 
-/* Ends what the callback did on the connection, which may show that the turn cannot be kept. */
+/* Ends what the callback did on the connection, which can show that the turn cannot be kept. */
 static void
 finish_connection(dgen_turn *turn)
 {

@@ -1,8 +1,8 @@
 /*
- * A batch whose COMMIT was sent, and whose answer never came: was it committed? To its messages
- * that makes no difference, as they come again if it was not. But its after-commit actions have
- * to know. They are kept until the server has answered, in another session, for the receipt
- * that such a batch leaves (dgen.receipt, dgen.settle).
+ * A batch with an unknown outcome: its COMMIT was sent, and the answer never came. Its messages
+ * need no outcome: they are handled again if the batch did not commit. Its after-commit callbacks
+ * do. They are kept until the server says, in another session, whether the batch has left its
+ * receipt (dgen.receipt, dgen.settle).
  */
 #include <string.h>
 

@@ -87,7 +87,7 @@ refuse_line(Sender *sender, uint64_t number, const char *format, ...)
 	sender->bad++;
 }
 
-/* Is the error about one message, so that others may be sent? */
+/* Is the error about one message, so that the others can be sent? */
 static bool
 is_about_message(const dgen_client *client, int code)
 {

@@ -135,7 +135,7 @@ cli_announce(const cli_run *run, const cli_object *object)
 
 /* ---- processes ---- */
 
-/* Out of memory is for the supervisor to mend; anything else is what the program ends with. */
+/* The supervisor handles out of memory; anything else is what the program ends with. */
 static int
 run_job(cli_job *job)
 {
