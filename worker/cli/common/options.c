@@ -59,7 +59,7 @@ const cli_option_info cli_option_list[CLI_OPTIONS] = {
 	[CLI_IDLE_ACTORS] = {"idle-actors", 0, "N",
 						 "create N other actors that do nothing (default: 0)"},
 	[CLI_HOLD_SNAPSHOT] = {"hold-snapshot", 0, NULL,
-						   "another session holds a snapshot in the meantime"},
+						   "another session holds a snapshot during the measurement"},
 	[CLI_NO_BASELINE] = {"no-baseline", 0, NULL, "measure actors only"},
 	[CLI_PROGRESS] = {"progress", 'P', NULL, "show progress each second, even without a terminal"},
 	[CLI_INTERVAL] = {"interval", 's', "TIME", "time between two refreshes (default: 2s)"},
