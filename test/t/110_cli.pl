@@ -102,12 +102,12 @@ fails(1, qr/state has no option --timeout/, 'option of another command', 'state'
 fails(1, qr/state takes TYPE KEY/, 'too few arguments', 'state', 'a');
 fails(1, qr/types takes only options/, 'too many arguments', 'types', 'a');
 fails(1, qr/call takes only TYPE KEY \[JSON\]/, 'too many arguments of call', 'call', 'a', 'b', '1', '2');
-fails(1, qr/--limit is "x", not a whole number/, 'limit that is no number', 'actors', '-n', 'x');
-fails(1, qr/--limit is "-1", not a whole number from 0/, 'negative limit', 'actors', '--limit=-1');
-fails(1, qr/--timeout is "soon", not a time/, 'timeout that is no time', 'call', 'a', 'b', '-t', 'soon');
-fails(1, qr/--timeout is "5 weeks", not a time/, 'timeout with an unknown unit', 'call', 'a', 'b', '-t', '5 weeks');
-fails(1, qr/--timeout is "9999d", not a time that short/, 'timeout too long', 'call', 'a', 'b', '-t', '9999d');
-fails(1, qr/--priority is "40000"/, 'priority out of range', 'cast', 'a', 'b', '1', '--priority', '40000');
+fails(1, qr/--limit must be a whole number from 0 to \d+, not "x"/, 'limit that is no number', 'actors', '-n', 'x');
+fails(1, qr/--limit must be a whole number from 0 to \d+, not "-1"/, 'negative limit', 'actors', '--limit=-1');
+fails(1, qr/--timeout must be a time like .*, not "soon"/, 'timeout that is no time', 'call', 'a', 'b', '-t', 'soon');
+fails(1, qr/--timeout must be a time like .*, not "5 weeks"/, 'timeout with an unknown unit', 'call', 'a', 'b', '-t', '5 weeks');
+fails(1, qr/--timeout must be a shorter time, not "9999d"/, 'timeout too long', 'call', 'a', 'b', '-t', '9999d');
+fails(1, qr/--priority must be a whole number from -32768 to 32767, not "40000"/, 'priority out of range', 'cast', 'a', 'b', '1', '--priority', '40000');
 fails(1, qr/"frob" is not list, redrive or discard/, 'unknown verb of dead', 'dead', 'frob');
 fails(1, qr/dead redrive takes message ids/, 'redrive without ids', 'dead', 'redrive');
 fails(1, qr/"x1" is no message id/, 'redrive of something else', 'dead', 'redrive', '1', 'x1');
@@ -233,7 +233,7 @@ my $object = "$tmp/counter.so";
 fails(1, qr/has no function dgen_actor_types\n.*hint: "Worker programs"/, 'an object without the function', 'worker', "$tmp/empty.so");
 fails(1, qr/has no actor types/, 'an object without actor types', 'worker', "$tmp/none.so");
 fails(1, qr/the size of actor type 1 .* is not sizeof/, 'an actor type without its size', 'worker', "$tmp/sizes.so");
-fails(1, qr/--jobs is "0"/, 'no workers', 'worker', $object, '-j', '0');
+fails(1, qr/--jobs must be .*, not "0"/, 'no workers', 'worker', $object, '-j', '0');
 fails(2, qr/database "nowhere" does not exist/, 'a worker without its database', 'worker', $object, '-d', 'nowhere');
 fails(3, qr/extension dgen is not installed/, 'a worker without the extension', 'worker', $object, '-d', 'other', '-j', '3');
 fails(3, qr/permission denied for role "reader" to work for actor type/, 'a worker without the privilege', 'worker', $object, '-U', 'reader');
@@ -301,8 +301,8 @@ fails(5, qr/^dgen: error: told to fail \(SQLSTATE ZD400\)$/m, 'a handler that fa
 fails(1, qr/message is not valid JSON at byte 2/, 'invalid JSON', 'cast', 'counter', 'a', '{bad}');
 fails(1, qr/message is not valid JSON/, 'invalid JSON in a call', 'call', 'counter', 'a', '');
 fails(1, qr/cannot store/, 'JSON that the server cannot store', 'cast', 'counter', 'a', '"\u0000"');
-fails(1, qr/actor key has 0 bytes/, 'an empty key', 'cast', 'counter', '', '1');
-fails(1, qr/actor key has 513 bytes, not 1 to 512/, 'a long key', 'cast', 'counter', 'k' x 513, '1');
+fails(1, qr/actor key must have 1 to 512 bytes, not 0/, 'an empty key', 'cast', 'counter', '', '1');
+fails(1, qr/actor key must have 1 to 512 bytes, not 513/, 'a long key', 'cast', 'counter', 'k' x 513, '1');
 fails(1, qr/not valid UTF-8/, 'a key that is not UTF-8', 'cast', 'counter', "k\xff", '1');
 fails(1, qr/not valid UTF-8/, 'a message that is not UTF-8', 'cast', 'counter', 'k', "\"\xc3\"");
 fails(1, qr/headers is not a JSON object/, 'headers that are no object', 'cast', 'counter', 'k', '1', '--headers', '[]');
@@ -398,12 +398,12 @@ fails(1, qr/could not read the input after line 0: Is a directory/, 'a directory
 fails(1, qr/to send lines give a TYPE and a KEY/, 'a file and JSON', 'cast', 'idle', 'l4', '1', '-f', $lines);
 fails(1, qr/with --key-from give a TYPE/, 'a key twice', 'cast', 'idle', 'l4', '-k', '/a');
 fails(1, qr/--delay is for a message on the command line/, 'an option of single messages', 'cast', 'idle', 'l4', '-', '--delay', '1s');
-fails(1, qr/TYPE has 0 bytes/, 'an empty type', 'cast', '', '-k', '/a');
+fails(1, qr/TYPE must have 1 to 128 bytes, not 0/, 'an empty type', 'cast', '', '-k', '/a');
 is(dgen('', 'cast', 'idle', 'l6', '-'), "0 messages sent\n", 'no line where lines were asked for');
 is($status, 0, 'is no error');
 dgen('', 'cast', 'idle', 'l6');
 is($status, 1, 'no line where they were not: status 1');
-like($err, qr/no message was given, and the standard input is empty/, 'and an error');
+like($err, qr/no message: the standard input is empty/, 'and an error');
 like(dgen('', 'cast', 'idle', 'l6', 'null'), qr/^\d+\n$/, 'with JSON the input is not read');
 like(dgen('x', 'cast', 'idle', 'l6', '--priority', '1'), qr/^\d+\n$/, 'nor with an option of single messages');
 
@@ -546,7 +546,7 @@ for my $how ([], ['--threads']) {
 	dgen(undef, 'cast', 'counter', "hanging @$how", '"hang"');
 	becomes(q{SELECT busy FROM dgen.workers WHERE kind = 'external'}, 'that hangs');
 	$worker->{handle}->signal('TERM');
-	pump $worker->{handle} until $worker->{err} =~ /a second signal stops at once/;
+	pump $worker->{handle} until $worker->{err} =~ /a second signal stops immediately/;
 	is(stop_worker($worker, 'TERM'), 'signal 15', 'a second signal ends it at once');
 	is(sql("SELECT dgen.cancel('counter', actor_key, message_id) FROM dgen.messages WHERE actor_key = 'hanging @$how'"), 't', 'the message is still there');
 	workers(0, 'and the worker is gone');
@@ -556,15 +556,15 @@ $worker = start_worker($object, '-q', '-j', '2', '--threads', '--name', 'thread'
 workers(2, 'threads of one process');
 is(sql(q{SELECT string_agg(name, ' ' ORDER BY name) FROM dgen.workers}), 'thread/1 thread/2', 'with names');
 is(stop_worker($worker, 'TERM'), 0, 'which end with it');
-is($worker->{err}, "dgen: stopping after the turns under way; a second signal stops at once\n", '--quiet announces nothing');
-fails(1, qr/--grace needs a supervisor, and --threads has none/, '--threads with an option of the supervisor', 'worker', $object, '--threads', '--grace', '1s');
+is($worker->{err}, "dgen: stopping after the turns in progress; a second signal stops immediately\n", '--quiet announces nothing');
+fails(1, qr/--grace cannot be used with --threads/, '--threads with an option of the supervisor', 'worker', $object, '--threads', '--grace', '1s');
 
 $worker = start_worker($object, '-q', '--grace', '0');
 workers(1, 'a worker without grace');
 dgen(undef, 'cast', 'counter', 'late', '"hang"');
 becomes(q{SELECT busy FROM dgen.workers WHERE kind = 'external'}, 'that hangs');
 is(stop_worker($worker, 'TERM'), 4, 'a process that had to be killed: status 4');
-like($worker->{err}, qr/^dgen: warning: worker 1, process \d+, has not ended in 1 ms and is killed\ndgen: warning: worker 1, .* in the turn of counter "late" for message \d+$/m,
+like($worker->{err}, qr/^dgen: warning: worker 1, process \d+, did not stop in 1 ms and is killed\ndgen: warning: worker 1, .* in the turn of counter "late" for message \d+$/m,
 	'and the log tells of it');
 $worker = start_worker($object, '--turn-timeout', '200ms', '--max-deaths', '1');
 is(stop_worker($worker), 5, 'more deaths than it may have: status 5');

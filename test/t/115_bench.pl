@@ -36,13 +36,13 @@ sub fails {
 delete @ENV{ grep { /^PG/ && $_ !~ /^PG_/ } keys %ENV };
 fails(1, qr/bench takes WORKLOAD/, 'no workload');
 fails(1, qr/there is no workload "frob"\ndgen: hint: Try "dgen bench --help"/, 'an unknown workload', 'frob');
-fails(1, qr/--lane is "java", not c or database/, 'an unknown lane', 'drain', '--lane', 'java');
+fails(1, qr/--lane must be c or database, not "java"/, 'an unknown lane', 'drain', '--lane', 'java');
 fails(1, qr/--handler is for --lane database/, 'a handler for workers in C', 'drain', '--handler', 'sql');
 fails(1, qr/send has no use for --workers/, 'an option that the workload has no use for', 'send', '--workers', '2');
 fails(1, qr/cast has no use for --rate/, 'a rate of what is as fast as it can', 'cast', '--rate', '5');
 fails(1, qr/drain has no use for --rate/, 'a rate where nobody sends', 'drain', '--rate', '5');
 fails(1, qr/call has no use for --messages/, 'an amount for what is measured by time', 'call', '--messages', '2');
-fails(1, qr/--actors is "0", not a whole number from 1/, 'no actors', 'drain', '--actors', '0');
+fails(1, qr/--actors must be a whole number from 1 to \d+, not "0"/, 'no actors', 'drain', '--actors', '0');
 
 # ---- a server ----
 

@@ -185,7 +185,7 @@ is(sql(q{SELECT sqlstate FROM dgen.dead_letters WHERE actor_key = 'u'}), 'ZD046'
 sql(q{SELECT dgen.cast('locker', 'u')});
 becomes(q{SELECT state FROM dgen.actor('locker', 'u')}, '{"n": 1, "locking": true}', 'the actor goes on');
 ok($node->poll_query_until('postgres', q{SELECT bool_and(NOT busy) FROM dgen.workers}), 'the locked part ends');
-like(slurp_file($log{$first}), qr/warning: what a locked part of "u" did is void: this session no longer has a locked part/, 'in vain');
+like(slurp_file($log{$first}), qr/warning: the result of a locked part of "u" is discarded: this session no longer has a locked part/, 'in vain');
 is(sql(q{SELECT state FROM dgen.actor('locker', 'u')}), '{"n": 1, "locking": true}', 'and nothing of it is kept');
 is(sql(q{SELECT dgen.unlock('locker', 'u')}), 'f', 'there is nothing more to unlock');
 is(sql(q{SELECT dgen.redrive(message_id) FROM dgen.dead_letters WHERE actor_key = 'u'}), 't', 'sent again');

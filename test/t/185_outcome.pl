@@ -122,8 +122,8 @@ for my $when (qw(before after)) {
 	is(logged("^after the commit: $when\$"), 1, "what was to be done after the commit was done once, cut $when");
 	is(logged("^released: $when\$"), $when eq 'before' ? 2 : 1, 'and released as often as the turn was run');
 }
-is(logged('whose commit was in doubt is not committed'), 1, 'a batch that was not committed');
-is(logged('whose commit was in doubt is committed'), 1, 'and one that was');
+is(logged('whose outcome was unknown is not committed'), 1, 'a batch that was not committed');
+is(logged('whose outcome was unknown is committed'), 1, 'and one that was');
 
 # ---- the end ----
 

@@ -21,7 +21,7 @@ actor_needs_type_and_key(void)
 	CHECK(dgen__check_actor(&e, "cart", NULL) == DGEN_EINVAL);
 	CHECK(dgen__check_actor(&e, "", "k") == DGEN_EINVAL);
 	CHECK(dgen__check_actor(&e, "cart", "") == DGEN_EINVAL);
-	CHECK_TEXT(dgen__error_text(&e), "actor key has 0 bytes, not 1 to 512");
+	CHECK_TEXT(dgen__error_text(&e), "actor key must have 1 to 512 bytes, not 0");
 	dgen__error_free(&e);
 }
 

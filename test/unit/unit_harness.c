@@ -94,11 +94,11 @@ open_tells_what_is_wrong(void)
 	dgen_actor_type type = summer;
 
 	check_open_fails(NULL, "k", NULL, DGEN_EINVAL, "actor type must not be NULL");
-	check_open_fails(&summer, NULL, NULL, DGEN_EINVAL, "actor key is NULL");
+	check_open_fails(&summer, NULL, NULL, DGEN_EINVAL, "actor key must not be NULL");
 	check_open_fails(&summer, "k", "[]", DGEN_EINVAL, "state is not a JSON object");
 	check_open_fails(&summer, "k", "{", DGEN_EJSON, "state is not valid JSON at byte 2");
 	type.name = NULL;
-	check_open_fails(&type, "k", NULL, DGEN_EINVAL, "actor type is NULL");
+	check_open_fails(&type, "k", NULL, DGEN_EINVAL, "actor type must not be NULL");
 	type.initial_state = "1";
 	check_open_fails(&type, "k", NULL, DGEN_EINVAL, "initial state is not a JSON object");
 	type.size = 0;

@@ -291,7 +291,7 @@ raise_result_has_an_error_whatever_the_result_is(void)
 	(void) snprintf(message, sizeof(message), "%d", PGRES_TUPLES_OK);
 	check_run(raise_made_result, "cast", NULL, message, DGEN_EFAILED,
 			  FAILED "\"error\", \"error\": "
-					 "\"a statement ended with PGRES_TUPLES_OK, unexpectedly\"}");
+					 "\"a statement returned unexpected PGRES_TUPLES_OK\"}");
 	(void) snprintf(message, sizeof(message), "%d", PGRES_FATAL_ERROR);
 	check_run(raise_made_result, "cast", NULL, message, DGEN_EFAILED,
 			  FAILED "\"error\", \"error\": \"the handler failed\"}");

@@ -80,7 +80,7 @@ take_text(dgen__buffer *text)
 	return text->data;
 }
 
-/* The old error goes last: the new text may quote it. */
+/* The old error is freed last: the new text can quote it. */
 static int
 put_error(dgen__error *error, int code, dgen__buffer *text, dgen__buffer *hint)
 {

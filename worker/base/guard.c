@@ -1,6 +1,6 @@
 /*
- * Who may use a handle: the process that opened it. A child that fork has made has copies of
- * everything, but session, descriptors and what stands in shared memory are the parent's.
+ * Only the process that opened a handle can use it. A child made by fork has copies of
+ * everything, but the session, the descriptors and the shared memory belong to the parent.
  */
 #include <fcntl.h>
 #include <pthread.h>

@@ -33,24 +33,23 @@ static void
 print_exit_status(void)
 {
 	fputs("\nExit status:\n"
-		  "  0  all went well\n"
-		  "  1  wrong arguments or input; a file, memory or the output gave out\n"
-		  "  2  no connection to the server\n"
+		  "  0  success\n"
+		  "  1  wrong arguments or input, or a file, memory or the output failed\n"
+		  "  2  no connection to the server, or it was lost\n"
 		  "  3  the server reported an error\n"
-		  "  4  not found, or no reply in time\n"
-		  "  5  the handler of a call failed\n"
-		  "  6  cast: some lines were bad, and the others were sent\n"
-		  "  7  bench: messages were lost or doubled\n",
+		  "  4  not found, or no reply before the timeout\n"
+		  "  5  the handler of a call failed, or workers died too often\n"
+		  "  6  cast: some lines were bad; the others were sent\n"
+		  "  7  bench: messages were lost or handled twice\n",
 		  stdout);
 }
 
 void
 cli_help(void)
 {
-	fputs(
-		"dgen sends messages to durable actors in PostgreSQL, runs them, and shows how they are.\n\n"
-		"Usage:\n  dgen COMMAND [ARGUMENT]... [OPTION]...\n\nCommands:\n",
-		stdout);
+	fputs("dgen sends messages to durable actors in PostgreSQL, and runs and inspects them.\n\n"
+		  "Usage:\n  dgen COMMAND [ARGUMENT]... [OPTION]...\n\nCommands:\n",
+		  stdout);
 	for (const cli_command *command = cli_command_list; command->name != NULL; command++)
 	{
 		char left[64];
@@ -61,8 +60,8 @@ cli_help(void)
 	print_options("Connection options", CLI_CONNECTION_OPTIONS);
 	print_options("General options", CLI_GENERAL_OPTIONS);
 	print_exit_status();
-	fputs("\nThe environment variables of libpq (PGHOST, PGDATABASE, ...) count as in psql.\n"
-		  "\"dgen COMMAND --help\" tells more, and the manual page dgen(1) all of it.\n",
+	fputs("\nThe environment variables of libpq (PGHOST, PGDATABASE, ...) work as in psql.\n"
+		  "\"dgen COMMAND --help\" describes a command, and the manual page dgen(1) all of them.\n",
 		  stdout);
 }
 

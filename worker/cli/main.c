@@ -1,5 +1,5 @@
 /*
- * The program dgen: its commands, and the way to them.
+ * The program dgen: its commands, help and version.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,62 +14,63 @@
 const cli_command cli_command_list[] = {
 	{"cast", "TYPE KEY [JSON]", "send a message",
 	 "Prints the id of the message. Without JSON the message is null, unless the standard\n"
-	 "input is a pipe or a file: then each of its lines is one message. JSON - reads lines\n"
-	 "in any case. Lines are sent in batches, in order; one that is bad is reported with its\n"
-	 "number and left out. With --key-from each line has its key in it, and KEY is left out.\n"
-	 "With --idempotency-key-from lines that broke off can be run again: each is sent once.\n"
-	 "What begins with - goes behind --: dgen cast counter a -- -5\n",
+	 "input is a pipe or a file: then each of its lines is one message. If JSON is -, lines\n"
+	 "are read in any case. Lines are sent in batches and in order. A line that cannot be\n"
+	 "sent is reported with its number, and the others are sent. With --key-from, leave KEY\n"
+	 "out: each line contains its key. With --idempotency-key-from you can send the lines of\n"
+	 "an interrupted run again: each is sent once. Put an argument that begins with a minus\n"
+	 "sign after --: dgen cast counter a -- -5\n",
 	 1, 3,
 	 CLI_BIT(CLI_JSON) | CLI_BIT(CLI_DELAY) | CLI_BIT(CLI_PRIORITY) | CLI_BIT(CLI_IDEMPOTENCY_KEY) |
 		 CLI_BIT(CLI_HEADERS) | CLI_BIT(CLI_FILE) | CLI_BIT(CLI_KEY_FROM) |
 		 CLI_BIT(CLI_IDEMPOTENCY_KEY_FROM) | CLI_BIT(CLI_QUIET),
 	 cli_cast},
 	{"call", "TYPE KEY [JSON]", "send a message and print the reply",
-	 "Prints the reply, which is JSON. Without JSON the message is null; JSON - takes it from\n"
-	 "the standard input.\n",
+	 "Prints the reply, which is JSON. Without JSON the message is null. If JSON is -, the\n"
+	 "message is read from the standard input.\n",
 	 2, 3, CLI_BIT(CLI_JSON) | CLI_BIT(CLI_TIMEOUT), cli_call},
 	{"state", "TYPE KEY", "print an actor's state", "Prints the committed state, which is JSON.\n",
 	 2, 2, CLI_BIT(CLI_JSON), cli_state},
 	{"actors", "[TYPE [KEY]]", "show actors", "Shows the actors that have a state.\n", 0, 2,
 	 LISTING, cli_actors},
-	{"messages", "[TYPE [KEY]]", "show messages that wait",
+	{"messages", "[TYPE [KEY]]", "show messages that wait or are being handled",
 	 "Shows messages in the order in which they were sent; those of one actor in the order\n"
 	 "in which they will be handled.\n",
 	 0, 2, LISTING, cli_messages},
 	{"dead", "[list [TYPE [KEY]]]", "show dead letters",
-	 "  dgen dead redrive ID...      send dead letters again, to the end of their mailboxes\n"
-	 "  dgen dead discard ID...      drop dead letters\n",
+	 "  dgen dead redrive ID...      send dead letters again, to the ends of their mailboxes\n"
+	 "  dgen dead discard ID...      delete dead letters\n",
 	 0, -1, LISTING, cli_dead},
-	{"explain", "TYPE KEY", "tell why an actor does or does not make progress",
-	 "Tells it in a sentence, with the process that blocks the actor.\n", 2, 2, CLI_BIT(CLI_JSON),
+	{"explain", "TYPE KEY", "say why an actor does or does not make progress",
+	 "Prints one sentence, with the process that blocks the actor.\n", 2, 2, CLI_BIT(CLI_JSON),
 	 cli_explain},
 	{"types", "", "show actor types", "Shows the actor types that you can read.\n", 0, 0, LISTING,
 	 cli_types},
 	{"workers", "", "show live workers", "Shows the workers of actor types that you can read.\n", 0,
 	 0, LISTING, cli_workers},
 	{"worker", "FILE.so", "run actor types in a shared object",
-	 "Each worker is a process of its own, which is replaced when it crashes. SIGINT or SIGTERM\n"
-	 "ends them after the turns under way, a second signal at once. SIGHUP replaces one after\n"
-	 "the other, and so brings a new FILE.so into use. What FILE.so has to contain stands in\n"
-	 "dgen.h, \"worker programs\".\n",
+	 "Each worker is a process of its own. A supervisor replaces a process that dies. On SIGINT\n"
+	 "and SIGTERM all workers finish the turns in progress and end; a second signal ends them\n"
+	 "immediately. On SIGHUP the supervisor replaces one process after the other, and the new\n"
+	 "ones load FILE.so again. \"Worker programs\" in dgen.h says what FILE.so must contain.\n",
 	 1, 1,
 	 CLI_BIT(CLI_JOBS) | CLI_BIT(CLI_NAME) | CLI_BIT(CLI_DRAIN) | CLI_BIT(CLI_QUIET) |
 		 CLI_BIT(CLI_VERBOSE) | CLI_BIT(CLI_THREADS) | CLI_BIT(CLI_GRACE) |
 		 CLI_BIT(CLI_TURN_TIMEOUT) | CLI_BIT(CLI_REPLACE_TIMEOUT) | CLI_BIT(CLI_MAX_DEATHS),
 	 cli_worker},
-	{"bench", "WORKLOAD", "measure speed, and that of the same work without actors",
+	{"bench", "WORKLOAD", "measure speed, with actors and without",
 	 "Workloads:\n"
-	 "  drain      messages that wait on many actors, until none waits\n"
+	 "  drain      messages wait for many actors, and workers handle them until none waits\n"
 	 "  send       clients send, one message per transaction\n"
-	 "  cast       clients start casts, as many at once as they may, and get a callback\n"
+	 "  cast       clients start as many casts as possible at the same time; callbacks report them\n"
 	 "  sustained  clients send, and workers keep up with them\n"
 	 "  call       clients send and wait for the reply\n"
-	 "  chain      each actor sends to the next; what one hop takes\n"
-	 "  idle       workers wait; what that costs\n\n"
-	 "Makes a schema and an actor type of its own in the database, and drops them at the end.\n"
-	 "After that the same is measured without actors: raw, as the fewest statements that change\n"
-	 "the same rows, and hand-made, as it is often written: a table of jobs, one per\n"
-	 "transaction, FOR UPDATE SKIP LOCKED. bench/README.md has the method.\n",
+	 "  chain      each actor sends to the next; the result is the time of one hop\n"
+	 "  idle       workers wait; the result is what they run, and their processor time\n\n"
+	 "Creates a schema and an actor type in the database, and drops them at the end. After the\n"
+	 "actors, measures the same work twice without them: raw, the fewest statements that change\n"
+	 "the same rows, and hand-made, a table of jobs, one per transaction with FOR UPDATE SKIP\n"
+	 "LOCKED. bench/README.md describes the method.\n",
 	 1, 1,
 	 CLI_BIT(CLI_LANE) | CLI_BIT(CLI_HANDLER_NAME) | CLI_BIT(CLI_ACTORS) | CLI_BIT(CLI_MESSAGES) |
 		 CLI_BIT(CLI_CLIENTS) | CLI_BIT(CLI_WORKERS) | CLI_BIT(CLI_JOBS) | CLI_BIT(CLI_TIME) |
@@ -77,9 +78,10 @@ const cli_command cli_command_list[] = {
 		 CLI_BIT(CLI_IDLE_ACTORS) | CLI_BIT(CLI_HOLD_SNAPSHOT) | CLI_BIT(CLI_NO_BASELINE) |
 		 CLI_BIT(CLI_PROGRESS) | CLI_BIT(CLI_QUIET) | CLI_BIT(CLI_JSON),
 	 cli_bench},
-	{"top", "", "show actor types, workers and what is stuck, again and again",
-	 "The key q ends it, any other looks at once. If the output is no terminal, one look comes\n"
-	 "after the other; --limit says how many. Messages are counted up to 10000 for each type.\n",
+	{"top", "", "show actor types, workers and stuck actors, repeatedly",
+	 "The key q ends the command, and any other key refreshes it. If the output is not a\n"
+	 "terminal, it is repeated; --limit says how many times. For each type at most 10000\n"
+	 "messages are counted.\n",
 	 0, 0, LISTING | CLI_BIT(CLI_INTERVAL), cli_top},
 	{NULL, NULL, NULL, NULL, 0, 0, 0, NULL},
 };
@@ -109,7 +111,7 @@ help(const char *name)
 	return CLI_OK;
 }
 
-/* "dgen help" and "dgen help cast" are understood as well. */
+/* "dgen help" and "dgen help cast" work, too. */
 static bool
 wants_help(cli_arguments *arguments)
 {

@@ -81,8 +81,7 @@ check_room(dgen_client *client, size_t bytes)
 		&client->error, DGEN_EBUSY,
 		"Call dgen_client_step or dgen_client_finish, and start it again; or set "
 		"under_way_bytes in dgen_client_options.",
-		"%zu operations are under way, which take %zu of %zu bytes", async->under_way, async->bytes,
-		limit);
+		"%zu operations in progress take %zu of %zu bytes", async->under_way, async->bytes, limit);
 }
 
 /* Room for whatever becomes of a call, so that only its start can run out of memory. */
@@ -202,7 +201,8 @@ dgen_client_start_call(dgen_client *client, const char *type, const char *key, c
 	if (code == 0 && callback == NULL)
 		code = dgen__fail(&client->error, DGEN_EINVAL, "callback must not be NULL");
 	if (code == 0 && timeout_ms < -1)
-		code = dgen__fail(&client->error, DGEN_EINVAL, "timeout_ms is %d", timeout_ms);
+		code = dgen__fail(&client->error, DGEN_EINVAL, "timeout_ms must be at least -1, not %d",
+						  timeout_ms);
 	if (code != 0)
 		return code;
 	if (timeout_ms >= 0)
@@ -342,18 +342,20 @@ dgen_client_finish(dgen_client *client, int timeout_ms)
 	if (code == 0)
 		code = check_outside(client);
 	if (code == 0 && timeout_ms < -1)
-		code = dgen__fail(&client->error, DGEN_EINVAL, "timeout_ms is %d", timeout_ms);
+		code = dgen__fail(&client->error, DGEN_EINVAL, "timeout_ms must be at least -1, not %d",
+						  timeout_ms);
 	if (code != 0)
 		return code;
 	while ((code = step(client)) == 1 && client->async->under_way > 0)
 		if (!sleep_until(client, deadline))
-			return dgen__fail_hint(&client->error, DGEN_ETIMEOUT,
-								   "They go on: call dgen_client_finish or dgen_client_step again.",
-								   "%zu operations are still under way", client->async->under_way);
+			return dgen__fail_hint(
+				&client->error, DGEN_ETIMEOUT,
+				"They continue: call dgen_client_finish or dgen_client_step again.",
+				"%zu operations are still in progress", client->async->under_way);
 	return code == 1 ? report(client) : code;
 }
 
-/* ---- beside it ---- */
+/* ---- other functions of the client ---- */
 
 int
 dgen__async_refuse(dgen_client *client)
@@ -366,7 +368,7 @@ dgen__async_refuse(dgen_client *client)
 		return client->error.code;
 	if (async->under_way > 0)
 		return dgen__fail_hint(&client->error, DGEN_EBUSY, "Call dgen_client_finish first.",
-							   "%zu operations are under way", async->under_way);
+							   "%zu operations are in progress", async->under_way);
 	dgen__pipeline_leave(client);
 	return 0;
 }

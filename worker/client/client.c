@@ -163,7 +163,7 @@ check_idle(dgen_client *client, bool waits)
 		return dgen__fail(&client->error, DGEN_ESTATE, "the connection is in pipeline mode");
 	if (status == PQTRANS_ACTIVE)
 		return dgen__fail(&client->error, DGEN_ESTATE,
-						  "a statement is under way on the connection");
+						  "a statement is in progress on the connection");
 	if (waits && status != PQTRANS_IDLE)
 		return dgen__fail_hint(&client->error, DGEN_ESTATE,
 							   "Commit first. No worker can see the request before.",
@@ -184,7 +184,7 @@ check_wrapped(dgen_client *client, bool waits)
 																	  : code;
 }
 
-/* What the last call returned ends here. The session that found an update may be too old for it. */
+/* What the last call returned ends here. The session that found an update can be too old for it. */
 static int
 begin(dgen_client *client, bool waits)
 {
@@ -525,9 +525,9 @@ timeout_interval(char *text, int timeout_ms)
 static int
 check_timeout(dgen_client *client, int timeout_ms)
 {
-	return timeout_ms >= -1
-			   ? 0
-			   : dgen__fail(&client->error, DGEN_EINVAL, "timeout_ms is %d", timeout_ms);
+	return timeout_ms >= -1 ? 0
+							: dgen__fail(&client->error, DGEN_EINVAL,
+										 "timeout_ms must be at least -1, not %d", timeout_ms);
 }
 
 int

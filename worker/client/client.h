@@ -28,7 +28,7 @@ typedef enum dgen__link
 	DGEN__LINK_IDLE, /* the connection, if there is one, is not in pipeline mode */
 	DGEN__LINK_RESTING,
 	DGEN__LINK_CONNECTING,
-	DGEN__LINK_CHECKING, /* connected; the extension's version is to come */
+	DGEN__LINK_CHECKING, /* connected; waits for the extension's version */
 	DGEN__LINK_RUNNING
 } dgen__link;
 
@@ -63,7 +63,7 @@ typedef struct dgen__async
 	size_t most;    /* if so: messages of the next statement */
 	bool awaiting;  /* dgen.await_any is */
 	PGresult *rows; /* of send_many, until its transaction is committed */
-	dgen__error error; /* of the section whose sync is to come */
+	dgen__error error; /* of the section whose sync is pending */
 	int64_t nudge_at;  /* when to make sure that the server sees what was sent behind await_any */
 	int nudge_ms;      /* after which time again */
 	int64_t await_at;  /* not before, after an error */

@@ -10,7 +10,7 @@
 #include "server/loop.h"
 #include "server/send.h"
 
-/* Connections that may be lost while one operation is sent. */
+/* Connections that can be lost while one operation is sent. */
 #define MOST_DOUBTS 5
 
 /* ---- queues ---- */
@@ -111,7 +111,7 @@ end_with(dgen_client *client, dgen__operation *operation, const dgen__error *why
 	dgen__operation_end(client, operation, NULL, 0);
 }
 
-/* Why one that waits ends; one that may have been sent before is in doubt. */
+/* Why one that waits ends; the outcome of one that might have been sent is unknown. */
 static void
 end_waiting(dgen_client *client, dgen__operation *operation, const dgen__error *why)
 {
@@ -179,8 +179,8 @@ dgen__operations_sweep(dgen_client *client)
 }
 
 /*
- * Whether they were done is not known. With an idempotency key that does not matter: they are sent
- * once more, before what waits. But not for ever: one of them may be what ends the connection.
+ * Their outcome is unknown. Those with an idempotency key are sent again, before what waits. But
+ * not without limit: one of them might be what ends the connection.
  */
 static void
 send_again(dgen__async *async)
@@ -234,7 +234,7 @@ dgen__operations_send_apart(dgen_client *client)
 	}
 }
 
-/* A callback may change client->error, so `why` is elsewhere. */
+/* A callback can change client->error, so `why` is elsewhere. */
 void
 dgen__operations_end_sent(dgen_client *client, const dgen__error *why)
 {

@@ -16,7 +16,7 @@
 #include "server/loop.h"
 #include "server/sql.h"
 
-/* Between two nudges of a connection that is to be used in another way. */
+/* Between two nudges of a connection that is needed for something else. */
 #define LAST_NUDGE_MS 100
 
 /* ---- the connection ---- */
@@ -242,7 +242,7 @@ wait_for_answer(dgen_client *client, int ms)
 
 /*
  * An await_any of calls that are all over ends when it is nudged: once more after some time, as the
- * server may get await_any and nudge in one piece.
+ * server can get await_any and nudge in one piece.
  */
 static int
 drain(dgen_client *client)

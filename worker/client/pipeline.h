@@ -19,7 +19,7 @@ extern void dgen__pipeline_disconnect(dgen_client *client);
 extern int dgen__pipeline_backoff_ms(dgen__async *async);
 extern void dgen__pipeline_end_all(dgen_client *client, const dgen__error *why);
 
-/* What a result that is to come belongs to. */
+/* What a pending result belongs to. */
 typedef enum dgen__came
 {
 	DGEN__CAME_VERSION,

@@ -125,7 +125,7 @@ clear_result(PGresult **result)
 	PQclear(*result);
 }
 
-/* Only the sync tells that the transaction is committed. */
+/* Only the sync says that the transaction is committed. */
 static int
 sent(dgen_client *client)
 {
@@ -157,7 +157,7 @@ typedef struct Found
 	dgen_json error;
 	dgen_json sqlstate;
 	dgen_json hint;
-	bool given; /* the error is the answer, and not of the look for it */
+	bool given; /* the error is the answer, and not of the search for it */
 } Found;
 
 static bool

@@ -1,5 +1,5 @@
 /*
- * A conversation that cannot go on: when to try again, and an end to all that is in progress.
+ * A conversation that cannot continue: when to try again, and how all operations in progress end.
  */
 #include <poll.h>
 #include <string.h>

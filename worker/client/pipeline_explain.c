@@ -1,13 +1,13 @@
 /*
  * Why a call has no reply in time: the server is asked, in a section of its own, before the
- * callback is told.
+ * callback runs.
  *
  *     open ──its time is over──> explained ──the server's answer, or the grace is over──> callback
  *
- * It is asked as dgen_client_await with timeout 0 does, which needs no right that the call did not
+ * It is asked as dgen_client_await with timeout 0 does, which needs no privilege that the call did not
  * need. So the answer is the reply itself if that has come in the meantime; else the error says what the
- * request waits for. One call at a time, and not too often: when thousands time out together, the
- * server has other things to do.
+ * request waits for. One call at a time, and not too often, so that
+ * thousands that time out together do not load the server.
  */
 #include <stdio.h>
 #include <string.h>
@@ -39,7 +39,7 @@ set_deadline(dgen__async *async, dgen__operation *operation, int64_t deadline)
 	dgen__timeouts_add(&async->timeouts, operation);
 }
 
-/* For a call whose time is over. False: it is to end without a reason. */
+/* For a call whose time is over. False: it ends without a reason. */
 bool
 dgen__explain_begin(dgen_client *client, dgen__operation *call, int64_t now)
 {
@@ -135,7 +135,7 @@ clear_result(PGresult **result)
 
 /*
  * The section has come to its end. What the server said before its commit failed counts for
- * nothing. The call may be over: await_any had its reply, or the grace was over.
+ * nothing. The call can be over: await_any had its reply, or the grace was over.
  */
 int
 dgen__explain_synced(dgen_client *client)

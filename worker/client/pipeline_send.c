@@ -6,13 +6,13 @@
  *
  *     await_any, sync  send_many, sync  (sync)...
  *
- * While nothing waits to be sent, await_any is for as long as it takes: the server ends
- * it when something more comes. Where it cannot tell (it got both sections in one piece),
- * the lone sync behind them, the nudge, is what it notices. While something does wait,
- * await_any only looks, so that a client that always sends gets its replies, too.
+ * While nothing waits to be sent, await_any has no limit: the server ends
+ * it when something more comes. If it cannot see that (it got both sections in one piece),
+ * it notices the lone sync after them, the nudge. While something does wait,
+ * await_any only checks, so that a client that always sends gets its replies, too.
  *
- * The question why a call has no reply in time may come behind any of them, and no await_any
- * behind it before its answer.
+ * The question why a call has no reply in time can come after any of them, and no await_any
+ * after it before its answer.
  */
 #include <string.h>
 

@@ -1,5 +1,5 @@
 /*
- * What is refused before it goes to the server.
+ * Arguments that are refused before anything goes to the server.
  */
 #include <inttypes.h>
 #include <string.h>
@@ -16,10 +16,11 @@ dgen__check_text(dgen__error *error, const char *what, const char *text, size_t 
 	size_t length;
 
 	if (text == NULL)
-		return dgen__fail(error, DGEN_EINVAL, "%s is NULL", what);
+		return dgen__fail(error, DGEN_EINVAL, "%s must not be NULL", what);
 	length = strlen(text);
 	if (length == 0 || length > max)
-		return dgen__fail(error, DGEN_EINVAL, "%s has %zu bytes, not 1 to %zu", what, length, max);
+		return dgen__fail(error, DGEN_EINVAL, "%s must have 1 to %zu bytes, not %zu", what, max,
+						  length);
 	if (!dgen__utf8_valid(text, length))
 		return dgen__fail(error, DGEN_EINVAL, "%s is not valid UTF-8: \"%s\"", what, text);
 	return 0;
@@ -54,7 +55,7 @@ dgen__check_json(dgen__error *error, const char *what, const char *json, size_t 
 	size_t wrong;
 
 	if (json == NULL)
-		return dgen__fail(error, DGEN_EINVAL, "%s is NULL", what);
+		return dgen__fail(error, DGEN_EINVAL, "%s must not be NULL", what);
 	if (*length == DGEN_STRLEN)
 		*length = strlen(json);
 	if (*length > DGEN__MAX_JSON_BYTES)
@@ -117,11 +118,12 @@ check_values(dgen__error *error, const dgen_send_options *options)
 	int rc = 0;
 
 	if (options->delay_ms < 0 || options->delay_ms > DGEN__MAX_DELAY_MS)
-		return dgen__fail(error, DGEN_EINVAL, "delay_ms is %" PRId64 ", not 0 to %" PRId64,
-						  options->delay_ms, DGEN__MAX_DELAY_MS);
+		return dgen__fail(error, DGEN_EINVAL,
+						  "delay_ms must be between 0 and %" PRId64 ", not %" PRId64,
+						  DGEN__MAX_DELAY_MS, options->delay_ms);
 	if (options->priority < INT16_MIN || options->priority > INT16_MAX)
-		return dgen__fail(error, DGEN_EINVAL, "priority is %d, not %d to %d", options->priority,
-						  INT16_MIN, INT16_MAX);
+		return dgen__fail(error, DGEN_EINVAL, "priority must be between %d and %d, not %d",
+						  INT16_MIN, INT16_MAX, options->priority);
 	if (options->idempotency_key != NULL)
 		rc = dgen__check_text(error, "idempotency key", options->idempotency_key,
 							  DGEN__MAX_KEY_BYTES);

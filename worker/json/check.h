@@ -23,7 +23,7 @@ extern int dgen__check_actor(dgen__error *error, const char *type, const char *k
 extern int dgen__check_text(dgen__error *error, const char *what, const char *text, size_t max);
 /* JSON that jsonb can hold. Puts the length into *length if that is DGEN_STRLEN. */
 extern int dgen__check_json(dgen__error *error, const char *what, const char *json, size_t *length);
-/* The same, and it has to be an object. */
+/* The same; it must be an object. */
 extern int dgen__check_object(dgen__error *error, const char *what, const char *json,
 							  size_t *length);
 /*

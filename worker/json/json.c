@@ -403,7 +403,7 @@ pointer_valid(const char *pointer)
 	return true;
 }
 
-/* "" is the one pointer that does not pass a container, and has to be checked here. */
+/* "" is the one pointer that does not pass a container, and must be checked here. */
 static int
 find_whole(dgen_json *value)
 {
@@ -473,7 +473,7 @@ pass_string(const char *text, const char *end)
 	return text < end ? text + 1 : end;
 }
 
-/* However deep it is: the server may allow more than the scanner. */
+/* However deep it is: the server can allow more than the scanner. */
 static const char *
 pass_value(const char *text, const char *end)
 {

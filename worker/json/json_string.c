@@ -140,7 +140,7 @@ dgen__json_unescape(char *text, size_t length)
 	return (size_t) (out - text);
 }
 
-/* Text on its way into a caller's buffer, which may be too small. */
+/* Text on its way into a caller's buffer, which can be too small. */
 typedef struct Output
 {
 	char *buffer;

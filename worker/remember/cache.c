@@ -1,6 +1,6 @@
 /*
  * The states of actors between batches: a hash table with a list through it in the
- * order in which they were put in. The oldest go when the bound is passed.
+ * order in which they were put in. The oldest are removed at the limit.
  *
  *     buckets[hash] ──> entry ──> entry          oldest <──> entry <──> entry <──> newest
  */

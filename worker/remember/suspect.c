@@ -1,7 +1,7 @@
 /*
  * Actors whose turns spoil the commit of a batch: a message to a type that does not
- * exist, a constraint that is checked at COMMIT. It is not known which of a batch's turns
- * it was, so its actors are run one at a time until that one has shown itself.
+ * exist, a constraint that is checked at COMMIT. It is not known which turn of a
+ * batch it was, so the turns of its actors run one at a time until one fails.
  */
 #include <string.h>
 
@@ -12,7 +12,7 @@
 /* More than a batch has. Beyond it an actor is assumed not to be the cause. */
 #define MOST_SUSPECTS 4096
 
-/* Batches to come without any of them, per suspect: others may have handled them. */
+/* Batches to come without any of them, per suspect: other workers might have handled them. */
 #define PATIENCE 16
 
 static void

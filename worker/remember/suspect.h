@@ -17,7 +17,7 @@ typedef struct dgen__suspect
 	int type;
 	char *key;
 	bool guilty;
-	int64_t message; /* whose failed attempt is to be recorded with error; 0: none */
+	int64_t message; /* whose failed attempt must be recorded with error; 0: none */
 	int attempt;     /* that failed; once it is another one, the server has recorded it itself */
 	bool final;      /* and it is the last one */
 	int tries;       /* failed commits that might have had another cause */

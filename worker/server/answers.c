@@ -1,5 +1,5 @@
 /*
- * Results that are to come, in order.
+ * Pending results, in order.
  */
 #include <ctype.h>
 #include <linux/tcp.h>

@@ -1,12 +1,12 @@
 /*
- * Results that are to come.
+ * Pending results.
  */
 #ifndef DGEN_SERVER_ANSWERS_H
 #define DGEN_SERVER_ANSWERS_H
 
 #include "dgen.h"
 
-/* What results that are to come belong to, in order. */
+/* What the pending results belong to, in order. */
 typedef struct dgen__answers
 {
 	unsigned char *list;

@@ -1,5 +1,5 @@
 /*
- * When to try again.
+ * When to retry.
  */
 #include <ctype.h>
 #include <linux/tcp.h>

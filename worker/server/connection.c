@@ -76,7 +76,7 @@ dgen__connect_timeout_ms(const char *conninfo)
 }
 
 /*
- * "a,b,c" from the nth on: "b,c,a". libpq goes on to the next host when one refuses, but
+ * "a,b,c" from the nth on: "b,c,a". libpq tries the next host when one refuses, but
  * when one accepts and stays silent, only the next attempt can.
  */
 static char *
@@ -188,7 +188,7 @@ dgen__connect(const char *conninfo, const char *application_name, int timeout_ms
 
 /* ---- connecting without blocking, and again ---- */
 
-/* While it connects, libpq may have closed its socket and opened another one with the same number. */
+/* While it connects, libpq might have closed its socket and opened another one with the same number. */
 static void
 watch(dgen__loop *loop, PGconn *connection, PostgresPollingStatusType wants)
 {
@@ -234,7 +234,7 @@ dgen__connect_continue(PGconn *connection, dgen__loop *loop, int64_t deadline, i
 
 /* ---- errors ---- */
 
-/* "FATAL:  28P01: password ..." is how libpq tells a SQLSTATE without a result. */
+/* "FATAL:  28P01: password ..." is how libpq gives a SQLSTATE without a result. */
 static char *
 find_sqlstate(char *text)
 {
@@ -411,7 +411,7 @@ has_unread(int socket)
 }
 
 /*
- * A read of libpq may leave a part of what it has decrypted in the memory of TLS, where no
+ * A read of libpq can leave a part of what it has decrypted in the memory of TLS, where no
  * socket tells of it. What is left then the next read takes; so it continues until one has found
  * nothing on the socket, neither before nor in the meantime. Results that are there already do not
  * end it: when they are taken, no step looks again.
@@ -445,6 +445,6 @@ dgen__read_input(PGconn *connection)
 	if (PQsslInUse(connection) && !read_decrypted(connection))
 		return false;
 	while ((notify = PQnotifies(connection)) != NULL)
-		PQfreemem(notify); /* a callback may have run LISTEN */
+		PQfreemem(notify); /* a callback might have run LISTEN */
 	return true;
 }

@@ -54,7 +54,7 @@ extern int dgen__check_extension(PGconn *connection, const PGresult *rows,
 extern int dgen__not_installed(PGconn *connection, dgen__error *error);
 extern void dgen__ignore_notices(PGconn *connection);
 
-/* Sends a statement, prepared or not, as pipeline mode wants it. */
+/* Sends a statement, prepared or not, as pipeline mode needs it. */
 extern int dgen__statement_send(PGconn *connection, const dgen__statement *statement,
 								const char *const *values, const int *lengths, const int *formats);
 

@@ -1,8 +1,8 @@
 /*
- * One descriptor that becomes readable when a worker has to go on: something came from
+ * One descriptor that becomes readable when a worker must continue: something came from
  * the server, stop was called, or it is time. It stays the same over reconnects.
  *
- * This is the file to port: it takes Linux.
+ * This is the file to port: it needs Linux.
  */
 #include <errno.h>
 #include <stdatomic.h>

@@ -1,5 +1,5 @@
 /*
- * One descriptor that says when to go on.
+ * One descriptor that says when to continue.
  */
 #ifndef DGEN_SERVER_LOOP_H
 #define DGEN_SERVER_LOOP_H

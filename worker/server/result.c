@@ -1,7 +1,7 @@
 /*
- * What the server has sent is checked as a whole before anything of it is believed: a server
- * that is not ours, or something that stands between, must not lead us out of our arrays. What is
- * not as it has to be is an error after which the connection is dropped.
+ * An answer of the server is checked as a whole before any of it is used: another kind of server,
+ * or something in between, must not make the library read beyond its arrays. After an answer of
+ * the wrong shape the library closes the connection.
  */
 #include <limits.h>
 #include <string.h>
@@ -24,7 +24,7 @@ refuse(dgen__error *error, const char *what, const char *wrong, int row)
 	return dgen__fail_hint(
 		error, DGEN_ESERVER,
 		"Check that this is a PostgreSQL server with dgen, and that nothing in between changes its answers.",
-		"the server's answer to %s makes no sense: %s in row %d", what, wrong, row + 1);
+		"the server's answer to %s is invalid: %s in row %d", what, wrong, row + 1);
 }
 
 static bool
@@ -112,7 +112,7 @@ same(const PGresult *rows, int row, int other, int column)
 	return strcmp(PQgetvalue(rows, row, column), PQgetvalue(rows, other, column)) == 0;
 }
 
-/* What every row has. NULL: it is as it has to be; so below. */
+/* What every row has. NULL: it is as it must be; so below. */
 static const char *
 wrong_message(const PGresult *rows, int row)
 {
@@ -195,7 +195,7 @@ dgen__claim_check(const PGresult *rows, dgen__error *error)
 
 /* ---- many messages ---- */
 
-/* A row says what became of one of those that were sent, and the next row of a later one. */
+/* A row is the result of one element that was sent, and the next row that of a later one. */
 int
 dgen__many_check(const PGresult *rows, size_t sent, dgen__error *error)
 {
@@ -225,7 +225,7 @@ field_is(const PGresult *result, int field, const char *value)
 	return text != NULL && strcmp(text, value) == 0;
 }
 
-/* The server marks them, as docs/sql-api.md tells. */
+/* The server marks them, as docs/sql-api.md says. */
 bool
 dgen__result_is_answer(const PGresult *result)
 {

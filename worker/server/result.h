@@ -1,5 +1,5 @@
 /*
- * Is what the server has sent what it has to be?
+ * Checks that an answer of the server has the expected shape.
  *
  * 0, or the error: then the connection is of no use.
  */

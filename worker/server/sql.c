@@ -79,7 +79,7 @@ const dgen__statement dgen__sql_await_any = {
 	2,
 };
 
-/* With a timeout of '0' the server would not look for the reason. */
+/* With a timeout of '0' the server would not find the reason. */
 const dgen__statement dgen__sql_await_now = {
 	NULL,
 	"SELECT dgen.await_reply($1, '1 us')",
@@ -207,7 +207,7 @@ dgen__sql_create_type(const dgen_actor_type *type, dgen__buffer *sql, dgen__type
 	dgen__buffer_puts(sql, ", if_not_exists => true)");
 }
 
-/* The number tells this savepoint from one of a transaction that a callback began itself. */
+/* The number distinguishes this savepoint from one of a transaction that a callback began itself. */
 void
 dgen__sql_savepoint(char *sql, int n)
 {

@@ -1,5 +1,5 @@
 /*
- * The supervisor: its options, its signals, and the loop that looks after the processes.
+ * The supervisor: its options, its signals, and the loop that watches the processes.
  *
  *     signalfd ──┐
  *     pipe ──────┼── poll ──> signals, deaths, turns that take too long, what is due
@@ -84,7 +84,8 @@ check_options(dgen__supervisor *s)
 	if (s->run == NULL)
 		return refuse(s, DGEN_EINVAL, "the supervisor has nothing to run");
 	if (o->processes < 0 || o->processes > MOST_PROCESSES)
-		return refuse(s, DGEN_EINVAL, "processes in dgen_supervisor_options is not 1 to 1000");
+		return refuse(s, DGEN_EINVAL,
+					  "processes in dgen_supervisor_options must be between 1 and 1000");
 	if (o->grace_ms < 0 || o->restart_min_ms < 0 || o->restart_max_ms < 0 || o->max_deaths < 0 ||
 		o->max_deaths > MOST_DEATHS || o->death_window_ms < 0 || o->turn_timeout_ms < -1 ||
 		o->replace_ms < 0)
@@ -198,7 +199,7 @@ stop_by_signal(dgen__supervisor *s, int number)
 	}
 	s->asked = true;
 	dgen__supervisor_log(s, DGEN_LOG_INFO,
-						 "stopping after the turns under way; a second signal stops at once");
+						 "stopping after the turns in progress; a second signal stops immediately");
 	stop_all(s);
 }
 
@@ -250,7 +251,7 @@ dies_too_often(dgen__supervisor *s)
 static void
 give_up(dgen__supervisor *s)
 {
-	dgen__supervisor_log(s, DGEN_LOG_ERROR, "more than %d deaths in %d ms: giving up",
+	dgen__supervisor_log(s, DGEN_LOG_ERROR, "stopping after more than %d deaths in %d ms",
 						 s->options.max_deaths, s->options.death_window_ms);
 	s->result = DGEN_EFAILED;
 	stop_all(s);
@@ -323,7 +324,7 @@ kill_what_is_late(dgen__supervisor *s)
 		if (process->pid == 0 || process->killed || process->kill_at > dgen__now_ms())
 			continue;
 		dgen__supervisor_log(s, DGEN_LOG_WARNING,
-							 "worker %d, process %ld, has not ended in %d ms and is killed",
+							 "worker %d, process %ld, did not stop in %d ms and is killed",
 							 process->number, (long) process->pid, s->options.grace_ms);
 		dgen__process_kill(process);
 	}

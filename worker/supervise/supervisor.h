@@ -73,7 +73,7 @@ typedef struct dgen__supervisor
 	bool opened;        /* a first child has attached */
 	bool ready;         /* and all of them */
 	int rolling;        /* the number that is being replaced; 0: none */
-	int64_t roll_until; /* the new process has to be attached; DGEN__NEVER: there is none */
+	int64_t roll_until; /* the new process must be attached by then; DGEN__NEVER: none */
 	bool again;         /* SIGHUP came in the meantime */
 	bool stopping;
 	bool asked;  /* to stop, by a signal */
@@ -108,7 +108,7 @@ typedef enum dgen__death
 
 /* It has ended with that status of waitpid. */
 extern dgen__death dgen__process_ended(dgen__supervisor *s, dgen__process *process, int status);
-/* Ends a callback that runs for too long. Returns when to look again. */
+/* Ends a callback that runs for too long. Returns when to check again. */
 extern int64_t dgen__process_check_turn(dgen__supervisor *s, dgen__process *process, int64_t now);
 
 /* ---- supervisor_roll.c: one process after the other is replaced ------------------------------- */

@@ -36,7 +36,7 @@ close_inherited(dgen__supervisor *s)
 	dgen__notify_close(&s->notify);
 }
 
-/* The supervisor may have died before the kernel was told what to do then. */
+/* The supervisor might have died before the kernel was told what to do then. */
 static void
 end_with(pid_t parent)
 {

@@ -1,5 +1,5 @@
 /*
- * What a service manager wants to know: the protocol of sd_notify(3), datagrams to the
+ * What a service manager is told: the protocol of sd_notify(3), datagrams to the
  * socket that NOTIFY_SOCKET names.
  */
 #include <errno.h>

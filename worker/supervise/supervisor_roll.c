@@ -1,16 +1,16 @@
 /*
  * SIGHUP: one process after the other is replaced. The new one is attached before the old
- * one is told to stop; the next pair's turn is when that has ended.
+ * one is told to stop; the next pair follows when that has ended.
  *
  *     number k:   old ────────────────── SIGTERM ── end
  *                      new ── attached ──┘           └── number k + 1
  *
- * A new one that dies, or is not attached in time and killed, ends it: the old ones stay.
+ * If a new one dies, or is killed because it has not attached in time, the old ones stay.
  */
 #include "server/loop.h"
 #include "supervise/supervisor.h"
 
-/* A SIGHUP that came in the meantime may bring what is better. */
+/* A SIGHUP that came in the meantime can bring a better file. */
 static void
 end(dgen__supervisor *s)
 {
@@ -77,7 +77,7 @@ abandon(dgen__supervisor *s, int number, const char *why)
 void
 dgen__roll_abandon(dgen__supervisor *s, int number)
 {
-	abandon(s, number, "the new process has died");
+	abandon(s, number, "the new process died");
 }
 
 int64_t
@@ -94,7 +94,7 @@ give_up(dgen__supervisor *s, dgen__process *replacement)
 	if (replacement->pid != 0)
 	{
 		dgen__supervisor_log(s, DGEN_LOG_WARNING,
-							 "worker %d, process %ld, has not attached in %d ms and is killed",
+							 "worker %d, process %ld, did not attach in %d ms and is killed",
 							 replacement->number, (long) replacement->pid, s->options.replace_ms);
 		dgen__process_kill(replacement);
 		return;

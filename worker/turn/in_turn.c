@@ -1,5 +1,5 @@
 /*
- * What callbacks' functions stand on: whether the turn continues, and the first error, which stays.
+ * The base of the functions for callbacks: whether the turn continues, and its first error.
  */
 #include <inttypes.h>
 #include <string.h>

@@ -46,7 +46,7 @@ struct dgen_turn
 	dgen__turn_text *texts;
 };
 
-/* 0 if the turn can go on; DGEN_EINVAL for NULL, else the error that stuck. */
+/* 0 if the turn can continue; DGEN_EINVAL for NULL, else the error that stuck. */
 extern int dgen__turn_ready(const dgen_turn *turn);
 /* The same, and DGEN_ESTATE for an action. */
 extern int dgen__turn_has_state(dgen_turn *turn);

@@ -1,6 +1,6 @@
 /*
- * The state of an actor as entries. A turn's changes can be undone, a batch's are a
- * diff, and both cost what was changed, not what there is.
+ * The state of an actor as entries. A turn's changes can be undone, and a batch's
+ * are a diff. Both cost as much as was changed, not as much as there is.
  */
 #include <string.h>
 
@@ -226,7 +226,7 @@ change_of(dgen__state *state, entry *e)
 	return c;
 }
 
-/* Notes what undo has to bring back. */
+/* Notes what undo must restore. */
 static bool
 touch(dgen__state *state, entry *e)
 {
@@ -351,7 +351,7 @@ dgen__state_replace(dgen__state *state, const char *json, size_t length)
 
 /*
  * Only when they are many, so that each pays for its own end. Those with a change have
- * to be told to the server first, or come back by undo.
+ * to be sent to the server first, or be restored by undo.
  */
 static void
 drop_tombstones(dgen__state *state)

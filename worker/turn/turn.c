@@ -106,7 +106,7 @@ dgen_turn_raise_result(dgen_turn *turn, const PGresult *result)
 	else if (status == PGRES_FATAL_ERROR || status == PGRES_NONFATAL_ERROR)
 		(void) dgen__fail_result(&turn->error, result);
 	else
-		(void) dgen__fail(&turn->error, DGEN_EFAILED, "a statement ended with %s, unexpectedly",
+		(void) dgen__fail(&turn->error, DGEN_EFAILED, "a statement returned unexpected %s",
 						  PQresStatus(status));
 	turn->error.code = DGEN_EFAILED;
 	turn->ending = DGEN__ERROR;
@@ -124,8 +124,9 @@ dgen_turn_retry(dgen_turn *turn, int64_t delay_ms)
 	{
 		if (turn->stuck == 0)
 			(void) dgen__fail(&turn->error, DGEN_EINVAL,
-							  "delay_ms of a retry is %" PRId64 ", not -1 to %" PRId64, delay_ms,
-							  DGEN__MAX_DELAY_MS);
+							  "delay_ms of a retry must be between -1 and %" PRId64
+							  ", not %" PRId64,
+							  DGEN__MAX_DELAY_MS, delay_ms);
 		return dgen__turn_stick(turn, DGEN_EINVAL);
 	}
 	turn->ending = DGEN__RETRY;
@@ -284,7 +285,7 @@ run_callbacks(dgen_turn *turn)
 		run_callback(turn, callback, name);
 }
 
-/* Ends what the callback did on the connection, which may show that the turn cannot be kept. */
+/* Ends what the callback did on the connection, which can show that the turn cannot be kept. */
 static void
 finish_connection(dgen_turn *turn)
 {

@@ -1,5 +1,5 @@
 /*
- * What a turn got: who the actor is, and the message.
+ * What a turn has received: the actor and the message.
  */
 #include <string.h>
 

@@ -183,7 +183,7 @@ dgen_turn_delete(dgen_turn *turn, const char *entry)
 	return dgen__turn_stick(turn, dgen__state_delete(turn->state, entry));
 }
 
-/* json may be what dgen_turn_state returned: state.c has copied it before that is forgotten. */
+/* json can be what dgen_turn_state returned: state.c has copied it before that is forgotten. */
 int
 dgen_turn_set_state(dgen_turn *turn, const char *json, size_t length)
 {

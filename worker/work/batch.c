@@ -1,5 +1,5 @@
 /*
- * A batch: run turn by turn, and what becomes of it once its commit is confirmed or has failed.
+ * A batch: its turns, one after the other, and what follows its commit or the failure of that.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -27,7 +27,7 @@
 /* More than 64 open or released subtransactions make the snapshots of the whole server slow. */
 #define MOST_SAVEPOINTS 32
 
-/* Failed commits of a turn alone whose cause may have been another one, such as a deadlock. */
+/* Failed commits of a turn alone whose cause might have been another one, such as a deadlock. */
 #define MOST_TRIES 3
 
 /* Of a buffer, between batches. */
@@ -334,7 +334,7 @@ dgen__batch_drop(dgen_worker *worker)
 
 /*
  * The server ends a session that is silent in a batch for longer than any of its turns
- * may take. The messages come again, and one of them would take as long again.
+ * can take. The messages are handled again, and one of them would take as long again.
  */
 void
 dgen__batch_timed_out(dgen_worker *worker)
@@ -423,7 +423,7 @@ suspect_actor(dgen_worker *worker, const dgen__actor *actor, bool only_turn, Cau
 	}
 }
 
-/* Nothing is lost: the messages are still in their mailboxes. False: it is no use to claim on at once. */
+/* Nothing is lost: the messages are still in their mailboxes. False: claiming again immediately is of no use. */
 bool
 dgen__batch_failed(dgen_worker *worker, const dgen__error *error)
 {

@@ -91,10 +91,10 @@ extern void dgen__borrow_explain(dgen_worker *worker,
 extern void dgen__borrow_undo(dgen_worker *worker);   /* what a turn that failed did */
 extern int dgen__borrow_end(dgen_worker *worker);     /* back to pipeline mode, if need be */
 
-/* doubt.c: a batch whose COMMIT was sent and whose answer never came; what is to be done after it. */
+/* doubt.c: a batch with an unknown outcome, and its after-commit callbacks. */
 typedef struct dgen__doubt
 {
-	dgen__outbox actions; /* none: there is no doubt */
+	dgen__outbox actions; /* none: no outcome is unknown */
 	char worker[24];      /* the id that its session had */
 	int64_t batch;
 	int64_t since; /* ms */

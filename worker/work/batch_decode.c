@@ -1,5 +1,5 @@
 /*
- * A batch out of what a claim returned.
+ * From the rows that a claim returned to a batch.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -2,8 +2,8 @@
  * The worker's connection in the hands of a callback, for the application's own
  * tables: behind a savepoint, so that a turn that fails takes nothing else with it.
  *
- * A callback can do anything with a connection. What it must not do is noticed: the
- * batch is dropped then, the connection closed, and the turn gets a failed attempt.
+ * A callback can do anything with a connection. If it does what it must
+ * not do, the batch is rolled back, the connection closed, and the attempt has failed.
  */
 #include <string.h>
 

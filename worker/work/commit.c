@@ -204,7 +204,7 @@ dgen__commit_send(dgen_worker *worker)
 		return dgen__fail(&worker->error, DGEN_ENOMEM, "out of memory");
 	if (bytes > MOST_BYTES)
 		return dgen__fail(&worker->error, DGEN_EBUSY,
-						  "what the turns did takes %zu MB, more than a statement can carry",
+						  "the results of the turns take %zu MB, more than a statement can carry",
 						  bytes >> 20);
 	if (dgen__statement_send(worker->connection, &dgen__sql_commit_turns, values, lengths,
 							 formats) != 0)

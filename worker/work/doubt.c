@@ -1,8 +1,8 @@
 /*
- * A batch whose COMMIT was sent, and whose answer never came: was it committed? To its messages
- * that makes no difference, as they come again if it was not. But its after-commit actions have
- * to know. They are kept until the server has answered, in another session, for the receipt
- * that such a batch leaves (dgen.receipt, dgen.settle).
+ * A batch with an unknown outcome: its COMMIT was sent, and the answer never came. Its messages
+ * need no outcome: they are handled again if the batch did not commit. Its after-commit callbacks
+ * do. They are kept until the server says, in another session, whether the batch has left its
+ * receipt (dgen.receipt, dgen.settle).
  */
 #include <string.h>
 
@@ -43,8 +43,8 @@ void
 dgen__doubt_end(dgen_worker *worker, bool committed)
 {
 	dgen__worker_log(worker, DGEN_LOG_INFO,
-					 committed ? "the batch whose commit was in doubt is committed"
-							   : "the batch whose commit was in doubt is not committed");
+					 committed ? "the batch whose outcome was unknown is committed"
+							   : "the batch whose outcome was unknown is not committed");
 	dgen__outbox_finish(&worker->doubt.actions, committed);
 }
 
@@ -54,8 +54,8 @@ dgen__doubt_give_up(dgen_worker *worker, const char *why)
 	if (!dgen__doubt_exists(worker))
 		return;
 	dgen__worker_log(worker, DGEN_LOG_WARNING,
-					 "whether a batch was committed is not known, and %zu after-commit actions are "
-					 "dropped: %s",
+					 "the outcome of a batch is unknown; its %zu after-commit callbacks are "
+					 "discarded: %s",
 					 worker->doubt.actions.nactions, why);
 	dgen__outbox_finish(&worker->doubt.actions, false);
 }

@@ -1,5 +1,5 @@
 /*
- * The actor types of a worker: what is refused before it runs.
+ * The actor types of a worker, which are checked before it runs.
  */
 #include <errno.h>
 #include <stdio.h>

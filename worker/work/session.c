@@ -37,7 +37,7 @@ rollback_and_claim(dgen_worker *worker)
 
 /*
  * Another session may have the actor, the server has counted the attempt as failed, or the extension was
- * dropped: then what the locked part did is void. Else the attempt has failed, and that is committed; it
+ * dropped: then the result of the locked part is discarded. Else the attempt has failed, and that is committed; it
  * is not counted if a table of dgen's was changed. If that does not work either, the session ends, and
  * another worker runs it again.
  */
@@ -52,7 +52,7 @@ part_failed(dgen_worker *worker)
 		strcmp(error->sqlstate, DGEN__LOCK_LOST) == 0)
 	{
 		dgen__worker_log(worker, DGEN_LOG_WARNING,
-						 "what a locked part of \"%s\" did is void: %s" DGEN__HINT_FORMAT,
+						 "the result of a locked part of \"%s\" is discarded: %s" DGEN__HINT_FORMAT,
 						 worker->batch.actors[0].key, dgen__error_text(error),
 						 DGEN__HINT_OF(error));
 		dgen__batch_drop(worker);
@@ -71,7 +71,7 @@ part_failed(dgen_worker *worker)
 	return result == 0 ? dgen__session_commit(worker) : result;
 }
 
-/* The locks of the batch itself may be those that are missing. */
+/* The missing locks might be those of the batch itself. */
 static void
 narrow_claims(dgen_worker *worker)
 {
@@ -177,7 +177,7 @@ blame_pool(const dgen_worker *worker, dgen__error *error)
 			"a connection pooler gives the session of the worker to others");
 }
 
-/* A statement that was good when the worker attached: attaching again tells what to do. */
+/* A statement that was good when the worker attached: attaching again shows what to do. */
 static void
 blame_update(dgen__error *error)
 {
@@ -240,7 +240,7 @@ settle_failed(dgen_worker *worker, const dgen__error *error)
 		dgen__doubt_give_up(worker, dgen__error_text(error));
 }
 
-/* Some failures are to be expected, and the conversation continues as if they had not been. */
+/* Some failures are expected; after them the conversation continues. */
 static int
 answer_failed(dgen_worker *worker, dgen__answer answer, const PGresult *result)
 {
@@ -337,7 +337,7 @@ connection_lost(dgen_worker *worker)
 	else if (worker->batch.committing)
 		dgen__worker_log(
 			worker, DGEN_LOG_WARNING,
-			"the connection was lost in a commit; if it did not happen, its messages come again");
+			"the connection was lost in a commit; if the batch did not commit, it is handled again");
 	return worker->section_failed ? dgen__fail_error(&worker->error, &worker->section_error)
 								  : dgen__fail_connection(&worker->error, worker->connection);
 }
@@ -388,7 +388,7 @@ take_answers(dgen_worker *worker)
 
 /* ---- what the worker calls ---- */
 
-/* A server that waits for work answers when there is some, which may be never. */
+/* A server that waits for work answers when there is some, which can be never. */
 bool
 dgen__session_busy(const dgen_worker *worker)
 {

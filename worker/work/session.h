@@ -10,7 +10,7 @@
 #include "base/error.h"
 #include "server/sql.h"
 
-/* What a result that is to come belongs to. */
+/* What a pending result belongs to. */
 typedef enum dgen__answer
 {
 	DGEN__ANSWER_SETTINGS,

@@ -1,6 +1,6 @@
 /*
  * How a worker's session begins: settings, attaching, types that are missing, what is
- * prepared, and the batch whose outcome is not known.
+ * prepared, and the batch whose outcome is unknown.
  *
  *     settings  attach ──types are missing──> create them, settings, attach
  *                  └──────────> prepare  (settle)  the first claim
@@ -49,7 +49,7 @@ dgen__check_callbacks(const dgen_actor_type *type, dgen__error *error)
 {
 	if (takes_messages(type) || handles_actions(type))
 		return 0;
-	return dgen__fail_hint(error, DGEN_EINVAL, "Set handle_cast, or another one that it is for.",
+	return dgen__fail_hint(error, DGEN_EINVAL, "Set handle_cast or another callback.",
 						   "actor type \"%s\" has no callback", type->name);
 }
 
@@ -145,7 +145,7 @@ attach(dgen_worker *worker)
 {
 	int result = dgen__session_send_plain(worker, &dgen__sql_settings, DGEN__ANSWER_SETTINGS);
 
-	/* Whether it may write is decided as a transaction begins. */
+	/* Whether a session can write is decided when a transaction begins. */
 	if (result == 0)
 		result = dgen__session_sync(worker);
 	if (result == 0)
@@ -255,7 +255,7 @@ dgen__session_attached(dgen_worker *worker)
 	return worker->types_missing ? create_types_and_attach(worker) : prepare_and_claim(worker);
 }
 
-/* The server's own words on a missing grant name the object, and not what is to be granted. */
+/* The server's own words on a missing grant name the object, and not what to grant. */
 static int
 attach_error(dgen_worker *worker, const dgen__error *error)
 {

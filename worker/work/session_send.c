@@ -8,9 +8,9 @@
  *
  *     COMMIT, sync  CALL dgen.wait, sync  BEGIN, claim, sync
  *
- * so that the server, woken, claims without asking back. Behind a pool each of these three is sent
- * when the one before is answered: a pool takes the session for ready with the first answer, and would
- * give it to another client, still waiting, when the worker is gone.
+ * so that the server, woken, claims without another round trip. Behind a pooler each of these three is sent
+ * when the one before is answered: a pooler considers the session ready with the first answer,
+ * and would give it, still waiting, to another client when the worker is gone.
  */
 #include <stdio.h>
 

@@ -197,7 +197,7 @@ dgen_worker_close(dgen_worker *worker)
 		free_worker(worker);
 }
 
-/* ---- who may call, and when ---- */
+/* ---- which calls are allowed, and when ---- */
 
 int
 dgen__worker_check(dgen_worker *worker)

@@ -22,12 +22,12 @@ typedef enum dgen__phase
 	DGEN__RESTING,    /* not connected, until deadline */
 	DGEN__CONNECTING, /* until deadline */
 	DGEN__ATTACHING,
-	DGEN__RELEASING, /* behind a pool: what a claim that found nothing has begun is to end */
+	DGEN__RELEASING, /* behind a pooler: ends what a claim that found nothing has begun */
 	DGEN__IDLE,      /* behind a pool: for work */
-	DGEN__CLAIMING,  /* the answer to a claim is to come; it might wait for work first */
-	DGEN__FETCHING,  /* states that the cache no longer has are to come */
-	DGEN__BEGINNING, /* the transaction that has claimed a locked part is to end before it runs */
-	DGEN__LEAVING,   /* the last answers are to come, until deadline */
+	DGEN__CLAIMING,  /* waits for the answer to a claim, which might wait for work first */
+	DGEN__FETCHING,  /* waits for states that the cache no longer has */
+	DGEN__BEGINNING, /* ends the transaction that has claimed a locked part, before it runs */
+	DGEN__LEAVING,   /* waits for the last answers, until deadline */
 	DGEN__ENDED
 } dgen__phase;
 

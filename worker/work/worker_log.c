@@ -1,5 +1,5 @@
 /*
- * What all files of a worker need to know of it: where its log is, and whether it is to stop.
+ * What all files of a worker need: its log, and whether it must stop.
  */
 #include <errno.h>
 #include <stdarg.h>

@@ -1,6 +1,6 @@
 /*
  * The report for programs: one JSON object on one line. Times are in the unit that the
- * name ends with; what is not known is null.
+ * name ends with; an unknown value is null.
  */
 #include <inttypes.h>
 #include <stdio.h>

@@ -24,7 +24,7 @@ read_lane(bench_options *options, const cli_arguments *arguments)
 	options->database = lane != NULL && strcmp(lane, "database") == 0;
 	if (lane != NULL && !options->database && strcmp(lane, "c") != 0)
 	{
-		cli_error("--lane is \"%s\", not c or database", lane);
+		cli_error("--lane must be c or database, not \"%s\"", lane);
 		return false;
 	}
 	if (arguments->option[CLI_HANDLER_NAME] == NULL)

@@ -1,6 +1,6 @@
 /*
- * The report for people: a line for each figure, a column for each side, and what the
- * actors' is in terms of the baseline.
+ * The report for people: a line for each figure, a column for each side, and the
+ * ratio of the actors to the baseline.
  */
 #include <stdio.h>
 #include <string.h>

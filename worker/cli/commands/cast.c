@@ -87,7 +87,7 @@ refuse_line(Sender *sender, uint64_t number, const char *format, ...)
 	sender->bad++;
 }
 
-/* Is the error about one message, so that others may be sent? */
+/* Is the error about one message, so that the others can be sent? */
 static bool
 is_about_message(const dgen_client *client, int code)
 {
@@ -188,7 +188,8 @@ find_key(Sender *sender, const char *line, size_t length, const char *from, char
 		snprintf(key, KEY_MOST + 1, "%" PRId64, whole);
 		return true;
 	}
-	refuse_line(sender, number, "what is at \"%s\" is no key of 1 to %d bytes", from, KEY_MOST);
+	refuse_line(sender, number, "the value at \"%s\" is not a key of 1 to %d bytes", from,
+				KEY_MOST);
 	return false;
 }
 
@@ -295,8 +296,8 @@ finish(const Sender *sender, const cli_arguments *arguments, bool asked, cli_exi
 {
 	if (status == CLI_OK && !interrupted && !asked && sender->lines.number == 0)
 	{
-		cli_error("no message was given, and the standard input is empty");
-		cli_hint("Give the message, such as null, or - to read lines (also none).");
+		cli_error("no message: the standard input is empty");
+		cli_hint("Give a message, such as null, or - to read lines.");
 		return CLI_USAGE;
 	}
 	summarize(sender, arguments);
@@ -410,7 +411,7 @@ check_lines(const cli_arguments *arguments, bool dash)
 							 ? "with --key-from give a TYPE, but no KEY and no JSON"
 							 : "to send lines give a TYPE and a KEY or --key-from, but no JSON");
 	if (type_bytes < 1 || type_bytes > 128)
-		return cli_usage("cast", "TYPE has %zu bytes, not 1 to 128", type_bytes);
+		return cli_usage("cast", "TYPE must have 1 to 128 bytes, not %zu", type_bytes);
 	if (single != NULL)
 		return cli_usage("cast", "--%s is for a message on the command line, not for lines",
 						 single);

@@ -1,5 +1,5 @@
 /*
- * dgen dead: lists dead letters, sends them again, drops them.
+ * dgen dead: lists dead letters, sends them again, deletes them.
  */
 #include <errno.h>
 #include <stdio.h>

@@ -23,7 +23,7 @@ typedef struct Listing
 	long limit; /* 0: none */
 	const char *parameters[3];
 	bool json;
-	bool single; /* one row, which has to exist */
+	bool single; /* one row, which must exist */
 } Listing;
 
 /* ---- rows ---- */
@@ -136,7 +136,7 @@ list(const cli_arguments *arguments, const cli_query *query, const char *type, c
 		listing.limit = TERMINAL_LIMIT;
 	if (!cli_integer(arguments, CLI_LIMIT, 0, INT_MAX - 1, &listing.limit))
 		return CLI_USAGE;
-	/* One row more than is to be shown tells whether there are more. */
+	/* One row more than is shown says whether there are more. */
 	snprintf(most, sizeof(most), "%ld", listing.limit + !listing.json);
 	if (listing.limit > 0)
 		listing.parameters[2] = most;

@@ -1,7 +1,7 @@
 /*
- * dgen top: actor types, workers and what is stuck, again and again.
+ * dgen top: actor types, workers and stuck actors, repeatedly.
  *
- * The server works out rates: each look hands it what the look before saw.
+ * The server calculates rates: each refresh passes what the previous one saw.
  */
 #include <errno.h>
 #include <limits.h>
@@ -21,16 +21,16 @@
 #include "cli/common/show.h"
 
 #define INTERVAL_MS 2000
-#define FIRST_MS 500 /* before the first look */
+#define FIRST_MS 500 /* before the first refresh */
 
 typedef struct Top
 {
 	PGconn *connection;
 	long interval_ms;
-	long count; /* looks to take; 0: no end */
+	long count; /* refreshes; 0: no limit */
 	bool json;
 	bool screen;  /* a terminal that is drawn on */
-	char *before; /* turns of each worker at the look before; NULL: there was none */
+	char *before; /* turns of each worker at the previous refresh; NULL: there was none */
 	char *since;  /* when that was, in seconds of the epoch */
 	struct termios shown;
 } Top;
@@ -45,7 +45,7 @@ on_signal(int number)
 
 /* ---- the terminal ---- */
 
-/* The screen that was there comes back at the end; keys come at once and are not shown. */
+/* The previous screen is restored at the end; keys are read immediately and not shown. */
 static void
 open_screen(Top *top)
 {
@@ -71,7 +71,7 @@ close_screen(const Top *top)
 	(void) tcsetattr(STDIN_FILENO, TCSAFLUSH, &top->shown);
 }
 
-/* Until the next look. False: a key, or a signal, ends it. */
+/* Until the next refresh. False: a key, or a signal, ends it. */
 static bool
 wait_for_next(const Top *top, long ms)
 {
@@ -82,10 +82,10 @@ wait_for_next(const Top *top, long ms)
 		return stopped == 0;
 	if (read(STDIN_FILENO, &key, 1) != 1 || key == 'q' || key == 'Q' || key == 4)
 		return false;
-	return stopped == 0; /* any other key looks at once */
+	return stopped == 0; /* any other key refreshes */
 }
 
-/* ---- a look ---- */
+/* ---- a refresh ---- */
 
 static PGresult *
 ask(const Top *top, const char *sql, cli_exit *status)
@@ -135,7 +135,7 @@ print_line(const Top *top, const char *sql)
 	return status;
 }
 
-/* What the next look compares with. */
+/* What the next refresh compares with. */
 static cli_exit
 remember(Top *top)
 {
@@ -190,7 +190,7 @@ prepare(Top *top)
 	return status == CLI_OK ? remember(top) : status;
 }
 
-/* Rates take two moments, also for the first look. */
+/* Rates need two moments, also for the first refresh. */
 static cli_exit
 look_again_and_again(Top *top)
 {

@@ -1,6 +1,6 @@
 /*
  * Lines of input. They are handed out as they arrive, without waiting for more: who types
- * or follows a log sees each line go at once, and a file comes in large pieces.
+ * or follows a log sees each line sent immediately, and a file comes in large pieces.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -105,7 +105,7 @@ make_room(cli_lines *lines)
 		return true;
 	if (kept > CLI_LINE_MOST)
 	{
-		/* Something has to stay, so that a line that ends with the input is seen. */
+		/* Something must stay, so that a line that ends with the input is seen. */
 		lines->end = lines->searched = 1;
 		lines->skipping = true;
 		return true;

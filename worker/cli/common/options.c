@@ -23,60 +23,61 @@ const cli_option_info cli_option_list[CLI_OPTIONS] = {
 	[CLI_HELP] = {"help", '?', NULL, "show this help, then exit"},
 	[CLI_VERSION] = {"version", 'V', NULL, "show the version, then exit"},
 	[CLI_JSON] = {"json", 0, NULL, "one JSON object per line"},
-	[CLI_LIMIT] = {"limit", 'n', "N", "show at most N rows, of top: so many times; 0: no limit"},
+	[CLI_LIMIT] = {"limit", 'n', "N", "show at most N rows (0: no limit); top: print N times"},
 	[CLI_TIMEOUT] = {"timeout", 't', "TIME",
 					 "how long to wait for the reply (default: 5s; 0: no limit)"},
-	[CLI_DELAY] = {"delay", 0, "TIME", "not to be handled before that time has passed"},
-	[CLI_PRIORITY] = {"priority", 0, "N", "-32768 to 32767, higher is handled first (default: 0)"},
+	[CLI_DELAY] = {"delay", 0, "TIME", "handle the message only after this time has passed"},
+	[CLI_PRIORITY] = {"priority", 0, "N", "-32768 to 32767; higher is handled first (default: 0)"},
 	[CLI_IDEMPOTENCY_KEY] = {"idempotency-key", 0, "TEXT",
-							 "send nothing if the actor got a message with this key"},
-	[CLI_HEADERS] = {"headers", 0, "JSON", "a JSON object that goes with the message"},
+							 "send nothing if this key was used for the actor"},
+	[CLI_HEADERS] = {"headers", 0, "JSON", "JSON object that is delivered with the message"},
 	[CLI_FILE] = {"file", 'f', "FILE", "read lines from FILE; -: standard input"},
 	[CLI_KEY_FROM] = {"key-from", 'k', "POINTER",
-					  "take the key of each line from it, by JSON pointer"},
-	[CLI_IDEMPOTENCY_KEY_FROM] =
-		{"idempotency-key-from", 0, "POINTER",
-		 "likewise its idempotency key: lines sent before are passed over"},
+					  "take the key of each line from this JSON pointer"},
+	[CLI_IDEMPOTENCY_KEY_FROM] = {"idempotency-key-from", 0, "POINTER",
+								  "the same for its idempotency key; skips lines sent before"},
 	[CLI_QUIET] = {"quiet", 'q', NULL, "no progress and no summary"},
-	[CLI_JOBS] = {"jobs", 'j', "N", "run N workers (default: 1; of bench: see --workers)"},
+	[CLI_JOBS] = {"jobs", 'j', "N", "run N workers (default: 1; bench: see --workers)"},
 	[CLI_NAME] = {"name", 0, "NAME", "name in dgen.workers (default: file, host and process id)"},
 	[CLI_DRAIN] = {"drain", 0, "TIME",
-				   "how long a commit under way is waited for when stopped (default: 30s)"},
+				   "how long a stop waits for the commit in progress (default: 30s)"},
 	[CLI_VERBOSE] = {"verbose", 'v', NULL, "log more"},
 	[CLI_LANE] = {"lane", 0, "LANE", "where workers run: c (default) or database"},
 	[CLI_HANDLER_NAME] = {"handler", 0, "NAME",
-						  "of the lane database: plpgsql (default), sql, or a function"},
-	[CLI_ACTORS] = {"actors", 0, "N", "actors, evenly used; of chain: in each chain"},
-	[CLI_MESSAGES] = {"messages", 0, "N", "drain: messages for each actor (default: 10)"},
-	[CLI_CLIENTS] = {"clients", 'c', "N", "clients, a thread and a connection each"},
-	[CLI_WORKERS] = {"workers", 0, "N", "the same as --jobs (default: 2; of idle: 16)"},
-	[CLI_TIME] = {"time", 'T', "TIME", "how long to measure (default: 10s; of idle: 20s)"},
+						  "handler of the lane database: plpgsql (default), sql, or a function"},
+	[CLI_ACTORS] = {"actors", 0, "N", "number of actors; chain: of each chain"},
+	[CLI_MESSAGES] = {"messages", 0, "N", "drain: messages for each actor and round (default: 10)"},
+	[CLI_CLIENTS] = {"clients", 'c', "N", "number of clients, each with a thread and a connection"},
+	[CLI_WORKERS] = {"workers", 0, "N", "the same as --jobs (default: 2; idle: 16)"},
+	[CLI_TIME] = {"time", 'T', "TIME", "how long to measure (default: 10s; idle: 20s)"},
 	[CLI_WARM_UP] = {"warm-up", 0, "TIME",
-					 "time before that; drain: 0 for no first round (default: 2s)"},
-	[CLI_ROUNDS] = {"rounds", 0, "N", "drain: rounds, of which the median counts (default: 3)"},
-	[CLI_SEED] = {"seed", 0, "N", "of the choice of actors (default: 1)"},
-	[CLI_RATE] = {"rate", 'R', "N", "messages/s that all clients send (default: what they can)"},
+					 "time before measuring; drain: one round, 0 for none (default: 2s)"},
+	[CLI_ROUNDS] = {"rounds", 0, "N", "drain: rounds; the result is the median (default: 3)"},
+	[CLI_SEED] = {"seed", 0, "N", "seed of the choice of actors (default: 1)"},
+	[CLI_RATE] = {"rate", 'R', "N",
+				  "messages/s of all clients together (default: as fast as they can)"},
 	[CLI_IDLE_ACTORS] = {"idle-actors", 0, "N",
-						 "other actors that exist and do nothing (default: 0)"},
+						 "create N other actors that do nothing (default: 0)"},
 	[CLI_HOLD_SNAPSHOT] = {"hold-snapshot", 0, NULL,
-						   "another session holds a snapshot in the meantime"},
+						   "another session holds a snapshot during the measurement"},
 	[CLI_NO_BASELINE] = {"no-baseline", 0, NULL, "measure actors only"},
-	[CLI_PROGRESS] = {"progress", 'P', NULL, "progress each second, even if on no terminal"},
-	[CLI_INTERVAL] = {"interval", 's', "TIME", "time between two looks (default: 2s)"},
+	[CLI_PROGRESS] = {"progress", 'P', NULL, "show progress each second, even without a terminal"},
+	[CLI_INTERVAL] = {"interval", 's', "TIME", "time between two refreshes (default: 2s)"},
 	[CLI_THREADS] = {"threads", 0, NULL, "run the workers as threads of one process"},
 	[CLI_GRACE] = {"grace", 0, "TIME", "how long a process can take to stop (default: 60s)"},
-	[CLI_TURN_TIMEOUT] = {"turn-timeout", 0, "TIME", "end a process whose turn takes longer"},
+	[CLI_TURN_TIMEOUT] = {"turn-timeout", 0, "TIME",
+						  "kill a process whose turn takes longer (0: no limit)"},
 	[CLI_REPLACE_TIMEOUT] = {"replace-timeout", 0, "TIME",
 							 "SIGHUP: how long a new process can take to attach (default: 60s)"},
 	[CLI_MAX_DEATHS] = {"max-deaths", 0, "N",
-						"give up after more than N crashes in a minute (default: never)"},
+						"end after more than N deaths in a minute (default: no limit)"},
 };
 
 /* ---- reading ---- */
 
 /*
- * "-": what is no option comes in its place as if it belonged to option 1, so that
- * options may stand anywhere, also under POSIXLY_CORRECT. ":": getopt prints nothing.
+ * "-": getopt returns an argument in its place as that of option 1, so that options can
+ * stand anywhere, also under POSIXLY_CORRECT. ":": getopt prints nothing.
  */
 static void
 make_getopt_lists(struct option *options, char *letters)
@@ -166,7 +167,7 @@ cli_arguments_read(cli_arguments *arguments, int argc, char **argv)
 static bool
 refuse(cli_option option, const char *text, const char *wanted)
 {
-	cli_error("--%s is \"%s\", not %s", cli_option_list[option].name, text, wanted);
+	cli_error("--%s must be %s, not \"%s\"", cli_option_list[option].name, wanted, text);
 	return false;
 }
 
@@ -225,7 +226,7 @@ cli_duration(const cli_arguments *arguments, cli_option option, long most_ms, lo
 		return refuse(option, text, "a time like 500ms, 5s, 10min, 2h or 1d");
 	ms *= unit_ms(end);
 	if (ms > (double) most_ms)
-		return refuse(option, text, "a time that short");
+		return refuse(option, text, "a shorter time");
 	*value_ms = ms > 0 && ms < 1 ? 1 : (long) ms;
 	return true;
 }

@@ -1,8 +1,8 @@
 /*
  * Every SQL text of the program, besides those of libdgen.
  *
- * The rows to show are chosen first, by columns that cost nothing: what an actor's status
- * is takes the views some reading in other tables, and is found out only for those.
+ * The rows to show are chosen first, by columns that cost nothing: for an
+ * actor's status the views read other tables, so it is read only for those rows.
  */
 #include "cli/common/queries.h"
 

@@ -31,7 +31,7 @@ extern const char *const cli_sql_redrive; /* $1: message id */
 extern const char *const cli_sql_discard;
 
 /*
- * dgen top. Parameters: turns of each worker at the look before, as a JSON object, and
+ * dgen top. Parameters: turns of each worker at the previous refresh, as a JSON object, and
  * when that was, in seconds of the epoch; both NULL for the turns themselves.
  */
 extern const char *const cli_sql_top_session;

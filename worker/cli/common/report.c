@@ -1,5 +1,5 @@
 /*
- * Errors, the way psql writes them, and what the program ends with.
+ * Errors, the way psql writes them, and the exit status.
  */
 #include <errno.h>
 #include <stdarg.h>

@@ -65,7 +65,7 @@ is_control(uint32_t character)
 	return character < 0x20 || (character >= 0x7f && character < 0xa0);
 }
 
-/* -1: not to be shown as it is. The program's locale may be C: the text is UTF-8 all the same. */
+/* -1: must be escaped. The text is UTF-8 even if the program's locale is C. */
 static int
 columns(uint32_t character)
 {

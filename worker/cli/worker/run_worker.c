@@ -135,7 +135,7 @@ cli_announce(const cli_run *run, const cli_object *object)
 
 /* ---- processes ---- */
 
-/* Out of memory is for the supervisor to mend; anything else is what the program ends with. */
+/* The supervisor handles out of memory; anything else is what the program ends with. */
 static int
 run_job(cli_job *job)
 {
@@ -215,8 +215,7 @@ read_options(cli_run *run)
 	for (size_t i = 0; i < sizeof(supervised) / sizeof(supervised[0]); i++)
 		if (arguments->option[CLI_THREADS] != NULL && arguments->option[supervised[i]] != NULL)
 		{
-			cli_error("--%s needs a supervisor, and --threads has none",
-					  cli_option_list[supervised[i]].name);
+			cli_error("--%s cannot be used with --threads", cli_option_list[supervised[i]].name);
 			return false;
 		}
 	return cli_integer(arguments, CLI_JOBS, 1, JOBS_MOST, &run->jobs) &&

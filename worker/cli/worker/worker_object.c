@@ -27,7 +27,7 @@ open_object(const char *file)
 	return object;
 }
 
-/* An element is as long as the first one says: the object may be of another version. */
+/* An element is as long as the first one says: the object can be of another version. */
 static const dgen_actor_type *
 type_at(const dgen_actor_type *types, size_t n)
 {

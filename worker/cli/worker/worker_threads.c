@@ -139,7 +139,8 @@ stop_by_signal(Pool *pool, int number, bool again)
 		signal(number, SIG_DFL);
 		raise(number);
 	}
-	fprintf(stderr, "dgen: stopping after the turns under way; a second signal stops at once\n");
+	fprintf(stderr,
+			"dgen: stopping after the turns in progress; a second signal stops immediately\n");
 	stop(pool);
 }
 

@@ -1,5 +1,5 @@
 /*
- * The first error of a run, which is what the program ends with.
+ * The first error of a run, which decides the exit status.
  */
 #include <signal.h>
 #include <stdatomic.h>

@@ -31,7 +31,7 @@ read_file(int pid, const char *name, char *text, size_t size)
 	return length > 0;
 }
 
-/* The nth field (from 1 on) of /proc/PID/stat; the second may contain anything but ")". */
+/* The nth field (from 1 on) of /proc/PID/stat; the second can contain anything but ")". */
 static long long
 stat_field(const char *text, int n)
 {

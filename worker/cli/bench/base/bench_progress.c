@@ -1,5 +1,5 @@
 /*
- * What happens, on the standard error: one line that is written again on a terminal, or
+ * Progress, on the standard error: one line that is overwritten on a terminal, or
  * a line each second.
  */
 #include <inttypes.h>

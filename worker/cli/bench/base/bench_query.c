@@ -1,5 +1,5 @@
 /*
- * The connection that looks after a run: statements that a signal cancels. And the other
+ * The connection that controls a run: a signal cancels its statements. Also the other
  * connections, which tell the server what they are for.
  */
 #include <errno.h>
@@ -70,7 +70,7 @@ succeeded(const PGresult *result)
 	return PQresultStatus(result) == PGRES_TUPLES_OK || PQresultStatus(result) == PGRES_COMMAND_OK;
 }
 
-/* Without parameters: several statements may be in one text. */
+/* Without parameters, one text can have several statements. */
 static bool
 send_query(bench_run *run, const char *sql, int count, const char *const *values)
 {

@@ -1,12 +1,12 @@
 /*
- * Every SQL text of dgen bench. What the run makes is in schema dgen_bench, and its actor
+ * Every SQL text of dgen bench. What the run creates is in schema dgen_bench, and its actor
  * type begins with that name: a run that was killed is cleaned up by the next.
  */
 #include "cli/bench/base/run.h"
 #include "cli/bench/base/side.h"
 #include "cli/bench/base/sql.h"
 
-/* ---- the session, and who may run ---- */
+/* ---- the session and its privileges ---- */
 
 const char *const bench_sql_session = "SET client_min_messages = error; SET jit = off";
 

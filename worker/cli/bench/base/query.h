@@ -1,5 +1,5 @@
 /*
- * The connection that looks after the run.
+ * The connection that controls the run.
  */
 #ifndef DGEN_CLI_BENCH_BASE_QUERY_H
 #define DGEN_CLI_BENCH_BASE_QUERY_H

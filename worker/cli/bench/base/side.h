@@ -80,7 +80,7 @@ typedef struct bench_side
 	bench_step (*worker)(bench_thread *thread); /* NULL: none, or those of the lane */
 	bool library;                               /* clients are those of libdgen */
 	bool lane;                                  /* workers are those of the lane */
-	bool must_drain;                            /* all has to be handled in the end */
+	bool must_drain;                            /* all messages must be handled in the end */
 } bench_side;
 
 typedef struct bench_workload

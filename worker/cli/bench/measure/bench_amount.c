@@ -1,6 +1,6 @@
 /*
  * Measuring by amount: messages are loaded while no worker handles them, then the clock
- * runs until none is left. So of the workload drain.
+ * runs until none is left. Only the workload drain is measured this way.
  */
 #include <inttypes.h>
 #include <stdatomic.h>

@@ -1,6 +1,6 @@
 /*
- * Was every message handled, and once? Each carries a number, an actor's state is the sum
- * of them, and what it has to be is known here.
+ * Checks that every message was handled once: each carries a number, an actor's state is
+ * their sum, and the expected sum is known here.
  */
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -37,7 +37,7 @@ compare(const PGresult *row, int64_t *expected, long actors, bench_check *check)
 	expected[actor] = 0;
 }
 
-/* Row by row: there may be millions. */
+/* Row by row, because there can be millions. */
 static bool
 compare_all(bench_run *run, const char *sql, int64_t *expected, bench_check *check)
 {

@@ -1,5 +1,5 @@
 /*
- * Measuring nothing: workers wait, and the server says each second which of them have
+ * Measuring idle workers: they wait, and the server says each second which of them have
  * run something, and which hold a snapshot.
  */
 #include <stdio.h>

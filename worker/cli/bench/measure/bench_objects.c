@@ -1,7 +1,7 @@
 /*
- * What is made for a run, and goes with it: a schema and an actor type. A lock of the
- * session says that they are in use, so what a killed run left is told from what another
- * run needs.
+ * What a run creates and drops: a schema and an actor type. An advisory lock of the
+ * session says that they are in use, which distinguishes what a killed run left from what
+ * another run needs.
  */
 #include <inttypes.h>
 #include <stdatomic.h>

@@ -46,7 +46,7 @@ bench_hand_send(bench_thread *thread)
 	if (!run_prepared(thread, "send", message.key, message.text))
 		return BENCH_FAILED;
 	thread->messages = 1;
-	/* Of jobs that are done who does them knows: time may be up before all are. */
+	/* Only the worker of a job knows that it is done: time can be up before all are. */
 	return thread->run->workload->kind == BENCH_SEND ? bench_sent(thread, &message) : BENCH_GO_ON;
 }
 
@@ -114,7 +114,7 @@ hop(bench_thread *thread)
 	return step;
 }
 
-/* As all jobs are in one table, clients do each other's, and may find all locked. */
+/* All jobs are in one table, so clients do each other's, and can find all locked. */
 bench_step
 bench_hand_chain(bench_thread *thread)
 {

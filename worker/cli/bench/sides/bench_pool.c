@@ -21,7 +21,7 @@
 
 #define MOST_NUMBER 1000
 #define LOOK_NS INT64_C(50000000)              /* of a thread that sleeps, whether it is to stop */
-#define UNDER_WAY_BYTES ((size_t) 1024 * 1024) /* what a client may have in progress */
+#define UNDER_WAY_BYTES ((size_t) 1024 * 1024) /* what a client can have in progress */
 #define PAUSE_NS 1000000                       /* of a baseline's worker that found nothing */
 
 /* ---- what steps use ---- */
@@ -133,7 +133,7 @@ pause_a_little(void)
 
 /*
  * With a rate, a step that is late began when it was due: else those that a slow one
- * keeps waiting would not be in the latency. False: the thread is to stop.
+ * keeps waiting would not be in the latency. False: the thread must stop.
  */
 static bool
 begin_step(bench_thread *thread)

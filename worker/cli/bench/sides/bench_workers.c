@@ -2,8 +2,8 @@
  * The workers of the lane: threads of this process with a dgen_worker each, or the ones
  * that run in the database.
  *
- * A turn counts once it is committed. The first turn of a batch asks to be told of
- * that, and answers for the others: so counting costs a call per batch.
+ * A turn counts once it is committed. The first turn of a batch registers an
+ * after-commit callback that counts for all, so counting costs a call per batch.
  */
 #include <errno.h>
 #include <pthread.h>
