@@ -1,6 +1,6 @@
 /*
- * ctx.token, the idempotency key of a locked part or an action: the same for every attempt, and for
- * no other message.
+ * ctx.token, the idempotency key of a locked part or an action: the same for every attempt, and for no
+ * other message.
  */
 #include "postgres.h"
 

@@ -443,7 +443,7 @@ has_to_act(void)
 }
 
 /*
- * Called forevery resource owner of the transaction, inner ones first, once the
+ * Called for every resource owner of the transaction, inner ones first, once the
  * locks of all of them are gone; also for portals that end in between.
  */
 static void
