@@ -75,9 +75,9 @@ extern void dgen_part_hold_on(void);
 extern bool dgen_part_is_lost(void);
 
 #define DGEN_LOCK_LOST_MESSAGE \
-	"the locked part let go of the session's advisory locks, and so of its own"
+	"the locked part released the session's advisory locks, and so its own lock"
 #define DGEN_LOCK_LOST_HINT \
-	"Let go of single locks with pg_advisory_unlock, not of all with pg_advisory_unlock_all or DISCARD ALL."
+	"Release single locks with pg_advisory_unlock, not all of them with pg_advisory_unlock_all or DISCARD ALL."
 
 DGEN_NORETURN extern void dgen_part_raise_lost(void); /* DGEN_ERR_LOCK_LOST */
 extern void dgen_part_charge_lost(void); /* the attempt has failed, and is over; never raises */

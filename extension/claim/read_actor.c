@@ -53,8 +53,8 @@ lock_row(Reader *reader, BatchActor *actor)
 			return true;
 		default:
 			ereport(ERROR, (errcode(DGEN_ERR_NOT_OWNED),
-							errmsg("row of actor \"%s\" changed while it was owned",
-								   text_to_cstring(actor->key)),
+							errmsg("row of actor \"%s\" of type \"%s\" changed while it was owned",
+								   text_to_cstring(actor->key), reader->type->name),
 							errhint("Write to dgen.actor only through dgen's functions.")));
 	}
 	return false;

@@ -117,10 +117,11 @@ check_owned(const Batch *batch)
 	for (int i = 0; i < batch->nactors; i++)
 		if (batch->actors[i].handled > 0 &&
 			!dgen_owns(batch->actors[i].type->id, batch->actors[i].mailbox))
-			ereport(ERROR, (errcode(DGEN_ERR_NOT_OWNED),
-							errmsg("actor \"%s\" is no longer owned by this transaction",
-								   text_to_cstring(batch->actors[i].key)),
-							errhint("Roll back and claim again. No message is lost.")));
+			ereport(ERROR,
+					(errcode(DGEN_ERR_NOT_OWNED),
+					 errmsg("actor \"%s\" of type \"%s\" is no longer owned by this transaction",
+							text_to_cstring(batch->actors[i].key), batch->actors[i].type->name),
+					 errhint("Roll back and claim again. No message is lost.")));
 }
 
 /* Exactly the handled rows, never a range: a lower seq may commit later (H3). */
@@ -202,8 +203,8 @@ write_actor(DgenWriter *writer, Batch *batch, BatchActor *actor, TimestampTz now
 	}
 	else if (actor->destroyed && actor->exists && !dgen_delete_row(writer->heap, &actor->tid))
 		ereport(ERROR, (errcode(DGEN_ERR_NOT_OWNED),
-						errmsg("row of actor \"%s\" changed while it was owned",
-							   text_to_cstring(actor->key)),
+						errmsg("row of actor \"%s\" of type \"%s\" changed while it was owned",
+							   text_to_cstring(actor->key), actor->type->name),
 						errhint("Write to dgen.actor only through dgen's functions.")));
 }
 

@@ -187,8 +187,8 @@ static void
 raise_lost(const BatchActor *actor)
 {
 	ereport(ERROR, (errcode(DGEN_ERR_NOT_OWNED),
-					errmsg("row of locked actor \"%s\" changed while it was owned",
-						   text_to_cstring(actor->key)),
+					errmsg("row of locked actor \"%s\" of type \"%s\" changed while it was owned",
+						   text_to_cstring(actor->key), actor->type->name),
 					errhint("Write to dgen.locked only through dgen's functions.")));
 }
 

@@ -24,8 +24,9 @@ dgen_end_lock(PG_FUNCTION_ARGS)
 	Failure failure = {
 		.error = "the lock was ended with dgen.unlock",
 		.sqlstate = unpack_sql_state(DGEN_ERR_UNLOCKED),
-		.hint = "What the locked part has done outside of the database stays done. Send it again "
-				"with dgen.redrive.",
+		.hint =
+			"Check what the locked part has done outside of the database: dgen does not undo it. "
+			"Send the message again with dgen.redrive.",
 		.ended = true,
 	};
 	Batch *batch = dgen_read_locked(type, dgen_mailbox_of(key), 0, key, READ_WAIT);

@@ -67,8 +67,9 @@ expire(DueLook *look, const Expired *attempt)
 
 	if (type == NULL)
 		return;
-	failure.error = psprintf("locked part took longer than lock_timeout of " INT64_FORMAT " ms",
-							 type->lock_timeout_ms);
+	failure.error = psprintf("locked part of actor type \"%s\" took longer than its lock_timeout "
+							 "of " INT64_FORMAT " ms",
+							 type->name, type->lock_timeout_ms);
 	failure.hint = "Make the locked part faster, or raise lock_timeout with dgen.alter_actor_type.";
 	look->ended = true;
 	dgen_alarm_left();

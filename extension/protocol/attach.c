@@ -411,7 +411,7 @@ dgen_attach(PG_FUNCTION_ARGS)
 	Datum values[3];
 	bool nulls[3] = {false};
 
-	dgen_refuse_in_handler("dgen.attach", "Workers attach outside of turns.");
+	dgen_refuse_in_handler("dgen.attach", "Attach outside of handlers.");
 	dgen_refuse_read_only(fcinfo);
 	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "dgen.attach was not called for a row");
@@ -446,7 +446,7 @@ dgen_attach(PG_FUNCTION_ARGS)
 Datum
 dgen_detach(PG_FUNCTION_ARGS)
 {
-	dgen_refuse_in_handler("dgen.detach", "Workers detach outside of turns.");
+	dgen_refuse_in_handler("dgen.detach", "Detach outside of handlers.");
 	if (!dgen_is_attached())
 		PG_RETURN_VOID();
 	dgen_table_lock(TABLE_WORKER, RowExclusiveLock);

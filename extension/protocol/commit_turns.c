@@ -48,9 +48,10 @@ get_actor_elements(FunctionCallInfo fcinfo, int n, Oid type, const char *name, c
 {
 	dgen_get_elements(fcinfo, n, type, elements);
 	if (elements->count != 0 && elements->count != batch->nactors)
-		refuse_commit(psprintf("array %s has %d elements, but the batch has %d actors", name,
-							   elements->count, batch->nactors),
-					  "Element n is about actor number n. Use NULL where there is nothing to say.");
+		refuse_commit(
+			psprintf("length of array %s (%d) does not match number of actors in the batch (%d)",
+					 name, elements->count, batch->nactors),
+			"Give one element for each actor, or NULL for the array.");
 }
 
 /* commit_turns' parameters, in order */
@@ -124,8 +125,8 @@ set_handled(BatchActor *actor, int ordinal, const ActorParameters *p)
 		dgen_has_element(&p->handled, ordinal) ? DatumGetInt32(p->handled.values[ordinal]) : 0;
 
 	if (handled < 0 || handled > actor->nmessages)
-		refuse_commit(psprintf("handled[%d] is %d, but the batch has %d messages of the actor",
-							   ordinal + 1, handled, actor->nmessages),
+		refuse_commit(psprintf("handled[%d] is %d, but must be between 0 and %d", ordinal + 1,
+							   handled, actor->nmessages),
 					  "Give the number of handled messages, counted from the first.");
 	actor->handled = handled;
 }
@@ -137,7 +138,7 @@ object_at(const Elements *elements, int i, const char *name)
 
 	if (!JB_ROOT_IS_OBJECT(object))
 		refuse_commit(psprintf("%s[%d] must be a JSON object", name, i + 1),
-					  "A state is a JSON object.");
+					  "Give an object such as {\"a\": 1}.");
 	return object;
 }
 
@@ -240,7 +241,7 @@ set_failure(Failure *failure, const BatchActor *actor, int i, const ActorParamet
 	if (actor->handled == actor->nmessages)
 		refuse_commit(
 			psprintf("errors[%d] is given, but all messages of the actor are handled", i + 1),
-			"An error is about the message after the handled ones.");
+			"Give as handled only the messages before the one that failed.");
 	failure->error = dgen_element_text(&p->errors, i);
 	failure->sqlstate = dgen_element_text(&p->sqlstates, i);
 	failure->hint = dgen_element_text(&p->hints, i);
@@ -311,7 +312,7 @@ get_reply_parameters(FunctionCallInfo fcinfo, ReplyParameters *p)
 	get_reply_elements(fcinfo, COMMIT_REPLY_SQLSTATES, TEXTOID, "reply_sqlstates", count,
 					   &p->sqlstates);
 	if (count > 0 && p->replies.count == 0 && p->errors.count == 0)
-		refuse_commit(psprintf("%d reply_requests have no replies", count),
+		refuse_commit("reply_requests has elements, but replies and reply_errors have none",
 					  "Give replies or reply_errors of the same length.");
 }
 

@@ -67,14 +67,21 @@ named_types(const WorkerSession *session, FunctionCallInfo fcinfo, int n, const 
 					  &count);
 	for (int i = 0; i < count; i++)
 	{
-		int type =
-			nulls[i] ? -1 : number_of(session, dgen_type_by_name(DatumGetTextPP(names[i]))->id);
+		const ActorType *type;
+		int number;
 
-		if (type < 0)
+		if (nulls[i])
+			ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+							errmsg("an element of %s must not be null", argument),
+							errhint("Name only types that actor_types names, or leave %s out.",
+									argument)));
+		type = dgen_type_by_name(DatumGetTextPP(names[i]));
+		number = number_of(session, type->id);
+		if (number < 0)
 			dgen_refuse_attach(
-				psprintf("%s has a NULL, or a type that actor_types lacks", argument),
+				psprintf("%s has actor type \"%s\", which actor_types lacks", argument, type->name),
 				psprintf("Name only types that actor_types names, or leave %s out.", argument));
-		named[type] = true;
+		named[number] = true;
 	}
 	return named;
 }
@@ -100,13 +107,13 @@ check_lanes(const WorkerSession *session, const Lanes *lanes)
 
 		if (!lanes->messages[i] && !lanes->actions[i])
 			dgen_refuse_attach(
-				psprintf("nothing of actor type \"%s\" would come to this worker", name),
+				psprintf("neither messages nor actions has actor type \"%s\"", name),
 				"Name it in messages or in actions, or leave it out of actor_types.");
 		if (lanes->locked[i] && !lanes->messages[i])
 			dgen_refuse_attach(
 				psprintf("locked has actor type \"%s\", which messages lacks", name),
-				"Whoever runs locked parts of a type takes its messages, too: name it in messages, "
-				"or leave it out of locked.");
+				"A worker that runs the locked parts of a type must also handle its messages. Name "
+				"the type in messages, or leave it out of locked.");
 	}
 }
 

@@ -21,22 +21,21 @@ static struct
 
 static const char *const details[] = {
 	[NO_BATCH_CLAIMED] = NULL,
-	[NO_BATCH_FOUND] = "dgen.claim has found nothing to handle.",
-	[NO_BATCH_BUT_PART] = "dgen.claim has returned the message of a locked part.",
-	[NO_BATCH_COMMITTED] = "dgen.commit_turns has ended it in this very transaction.",
-	[NO_BATCH_ANY_MORE] = "ROLLBACK TO a savepoint has undone dgen.claim.",
+	[NO_BATCH_FOUND] = "dgen.claim found nothing to handle.",
+	[NO_BATCH_BUT_PART] = "dgen.claim returned the message of a locked part.",
+	[NO_BATCH_COMMITTED] = "dgen.commit_turns has ended the batch in this transaction.",
+	[NO_BATCH_ANY_MORE] = "ROLLBACK TO SAVEPOINT has undone dgen.claim.",
 	[NO_BATCH_AGAIN] =
-		"ROLLBACK TO a savepoint has undone dgen.commit_turns, which ends a batch once.",
-	[NO_BATCH_HERE] = "The transaction in which this session has claimed one is over.",
+		"ROLLBACK TO SAVEPOINT has undone dgen.commit_turns, which can end a batch only once.",
+	[NO_BATCH_HERE] = "The transaction in which this session claimed a batch has ended.",
 };
 
 /* NULL: the caller's. */
 static const char *const hints[] = {
 	[NO_BATCH_CLAIMED] = NULL,
 	[NO_BATCH_FOUND] = "Run COMMIT, wait with dgen.wait, and claim again.",
-	[NO_BATCH_BUT_PART] =
-		"Run COMMIT and the locked part; then dgen.claim_locked and dgen.commit_turns, in one "
-		"transaction, end it.",
+	[NO_BATCH_BUT_PART] = "Run COMMIT and the locked part. Then end it with dgen.claim_locked and "
+						  "dgen.commit_turns in one transaction.",
 	[NO_BATCH_COMMITTED] = "Run COMMIT, and claim again. libdgen runs dgen.commit_turns itself, "
 						   "when its callbacks have returned.",
 	[NO_BATCH_ANY_MORE] = "Claim again, or set the savepoint after dgen.claim.",

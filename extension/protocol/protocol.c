@@ -415,7 +415,7 @@ dgen_claim(PG_FUNCTION_ARGS)
 	Batch *batch;
 
 	InitMaterializedSRF(fcinfo, 0);
-	dgen_refuse_in_handler("dgen.claim", "Handlers get their messages as arguments.");
+	dgen_refuse_in_handler("dgen.claim", "Use the message that the handler gets as an argument.");
 	dgen_refuse_in_batch("dgen.claim", "Commit the batch with dgen.commit_turns first.");
 	refuse_in_part();
 	dgen_batch_limits(session, &limits);
@@ -447,11 +447,16 @@ Datum
 dgen_batch_state(PG_FUNCTION_ARGS)
 {
 	Batch *batch = dgen_claimed_batch();
-	int ordinal = PG_ARGISNULL(0) ? 0 : PG_GETARG_INT32(0);
+	int ordinal;
 
 	if (batch == NULL)
 		dgen_refuse_no_batch("Ask between dgen.claim and dgen.commit_turns.");
 	dgen_check_claimer();
+	if (PG_ARGISNULL(0))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("actor number must not be null"),
+				 errhint("Give the number that column \"actor\" of dgen.claim shows.")));
+	ordinal = PG_GETARG_INT32(0);
 	if (ordinal < 1 || ordinal > batch->nactors)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 						errmsg("actor number %d is not between 1 and %d", ordinal, batch->nactors),
@@ -467,7 +472,8 @@ dgen_claim_locked(PG_FUNCTION_ARGS)
 	Batch *batch;
 
 	(void) dgen_worker_session_of_caller();
-	dgen_refuse_in_handler("dgen.claim_locked", "Handlers get their messages as arguments.");
+	dgen_refuse_in_handler("dgen.claim_locked",
+						   "Use the message that the handler gets as an argument.");
 	dgen_refuse_in_batch("dgen.claim_locked", "Commit the batch with dgen.commit_turns first.");
 	dgen_refuse_isolation("dgen.claim_locked");
 	MemoryContextSwitchTo(TopTransactionContext);

@@ -193,8 +193,8 @@ dgen_receipt(PG_FUNCTION_ARGS)
 	/* Before the check which worker has attached: another extension gives out the same ids. */
 	dgen_table_lock(TABLE_RECEIPT, RowExclusiveLock);
 	worker_id = dgen_worker_session_of_caller()->id;
-	dgen_refuse_in_handler("dgen.receipt", "Workers leave receipts outside of turns.");
-	dgen_refuse_isolation("leaving a receipt");
+	dgen_refuse_in_handler("dgen.receipt", "Write receipts outside of handlers.");
+	dgen_refuse_isolation("dgen.receipt");
 	if (!write_again(worker_id, batch) && !write_anywhere(worker_id, batch))
 		ereport(ERROR,
 				(errcode(DGEN_ERR_NOT_OWNED),
@@ -214,8 +214,8 @@ dgen_settle(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("worker_id must not be null"),
 				 errhint("Give the id that dgen.attach returned in the lost session.")));
-	dgen_refuse_in_handler("dgen.settle", "Workers settle batches outside of turns.");
-	dgen_refuse_isolation("settling a batch");
+	dgen_refuse_in_handler("dgen.settle", "Settle batches outside of handlers.");
+	dgen_refuse_isolation("dgen.settle");
 	dgen_table_lock(TABLE_RECEIPT, RowExclusiveLock);
 	(void) dgen_worker_session_of_caller(); /* so that only workers can fill the table */
 	(void) run(close_sql, PG_GETARG_INT64(0), batch, get_bool, &committed);

@@ -80,7 +80,7 @@ deadline_of(FunctionCallInfo fcinfo)
 		return 0;
 	return dgen_time_after(
 		PG_GETARG_INTERVAL_P(0), "timeout",
-		"Give 0 to look without waiting, up to 36525 days, or NULL to wait without a limit.");
+		"Give 0 to check once and return, up to 36525 days, or NULL to wait without limit.");
 }
 
 Datum
@@ -92,7 +92,7 @@ dgen_wait(PG_FUNCTION_ARGS)
 	Datum ready;
 	bool isnull = false;
 
-	dgen_refuse_in_handler("dgen.wait", "A handler does not wait: its worker does, between turns.");
+	dgen_refuse_in_handler("dgen.wait", "Return from the handler. Its worker waits between turns.");
 	(void) dgen_worker_session_of_caller();
 	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "dgen.wait was not called by CALL");

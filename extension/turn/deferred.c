@@ -164,10 +164,13 @@ dgen_deferred_begin(void)
 		return;
 	}
 	if (mark_pending())
-		ereport(ERROR, (errcode(DGEN_ERR_PENDING),
-						errmsg("cannot set aside what this transaction has deferred"),
-						errhint("Run SET CONSTRAINTS ALL IMMEDIATE before dgen.call, or use "
-								"dgen.request and dgen.await_reply.")));
+		ereport(
+			ERROR,
+			(errcode(DGEN_ERR_PENDING),
+			 errmsg(
+				 "could not keep the deferred triggers of the caller apart from those of the turn"),
+			 errhint("Run SET CONSTRAINTS ALL IMMEDIATE before dgen.call, or use "
+					 "dgen.request and dgen.await_reply.")));
 	set_aside = true;
 
 	/* As declared would be better, but a transaction that has set them cannot restore that. */

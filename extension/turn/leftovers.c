@@ -67,12 +67,14 @@ typedef struct Refused
 } Refused;
 
 static const Refused refused[] = {
-	{T_PrepareStmt, "PREPARE", "PL/pgSQL keeps the plans of its statements without it."},
-	{T_DeallocateStmt, "DEALLOCATE", "The prepared statements are those of the session."},
-	{T_ListenStmt, "LISTEN", "Listen in a session of your own; NOTIFY works in handlers."},
-	{T_UnlistenStmt, "UNLISTEN", "Listen in a session of your own; NOTIFY works in handlers."},
+	{T_PrepareStmt, "PREPARE", "Run the statement without PREPARE. PL/pgSQL keeps its plan."},
+	{T_DeallocateStmt, "DEALLOCATE",
+	 "Leave the statement out. Prepared statements belong to the session."},
+	{T_ListenStmt, "LISTEN", "Listen in a session of your own. NOTIFY works in handlers."},
+	{T_UnlistenStmt, "UNLISTEN", "Listen in a session of your own. NOTIFY works in handlers."},
 	{T_LoadStmt, "LOAD", "Put the library into session_preload_libraries."},
-	{T_DiscardStmt, "DISCARD", "What a turn has set is undone at its end."},
+	{T_DiscardStmt, "DISCARD",
+	 "Leave the statement out. The end of a turn undoes what the turn has set."},
 };
 
 static void

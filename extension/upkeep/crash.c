@@ -27,11 +27,11 @@ conclude(const Charge *turn, int times)
 
 	ereport(
 		LOG,
-		(errmsg("the server crashed in a turn of message " INT64_FORMAT ", %d times so far",
+		(errmsg("server crashed while handling message " INT64_FORMAT " (crash %d)",
 				charge.message_id, times),
 		 times < MOST_TIMES
 			 ? errdetail(
-				   "dgen handles the message alone now. If the server crashes again, the message becomes a dead letter.")
+				   "dgen will handle the message alone. If the server crashes again, the message becomes a dead letter.")
 			 : errdetail("The message is a dead letter now.")));
 	dgen_set_suspicion(charge.type_id, charge.mailbox, (Suspicion){SUSPICION_ALONE, 1});
 	charge.sqlstate = DGEN_ERR_SERVER_CRASHED;

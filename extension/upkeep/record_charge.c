@@ -42,15 +42,15 @@ reason_of(const Charge *charge)
 	if (charge->sqlstate == DGEN_ERR_TURN_TIMEOUT && charge->silent)
 		return "the worker was silent for too long in the turn, and the server ended its session";
 	if (charge->sqlstate == DGEN_ERR_TURN_TIMEOUT)
-		return "turn did not end when it was cancelled after turn_timeout; its process was ended";
+		return "turn did not end when it was canceled after turn_timeout; its process was ended";
 	if (charge->sqlstate == DGEN_ERR_LOCK_TIMEOUT)
-		return "locked part did not end when it was cancelled after lock_timeout; its process was "
+		return "locked part did not end when it was canceled after lock_timeout; its process was "
 			   "ended";
 	if (charge->sqlstate == DGEN_ERR_LOCK_LOST)
 		return DGEN_LOCK_LOST_MESSAGE;
 	if (charge->sqlstate == DGEN_ERR_SERVER_CRASHED)
 		return "the server crashed in two turns of this message";
-	return "the worker's session ended during the turn, which was the only one under way";
+	return "the worker's session ended during the turn, which was the only one in progress";
 }
 
 static const char *
@@ -59,18 +59,17 @@ hint_of(const Charge *charge)
 	if (charge->sqlstate == DGEN_ERR_TURN_TIMEOUT && charge->silent)
 		return "Make the callback faster, or raise turn_timeout with dgen.alter_actor_type.";
 	if (charge->sqlstate == DGEN_ERR_TURN_TIMEOUT)
-		return "Make the handler faster and let it end when it is cancelled, or raise turn_timeout "
+		return "Make the handler faster and let it end when it is canceled, or raise turn_timeout "
 			   "with dgen.alter_actor_type.";
 	if (charge->sqlstate == DGEN_ERR_LOCK_TIMEOUT)
-		return "Make the handler faster and let it end when it is cancelled, or raise lock_timeout "
+		return "Make the handler faster and let it end when it is canceled, or raise lock_timeout "
 			   "with dgen.alter_actor_type.";
 	if (charge->sqlstate == DGEN_ERR_LOCK_LOST)
 		return DGEN_LOCK_LOST_HINT;
 	if (charge->sqlstate == DGEN_ERR_SERVER_CRASHED)
-		return "The server's log tells of the crash. Repair what the handler calls, then use "
-			   "dgen.redrive.";
-	return "See the logs of the worker and of the server: the worker crashed or was killed, or the "
-		   "server ended its session. Repair that, then use dgen.redrive.";
+		return "See the server log for the crash. Fix what the handler calls, then use dgen.redrive.";
+	return "See the worker's log and the server log: the worker crashed or was killed, or the server "
+		   "ended its session. Fix the cause, then use dgen.redrive.";
 }
 
 bool

@@ -193,7 +193,9 @@ call_actor(Batch *batch, const ActorType *type, Datum message, bool apart)
 		ereport(
 			ERROR,
 			(errcode(DGEN_ERR_BACKLOG),
-			 errmsg("more than %d messages wait for the actor", dgen_call_backlog),
+			 errmsg_plural("more than %d message waits for the actor",
+						   "more than %d messages wait for the actor", dgen_call_backlog,
+						   dgen_call_backlog),
 			 errhint(
 				 "Use dgen.request, wait until workers have handled them, or raise dgen.call_backlog.")));
 	while (actor->handled < actor->nmessages)

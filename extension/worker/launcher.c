@@ -98,9 +98,10 @@ start_missing(int count)
 		dgen_database->told = true;
 		ereport(
 			LOG,
-			(errmsg(
-				"no workers in database \"%s\" yet: extension dgen is not installed in version %s",
-				get_database_name(MyDatabaseId), DGEN_VERSION)));
+			(errmsg("could not start workers in database \"%s\" yet",
+					get_database_name(MyDatabaseId)),
+			 errdetail("Extension dgen is not installed in version %s.", DGEN_VERSION),
+			 errhint("Run CREATE EXTENSION dgen or ALTER EXTENSION dgen UPDATE in the database.")));
 	}
 	PopActiveSnapshot();
 	CommitTransactionCommand();
@@ -146,7 +147,8 @@ tell_once(Launcher *launcher, const char *name)
 	ereport(
 		LOG,
 		(errmsg("database \"%s\" of dgen.databases does not exist or allows no connections", name),
-		 errhint("dgen starts its workers when the database exists and allows connections.")));
+		 errdetail("dgen starts its workers when the database exists and allows connections."),
+		 errhint("Create the database, or remove its name from dgen.databases.")));
 	old = MemoryContextSwitchTo(TopMemoryContext);
 	launcher->unknown = lappend(launcher->unknown, pstrdup(name));
 	MemoryContextSwitchTo(old);
@@ -280,7 +282,8 @@ start_in(Launcher *launcher, Oid database)
 		ereport(
 			LOG,
 			(errcode(ERRCODE_INSUFFICIENT_RESOURCES),
-			 errmsg("could not start workers of dgen: no background worker is free"),
+			 errmsg("could not start in-database workers yet"),
+			 errdetail("No background worker is free."),
 			 errhint(
 				 "They start as soon as one is free. If none becomes free, raise max_worker_processes (now %d) and restart the server.",
 				 max_worker_processes)));

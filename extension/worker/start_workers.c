@@ -88,7 +88,8 @@ warn_too_few(int running, int missing)
 		ereport(
 			WARNING,
 			(errcode(ERRCODE_INSUFFICIENT_RESOURCES),
-			 errmsg("%d of %d workers are running", running, running + missing),
+			 errmsg_plural("%d of %d worker is running", "%d of %d workers are running",
+						   running + missing, running, running + missing),
 			 errdetail("No background worker is free."),
 			 errhint(
 				 "The others start as soon as one is free. If none becomes free, raise max_worker_processes (now %d) and restart the server.",

@@ -144,7 +144,7 @@ BEGIN
 		GROUP BY o.retention
 	LOOP
 		ended := ended + dgen._end_requests(late.ids, format('request was not answered within %s, the retention of its type', late.retention),
-			'ZD016', 'See whether its message waits still, with dgen.explain_actor, and whether its handler replies; or raise retention.');
+			'ZD016', 'Use dgen.explain_actor to see whether the message still waits, check that its handler replies, or raise retention.');
 	END LOOP;
 	RETURN ended;
 END

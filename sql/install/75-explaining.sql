@@ -10,7 +10,7 @@ CREATE FUNCTION dgen._describe_process(process integer) RETURNS text
 AS $$
 	SELECT CASE
 			WHEN process IS NULL THEN 'a prepared transaction, which COMMIT PREPARED or ROLLBACK PREPARED ends'
-			WHEN process = pg_backend_pid() THEN 'this very transaction'
+			WHEN process = pg_backend_pid() THEN 'this transaction'
 			ELSE format('process %s%s%s', process,
 				(SELECT format(' (worker %s)', quote_ident(w.name)) FROM dgen.workers w WHERE w.pid = process LIMIT 1),
 				(SELECT COALESCE(', in a transaction that began at ' || date_trunc('seconds', a.xact_start), '')
@@ -43,7 +43,7 @@ COMMENT ON FUNCTION dgen._lock_holder(integer, bigint) IS 'the process that hold
 CREATE FUNCTION dgen._explain_lock(type integer, box bigint) RETURNS text
 	LANGUAGE sql STABLE
 	SET search_path = pg_catalog, pg_temp
-AS $$ SELECT 'is taken by ' || dgen._describe_process(h.process) FROM dgen._lock_holder(type, box) h $$;
+AS $$ SELECT 'is owned by ' || dgen._describe_process(h.process) FROM dgen._lock_holder(type, box) h $$;
 COMMENT ON FUNCTION dgen._explain_lock(integer, bigint) IS 'the owner of the actor now: a worker with its turn, a dgen.call, an operator';
 
 -- The row's xmax is the transaction that locked, updated or deleted it last. The owner of the actor
@@ -65,7 +65,7 @@ CREATE FUNCTION dgen._explain_pause(type integer, box bigint, key text) RETURNS 
 	LANGUAGE sql STABLE
 	SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT format('is paused%s since %s: dgen.resume ends that', CASE p.actor_key WHEN '' THEN ', with its whole type,' END,
+	SELECT format('is paused%s since %s; run dgen.resume to continue', CASE p.actor_key WHEN '' THEN ', with its whole type,' END,
 		date_trunc('seconds', p.paused_at))
 	FROM dgen.paused p
 	WHERE p.type_id = type AND (p.mailbox = box AND p.actor_key = key OR p.mailbox = 0 AND p.actor_key = '')
@@ -146,7 +146,7 @@ CREATE FUNCTION dgen._explain_concurrency(type integer) RETURNS text
 	LANGUAGE sql STABLE
 	SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT format('waits, because workers handle %s of its type, and max_concurrency is %s',
+	SELECT format('waits, because workers already handle %s of its type, and max_concurrency is %s',
 		dgen._count(count(*), 'actor'), t.max_concurrency)
 	FROM dgen.actor_type t, pg_locks l
 	WHERE t.id = type AND l.locktype = 'advisory' AND l.granted AND l.objsubid = dgen._slot_class()
@@ -161,7 +161,7 @@ CREATE FUNCTION dgen._explain_rate(type integer) RETURNS text
 	LANGUAGE sql STABLE
 	SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT format('waits for a turn, of which its type has at most %s a second (max_rate)', t.max_rate)
+	SELECT format('waits, because its type has reached max_rate, which is %s per second', t.max_rate)
 	FROM dgen.actor_type t
 	WHERE t.id = type AND dgen._rate_is_spent(type)
 $$;
@@ -181,7 +181,7 @@ CREATE FUNCTION dgen._explain_adoption() RETURNS text
 	LANGUAGE sql STABLE
 	SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT 'is not handled, because this database is a copy of another one: dgen.adopt_database says that this is meant'
+	SELECT 'is not handled, because this database is a copy of another one; if this copy replaces the original, run dgen.adopt_database'
 	FROM pg_control_system() AS c, pg_database AS d
 	WHERE d.datname = current_database()
 		AND (SELECT bool_and((a.system_identifier, a.database_oid) = (c.system_identifier, d.oid)) FROM dgen.adoption a)
@@ -195,7 +195,7 @@ CREATE FUNCTION dgen._explain_owner(type integer) RETURNS text
 	SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT CASE
-			WHEN r.oid IS NULL THEN 'waits, because the owner of its type was dropped: dgen.set_owner gives it another one'
+			WHEN r.oid IS NULL THEN 'waits, because the owner of its type was dropped: a superuser gives it another one with dgen.set_owner'
 			WHEN NOT r.rolcanlogin AND current_setting('server_version_num')::integer < 170000 THEN
 				format('waits, because the owner of its type, role %s, cannot log in, and workers connect as the owner: run ALTER ROLE %s LOGIN, then dgen.start_workers',
 					t.owner, t.owner)
@@ -226,9 +226,9 @@ CREATE FUNCTION dgen._explain_workers(type integer) RETURNS text
 AS $$
 	SELECT CASE
 			WHEN COALESCE(bool_and(w.busy), true) AND dgen._perhaps_taken(type, false) THEN
-				'waits for a worker: some take more types than dgen.workers shows, perhaps this one'
+				'waits for a worker: some handle more types than dgen.workers shows, perhaps this one'
 			WHEN count(w.pid) = 0 AND t.handler IS NULL AND dgen._nobody_takes(type, 'messages') THEN
-				'waits, because no attached worker takes messages of its type'
+				'waits, because no attached worker handles messages of its type'
 			WHEN count(w.pid) = 0 AND t.handler IS NULL THEN 'waits, because no external worker is attached for its type'
 			WHEN count(w.pid) = 0 AND dgen._explain_owner(type) IS NOT NULL THEN dgen._explain_owner(type)
 			WHEN count(w.pid) = 0 THEN 'waits, because no worker runs for its type: ' || dgen._explain_start()
@@ -247,8 +247,8 @@ CREATE FUNCTION dgen._explain_dead(type integer, box bigint, key text) RETURNS t
 	LANGUAGE sql STABLE
 	SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT format(', and %s of it %s dead, the last one (message %s) since %s with error %s: dgen.redrive sends it again',
-		dgen._count(count(*), 'message'), CASE count(*) WHEN 1 THEN 'is' ELSE 'are' END,
+	SELECT format(', and %s of it %s, the last one (message %s) since %s with error %s: dgen.redrive sends it again',
+		dgen._count(count(*), 'message'), CASE count(*) WHEN 1 THEN 'is a dead letter' ELSE 'are dead letters' END,
 		(array_agg(l.message_id ORDER BY l.died_at DESC))[1], date_trunc('seconds', max(l.died_at)),
 		(array_agg(concat_ws(': ', dgen._show(l.sqlstate, 'SQLSTATE'), dgen._show(l.error, 'error')) ORDER BY l.died_at DESC))[1])
 	FROM dgen.dead_letter l
@@ -285,8 +285,8 @@ CREATE FUNCTION dgen._explain_actions(type integer, box bigint, key text) RETURN
 AS $$
 	SELECT format(' %s of it %s%s%s.', dgen._count(count(*), 'action'), CASE count(*) WHEN 1 THEN 'waits' ELSE 'wait' END,
 		(SELECT CASE
-				WHEN NOT t.handle_actions THEN ', because its type does not handle actions any more'
-				WHEN dgen._nobody_takes(type, 'actions') THEN ', because no attached worker takes actions of its type'
+				WHEN NOT t.handle_actions THEN ', because its type no longer handles actions'
+				WHEN dgen._nobody_takes(type, 'actions') THEN ', because no attached worker handles actions of its type'
 			END
 			FROM dgen.actor_type t WHERE t.id = type),
 		CASE WHEN count(f.attempts) > 0 THEN format(', %s after failed attempts, the last with error %s', count(f.attempts),

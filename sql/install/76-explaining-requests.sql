@@ -10,7 +10,7 @@ AS $$
 		(SELECT format('is paused since %s', date_trunc('seconds', p.paused_at)) FROM dgen.paused p
 			WHERE p.type_id = t.id AND p.mailbox = 0 AND p.actor_key = ''),
 		(SELECT CASE
-				WHEN t.handler IS NULL AND dgen._nobody_takes(type, 'messages') THEN 'is not handled, because no attached worker takes its messages'
+				WHEN t.handler IS NULL AND dgen._nobody_takes(type, 'messages') THEN 'is not handled, because no attached worker handles its messages'
 				WHEN t.handler IS NULL THEN 'is not handled, because no external worker is attached for it'
 				ELSE 'is not handled, because no worker runs for it: ' || dgen._explain_start()
 			END

@@ -432,8 +432,8 @@ AS $$
 BEGIN
 	IF NOT pg_has_role(dgen._calling_role(), current_user, 'USAGE') THEN
 		RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege',
-			MESSAGE = format('permission denied for role %s to adopt the actors of this database', dgen._calling_role()),
-			HINT = format('Ask a superuser, or a member of role %s, which owns the extension.', quote_ident(current_user));
+			MESSAGE = format('permission denied for role "%s" to adopt the actors of this database', pg_get_userbyid(dgen._calling_role())),
+			HINT = format('Ask a superuser, or a member of role "%s", which owns the extension.', current_user);
 	END IF;
 	PERFORM dgen._raise_sequences();
 	DELETE FROM dgen.adoption;

@@ -146,7 +146,7 @@ SELECT dgen.cast_many('few', array_agg('k' || n), array_agg(to_jsonb(n))) FROM g
 SELECT worker_id > 0 AS attached FROM dgen.attach('w', '{few}');
 BEGIN;
 SELECT count(*) FROM dgen.claim();
-SELECT bool_or(dgen.explain_actor('few', 'k' || n) LIKE '%waits, because workers handle 3 actors of its type, and max_concurrency is 3 (1 message in its mailbox).')
+SELECT bool_or(dgen.explain_actor('few', 'k' || n) LIKE '%waits, because workers already handle 3 actors of its type, and max_concurrency is 3 (1 message in its mailbox).')
 FROM generate_series(1, 10) n;
 ROLLBACK;
 SELECT dgen.detach();
@@ -180,7 +180,7 @@ SELECT dgen.commit_turns(handled => (SELECT array_agg(1) FROM generate_series(1,
 COMMIT;
 SELECT count(*) FROM dgen.messages WHERE actor_type = 'slow';
 SELECT * FROM claims();
-SELECT bool_and(dgen.explain_actor('slow', k) LIKE '%waits for a turn, of which its type has at most 1.1574% a second (max_rate) (_ message% in its mailbox).')
+SELECT bool_and(dgen.explain_actor('slow', k) LIKE '%waits, because its type has reached max_rate, which is 1.1574% per second (_ message% in its mailbox).')
 FROM unnest('{a,b}'::text[]) k;
 CALL dgen.wait('1 ms');
 -- Replacing or altering the type wakes who waits.

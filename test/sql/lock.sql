@@ -84,7 +84,7 @@ SELECT kind, attempt, headers, sent_at < now() AS sent, message_id = :asked AS i
 SELECT dgen.claim_locked();
 ROLLBACK;
 :begin
-SELECT dgen.explain_actor('job', 'a') ~ 'attempt 1 is run by this very transaction' AS explained;
+SELECT dgen.explain_actor('job', 'a') ~ 'attempt 1 is run by this transaction' AS explained;
 SELECT * FROM dgen.claim();
 BEGIN;
 SELECT dgen.claim_locked();

@@ -72,7 +72,7 @@ is($out, "1\n", 'it is waited for');
 sql('SELECT dgen.stop_workers()', 'b');
 sql('SELECT dgen.start_workers(4)', 'a');
 ($out, $err) = start_workers(1, 'b');
-like($err, qr/0 of 1 workers are running/, 'but not for ever');
+like($err, qr/0 of 1 worker is running/, 'but not for ever');
 sql('SELECT dgen.stop_workers()', 'a');
 is(sql(running('b')), 0, 'when nobody comes past');
 sql(q{SELECT dgen.cast('counter', 'k')}, 'b');

@@ -51,7 +51,7 @@ is($node->safe_psql('postgres', q{SELECT string_agg(actor_key, ',' ORDER BY acto
 like(error_of($node, q{CALL dgen.ask('echo', 'k', timeout => '100 ms');}), qr/ERROR:  ZD010/, 'a turn whose commit waits gives no reply');
 ok($node->poll_query_until('postgres', q{SELECT count(*) = 1 FROM pg_stat_activity WHERE wait_event = 'SyncRep'}), 'the commit of its worker waits');
 like(error_of($node, q{CALL dgen.ask('echo', 'k', timeout => '100 ms');}),
-	qr/Actor "k" of type "echo" is taken by process \d+ \(worker [^)]*\), in a transaction that began at [^,]*, whose commit waits for a synchronous standby/,
+	qr/Actor "k" of type "echo" is owned by process \d+ \(worker [^)]*\), in a transaction that began at [^,]*, whose commit waits for a synchronous standby/,
 	'and that is said');
 is($node->safe_psql('postgres', q{SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'}), '1', 'the timeout of an ask ends no wait but its own');
 

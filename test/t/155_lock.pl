@@ -277,9 +277,9 @@ becomes(q{SELECT last_value || ' ' || is_called FROM let_go}, '1 true', 'a locke
 ok(holder('inside', 'g'), 'and has its lock all the same');
 sql(q{SELECT dgen._wake(id) FROM dgen.actor_type WHERE name = 'inside'});
 sql(q{INSERT INTO gate VALUES (true)});
-like(answer($call), qr/^the locked part let go of the session's advisory locks/, 'its caller is told in the end');
+like(answer($call), qr/^the locked part released the session's advisory locks/, 'its caller is told in the end');
 is(sql(q{SELECT attempts || ' ' || sqlstate || ' ' || hint FROM dgen.dead_letters WHERE actor_key = 'g'}) . ' ' . sql(q{SELECT last_value FROM let_go}),
-	'3 ZD049 Let go of single locks with pg_advisory_unlock, not of all with pg_advisory_unlock_all or DISCARD ALL. 3', 'each attempt was counted');
+	'3 ZD049 Release single locks with pg_advisory_unlock, not all of them with pg_advisory_unlock_all or DISCARD ALL. 3', 'each attempt was counted');
 is(answer(call('inside', 'h', '{"let go": true}')), 1, 'a turn that lets go of them has its actor all the same');
 
 $call = call('inside', 'u', '{"lock": true, "what": "hang", "until": 2}');

@@ -111,7 +111,7 @@ sql(q{DO $$ BEGIN
 END $$});
 becomes(q{SELECT string_agg(kind, ' ') FROM dgen.messages}, 'cast', 'it does an action, and leaves a message');
 is(join(',', said('actor')), 'action "a" attempt 1', 'of which it gets to know nothing');
-like(sql(q{SELECT dgen.explain_actor('lane', 'a')}), qr/ waits, because no attached worker takes messages of its type \(/, 'who asks is told');
+like(sql(q{SELECT dgen.explain_actor('lane', 'a')}), qr/ waits, because no attached worker handles messages of its type \(/, 'who asks is told');
 start_worker('left', 'messages');
 becomes(q{SELECT count(*) FROM dgen.messages WHERE actor_key = 'a'}, 0, 'another worker takes the message');
 is(join(',', said('left')), 'message "a" attempt 1', 'and it alone');

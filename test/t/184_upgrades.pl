@@ -321,7 +321,7 @@ like(error_of('ALTER EXTENSION dgen UPDATE'), qr/ZD038: library of dgen in this 
 goes_on('before the restart');
 $node->restart;
 logs($old, qr/extension dgen has version 0\.1\.0 in this database, but the server's library is version 0\.2\.0; connecting again/, 'workers wait for the update');
-ok(until_true(sub { slurp_file($node->logfile) =~ /no workers in database "postgres" yet: extension dgen is not installed in version 0\.2/ }),
+ok(until_true(sub { slurp_file($node->logfile) =~ /could not start workers in database "postgres" yet\n.*Extension dgen is not installed in version 0\.2/ }),
 	'also those in the database');
 like(error_of(q{SELECT dgen.cast('inside', 'k')}), qr/ZD038: .*Run ALTER EXTENSION dgen UPDATE/s, 'senders are told what to do');
 update_extension('0.2.0');

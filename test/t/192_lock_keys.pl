@@ -23,7 +23,7 @@ my $claim = q{SELECT FROM dgen.attach('w', ARRAY['counter']); BEGIN; SELECT acto
 sub is_owned {
 	my ($where, $owned) = @_;
 	is($owned->safe_psql('postgres', $claim), 'other', "what a prepared transaction owns nobody claims, $where");
-	like($owned->safe_psql('postgres', q{SELECT dgen.explain_actor('counter', 'k')}), qr/is taken by a prepared transaction/, "and that is said, $where");
+	like($owned->safe_psql('postgres', q{SELECT dgen.explain_actor('counter', 'k')}), qr/is owned by a prepared transaction/, "and that is said, $where");
 	$owned->safe_psql('postgres', q{ROLLBACK PREPARED 'owner'});
 	is($owned->safe_psql('postgres', $claim), "k\nother", "until it ends, $where");
 }
