@@ -54,7 +54,7 @@ dgen_forget_former(PG_FUNCTION_ARGS)
 		dgen_memos_forget();
 		/* External workers are woken when it is adopted: a restore might be filling it. */
 		dgen_wakeup_all_replies();
-		dgen_wakeup_orders(false);
+		dgen_wakeup_orders();
 	}
 	PG_RETURN_VOID();
 }

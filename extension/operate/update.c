@@ -22,6 +22,6 @@ dgen_check_update(PG_FUNCTION_ARGS)
 {
 	dgen_check_script_version(text_to_cstring(PG_GETARG_TEXT_PP(0)));
 	dgen_tell_of_change();
-	dgen_wakeup_orders(false);
+	dgen_wakeup_orders();
 	PG_RETURN_BOOL(dgen_is_preloaded);
 }

@@ -87,7 +87,8 @@ dgen_has_workers(Oid owner)
 	{
 		WorkerEntry *entry = worker_entry_at(i);
 
-		found = entry->ticket != 0 && entry->database == MyDatabaseId && entry->owner == owner;
+		found = entry->ticket != 0 && !entry->ends && entry->database == MyDatabaseId &&
+				entry->owner == owner;
 	}
 	LWLockRelease(&dgen_shared->lock);
 	return found;
@@ -180,8 +181,8 @@ find_entry(Oid database, Oid owner, int number)
 	{
 		WorkerEntry *entry = worker_entry_at(i);
 
-		if (entry->ticket != 0 && entry->database == database && entry->owner == owner &&
-			entry->number == number)
+		if (entry->ticket != 0 && !entry->ends && entry->database == database &&
+			entry->owner == owner && entry->number == number)
 			return entry;
 	}
 	return NULL;
@@ -336,7 +337,7 @@ dgen_count_ready(Database *database, int *starting)
 	{
 		WorkerEntry *entry = worker_entry_at(i);
 
-		if (entry->ticket == 0 || entry->database != database->oid)
+		if (entry->ticket == 0 || entry->ends || entry->database != database->oid)
 			continue;
 		if (entry->ready)
 			ready++;
@@ -415,7 +416,7 @@ dgen_report_for_duty(WorkerOrders *orders, int *failures)
 		dgen_crash_note_begin((int) (entry - worker_entry_at(0)));
 		before_shmem_exit(off_duty, (Datum) 0);
 	}
-	return entry != NULL && dgen_still_wanted(orders);
+	return entry != NULL;
 }
 
 void
@@ -434,15 +435,50 @@ dgen_go_off_duty(void)
 	proc_exit(0);
 }
 
-bool
-dgen_still_wanted(const WorkerOrders *orders)
+/* The caller holds Shared.lock. */
+static bool
+is_wanted(const WorkerOrders *orders)
 {
-	Database *database;
+	Database *database = dgen_database_entry(orders->database, false);
+
+	return database != NULL && database->leaving == 0 && orders->number <= database->desired;
+}
+
+/*
+ * Decided with the lock in exclusive mode: a session that wants the worker after that starts another one,
+ * and one that wants it before is seen.
+ */
+static bool
+decide_to_end(const WorkerOrders *orders)
+{
+	LWLockAcquire(&dgen_shared->lock, LW_EXCLUSIVE);
+	my_entry->ends = !is_wanted(orders);
+	LWLockRelease(&dgen_shared->lock);
+	return my_entry->ends;
+}
+
+void
+dgen_end_if_unwanted(const WorkerOrders *orders)
+{
 	bool wanted;
 
 	LWLockAcquire(&dgen_shared->lock, LW_SHARED);
-	database = dgen_database_entry(orders->database, false);
-	wanted = database != NULL && database->leaving == 0 && orders->number <= database->desired;
+	wanted = is_wanted(orders);
 	LWLockRelease(&dgen_shared->lock);
-	return wanted;
+	if (!wanted && decide_to_end(orders))
+		dgen_go_off_duty();
+}
+
+/*
+ *     worker                                    session that commits a type
+ *     reads orders, finds no types              counts up orders
+ *     orders are as before: ends is set         no worker without ends: starts one
+ */
+bool
+dgen_may_end(uint32 orders_seen)
+{
+	LWLockAcquire(&dgen_shared->lock, LW_EXCLUSIVE);
+	my_entry->ends = pg_atomic_read_u32(&dgen_database->orders) == orders_seen;
+	LWLockRelease(&dgen_shared->lock);
+	return my_entry->ends;
 }

@@ -51,6 +51,12 @@ extern int dgen_count_ready(struct Database *database, int *starting);
 extern bool dgen_report_for_duty(WorkerOrders *orders, int *failures);
 extern void dgen_report_ready(void);
 DGEN_NORETURN extern void dgen_go_off_duty(void); /* permanently: it is not restarted */
-extern bool dgen_still_wanted(const WorkerOrders *orders);
+extern void dgen_end_if_unwanted(const WorkerOrders *orders);
+
+/*
+ * May the worker, which has nothing to do, end permanently? Not if orders came after orders_seen: their
+ * sender has found the worker here, and started no other one.
+ */
+extern bool dgen_may_end(uint32 orders_seen);
 
 #endif /* DGEN_ROSTER_ROSTER_H */

@@ -27,7 +27,7 @@
 #include "shared/shared.h"
 #include "shared/slot.h"
 
-#define SHARED_NAME "dgen 9" /* name and layout version of the control struct */
+#define SHARED_NAME "dgen 10" /* name and layout version of the control struct */
 
 #define MAX_DATABASES 64 /* databases that use dgen at the same time; others poll */
 
@@ -60,6 +60,7 @@ typedef struct WorkerEntry
 	bool registered; /* with the postmaster; else no process was free yet */
 	bool ready;      /* has connected */
 	bool returned;   /* registered before the server crashed */
+	bool ends;       /* the process ends permanently: another can have its number */
 	int failures;    /* failed attempts to connect, in a row */
 } WorkerEntry;
 

@@ -40,8 +40,10 @@ extern void dgen_wakeup_left(int32 type_id);
 /* This session will be busy for long: wakes others for all that it handles. */
 extern void dgen_wakeup_others(void);
 
-/* Workers read their types and the extension again; start: missing workers are also started. */
-extern void dgen_wakeup_orders(bool start);
+/* Workers read their types and the extension again. */
+extern void dgen_wakeup_orders(void);
+/* The owner has types with handlers: its workers are started, if it has none at the commit. */
+extern void dgen_wakeup_owner(Oid owner);
 
 /*
  * This transaction takes the alarm, and moves what is due; it has moved some of that. If it is rolled

@@ -14,6 +14,7 @@
 #include "utils/timestamp.h"
 
 #include "roster/register.h"
+#include "roster/roster.h"
 #include "shared/database.h"
 #include "shared/shared.h"
 #include "wake/alarm.h"
@@ -27,6 +28,7 @@
 #define MAX_MARKED_TYPES 16   /* more: every type */
 #define MAX_MARKED_BOXES 1024 /* more: their type is swept */
 #define MAX_MARKED_REPLIES 32 /* more: all waiters for replies check */
+#define MAX_MARKED_OWNERS 16  /* more: a starter checks all */
 #define MAX_MARKED_HOLDERS 16 /* more: attempts continue until their next check */
 
 typedef struct MarkedBox
@@ -67,7 +69,9 @@ typedef struct Marks
 	MarkedHolder holders[MAX_MARKED_HOLDERS];
 	SubTransactionId alarm_subid; /* has taken the alarm */
 	bool orders;                  /* in-database workers must read their orders */
-	bool start;                   /* and missing ones are started */
+	int nowners;
+	Oid owners[MAX_MARKED_OWNERS]; /* need workers */
+	bool owners_any;
 } Marks;
 
 static Marks marks = {.due = ALARM_NONE};
@@ -227,12 +231,25 @@ dgen_wakeup_replied(int64 request_id)
 }
 
 void
-dgen_wakeup_orders(bool start)
+dgen_wakeup_orders(void)
 {
 	if (!dgen_shared_attach())
 		return;
-	marks.orders = true;
-	marks.start |= start;
+	marks.orders = marked = true;
+}
+
+void
+dgen_wakeup_owner(Oid owner)
+{
+	if (!dgen_shared_attach())
+		return;
+	for (int i = 0; i < marks.nowners; i++)
+		if (marks.owners[i] == owner)
+			return;
+	if (marks.nowners < MAX_MARKED_OWNERS)
+		marks.owners[marks.nowners++] = owner;
+	else
+		marks.owners_any = true;
 	marked = true;
 }
 
@@ -323,6 +340,17 @@ call_for_sent(void)
 	}
 }
 
+/* An owner that had a worker during the statement might have none now. */
+static bool
+lacks_workers(void)
+{
+	bool lacks = marks.owners_any;
+
+	for (int i = 0; i < marks.nowners && !lacks; i++)
+		lacks = !dgen_has_workers(marks.owners[i]);
+	return lacks;
+}
+
 static void
 act_on_commit(void)
 {
@@ -355,8 +383,8 @@ act_on_commit(void)
 		dgen_order_workers(dgen_database);
 		dgen_poke_launcher();
 	}
-	/* A session that starts workers later than this sees what was committed. */
-	if (marks.start && dgen_database->desired > 0)
+	/* A session that starts workers later than this sees what was committed. After the orders: dgen_may_end. */
+	if (dgen_database->desired > 0 && lacks_workers())
 		dgen_want_starter(dgen_database);
 	dgen_complete_workers();
 }
@@ -389,7 +417,8 @@ forget_marks(void)
 	marks.due_buckets = 0;
 	marks.nholders = 0;
 	marks.alarm_subid = InvalidSubTransactionId;
-	marks.orders = marks.start = false;
+	marks.orders = marks.owners_any = false;
+	marks.nowners = 0;
 	marked = false;
 }
 

@@ -157,14 +157,13 @@ dgen_stop_workers(PG_FUNCTION_ARGS)
 Datum
 dgen_types_changed(PG_FUNCTION_ARGS)
 {
-	bool start = false;
 	ListCell *cell;
 
 	if (!dgen_shared_attach())
 		PG_RETURN_VOID();
 	foreach (cell, dgen_handler_owners())
-		start |= !dgen_has_workers(lfirst_oid(cell));
-	dgen_wakeup_orders(start);
+		dgen_wakeup_owner(lfirst_oid(cell));
+	dgen_wakeup_orders();
 	PG_RETURN_VOID();
 }
 
@@ -187,7 +186,7 @@ on_object_access(ObjectAccessType access, Oid class, Oid object, int sub, void *
 	/* One that is being created has no name yet that could be looked up. */
 	if (access == OAT_POST_CREATE || ((access == OAT_DROP || access == OAT_POST_ALTER) &&
 									  object == get_extension_oid("dgen", true)))
-		dgen_wakeup_orders(false);
+		dgen_wakeup_orders();
 }
 
 void

@@ -124,8 +124,7 @@ wait_after_failures(const WorkerOrders *orders, int failures)
 	{
 		dgen_sleep(until);
 		CHECK_FOR_INTERRUPTS();
-		if (!dgen_still_wanted(orders))
-			dgen_go_off_duty();
+		dgen_end_if_unwanted(orders);
 	}
 }
 
@@ -305,8 +304,7 @@ wait_for_update(Worker *worker)
 	{
 		dgen_sleep(until);
 		CHECK_FOR_INTERRUPTS();
-		if (!dgen_still_wanted(&worker->orders))
-			dgen_go_off_duty();
+		dgen_end_if_unwanted(&worker->orders);
 	}
 	if (!dgen_is_preloaded)
 		proc_exit(1);
@@ -324,6 +322,28 @@ leave_database(const Worker *worker)
 	dgen_go_off_duty();
 }
 
+/* False: not installed at the moment, and something has changed again since. */
+static bool
+follow_orders(Worker *worker, bool look)
+{
+	Fit fit;
+
+	worker->knows_orders = false;
+	worker->orders_seen = pg_atomic_read_u32(&dgen_database->orders);
+	worker->read_at = GetCurrentTimestamp();
+	while ((fit = learn_types(worker, look)) == NOT_FITTING)
+		wait_for_update(worker);
+	worker->told_not_fitting = false;
+	if (fit == NOT_INSTALLED)
+	{
+		if (dgen_may_end(worker->orders_seen))
+			leave_database(worker);
+		return false;
+	}
+	worker->knows_orders = true;
+	return true;
+}
+
 /*
  * Read when a session says so, and at the safety-net interval: none does when the extension is
  * dropped, or a type made, by a session that has not loaded this library.
@@ -335,23 +355,15 @@ read_orders(Worker *worker)
 	TimestampTz patience = dgen_safety_net_interval * INT64CONST(1000000);
 	uint32 orders = pg_atomic_read_u32(&dgen_database->orders);
 	bool look = worker->knows_orders && orders == worker->orders_seen;
-	Fit fit;
 
-	if (!dgen_still_wanted(&worker->orders))
-		dgen_go_off_duty();
+	dgen_end_if_unwanted(&worker->orders);
 	if (look && now - worker->read_at < patience)
 		return;
 
-	worker->knows_orders = false;
-	worker->orders_seen = orders;
-	worker->read_at = now;
-	while ((fit = learn_types(worker, look)) == NOT_FITTING)
-		wait_for_update(worker);
-	worker->told_not_fitting = false;
-	worker->knows_orders = true;
-	if (fit == NOT_INSTALLED)
-		leave_database(worker);
-	if (worker->idle_since != 0 && now - worker->idle_since >= patience)
+	while (!follow_orders(worker, look))
+		CHECK_FOR_INTERRUPTS();
+	if (worker->idle_since != 0 && now - worker->idle_since >= patience &&
+		dgen_may_end(worker->orders_seen))
 		dgen_go_off_duty();
 }
 
@@ -489,6 +501,7 @@ dgen_worker_main(Datum argument)
 	if (!dgen_report_for_duty(&worker.orders, &failures) ||
 		!database_exists(worker.orders.database))
 		dgen_go_off_duty();
+	dgen_end_if_unwanted(&worker.orders);
 	wait_after_failures(&worker.orders, failures);
 	connect_as_owner(&worker.orders);
 

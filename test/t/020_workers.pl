@@ -70,6 +70,18 @@ $maker->query_safe('COMMIT');
 ok($node->poll_query_until('postgres', "SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'dgen worker' AND datname = 'late'"),
 	'and has them once it is');
 $maker->quit;
+
+# The statement that makes a type finds a worker without types, which ends before the commit:
+#     create_actor_type ── the worker ends ── COMMIT ── another one starts
+my $late = "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'dgen worker' AND datname = 'late'";
+sql(q{SELECT dgen.alter_actor_type('late', handler => '')}, 'late');
+$maker = $node->background_psql('late');
+$maker->query_safe(q{BEGIN; SET client_min_messages = error; SELECT dgen.create_actor_type('later', 'h')});
+is(sql($late), 1, 'a worker without types is there during the statement');
+ok($node->poll_query_until('postgres', "SELECT ($late) = 0"), 'and ends before the commit');
+$maker->query_safe('COMMIT');
+ok($node->poll_query_until('postgres', "SELECT ($late) = 1"), 'which starts another one');
+$maker->quit;
 sql('SELECT dgen.stop_workers()', 'late');
 sql('DROP DATABASE late');
 
