@@ -113,7 +113,7 @@ DGEN_API const char *dgen_version(void);
  *     DGEN_ENOMEM     memory is exhausted
  *     DGEN_ECONNECT   there is no connection, and nothing was sent: retry later
  *     DGEN_ESERVER    see the SQLSTATE and the hint. Without a SQLSTATE, the server's answer
- *                     makes no sense, and the library closes the connection
+ *                     is invalid, and the library closes the connection
  *     DGEN_EJSON      the text is not JSON, or jsonb cannot store it
  *     DGEN_ETIMEOUT   no reply in time: the request continues
  *     DGEN_EFAILED    the reply to a request is an error; in a turn, dgen_turn_fail,
@@ -734,9 +734,9 @@ typedef struct dgen_supervisor_options
  *
  * Callbacks that take too long. The supervisor kills a process whose callback runs longer than
  * turn_timeout_ms, and logs the actor and the message. The default is the turn_timeout_ms with
- * which the type was registered plus 10 s, and no limit if it was registered without. For
- * handle_locked the limit is always the lock_timeout_ms with which the type was registered plus
- * 10 s; turn_timeout_ms -1 removes both. In any case the server ends the session of a turn 5 s
+ * which the type was registered plus 10 s. For handle_locked it is always the lock_timeout_ms
+ * with which the type was registered plus 10 s. Without such a time there is no limit;
+ * turn_timeout_ms -1 removes both. In any case the server ends the session of a turn 5 s
  * after the type's turn_timeout. That does not end the callback, but if it returns after that,
  * its attempt has failed. The message of a process that was killed comes again, as after a
  * crash.

@@ -43,7 +43,7 @@ refuse_secret(void)
 {
 	ereport(ERROR, (errcode(DGEN_ERR_CHANGED),
 					errmsg("table dgen.lock_secret must have one row of %d bytes", SECRET_BYTES),
-					errhint("Restore the table from a backup.")));
+					errhint("Restore a physical backup of the server.")));
 }
 
 /* Reads a number in the byte order of SipHash. */

@@ -108,7 +108,7 @@ dgen_refuse_no_part(void)
 					(errcode(DGEN_ERR_NOT_OWNED),
 					 errmsg("this session no longer has a locked part"),
 					 errdetail(
-						 "An operator ended the lock, or the lock_timeout of the type has passed."),
+						 "The lock was ended, the actor or its type was deleted, the lock_timeout of the type has passed, or this session has attached again."),
 					 errhint("Discard the result of the locked part, and claim again.")));
 			break;
 	}

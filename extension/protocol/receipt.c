@@ -200,7 +200,9 @@ dgen_receipt(PG_FUNCTION_ARGS)
 				(errcode(DGEN_ERR_NOT_OWNED),
 				 errmsg("batch " INT64_FORMAT " of worker " INT64_FORMAT " is already resolved",
 						batch, worker_id),
-				 errhint("Roll back and claim again. No message is lost.")));
+				 errdetail(
+					 "dgen.settle has given it up, or this or a later batch of the worker has a receipt."),
+				 errhint("Roll back, claim again, and use the next number. No message is lost.")));
 	PG_RETURN_VOID();
 }
 

@@ -72,7 +72,7 @@ BEGIN
 	END IF;
 	IF type.max_backoff < type.backoff THEN
 		RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
-			MESSAGE = format('max_backoff must be at least backoff, which is %s, not %s', type.backoff, type.max_backoff),
+			MESSAGE = format('max_backoff %s must be at least backoff %s', type.max_backoff, type.backoff),
 			HINT = 'Give both: the backoff doubles from backoff up to max_backoff.';
 	END IF;
 END

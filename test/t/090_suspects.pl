@@ -148,7 +148,7 @@ handle_all();
 my $request = sql(q{SELECT dgen.request('job', 'asked', '"poison"')});
 handle_all();
 my (undef, undef, $error) = $node->psql('postgres', "\\set VERBOSITY verbose\nSELECT dgen.await_reply($request)");
-like($error, qr/ZD042.*session ended during the turn.*\nHINT: .*logs of the worker/, 'the caller of a request that dies so gets the error');
+like($error, qr/ZD042.*session ended during the turn.*\nHINT: .*worker.s log and the server log/, 'the caller of a request that dies so gets the error');
 
 # ---- and so is the actor, where its type wants that ----
 

@@ -73,7 +73,7 @@ break_batch(dgen_worker *worker, dgen__error *error, const char *what)
 	worker->batch.in_savepoint = false;
 	(void) dgen__fail_hint(
 		&worker->error, DGEN_ESTATE,
-		"A callback must finish its statements, and must not use BEGIN, COMMIT, ROLLBACK and pipeline mode alone.",
+		"A callback must finish its statements, and must not use BEGIN, COMMIT, ROLLBACK or pipeline mode.",
 		"the callback %s on the turn's connection", what);
 	return dgen__fail_error(error, &worker->error);
 }
