@@ -173,11 +173,11 @@ refuse_blocked(const BatchActor *actor, TimestampTz retry_at)
 		ereport(
 			ERROR,
 			(errcode(DGEN_ERR_BACKING_OFF),
-			 errmsg("actor \"%s\" of type \"%s\" is backing off after a failed attempt", key,
+			 errmsg("actor \"%s\" of type \"%s\" waits for its next attempt", key,
 					actor->type->name),
 			 errdetail("The next attempt is due at %s.", timestamptz_to_str(retry_at)),
 			 errhint(
-				 "See dgen.messages for the error. To wait for the next attempt, use dgen.request.")));
+				 "See dgen.explain_actor for the reason. To wait for the next attempt, use dgen.request.")));
 }
 
 static void

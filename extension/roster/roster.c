@@ -78,20 +78,22 @@ dgen_handler_owners(void)
 }
 
 bool
-dgen_has_workers(Oid owner)
+dgen_has_all_workers(Oid owner)
 {
-	bool found = false;
+	int desired;
+	int count = 0;
 
 	LWLockAcquire(&dgen_shared->lock, LW_SHARED);
-	for (int i = 0; i < dgen_shared->nentries && !found; i++)
+	desired = dgen_database->desired;
+	for (int i = 0; i < dgen_shared->nentries && count < desired; i++)
 	{
-		WorkerEntry *entry = worker_entry_at(i);
+		const WorkerEntry *entry = worker_entry_at(i);
 
-		found = entry->ticket != 0 && !entry->ends && entry->database == MyDatabaseId &&
-				entry->owner == owner;
+		count += entry->ticket != 0 && !entry->ends && entry->database == MyDatabaseId &&
+				 entry->owner == owner && entry->number <= desired;
 	}
 	LWLockRelease(&dgen_shared->lock);
-	return found;
+	return count >= desired;
 }
 
 static bool
@@ -117,7 +119,7 @@ dgen_lacks_workers(void)
 	if (dgen_database->desired <= 0)
 		return false;
 	foreach (cell, dgen_handler_owners())
-		if (!dgen_has_workers(lfirst_oid(cell)) && may_connect(lfirst_oid(cell)))
+		if (!dgen_has_all_workers(lfirst_oid(cell)) && may_connect(lfirst_oid(cell)))
 			return true;
 	return false;
 }
@@ -472,7 +474,7 @@ dgen_end_if_unwanted(const WorkerOrders *orders)
 /*
  *     worker                                    session that commits a type
  *     reads orders, finds no types              counts up orders
- *     orders are as before: ends is set         no worker without ends: starts one
+ *     orders are as before: ends is set         a worker with ends does not count: starts one
  */
 bool
 dgen_may_end(uint32 orders_seen)

@@ -35,8 +35,8 @@ typedef struct StarterOrders
 
 /* Returns the OIDs of the owners of types with handlers. Needs a transaction. */
 extern List *dgen_handler_owners(void);
-extern bool dgen_has_workers(Oid owner);
-extern bool dgen_lacks_workers(void); /* an owner has none, but could; needs a transaction */
+extern bool dgen_has_all_workers(Oid owner); /* as many as are desired; never raises */
+extern bool dgen_lacks_workers(void); /* an owner has too few, but could; needs a transaction */
 
 /* Adds and registers the workers that each owner lacks of `desired`. Returns how many have no entry on the roster. */
 extern int dgen_register_workers(List *owners);

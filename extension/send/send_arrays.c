@@ -101,17 +101,18 @@ dgen_get_send_arrays(FunctionCallInfo fcinfo, const SendArguments *n, SendArrays
 static void
 check_nulls(const SendArrays *arrays, int i)
 {
-	const bool type = dgen_has_element(&arrays->types, i);
-	const bool key = dgen_has_element(&arrays->keys, i);
-
-	if (type && key && dgen_has_element(&arrays->messages, i))
-		return;
-	ereport(ERROR, (errcode(code_of(arrays, !type  ? DGEN_ERR_UNKNOWN_TYPE
-											: !key ? DGEN_ERR_INVALID_KEY
-												   : DGEN_ERR_INVALID_MESSAGE)),
-					errmsg("element %d of %s, %s or %smessages must not be null", i + 1,
-						   arrays->names[0], arrays->names[1], arrays->prefix),
-					errhint("For an empty message use JSON null: 'null'.")));
+	if (!dgen_has_element(&arrays->types, i))
+		ereport(ERROR, (errcode(code_of(arrays, DGEN_ERR_UNKNOWN_TYPE)),
+						errmsg("element %d of %s must not be null", i + 1, arrays->names[0]),
+						errhint("Give the name of an actor type for each message.")));
+	if (!dgen_has_element(&arrays->keys, i))
+		ereport(ERROR, (errcode(code_of(arrays, DGEN_ERR_INVALID_KEY)),
+						errmsg("element %d of %s must not be null", i + 1, arrays->names[1]),
+						errhint("Give the key of an actor for each message.")));
+	if (!dgen_has_element(&arrays->messages, i))
+		ereport(ERROR, (errcode(code_of(arrays, DGEN_ERR_INVALID_MESSAGE)),
+						errmsg("element %d of %smessages must not be null", i + 1, arrays->prefix),
+						errhint("For an empty message use JSON null: 'null'.")));
 }
 
 static TimestampTz

@@ -42,7 +42,7 @@ extern void dgen_wakeup_others(void);
 
 /* Workers read their types and the extension again. */
 extern void dgen_wakeup_orders(void);
-/* The owner has types with handlers: its workers are started, if it has none at the commit. */
+/* The owner has types with handlers: the workers that it lacks at the commit are started. */
 extern void dgen_wakeup_owner(Oid owner);
 
 /*

@@ -340,14 +340,14 @@ call_for_sent(void)
 	}
 }
 
-/* An owner that had a worker during the statement might have none now. */
+/* An owner that had its workers during the statement might lack some now. */
 static bool
 lacks_workers(void)
 {
 	bool lacks = marks.owners_any;
 
 	for (int i = 0; i < marks.nowners && !lacks; i++)
-		lacks = !dgen_has_workers(marks.owners[i]);
+		lacks = !dgen_has_all_workers(marks.owners[i]);
 	return lacks;
 }
 

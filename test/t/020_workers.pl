@@ -81,6 +81,14 @@ is(sql($late), 1, 'a worker without types is there during the statement');
 ok($node->poll_query_until('postgres', "SELECT ($late) = 0"), 'and ends before the commit');
 $maker->query_safe('COMMIT');
 ok($node->poll_query_until('postgres', "SELECT ($late) = 1"), 'which starts another one');
+
+# The same when only some of them have ended: one has no types for longer, because it was restarted later.
+is(sql('SELECT dgen.start_workers(2)', 'late'), 2, 'two workers');
+sql(q{SELECT dgen.alter_actor_type('later', handler => '')}, 'late');
+sql("SELECT pg_terminate_backend(pid) FROM dgen.workers WHERE name = 'dgen worker 2'", 'late');
+ok($node->poll_query_until('postgres', "SELECT ($late AND application_name = 'dgen worker 1') = 0"), 'one ends for lack of types');
+sql(q{SET client_min_messages = error; SELECT dgen.alter_actor_type('later', handler => 'h')}, 'late');
+ok($node->poll_query_until('postgres', "SELECT ($late) = 2"), 'and comes back with the types');
 $maker->quit;
 sql('SELECT dgen.stop_workers()', 'late');
 sql('DROP DATABASE late');
