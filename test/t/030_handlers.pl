@@ -217,6 +217,9 @@ sub test_disk_full {
 	in_one_batch(sub { send_to('full', op => 'raise', sqlstate => '53100', tag => 'bad'); send_to("disk$_", tag => 'x') for 1 .. 5 });
 	log_becomes("disk$_", 'x', 'other actors go on while one fills the disk') for 1 .. 5;
 	becomes(q{SELECT concat_ws(',', attempts, last_sqlstate) FROM dgen.mailbox('player', 'full')}, '0,53100', 'which is no attempt');
+	sql(q{SELECT dgen.alter_actor_type('player', backoff => '1 min', max_backoff => '1 min')});
+	becomes(q{SELECT dgen.explain_actor('player', 'full') ~ 'because uncounted attempts of message \d+ failed, the last with error 53100'}, 't', 'and explain_actor says so');
+	sql(q{SELECT dgen.alter_actor_type('player', backoff => '1 ms', max_backoff => '10 ms')});
 	sql(q{SELECT dgen.cancel('player', 'full', message_id) FROM dgen.mailbox('player', 'full')});
 }
 

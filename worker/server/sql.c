@@ -1,6 +1,7 @@
 /*
  * Every SQL text that the library sends.
  */
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -175,6 +176,7 @@ add_parameter(dgen__buffer *sql, dgen__type_values *values, const char *name, co
 {
 	if (value == NULL)
 		return;
+	assert(values->count < DGEN__TYPE_PARAMETERS);
 	values->values[values->count++] = value;
 	dgen__buffer_printf(sql, "%s%s => $%d", values->count == 1 ? "" : ", ", name, values->count);
 }
