@@ -409,13 +409,13 @@ refuse_in_part(void)
 Datum
 dgen_claim(PG_FUNCTION_ARGS)
 {
-	WorkerSession *session =
-		PG_ARGISNULL(3) ? dgen_worker_session_of_caller() : session_of(PG_GETARG_INT64(3));
+	WorkerSession *session;
 	BatchLimits limits;
 	Batch *batch;
 
 	InitMaterializedSRF(fcinfo, 0);
 	dgen_refuse_in_handler("dgen.claim", "Use the message that the handler gets as an argument.");
+	session = PG_ARGISNULL(3) ? dgen_worker_session_of_caller() : session_of(PG_GETARG_INT64(3));
 	dgen_refuse_in_batch("dgen.claim", "Commit the batch with dgen.commit_turns first.");
 	refuse_in_part();
 	dgen_batch_limits(session, &limits);

@@ -360,7 +360,7 @@ off_duty(int code, Datum argument)
 	LWLockAcquire(&dgen_shared->lock, LW_EXCLUSIVE);
 	my_entry->pid = 0;
 	my_entry->ready = false;
-	if (for_good)
+	if (for_good || my_entry->ends) /* a signal that comes in between is the last word, too */
 		my_entry->ticket = 0;
 	LWLockRelease(&dgen_shared->lock);
 }

@@ -403,6 +403,7 @@ recover(Worker *worker)
 	FreeErrorData(error);
 
 	AbortOutOfAnyTransaction();
+	dgen_session_busy(false); /* until the next try */
 	LWLockReleaseAll();
 	FlushErrorState();
 	MemoryContextSwitchTo(worker->context);
