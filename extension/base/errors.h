@@ -32,8 +32,7 @@
 /* Inline calls */
 #define DGEN_ERR_EXTERNAL_TYPE DGEN_SQLSTATE('0', '2', '0') /* type has no in-database handler */
 #define DGEN_ERR_PAUSED DGEN_SQLSTATE('0', '2', '1')        /* actor or type is paused */
-#define DGEN_ERR_BACKING_OFF \
-	DGEN_SQLSTATE('0', '2', '2') /* actor waits for its next attempt */
+#define DGEN_ERR_BACKING_OFF DGEN_SQLSTATE('0', '2', '2')   /* actor waits for its next attempt */
 #define DGEN_ERR_BACKLOG DGEN_SQLSTATE('0', '2', '3')  /* too many messages wait before the call */
 #define DGEN_ERR_NO_REPLY DGEN_SQLSTATE('0', '2', '4') /* handler did not reply */
 #define DGEN_ERR_CALL_TIMEOUT \

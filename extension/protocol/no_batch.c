@@ -104,12 +104,12 @@ dgen_refuse_no_part(void)
 				 errhint("Claim the next one: dgen.claim(locked => true).")));
 			break;
 		case NO_PART_LEFT:
-			ereport(ERROR,
-					(errcode(DGEN_ERR_NOT_OWNED),
-					 errmsg("this session no longer has a locked part"),
-					 errdetail(
-						 "The lock was ended, the actor or its type was deleted, the lock_timeout of the type has passed, or this session has attached again."),
-					 errhint("Discard the result of the locked part, and claim again.")));
+			ereport(
+				ERROR,
+				(errcode(DGEN_ERR_NOT_OWNED), errmsg("this session no longer has a locked part"),
+				 errdetail(
+					 "The lock was ended, the actor or its type was deleted, the lock_timeout of the type has passed, or this session has attached again."),
+				 errhint("Discard the result of the locked part, and claim again.")));
 			break;
 	}
 	ereport(ERROR, (errcode(DGEN_ERR_NOT_OWNED), errmsg("this session has no locked part"),

@@ -401,9 +401,11 @@ static void
 refuse_in_part(void)
 {
 	if (dgen_part_under_way())
-		ereport(ERROR,
-				(errcode(DGEN_ERR_NESTED), errmsg("this session is still running a locked part"),
-				 errhint("Run COMMIT and the locked part, then end it with dgen.claim_locked and dgen.commit_turns.")));
+		ereport(
+			ERROR,
+			(errcode(DGEN_ERR_NESTED), errmsg("this session is still running a locked part"),
+			 errhint(
+				 "Run COMMIT and the locked part, then end it with dgen.claim_locked and dgen.commit_turns.")));
 }
 
 Datum

@@ -196,13 +196,14 @@ dgen_receipt(PG_FUNCTION_ARGS)
 	dgen_refuse_in_handler("dgen.receipt", "Write receipts outside of handlers.");
 	dgen_refuse_isolation("dgen.receipt");
 	if (!write_again(worker_id, batch) && !write_anywhere(worker_id, batch))
-		ereport(ERROR,
-				(errcode(DGEN_ERR_NOT_OWNED),
-				 errmsg("batch " INT64_FORMAT " of worker " INT64_FORMAT " is already resolved",
-						batch, worker_id),
-				 errdetail(
-					 "dgen.settle has given it up, or this or a later batch of the worker has a receipt."),
-				 errhint("Roll back, claim again, and use the next number. No message is lost.")));
+		ereport(
+			ERROR,
+			(errcode(DGEN_ERR_NOT_OWNED),
+			 errmsg("batch " INT64_FORMAT " of worker " INT64_FORMAT " is already resolved", batch,
+					worker_id),
+			 errdetail(
+				 "dgen.settle has given it up, or this or a later batch of the worker has a receipt."),
+			 errhint("Roll back, claim again, and use the next number. No message is lost.")));
 	PG_RETURN_VOID();
 }
 

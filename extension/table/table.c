@@ -98,7 +98,8 @@ refuse_missing(const char *name)
 		ereport(
 			ERROR,
 			(errcode(DGEN_ERR_CHANGED), errmsg("relation dgen.%s does not exist", name),
-			 errhint("If it was renamed, rename it back. Otherwise restore a backup of the database.")));
+			 errhint(
+				 "If it was renamed, rename it back. Otherwise restore a backup of the database.")));
 	ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE), errmsg("table dgen.%s does not exist", name),
 					errhint("Run CREATE EXTENSION dgen in this database.")));
 }
