@@ -18,6 +18,7 @@ my $top = getcwd();
 my $tmp = PostgreSQL::Test::Utils::tempdir_short();
 my $config = `pg_config --bindir` =~ s/\n//r . '/pg_config';    # not that of the copy
 my $node;
+my $copt = $ENV{COPT} // '-O0';    # what the objects of the source tree, which are copied, have been built with
 
 sub write_file {
 	my ($name, $text) = @_;
@@ -51,7 +52,7 @@ sub make_version {
 	$_->($tree) for @edits;
 	unlink glob "$tree/sql/dgen--*.sql";
 	write_file("$tree/sql/dgen--0.1.0--$version.sql", "SELECT dgen._begin_update('0.1.0', '$version');\n$change\n");
-	system_or_bail('make', '-s', '-C', $tree, "PG_CONFIG=$config", 'COPT=-O0', 'all');
+	system_or_bail('make', '-s', '-C', $tree, "PG_CONFIG=$config", "COPT=$copt", 'all');
 	return $tree;
 }
 
@@ -71,7 +72,7 @@ write_file("$tree{'0.2.0'}/sql/dgen--0.1.1--0.2.0.sql", slurp_file("$tree{'0.2.0
 # A private copy of PostgreSQL, in which the versions are installed one after the other.
 sub install {
 	my ($version) = @_;
-	system_or_bail('make', '-s', '-C', $tree{$version}, 'install', "PG_CONFIG=$config", ($version eq '0.1.0' ? () : 'COPT=-O0'), "DESTDIR=$tmp/pg");
+	system_or_bail('make', '-s', '-C', $tree{$version}, 'install', "PG_CONFIG=$config", ($version eq '0.1.0' ? () : "COPT=$copt"), "DESTDIR=$tmp/pg");
 }
 chomp(my $bin = `$top/scripts/private-postgres $tmp/pg`);
 die 'no private copy' unless -x "$bin/postgres";
