@@ -132,7 +132,8 @@ AS $$
 		|| CASE
 			WHEN f.error IS NULL THEN format('its handler returned dgen.retry for message %s', f.message_id)
 			ELSE format('%s of message %s failed, the last with error %s',
-				CASE f.attempts WHEN 0 THEN 'uncounted attempts' ELSE dgen._count(f.attempts, 'attempt') END, f.message_id, concat_ws(': ', dgen._show(f.sqlstate, 'SQLSTATE'), dgen._show(f.error, 'error')))
+				CASE f.attempts WHEN 0 THEN 'uncounted attempts' ELSE dgen._count(f.attempts, 'attempt') END,
+				f.message_id, concat_ws(': ', dgen._show(f.sqlstate, 'SQLSTATE'), dgen._show(f.error, 'error')))
 		END
 	FROM dgen.failed_attempt f
 	WHERE f.type_id = type AND f.mailbox = box AND f.actor_key = key AND f.retry_at > clock_timestamp()

@@ -30,6 +30,7 @@ becomes(q{SELECT count(*) FROM dgen.workers}, 1, 'the worker works');
 
 sql(q{BEGIN; SELECT dgen.cast('job', 'k', '1'); ALTER TABLE dgen.actor ADD COLUMN x integer; COMMIT});
 $node->wait_for_log(qr/HINT:  Run ALTER TABLE dgen\.actor DROP COLUMN x/);
+becomes(q{SELECT bool_or(busy) FROM dgen.workers}, 'f', 'until the next try the worker is not busy');
 sql(q{ALTER TABLE dgen.actor DROP COLUMN x});
 becomes(q{SELECT count(*) FROM dgen.messages}, 0, 'the message is handled when the table is as it was');
 
